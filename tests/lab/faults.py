@@ -1,0 +1,86 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults a lab can be told to have: any message, command, service or SQL statement fails, stalls or is dropped."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+Kind = Literal["message", "command", "service", "sql"]
+Action = Literal["fail", "stall", "drop"]
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong.
+
+    ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name or the start of
+    a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for ever).
+    What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop`` with the text ``after``
+    performs a message's operation and loses only the answer.
+    """
+
+    host: str
+    kind: Kind
+    name: str
+    action: Action
+    nth: int = 1
+    times: int = 1
+    seconds: float = 0
+    code: int | None = None
+    text: str = ""
+    seen: int = field(default=0, compare=False)
+
+    def concerns(self, host: str, kind: str, name: str) -> bool:
+        """Whether this is a fault of that host, layer and name; upper and lower case are the same."""
+        return (
+            self.kind == kind
+            and (self.host == "*" or self.host.lower() == host.lower())
+            and fnmatchcase(name.lower(), self.name.lower())
+        )
+
+    def strikes(self) -> bool:
+        """Count one match; whether it is one of those that go wrong."""
+        self.seen += 1
+        if self.seen < self.nth:
+            return False
+        return self.times == 0 or self.seen < self.nth + self.times
+
+    @property
+    def used_up(self) -> bool:
+        """Whether it cannot strike again."""
+        return self.times != 0 and self.seen >= self.nth + self.times - 1
+
+
+class Faults:
+    """The faults of one lab; every layer asks :meth:`match` at each message, command, service change or statement."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let this go wrong from now on."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._faults.clear()
+
+    def match(self, host: str, kind: Kind, name: str) -> Fault | None:
+        """Count this event with every fault it concerns and return the first that strikes now."""
+        with self._lock:
+            struck = [fault for fault in self._faults if fault.concerns(host, kind, name) and fault.strikes()]
+            self._faults = [fault for fault in self._faults if not fault.used_up]
+        return struck[0] if struck else None
+
+    def pending(self) -> list[Fault]:
+        """The faults that can still strike."""
+        with self._lock:
+            return list(self._faults)
