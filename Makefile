@@ -1,0 +1,72 @@
+# opsmgr.recovery: what a person types. `make` alone lists it.
+#
+# Everything it makes is in .venv (programs), .build (caches, results, the collection's link) and .lab (a running lab).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+JOBS ?= 2
+TOPOLOGY ?= odyssey
+MODE ?= planned
+PYTEST_ARGS ?=
+
+export PYTHON
+bin := $(CURDIR)/.venv/bin
+run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
+lab := $(run) python -m lab
+
+.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak bench build clean
+
+help:  ## what there is
+	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup:  ## the programs this checkout needs, in .venv; as root also the system packages
+	@tests/tools/setup
+
+drill: setup  ## lose a management group and recover it; MODE=planned or MODE=disaster
+	@$(run) python -m lab.drill --mode "$(MODE)"
+
+lab: setup  ## a management group to play with, in the background; TOPOLOGY=odyssey
+	@$(lab) up --topology "$(TOPOLOGY)" --directory .lab
+
+lab-dump: setup  ## its whole state, as JSON
+	@$(lab) dump --directory .lab
+
+lab-log: setup  ## what its recorder saw, as JSON lines
+	@$(lab) log --directory .lab
+
+lab-down: setup  ## end it
+	@$(lab) down --directory .lab
+
+test: lint sanity unit integration  ## everything that must hold before a change lands
+
+lint: setup  ## ansible-lint, yamllint, documentation, changelog, ruff, mypy
+	@$(run) tests/tools/lint
+
+sanity: setup  ## every test of ansible-test sanity, none ignored
+	@$(run) tests/tools/sanity
+
+unit: setup  ## tests without a lab
+	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
+
+integration: setup  ## tests against the lab
+	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/integration
+
+soak: setup  ## long tests against the lab
+	@$(run) python -m pytest $(PYTEST_ARGS) tests/soak
+
+bench: setup  ## measured numbers: requests and bytes per module
+	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
+
+build: setup  ## the collection as a tarball, in .build/dist
+	@$(run) tests/tools/build
+
+clean:  ## remove .venv and .build; a running lab is ended first
+	@if [ -e .lab/lab.json ] && [ -x .venv/bin/python ]; then $(lab) down --directory .lab; fi
+	@rm -rf .venv .build .lab
+
+# One after the other, in the order written, also under -j.
+.NOTPARALLEL:
