@@ -8,9 +8,7 @@ This file is private to the collection: others must not import it.
 
 from __future__ import annotations
 
-from typing import Sequence, Union
-
-Done = Union[str, Sequence[str], None]
+from collections.abc import Sequence
 
 
 class OpsmgrError(Exception):
@@ -20,7 +18,7 @@ class OpsmgrError(Exception):
     text with C(sentence()). The fields never hold a secret.
     """
 
-    def __init__(self, step: str, found: str, what_to_do: str, done: Done = None, rerun: str | None = None) -> None:
+    def __init__(self, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None) -> None:
         # All arguments go up, so that the exception survives pickling and copying.
         super().__init__(step, found, what_to_do, done, rerun)
         self.step = step
@@ -37,9 +35,7 @@ class OpsmgrError(Exception):
         return error_sentence(host, self.step, self.found, self.what_to_do, self.done, self.rerun)
 
 
-def error_sentence(
-    host: str, step: str, found: str, what_to_do: str, done: Done = None, rerun: str | None = None
-) -> str:
+def error_sentence(host: str, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None) -> str:
     """Build C(<host>: <step>: <found>. <What to do>. Done so far: <done>. A rerun will <rerun>.).
 
     Empty parts are left out together with their punctuation. C(done) is one text or a sequence of finished steps;
@@ -56,7 +52,7 @@ def error_sentence(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _done_text(done: Done) -> str:
+def _done_text(done: str | Sequence[str] | None) -> str:
     if done is None:
         return ""
     # A str is a sequence of its characters too, which is never what was meant.

@@ -1,0 +1,415 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The escrow: key backups on the controller, each with a readable manifest beside it.
+
+    <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.<extension of the seal>
+    <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.json
+
+A backup exists from the moment its manifest has its name, and the manifest comes last, after the sealed file was read
+back and found good. Nothing here overwrites or removes what an earlier call stored. A sealed file without a manifest is
+a write that was cut off: it is reported and never used.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Protocol
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import (
+    Entry,
+    ManifestError,
+    component_name,
+    entry_from_manifest,
+    file_stem,
+    manifest_bytes,
+    path_component,
+    server_component,
+)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.folders import TEMPORARY_PREFIX, Folder
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION, ServerVersion, key_backup_problem
+
+MANIFEST_LIMIT_BYTES = 64 * 1024
+# A key backup has a few kilobytes [field]. The limits keep a wrong file from filling the controller's memory.
+KEY_FILE_LIMIT_BYTES = 16 * 1024 * 1024
+SEALED_FILE_LIMIT_BYTES = 8 * KEY_FILE_LIMIT_BYTES
+
+_FILE_NAME = re.compile(r"(?P<stem>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(?:-[0-9]+)?)\.(?P<extension>[a-z0-9]+)\Z")
+_NAMES_TRIED = 100
+
+_STEP_STORE = "store the key backup in the escrow"
+_STEP_READ = "read the escrow"
+_STEP_OPEN = "open the key backup from the escrow"
+
+_ADVICE = {
+    errno.ENOSPC: "Free space on that file system",
+    errno.EDQUOT: "Free space, or have the quota raised, on that file system",
+    errno.EACCES: "Give the user who runs the playbook access to it",
+    errno.EPERM: "Give the user who runs the playbook access to it",
+    errno.EROFS: "Choose an escrow directory on a file system that can be written",
+    errno.ELOOP: "Find out who put the link there, then remove it: the escrow follows none below its own directory",
+    errno.ENOTDIR: "Move away what is there: a directory is needed",
+    errno.ENOENT: "Check the escrow directory",
+}
+_ADVICE_OTHERWISE = "Mend that, then run it again"
+_ADVICE_UNVERIFIED = "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
+_ADVICE_DAMAGED = "Use an older backup or make a new one; keep this file for the investigation"
+
+
+class EscrowError(OpsmgrError):
+    """Something about the escrow, with C(what_to_do). Never holds content or a passphrase."""
+
+
+class SealError(EscrowError):
+    """What a seal raises when it cannot seal or does not open."""
+
+
+class WrongSeal(EscrowError):
+    """The backup is sealed in another way or with another secret than the one given."""
+
+
+class Damaged(EscrowError):
+    """The backup is not, byte for byte, what was stored."""
+
+
+class Seal(Protocol):
+    """How a key backup is protected at rest. Raises SealError."""
+
+    @property
+    def name(self) -> str:
+        """What the manifest says about the seal: C(none), C(ansible-vault)."""
+
+    @property
+    def extension(self) -> str:
+        """File extension without the dot, lower-case letters and digits, not C(json)."""
+
+    @property
+    def can_unseal(self) -> bool:
+        """False for a seal whose maker cannot open it; then only the sealed bytes are verified after writing."""
+
+    def seal(self, content: bytes) -> bytes:
+        """Return the sealed form of C(content)."""
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Return what C(seal()) was given."""
+
+
+@dataclass(frozen=True)
+class BackupOrigin:
+    """Where and when a key backup was made. C(taken_at) carries its time zone."""
+
+    management_group: str
+    server: str
+    server_version: ServerVersion
+    taken_at: datetime
+    key_fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in the escrow that is not a usable backup."""
+
+    path: str
+    found: str
+    what_to_do: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The backups, newest first, and what was found besides."""
+
+    entries: list[Entry]
+    problems: list[Problem]
+
+
+class Escrow:
+    """The escrow in C(directory). It is created by the first C(store())."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = os.path.abspath(directory)
+
+    def store(self, content: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
+        """Add the key file C(content), sealed, verified and with its manifest.
+
+        Raises EscrowError; then no new file is left and the older ones are untouched.
+        """
+        _check_content(content)
+        sealed = seal.seal(content)
+        with _explained(_STEP_STORE), self._server_folder(origin) as folder:
+            return _store_under_free_name(folder, content, sealed, origin, seal)
+
+    def entries(self, management_group: str | None = None, server: str | None = None) -> Listing:
+        """List the backups, of one group and server if given. Group names are case-sensitive [ms], server names are not.
+
+        Files that cannot be used are listed as problems. An escrow that does not exist yet is empty.
+        """
+        listing = Listing([], [])
+        with _explained(_STEP_READ):
+            self._walk(listing, management_group, server)
+        found = [entry for entry in listing.entries if management_group in (None, entry.management_group)]
+        found.sort(key=lambda entry: (entry.taken_at, entry.path), reverse=True)
+        return Listing(found, listing.problems)
+
+    def newest(self, management_group: str, *, server_version: ServerVersion | None = None) -> Entry | None:
+        """The newest backup of the group, or the newest one that restores on C(server_version)."""
+        for entry in self.entries(management_group).entries:
+            if server_version is None or key_backup_problem(entry.server_version, server_version) is None:
+                return entry
+        return None
+
+    def find(self, management_group: str, sha256: str) -> Entry | None:
+        """The newest backup of the group with this very content."""
+        for entry in self.entries(management_group).entries:
+            if entry.sha256 == sha256.lower():
+                return entry
+        return None
+
+    def open(self, entry: Entry, seal: Seal) -> bytes:
+        """Return the key file, after its size and both hashes were verified. Raises WrongSeal, Damaged, EscrowError."""
+        with _explained(_STEP_OPEN), Folder.open(os.path.dirname(entry.path)) as folder:
+            sealed = folder.read(os.path.basename(entry.path), limit_bytes=SEALED_FILE_LIMIT_BYTES)
+        return _verified_content(entry, sealed, seal)
+
+    @contextmanager
+    def _server_folder(self, origin: BackupOrigin) -> Iterator[Folder]:
+        try:
+            group, server = path_component(origin.management_group), server_component(origin.server)
+        except ValueError as error:
+            raise EscrowError(_STEP_STORE, str(error), "Check the names of the management group and of the server") from error
+        with Folder.open(self.directory, create=True) as root, root.folder(group, create=True) as group_folder:
+            with group_folder.folder(server, create=True) as server_folder:
+                yield server_folder
+
+    def _walk(self, listing: Listing, management_group: str | None, server: str | None) -> None:
+        try:
+            root = Folder.open(self.directory)
+        except FileNotFoundError:
+            return
+        with root:
+            for group_folder, group in _folders(root, management_group, listing):
+                for server_folder, found_server in _folders(group_folder, server, listing):
+                    _list_server(server_folder, group, found_server, listing)
+
+
+def _check_content(content: bytes) -> None:
+    if not content:
+        raise EscrowError(_STEP_STORE, "the key file is empty", "Make the backup again")
+    if len(content) > KEY_FILE_LIMIT_BYTES:
+        raise EscrowError(
+            _STEP_STORE,
+            f"the key file has {len(content)} bytes, more than {KEY_FILE_LIMIT_BYTES}",
+            "Check that this file is a key backup, which has a few kilobytes",
+        )
+
+
+def _store_under_free_name(folder: Folder, content: bytes, sealed: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
+    for number in range(1, _NAMES_TRIED + 1):
+        entry = _new_entry(folder, content, sealed, origin, seal, number)
+        stem = os.path.splitext(os.path.basename(entry.path))[0]
+        if any(name.startswith(stem + ".") for name in folder.names()):
+            continue
+        try:
+            _add_pair(folder, entry, sealed, seal)
+        except FileExistsError:
+            # Another writer took this name meanwhile.
+            continue
+        return entry
+    raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Run it again")
+
+
+def _new_entry(folder: Folder, content: bytes, sealed: bytes, origin: BackupOrigin, seal: Seal, number: int) -> Entry:
+    sha256 = _sha256(content)
+    stem = file_stem(origin.taken_at, sha256, number)
+    return Entry(
+        path=folder.path_of(f"{stem}.{seal.extension}"),
+        manifest_path=folder.path_of(stem + ".json"),
+        management_group=origin.management_group,
+        server=origin.server,
+        server_version=origin.server_version,
+        taken_at=origin.taken_at.astimezone(timezone.utc).replace(microsecond=0),
+        sha256=sha256,
+        size=len(content),
+        seal=seal.name,
+        sealed_sha256=_sha256(sealed),
+        key_fingerprint=origin.key_fingerprint,
+        collection_version=COLLECTION_VERSION,
+    )
+
+
+def _add_pair(folder: Folder, entry: Entry, sealed: bytes, seal: Seal) -> None:
+    """Add the sealed file, verify it, add the manifest. Whatever goes wrong, what was added is removed again."""
+    added: list[str] = []
+    try:
+        _add(folder, os.path.basename(entry.path), sealed, added)
+        _verify_stored(folder, entry, seal)
+        manifest = manifest_bytes(entry)
+        _add(folder, os.path.basename(entry.manifest_path), manifest, added)
+        if folder.read(os.path.basename(entry.manifest_path), limit_bytes=MANIFEST_LIMIT_BYTES) != manifest:
+            raise EscrowError(_STEP_STORE, f"{entry.manifest_path} reads back differently than it was written", _ADVICE_UNVERIFIED)
+    except BaseException:
+        for name in reversed(added):
+            _remove_quietly(folder, name)
+        raise
+
+
+def _add(folder: Folder, name: str, content: bytes, added: list[str]) -> None:
+    folder.add(name, content)
+    added.append(name)
+
+
+def _remove_quietly(folder: Folder, name: str) -> None:
+    # The first error is the one to report. A sealed file that stays behind has no manifest and is listed as a problem.
+    with suppress(OSError):
+        folder.remove(name)
+
+
+def _verify_stored(folder: Folder, entry: Entry, seal: Seal) -> None:
+    sealed = folder.read(os.path.basename(entry.path), limit_bytes=SEALED_FILE_LIMIT_BYTES)
+    try:
+        if seal.can_unseal:
+            _verified_content(entry, sealed, seal)
+        else:
+            _verify_sealed(entry, sealed)
+    except EscrowError as error:
+        raise EscrowError(_STEP_STORE, f"read back after writing: {error.found}", _ADVICE_UNVERIFIED) from error
+
+
+def _verify_sealed(entry: Entry, sealed: bytes) -> None:
+    if _sha256(sealed) != entry.sealed_sha256:
+        raise _damaged(entry.path, "the sealed file has another SHA-256 than its manifest says")
+
+
+def _verified_content(entry: Entry, sealed: bytes, seal: Seal) -> bytes:
+    # Damage is looked for first: a flipped bit would otherwise be reported as a wrong passphrase.
+    _verify_sealed(entry, sealed)
+    content = _unsealed(entry, sealed, seal)
+    if len(content) != entry.size or _sha256(content) != entry.sha256:
+        raise _damaged(entry.path, "the opened key file has another size or SHA-256 than its manifest says")
+    return content
+
+
+def _unsealed(entry: Entry, sealed: bytes, seal: Seal) -> bytes:
+    if seal.name != entry.seal:
+        raise WrongSeal(
+            _STEP_OPEN,
+            f"{entry.path} is sealed as {entry.seal}, and what was given opens {seal.name}",
+            f"Give what opens a backup sealed as {entry.seal}",
+        )
+    try:
+        return seal.unseal(sealed)
+    except SealError as error:
+        raise WrongSeal(_STEP_OPEN, f"{entry.path}: {error.found}", error.what_to_do) from error
+
+
+def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[tuple[Folder, str]]:
+    """Open the directories of C(parent) whose names the escrow made, or the one of C(wanted), with what they stand for."""
+    for component in parent.names():
+        name = component_name(component)
+        # Other names (lost+found, .snapshot) belong to somebody else.
+        if name is None or not _same_folder(name, wanted) or not parent.is_folder(component):
+            continue
+        try:
+            folder = parent.folder(component)
+        except OSError as error:
+            listing.problems.append(_os_problem(error))
+            continue
+        with folder:
+            yield folder, name
+
+
+def _same_folder(name: str, wanted: str | None) -> bool:
+    # A file system that ignores case may have kept another spelling; the manifests inside tell the true name.
+    return wanted is None or name.lower() == wanted.lower()
+
+
+def _list_server(folder: Folder, group: str, server: str, listing: Listing) -> None:
+    names = folder.names()
+    for name in names:
+        match = _FILE_NAME.match(name)
+        if name.startswith(TEMPORARY_PREFIX) or (match and match["extension"] != "json" and match["stem"] + ".json" not in names):
+            listing.problems.append(_unfinished(folder.path_of(name)))
+        elif match and match["extension"] == "json":
+            _list_manifest(folder, name, match["stem"], group, server, listing)
+
+
+def _list_manifest(folder: Folder, name: str, stem: str, group: str, server: str, listing: Listing) -> None:
+    path = folder.path_of(name)
+    try:
+        entry = entry_from_manifest(folder.read(name, limit_bytes=MANIFEST_LIMIT_BYTES), path, stem)
+    except OSError as error:
+        listing.problems.append(_os_problem(error))
+        return
+    except ManifestError as error:
+        listing.problems.append(Problem(path, error.found, _ADVICE_DAMAGED))
+        return
+    problem = _misplaced(entry, group, server) or _without_file(entry, folder)
+    if problem:
+        listing.problems.append(problem)
+    else:
+        listing.entries.append(entry)
+
+
+def _misplaced(entry: Entry, group: str, server: str) -> Problem | None:
+    if _same_folder(group, entry.management_group) and _same_folder(server, entry.server):
+        return None
+    return Problem(
+        entry.manifest_path,
+        f"the manifest says that this is a backup of {entry.server} in {entry.management_group}, and it lies in the directory of another",
+        "Move it back with its key file if somebody moved it; do not restore it where it lies",
+    )
+
+
+def _without_file(entry: Entry, folder: Folder) -> Problem | None:
+    if folder.is_file(os.path.basename(entry.path)):
+        return None
+    return Problem(entry.path, "is missing or not an ordinary file, though it has a manifest", "Bring the file back, or use another backup")
+
+
+def _unfinished(path: str) -> Problem:
+    return Problem(
+        path,
+        "is a backup without a manifest: it was cut off, or is being written just now",
+        "Remove it if no backup is running; it is never restored",
+    )
+
+
+def _os_problem(error: OSError) -> Problem:
+    return Problem(_path_text(error), _reason(error), _advice(error))
+
+
+@contextmanager
+def _explained(step: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EscrowError(step, f"{_path_text(error)}: {_reason(error)}", _advice(error)) from error
+
+
+def _path_text(error: OSError) -> str:
+    return os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "the escrow"
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _advice(error: OSError) -> str:
+    return _ADVICE.get(error.errno or 0, _ADVICE_OTHERWISE)
+
+
+def _damaged(path: str, found: str) -> Damaged:
+    return Damaged(_STEP_OPEN, f"{path}: {found}", _ADVICE_DAMAGED)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,220 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and manifests of the escrow: how a backup is described on disk, without touching the disk.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, VersionError
+
+MANIFEST_FORMAT = 1
+
+_MANIFEST_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_FILE_TIME = "%Y%m%dT%H%M%SZ"
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_FILE = re.compile(r"[0-9A-Za-z-]+\.[a-z0-9]+\Z")
+
+_SAFE = frozenset((string.ascii_letters + string.digits + "._-").encode("ascii"))
+# Windows gives these names, with any extension, to devices; an escrow may lie on a Windows share [ms].
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
+# File systems take 255 bytes.
+_COMPONENT_LIMIT = 255
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be used. Field C(found): why."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backup in the escrow. C(sha256) and C(size) (bytes) are those of the key file before sealing."""
+
+    path: str
+    manifest_path: str
+    management_group: str
+    server: str
+    server_version: ServerVersion
+    taken_at: datetime
+    sha256: str
+    size: int
+    seal: str
+    sealed_sha256: str
+    key_fingerprint: str | None
+    collection_version: str
+
+    def manifest(self) -> dict[str, Any]:
+        """What the manifest says, fit for JSON and for a module's result."""
+        return {
+            "format": MANIFEST_FORMAT,
+            "file": _base_name(self.path),
+            "management_group": self.management_group,
+            "server": self.server,
+            "server_version": str(self.server_version),
+            "product": self.server_version.product,
+            "taken_at": self.taken_at.strftime(_MANIFEST_TIME),
+            "sha256": self.sha256,
+            "size": self.size,
+            "seal": self.seal,
+            "sealed_sha256": self.sealed_sha256,
+            "key_fingerprint": self.key_fingerprint,
+            "collection_version": self.collection_version,
+        }
+
+
+def manifest_bytes(entry: Entry) -> bytes:
+    """The manifest file: JSON in ASCII, one line per field, so that people and `diff` can read it."""
+    return (json.dumps(entry.manifest(), indent=2) + "\n").encode("ascii")
+
+
+def entry_from_manifest(content: bytes, path: str, stem: str) -> Entry:
+    """Read the manifest file C(path), named C(stem).json. Fields that are not known are ignored. Raises ManifestError."""
+    fields = _fields(content)
+    entry = Entry(
+        path=path[: -len(_base_name(path))] + fields["file"],
+        manifest_path=path,
+        management_group=fields["management_group"],
+        server=fields["server"],
+        server_version=_parsed_version(fields["server_version"]),
+        taken_at=_parsed_time(fields["taken_at"]),
+        sha256=_hash(fields["sha256"]),
+        size=fields["size"],
+        seal=fields["seal"],
+        sealed_sha256=_hash(fields["sealed_sha256"]),
+        key_fingerprint=fields["key_fingerprint"],
+        collection_version=fields["collection_version"],
+    )
+    _check_names(entry, fields["file"], stem)
+    return entry
+
+
+def file_stem(taken_at: datetime, sha256: str, number: int = 1) -> str:
+    """C(20260131T020304Z-1a2b3c4d), with C(-2) and so on when that name is taken."""
+    stem = f"{taken_at.astimezone(timezone.utc).strftime(_FILE_TIME)}-{sha256[:8]}"
+    return stem if number == 1 else f"{stem}-{number}"
+
+
+def path_component(name: str) -> str:
+    """Turn any name into one safe path component, reversibly: bytes of its UTF-8 that are not harmless become C(%XX).
+
+    Raises ValueError for an empty name and for one whose component would be longer than file systems allow.
+    """
+    if not name:
+        raise ValueError("a name is empty")
+    data = name.encode("utf-8", "surrogatepass")
+    parts = [chr(byte) if byte in _SAFE else _escaped(byte) for byte in data]
+    # A leading dot hides or climbs, a leading hyphen looks like an option, Windows drops a trailing dot.
+    if name[0] in ".-" or _DEVICE.match(name):
+        parts[0] = _escaped(data[0])
+    if name[-1] == ".":
+        parts[-1] = _escaped(data[-1])
+    component = "".join(parts)
+    if len(component) > _COMPONENT_LIMIT:
+        raise ValueError(f"the name {name[:40]!r}... is too long for a directory")
+    return component
+
+
+def server_component(server: str) -> str:
+    """The path component of a server: in lower case, because names of servers do not differ by case."""
+    return path_component(server.lower())
+
+
+def component_name(component: str) -> str | None:
+    """The name that C(path_component()) was given, or None for a component that it never makes."""
+    try:
+        name = unquote_to_bytes(component).decode("utf-8", "surrogatepass")
+        return name if path_component(name) == component else None
+    except ValueError:
+        return None
+
+
+def _escaped(byte: int) -> str:
+    return f"%{byte:02X}"
+
+
+def _base_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+# Field -> type. C(null) is allowed for the fingerprint only.
+_FIELDS: dict[str, type] = {
+    "file": str,
+    "management_group": str,
+    "server": str,
+    "server_version": str,
+    "taken_at": str,
+    "sha256": str,
+    "size": int,
+    "seal": str,
+    "sealed_sha256": str,
+    "key_fingerprint": str,
+    "collection_version": str,
+}
+
+
+def _fields(content: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("the manifest is not JSON") from error
+    if not isinstance(fields, dict):
+        raise ManifestError("the manifest is not a JSON object")
+    if fields.get("format") != MANIFEST_FORMAT:
+        raise ManifestError(f"the manifest has format {str(fields.get('format'))[:20]}, and this version of the collection reads format {MANIFEST_FORMAT}")
+    for name, kind in _FIELDS.items():
+        _check_field(name, kind, fields)
+    return fields
+
+
+def _check_field(name: str, kind: type, fields: dict[str, Any]) -> None:
+    if name not in fields:
+        raise ManifestError(f"the manifest has no {name}")
+    value = fields[name]
+    if name == "key_fingerprint" and value is None:
+        return
+    # bool is an int for isinstance().
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ManifestError(f"{name} in the manifest is not of type {kind.__name__}")
+
+
+def _parsed_version(text: str) -> ServerVersion:
+    try:
+        return ServerVersion.parse(text)
+    except VersionError as error:
+        raise ManifestError(f"server_version in the manifest: {error.found}") from error
+
+
+def _parsed_time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _MANIFEST_TIME).replace(tzinfo=timezone.utc)
+    except ValueError as error:
+        raise ManifestError("taken_at in the manifest is not a time such as 2026-01-31T02:03:04Z") from error
+
+
+def _hash(text: str) -> str:
+    if not _SHA256.match(text):
+        raise ManifestError("the manifest has no SHA-256 where one belongs")
+    return text
+
+
+def _check_names(entry: Entry, file: str, stem: str) -> None:
+    """The file names repeat time and hash, so that a manifest which was swapped with another one is noticed."""
+    expected = file_stem(entry.taken_at, entry.sha256)
+    if stem != expected and not re.match(re.escape(expected) + r"-[0-9]+\Z", stem):
+        raise ManifestError(f"the manifest describes {expected}, and is not named so")
+    if not _FILE.match(file) or file.rpartition(".")[0] != stem or file.endswith(".json"):
+        raise ManifestError("the manifest names a file that is not its own")
