@@ -1,0 +1,101 @@
+"""Dependencies point one way, and the lab and the collection know nothing of each other: read from the imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COLLECTION = "ansible_collections.opsmgr.recovery"
+
+# What the Python files of a folder may import, by the beginning of the dotted name; a file below a longer path obeys the longer one.
+COLLECTION_IMPORTS = {
+    "plugins/module_utils": ("plugins.module_utils",),
+    "plugins/modules": ("plugins.module_utils",),
+    "plugins/doc_fragments": (),
+    "plugins/plugin_utils": ("plugins.plugin_utils", "plugins.module_utils"),
+    "plugins/plugin_utils/winrs.py": ("plugins.module_utils",),
+    "plugins/plugin_utils/windows.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
+    "plugins/action": ("plugins.plugin_utils", "plugins.module_utils"),
+    "plugins/callback": ("plugins.plugin_utils", "plugins.module_utils"),
+    "plugins/filter": ("plugins.module_utils",),
+    "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
+}
+# One file wraps each library that speaks to another machine (folders where it is not decided which): nothing else imports it.
+WRAPPED = {"winrm": "plugins/plugin_utils/winrs.py", "requests": "plugins/plugin_utils/winrs.py", "pyodbc": "plugins/module_utils"}
+
+
+def imports(source: str, module: str) -> Iterator[str]:
+    """Every dotted name that `source`, the text of `module`, imports, relative ones resolved."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(module.split(".")[: -node.level]) + "." if node.level else ""
+            base = f"{above}{node.module or ''}".rstrip(".")
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def begins_with(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def python_files(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports_of(path: str) -> set[str]:
+    inside = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if path.endswith("/__init__.py"):
+        inside += ".__init__"
+    name = f"{COLLECTION}.{inside}" if path.startswith("plugins/") else inside.removeprefix("tests.")
+    return set(imports((ROOT / path).read_text(encoding="utf-8"), name))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("import a.b, c", {"a.b", "c"}),
+        ("from a.b import c as d", {"a.b.c"}),
+        ("from . import x", {"p.q.x"}),
+        ("from .x import y", {"p.q.x.y"}),
+        ("from ..x import y", {"p.x.y"}),
+        ("def f():\n    import late", {"late"}),
+    ],
+)
+def test_imports_are_read(line: str, expected: set[str]) -> None:
+    assert set(imports(line, "p.q.module")) == expected
+
+
+@pytest.mark.parametrize("path", python_files("plugins"))
+def test_plugins_import_downwards(path: str) -> None:
+    rules = [place for place in COLLECTION_IMPORTS if path == place or path.startswith(place + "/")]
+    assert rules, f"{path}: no rule says what this folder may import"
+    allowed = COLLECTION_IMPORTS[max(rules, key=len)]
+    found = {name.removeprefix(COLLECTION + ".") for name in imports_of(path) if begins_with(name, COLLECTION)}
+    assert sorted(name for name in found if not any(begins_with(name, prefix) for prefix in allowed)) == []
+
+
+@pytest.mark.parametrize("path", python_files("plugins"))
+def test_plugins_reach_other_machines_through_their_wrappers(path: str) -> None:
+    roots = {name.partition(".")[0] for name in imports_of(path)}
+    strangers = {library for library in roots & WRAPPED.keys() if not path.startswith(WRAPPED[library])}
+    assert strangers == set()
+
+
+@pytest.mark.parametrize("path", python_files("plugins"))
+def test_plugins_know_no_lab(path: str) -> None:
+    assert [name for name in imports_of(path) if begins_with(name, "lab") or begins_with(name, "tests")] == []
+
+
+@pytest.mark.parametrize("path", python_files("tests/lab"))
+def test_the_lab_knows_no_plugin(path: str) -> None:
+    assert [name for name in imports_of(path) if begins_with(name, "ansible_collections") or begins_with(name, "plugins")] == []
+
+
+def test_there_was_something_to_read() -> None:
+    assert python_files("plugins")
+    assert python_files("tests/lab")
