@@ -14,6 +14,8 @@ MODE ?= planned
 PYTEST_ARGS ?=
 
 export PYTHON
+# Ansible wants UTF-8, whatever the machine says; every Debian has this one.
+export LC_ALL := C.UTF-8
 bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
