@@ -1,0 +1,79 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rms_demotion: this former RMS is an ordinary management server."""
+from __future__ import annotations
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    CONFIG_SERVICE,
+    CONFIG_TOOL,
+    DEMOTION_PROMPT,
+    HEALTH_SERVICE,
+    SDK_SERVICE,
+    ManagementServer,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import bring_about, describe, to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
+
+STEP = "demote this former RMS"
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {
+        **CONVERSATION_SPEC,
+        "demotion_prompt": {"type": "str", "default": DEMOTION_PROMPT},
+        "health_service": {"type": "str", "default": "running", "choices": ["running", "stopped"]},
+        "timeout": {"type": "float", "default": 120.0},
+    }
+    RESULT = {"is_rms": None, "services": None, "command": None, "transcript": None}
+
+    def act(self, work: Work) -> None:
+        server = work.opsmgr.require_server(STEP, probe=True)
+        wanted = {HEALTH_SERVICE: work.arguments["health_service"], SDK_SERVICE: "disabled", CONFIG_SERVICE: "disabled"}
+        todo = to_change(STEP, server.services, wanted)
+        before = {"RMS": server.is_rms, **describe(server.services, wanted)}
+        work.result.update(changed=bool(server.is_rms or todo), is_rms=server.is_rms, services=describe(server.services, wanted))
+        if work.check_mode or not work.result["changed"]:
+            work.result["diff"] = diff(before, {**before, "RMS": False, **todo}, server.computer_name)
+            return
+        if server.is_rms:
+            _demote(work, server)
+        after = _settle_services(work, wanted)
+        work.result["services"] = after
+        work.result["diff"] = diff(before, {"RMS": work.result["is_rms"], **after}, server.computer_name)
+
+
+def _demote(work: Work, server: ManagementServer) -> None:
+    """Tell the server that it is no longer the RMS, and read that back before its services are touched."""
+    work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
+    work.result["command"] = f"{CONFIG_TOOL} UpdateDemotedRMS"
+    talk = work.opsmgr.demote(server, work.arguments["demotion_prompt"])
+    work.result["transcript"] = talk.transcript
+    if work.arguments["health_service"] == "running":
+        _restart_health_service(work)
+    deadline = Deadline(work.arguments["timeout"])
+    while work.opsmgr.observe().is_rms:
+        if deadline.passed() or work.arguments["health_service"] == "stopped":
+            raise OpsmgrError(
+                STEP,
+                f"its registry still calls this server the RMS; {CONFIG_TOOL} wrote: {talk.transcript}",
+                "Check in the database that another server is the RMS now, and run it again",
+            )
+        work.opsmgr.windows.pause(1)
+    work.result["is_rms"] = False
+
+
+def _restart_health_service(work: Work) -> None:
+    """The former RMS becomes an ordinary management server when its Health Service restarts [book]."""
+    for state in ("stopped", "running"):
+        bring_about(work.opsmgr.windows, STEP, {HEALTH_SERVICE: state}, work.arguments["timeout"], 0)
+
+
+def _settle_services(work: Work, wanted: dict[str, str]) -> dict[str, str]:
+    todo = to_change(STEP, work.opsmgr.windows.services(list(wanted)), wanted)
+    if todo:
+        bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0)
+    return describe(work.opsmgr.windows.services(list(wanted)), wanted)

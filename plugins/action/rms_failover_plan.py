@@ -1,0 +1,107 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rms_failover_plan: what a failover would do and everything that stands in its way. Runs on the controller, changes nothing."""
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Plan, Wish, make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+    ESCROW_SPEC,
+    describe,
+    fitting_backup,
+    open_backup,
+    open_escrow,
+    password_problem,
+    seal_for_writing,
+)
+
+SPEC: dict[str, dict[str, t.Any]] = {
+    **ESCROW_SPEC,
+    "target": {"type": "str", "required": True},
+    "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
+    "management_group": {"type": "str"},
+    "inventory_rms": {"type": "list", "elements": "str", "default": []},
+    "servers": {"type": "list", "elements": "dict", "required": True},
+    "database": {"type": "dict", "required": True},
+    "delete_existing_rms": {"type": "bool", "default": True},
+}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        del tmp
+        _validated, arguments = self.validate_argument_spec(SPEC)
+        wish = Wish(*(arguments[name] for name in ("target", "mode", "delete_existing_rms", "inventory_rms", "management_group")))
+        evidence = Evidence([Look.from_result(look) for look in arguments["servers"]], arguments["database"])
+        plan = make_plan(wish, evidence)
+        backup = None
+        if plan.promotion_needed:
+            backup, problems = _key(wish, evidence, arguments)
+            plan.problems += problems
+        result.update(_as_result(plan, backup))
+        return result
+
+
+def _key(wish: Wish, evidence: Evidence, arguments: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any] | None, list[str]]:
+    """What stands in the way of the key: the password, the escrow, the seal, and in a disaster the backup itself."""
+    problems = [problem for problem in (_password(arguments), _seal(arguments)) if problem]
+    if not arguments["escrow"]:
+        return None, [*problems, _problem("no escrow directory is given", "Set rms_failover_escrow")]
+    if wish.mode == PLANNED:
+        return None, problems + _unwritable(arguments["escrow"])
+    target = evidence.look(wish.target)
+    server = target.server if target and target.server else {}
+    group = wish.management_group or server.get("management_group")
+    if group is None:
+        return None, problems
+    try:
+        escrow = open_escrow(arguments["escrow"])
+        entry = fitting_backup(escrow, group, ServerVersion.parse(server["version"]) if server.get("version") else None)
+        open_backup(escrow, entry, arguments["seal_passphrase"])
+    except OpsmgrError as error:
+        return None, [*problems, error.sentence("controller")]
+    return describe(entry), problems
+
+
+def _password(arguments: t.Mapping[str, t.Any]) -> str | None:
+    password = arguments["backup_password"]
+    if not password:
+        return _problem("no backup password is given", "Set rms_failover_backup_password (from a vault)")
+    problem = password_problem(password)
+    return _problem(problem, "Set another rms_failover_backup_password") if problem else None
+
+
+def _seal(arguments: t.Mapping[str, t.Any]) -> str | None:
+    try:
+        seal_for_writing(arguments["seal_passphrase"])
+    except OpsmgrError as error:
+        return error.sentence("controller")
+    return None
+
+
+def _unwritable(directory: str) -> list[str]:
+    existing = os.path.abspath(directory)
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
+    if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [_problem(f"the escrow {directory} cannot be written: {existing} is not a directory that this user may write to", "Set rms_failover_escrow to one")]
+
+
+def _problem(found: str, what_to_do: str) -> str:
+    return error_sentence("controller", STEP, found, what_to_do)
+
+
+def _as_result(plan: Plan, backup: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    return {"changed": False, **vars(plan), "backup": backup}

@@ -1,0 +1,101 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""secure_storage_backup: the key is backed up, fetched, verified and in the escrow."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+    ESCROW_SPEC,
+    describe,
+    open_escrow,
+    password_problem,
+    seal_for_writing,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    BACKUP_TOOL,
+    CONFIRMATION_PROMPT,
+    PASSWORD_PROMPT,
+    ManagementServer,
+)
+
+STEP = "back up the key"
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {
+        **ESCROW_SPEC,
+        **CONVERSATION_SPEC,
+        "escrow": {"type": "path", "required": True},
+        "backup_password": {"type": "str", "required": True, "no_log": True},
+        "max_age": {"type": "float", "default": 24.0},
+        "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
+        "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
+    }
+    RESULT = {"backup": None, "reused": False}
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        problem = password_problem(arguments["backup_password"])
+        if problem:
+            raise OpsmgrError(STEP, problem, "Choose a longer one in the option backup_password")
+
+    def act(self, work: Work) -> None:
+        server = work.opsmgr.require_server(STEP, probe=True)
+        _require_key(server)
+        escrow = open_escrow(work.arguments["escrow"])
+        fresh = _fresh_backup(escrow, server, work.arguments["max_age"])
+        if fresh is not None:
+            work.result.update(backup=describe(fresh), reused=True)
+            return
+        work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
+        seal = seal_for_writing(work.arguments["seal_passphrase"])
+        origin = _origin(server)
+        if work.check_mode:
+            work.result.update(changed=True, backup=_predicted(origin, seal.name))
+            return
+        prompts = (work.arguments["password_prompt"], work.arguments["confirmation_prompt"])
+        backup = work.opsmgr.back_up_key(server, work.arguments["backup_password"], prompts)
+        entry = escrow.store(backup.content, origin, seal)
+        work.result.update(changed=True, backup=describe(entry))
+
+
+def _require_key(server: ManagementServer) -> None:
+    if not server.key_present:
+        found = "there is no key on this server: its registry has no key material"
+        raise OpsmgrError(STEP, found, "Back up the key on the RMS, or on a server that it was restored to")
+    if server.management_group is None or server.version is None:
+        raise OpsmgrError(STEP, "the registry does not say which management group and version this server has", "Check that it is a management server")
+
+
+def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float) -> Entry | None:
+    """A backup of this very key at this very version that is young enough."""
+    oldest = datetime.now(timezone.utc) - timedelta(hours=max_age_hours)
+    for entry in escrow.entries(server.management_group, server.computer_name).entries:
+        same = entry.key_fingerprint == server.key_fingerprint and entry.server_version == server.version
+        if same and entry.taken_at > oldest:
+            return entry
+    return None
+
+
+def _origin(server: ManagementServer) -> BackupOrigin:
+    if server.management_group is None or server.version is None:
+        raise OpsmgrError(STEP, "the server's management group or version is not known", "Check that it is a management server")
+    return BackupOrigin(server.management_group, server.computer_name, server.version, datetime.now(timezone.utc), server.key_fingerprint)
+
+
+def _predicted(origin: BackupOrigin, seal: str) -> dict[str, object]:
+    """What the result's backup will look like; what only the real backup can tell is None."""
+    unknown = dict.fromkeys(("file", "manifest", "taken_at", "sha256", "size"))
+    return {
+        **unknown,
+        "management_group": origin.management_group,
+        "server": origin.server,
+        "server_version": str(origin.server_version),
+        "seal": seal,
+        "key_fingerprint": origin.key_fingerprint,
+    }

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""secure_storage_restore: the key of a backup is on this server."""
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem, key_backup_warning
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+    ESCROW_SPEC,
+    describe,
+    fitting_backup,
+    open_backup,
+    open_escrow,
+    password_problem,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import BACKUP_TOOL, PASSWORD_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation
+
+STEP = "restore the key"
+# [assumed] Words of an error; only used where the key's fingerprint cannot tell.
+FAILURE_PATTERN = r"(?i)\b(error|fail(ed|ure)?|exception|invalid|incorrect|denied|cannot|could not|unable|wrong)\b"
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {
+        **ESCROW_SPEC,
+        **CONVERSATION_SPEC,
+        "backup_password": {"type": "str", "required": True, "no_log": True},
+        "backup": {"type": "dict"},
+        "management_group": {"type": "str"},
+        "path": {"type": "str"},
+        "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
+        "failure_pattern": {"type": "str", "default": FAILURE_PATTERN},
+    }
+    REQUIRED = {
+        "required_one_of": [("escrow", "path")],
+        "mutually_exclusive": [("escrow", "path"), ("backup", "path"), ("seal_passphrase", "path")],
+    }
+    RESULT = {"backup": None, "key": None, "warnings": []}
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        problem = password_problem(arguments["backup_password"])
+        if problem:
+            raise OpsmgrError(STEP, problem, "Give the password that was typed when the backup was made")
+
+    def act(self, work: Work) -> None:
+        server = work.opsmgr.require_server(STEP, probe=True)
+        if work.arguments["path"] is not None:
+            _restore(work, server, None, lambda: _restore_path(work, server))
+            return
+        escrow = open_escrow(work.arguments["escrow"])
+        manifest, entry = _choose(work, server, escrow)
+        _require_fitting(manifest, server)
+        work.result["backup"] = manifest
+        if entry is None:
+            _predict(work, server, manifest["key_fingerprint"])
+            return
+        content = open_backup(escrow, entry, work.arguments["seal_passphrase"])
+        _restore(work, server, entry.key_fingerprint, lambda: _restore_content(work, server, content))
+
+
+def _choose(work: Work, server: ManagementServer, escrow: Escrow) -> tuple[dict[str, t.Any], Entry | None]:
+    """The backup to restore: the one given, else the newest that fits. No entry for one that check mode only predicted."""
+    given = work.arguments["backup"]
+    if given is None:
+        entry = fitting_backup(escrow, work.arguments["management_group"] or str(server.management_group), server.version)
+        return describe(entry), entry
+    if work.check_mode and given.get("sha256") is None:
+        return given, None
+    found = escrow.find(str(given.get("management_group")), str(given.get("sha256")))
+    if found is None:
+        raise OpsmgrError(
+            STEP,
+            f"the backup with SHA-256 {given.get('sha256')} is not in {escrow.directory}",
+            "Give the backup that secure_storage_backup returned, or leave the option out",
+        )
+    return describe(found), found
+
+
+def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) -> None:
+    """Refuse a backup of another management group, or one that does not restore on this version [book]."""
+    if server.management_group is not None and manifest["management_group"] != server.management_group:
+        raise OpsmgrError(
+            STEP,
+            f"the backup is of management group {manifest['management_group']}, and this server belongs to {server.management_group}",
+            "Give the backup of its own management group",
+        )
+    problem = key_backup_problem(ServerVersion.parse(manifest["server_version"]), server.version) if server.version else None
+    if problem:
+        raise OpsmgrError(STEP, problem, "Give a backup that was made after the last upgrade")
+
+
+def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool: t.Callable[[], Conversation]) -> None:
+    """Restore unless the key is there already, and prove it by reading the registry back."""
+    if _predict(work, before, wanted) or work.check_mode:
+        return
+    work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
+    talk = run_tool()
+    after = work.opsmgr.observe()
+    _require_restored(work, after, wanted, talk)
+    unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
+    _report(work, before, after.key_fingerprint, changed=not unchanged)
+
+
+def _predict(work: Work, before: ManagementServer, wanted: str | None) -> bool:
+    """Report what a restore will do; True when the key is there already."""
+    there = wanted is not None and wanted == before.key_fingerprint
+    _report(work, before, wanted, changed=not there)
+    if before.version is not None and work.result["backup"]:
+        warning = key_backup_warning(ServerVersion.parse(work.result["backup"]["server_version"]), before.version)
+        work.result["warnings"] = [warning] if warning else []
+    return there
+
+
+def _report(work: Work, before: ManagementServer, fingerprint: str | None, changed: bool) -> None:
+    shown = {"key": before.key_fingerprint or ("present, fingerprint unknown" if before.key_present else "absent")}
+    work.result.update(
+        changed=changed,
+        key={"present": True, "fingerprint": fingerprint},
+        diff=diff(shown, {"key": fingerprint or "present, fingerprint unknown"} if changed else shown, before.computer_name),
+    )
+
+
+def _restore_content(work: Work, server: ManagementServer, content: bytes) -> Conversation:
+    return work.opsmgr.restore_key(server, work.arguments["backup_password"], work.arguments["password_prompt"], content)
+
+
+def _restore_path(work: Work, server: ManagementServer) -> Conversation:
+    path = quote(work.arguments["path"])[1:-1]
+    return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path)
+
+
+def _require_restored(work: Work, after: ManagementServer, wanted: str | None, talk: Conversation) -> None:
+    """Effect is the proof. Words and exit code count only where the fingerprint cannot tell, because both are undocumented."""
+    if not after.key_present:
+        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "there is still no key in the registry", talk)
+    if wanted is not None and after.key_fingerprint is not None:
+        if wanted != after.key_fingerprint:
+            what = "the key in the registry is not the key of the backup: the password is wrong, or the tool failed"
+            raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, what, talk)
+        return
+    if talk.exit_code != 0 or re.search(work.arguments["failure_pattern"], talk.transcript):
+        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained" + _share_advice(work), talk)
+
+
+def _share_advice(work: Work) -> str:
+    share = str(work.arguments["path"] or "").startswith("\\\\")
+    return "; a WinRM logon cannot reach a file share on another machine, use escrow instead of path" if share else ""

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The base class of the Windows-side action plugins: argument spec, check mode, one shell, one error style, one result.
+
+Private to opsmgr.recovery.
+"""
+from __future__ import annotations
+
+import time
+import typing as t
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    CommandTimeout,
+    ConnectionLost,
+    Manner,
+    Shell,
+    ShellFault,
+    close_quietly,
+)
+
+Arguments = t.Mapping[str, t.Any]
+
+# Twin of doc_fragments/conversation.py.
+CONVERSATION_SPEC: dict[str, dict[str, t.Any]] = {
+    "input_kind": {"type": "str", "default": "auto", "choices": ["auto", "console", "pipe"]},
+    "line_end": {"type": "str", "default": "auto", "choices": ["auto", "cr", "crlf", "lf"]},
+    "conversation_timeout": {"type": "float", "default": 120.0},
+    "answer_ahead_after": {"type": "float", "default": 4.0},
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step of an action works with.
+
+    :ivar arguments: the validated options of the task
+    :ivar check_mode: predict, change nothing
+    :ivar opsmgr: the server
+    :ivar result: the result so far; it is whole on failure too
+    """
+
+    arguments: Arguments
+    check_mode: bool
+    opsmgr: OpsMgrHost
+    result: dict[str, t.Any]
+
+
+class OpsmgrAction(ActionBase):
+    """One task, one shell. Subclasses name their STEP and SPEC and say what to do in act()."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    STEP: t.ClassVar[str]
+    SPEC: t.ClassVar[dict[str, dict[str, t.Any]]]
+    REQUIRED: t.ClassVar[dict[str, t.Any]] = {}
+    RESULT: t.ClassVar[dict[str, t.Any]] = {}
+
+    @abstractmethod
+    def act(self, work: Work) -> None:
+        """Do the step, or predict it; fill work.result. Raises OpsmgrError."""
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Validate, open the shell, act, and turn every failure into one sentence."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
+        host = self._host_name(task_vars or {})
+        result.update({"changed": False, **self.RESULT})
+        started = time.monotonic()
+        try:
+            self.check_arguments(arguments)
+            self._with_shell(arguments, result)
+        except OpsmgrError as error:
+            result.update({"failed": True, "msg": error.sentence(host)})
+        except UnquotableError as error:
+            result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), "Correct the option and run it again").sentence(host)})
+        except (CommandTimeout, ShellFault) as error:
+            advice = "Look at the server's WinRM service and its load, and run it again"
+            result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
+        except ConnectionLost as error:
+            raise AnsibleConnectionFailure(OpsmgrError(self.STEP, str(error), "See that the server answers and run it again").sentence(host)) from None
+        result["elapsed_seconds"] = round(time.monotonic() - started, 1)
+        return result
+
+    def _with_shell(self, arguments: Arguments, result: dict[str, t.Any]) -> None:
+        """Open the connection's shell, act, and always close it: a server allows a user only five."""
+        if self._connection.transport != "winrm":
+            raise OpsmgrError(
+                self.STEP,
+                f"the connection plugin is {self._connection.transport}, which cannot hold a conversation with a console program",
+                "Set ansible_connection to winrm for this host",
+            )
+        # ansible-core's _connect is what every action of its own calls through exec_command; it opens the shell.
+        self._connection._connect()
+        shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments))
+        try:
+            self.act(Work(arguments, self._task.check_mode, OpsMgrHost(WindowsHost(shell), arguments.get("media")), result))
+        finally:
+            if shell.left_running:
+                # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
+                self._connection.shell_id = None
+            close_quietly(self._connection.close)
+
+    def _host_name(self, task_vars: t.Mapping[str, t.Any]) -> str:
+        """The inventory name of the host that the task really talks to."""
+        return str(self._task.delegate_to or task_vars.get("inventory_hostname") or "this host")
+
+
+def _manner(arguments: Arguments) -> Manner:
+    usual = Manner()
+    return Manner(
+        input_kind=arguments.get("input_kind", usual.input_kind),
+        line_end=arguments.get("line_end", usual.line_end),
+        timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
+        answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
+    )
+
+
+def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:
+    """A diff for the result: one line for each fact, so that --diff shows only what differs. Never give it a secret."""
+    return {
+        "before": "".join(f"{name}: {value}\n" for name, value in before.items()),
+        "after": "".join(f"{name}: {value}\n" for name, value in after.items()),
+        "before_header": header,
+        "after_header": header,
+    }

@@ -1,0 +1,263 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a failover would do, and everything that stands in its way: pure decisions over what was observed.
+
+Private to opsmgr.recovery.
+"""
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
+
+PLANNED = "planned"
+DISASTER = "disaster"
+STEP = "preflight"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was observed on one host of the inventory: `server` is management_server_info's, None when it did not answer."""
+
+    host: str
+    server: t.Mapping[str, t.Any] | None
+    trouble: str | None
+
+    @classmethod
+    def from_result(cls, result: t.Mapping[str, t.Any]) -> Look:
+        """From one result of a loop over hosts with management_server_info."""
+        server = result.get("server")
+        return cls(str(result["item"]), server, None if server else str(result.get("msg") or "it did not answer"))
+
+    @property
+    def name(self) -> str:
+        """The NetBIOS name if known, else the inventory's name, for comparing."""
+        return short_name(self.server["computer_name"] if self.server else self.host)
+
+    @property
+    def is_rms(self) -> bool:
+        """Whether the server's own registry calls it the RMS."""
+        return bool(self.server and self.server["is_rms"])
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for."""
+
+    target: str
+    mode: str
+    delete_existing_rms: bool
+    inventory_rms: t.Sequence[str]
+    management_group: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was observed. `key_problem` is what stands in the way of the key, from the part that knows the escrow."""
+
+    looks: t.Sequence[Look]
+    database: t.Mapping[str, t.Any]
+
+    def look(self, host: str) -> Look | None:
+        """The look at a host of the inventory."""
+        return next((look for look in self.looks if look.host == host), None)
+
+    def named(self, name: str) -> Look | None:
+        """The look at the host that the database calls `name` (an FQDN as a rule)."""
+        return next((look for look in self.looks if look.name == short_name(name)), None)
+
+
+@dataclass
+class Plan:
+    """The decision. Nothing may be changed while `problems` has an entry."""
+
+    mode: str
+    new_rms: str
+    old_rms: str | None = None
+    old_rms_answers: bool = False
+    promotion_needed: bool = True
+    demote: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    follow_up: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def short_name(name: str) -> str:
+    """The NetBIOS part of a name, lower case, for comparing what the database, the registry and the inventory say."""
+    return name.split(".", 1)[0].lower()
+
+
+def make_plan(wish: Wish, evidence: Evidence) -> Plan:
+    """Decide what is to be done, with every problem of every host and of the database."""
+    plan = Plan(wish.mode, wish.target)
+    _find_old_rms(plan, wish, evidence)
+    plan.promotion_needed = not _is_rms_everywhere(wish, evidence)
+    _find_former(plan, wish, evidence)
+    plan.problems += _database_problems(wish, evidence)
+    plan.problems += _target_problems(plan, wish, evidence)
+    if plan.promotion_needed:
+        plan.problems += _old_rms_problems(plan, wish, evidence)
+    plan.warnings += _other_servers(plan, wish, evidence)
+    return plan
+
+
+def _problem(host: str, found: str, what_to_do: str) -> str:
+    return error_sentence(host, STEP, found, what_to_do)
+
+
+def _rms_by_database(evidence: Evidence) -> list[str]:
+    return list(evidence.database.get("rms_names") or [])
+
+
+def _is_rms_everywhere(wish: Wish, evidence: Evidence) -> bool:
+    """Whether database and registry agree that the target is the RMS already."""
+    target = evidence.look(wish.target)
+    names = [short_name(name) for name in _rms_by_database(evidence)]
+    return target is not None and target.is_rms and names == [target.name]
+
+
+def _find_old_rms(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+    """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of date."""
+    target = evidence.look(wish.target)
+    by_database = [evidence.named(name) for name in _rms_by_database(evidence)]
+    candidates = [look for look in (*by_database, *(look for look in evidence.looks if look.is_rms)) if look is not None]
+    candidates += [look for look in map(evidence.look, wish.inventory_rms) if look is not None]
+    old = next((look for look in candidates if look is not target), None)
+    if old is not None:
+        plan.old_rms, plan.old_rms_answers = old.host, old.server is not None
+
+
+def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+    """Servers that must be ordinary management servers in the end; those that do not answer are left for a rerun."""
+    former = {plan.old_rms, *wish.inventory_rms, *(look.host for look in evidence.looks if _looks_like_rms(look))} - {None, wish.target}
+    for host in sorted(name for name in former if name):
+        look = evidence.look(host)
+        if look is not None and look.server is not None:
+            plan.demote.append(host)
+        else:
+            plan.follow_up.append(
+                f"{host} does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
+                f"until then it takes itself for the RMS"
+            )
+
+
+def _looks_like_rms(look: Look) -> bool:
+    services = look.server["services"] if look.server else {}
+    return look.is_rms or any(services.get(name, {}).get("state") == "running" for name in (SDK_SERVICE, CONFIG_SERVICE))
+
+
+def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
+    database = evidence.database
+    host = str(database.get("server") or "the database server")
+    if not database.get("reachable"):
+        return [str(database.get("problem") or _problem(host, "the operational database cannot be reached", "See that SQL Server runs and the login is right"))]
+    problems = []
+    if wish.management_group and database.get("management_group") not in (None, wish.management_group):
+        found = f"the database belongs to management group {database['management_group']}, and the inventory says {wish.management_group}"
+        problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
+    state = database.get("database") or {}
+    if state.get("state") not in (None, "ONLINE"):
+        problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
+    if state.get("user_access") not in (None, "MULTI_USER"):
+        what = "Set it back with ALTER DATABASE ... SET MULTI_USER and run it again"
+        problems.append(_problem(host, f"the operational database is in {state['user_access']}", what))
+    names = _rms_by_database(evidence)
+    if len(names) != 1:
+        found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
+        problems.append(_problem(host, found, "Find out which is right before anything is changed"))
+    return problems
+
+
+def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    look = evidence.look(wish.target)
+    if look is None or look.server is None:
+        trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
+        return [_problem(wish.target, f"the server to promote cannot be used: {trouble}", "Mend that, or choose another management server")]
+    problems = _server_problems(look, wish.management_group)
+    if not plan.promotion_needed or problems:
+        return problems
+    health = look.server["services"][HEALTH_SERVICE]
+    if health["state"] != "running":
+        found = f"{HEALTH_SERVICE} is {health['state']}, so this is not a working management server"
+        problems.append(_problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again"))
+    problems += _tool_problems(look)
+    problems += _role_in_database_problems(look, evidence)
+    return problems
+
+
+def _server_problems(look: Look, management_group: str | None) -> list[str]:
+    server = look.server or {}
+    if not server["administrator"]:
+        return [_problem(look.host, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")]
+    if not server["installed"]:
+        return [_problem(look.host, "Operations Manager is not installed here", "Correct the inventory")]
+    if management_group and server["management_group"] != management_group:
+        found = f"it belongs to management group {server['management_group']}, and the inventory says {management_group}"
+        return [_problem(look.host, found, "Correct opsmgr_management_group in the inventory")]
+    return []
+
+
+def _tool_problems(look: Look) -> list[str]:
+    server = look.server or {}
+    missing = [tool for tool, present in server["tools"].items() if not present]
+    if not missing or server["media"]:
+        return []
+    found = f"{' and '.join(missing)} not in {server['install_directory']}, and no installation media with them found"
+    return [_problem(look.host, found, "Insert the media or copy its \\SupportTools folder to the server, and set rms_failover_media")]
+
+
+def _role_in_database_problems(look: Look, evidence: Evidence) -> list[str]:
+    servers = evidence.database.get("servers")
+    if not evidence.database.get("reachable") or servers is None:
+        return []
+    own = next((server for server in servers if short_name(server["name"]) == look.name), None)
+    if own is None:
+        return [_problem(look.host, "the database does not know it as a management server of this group", "Choose a management server of this group")]
+    if own.get("is_gateway"):
+        return [_problem(look.host, "it is a gateway server, which cannot become the RMS", "Choose a management server")]
+    return []
+
+
+def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    look = evidence.look(plan.old_rms) if plan.old_rms else None
+    if look is None:
+        return [_problem(wish.target, "no server of the inventory is known to be the RMS now", "Put the RMS into the group opsmgr_rms of the inventory")]
+    if look.server is None:
+        if wish.mode == DISASTER:
+            return []
+        found = f"the RMS cannot be reached: {look.trouble}"
+        what = "Mend that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow"
+        return [_problem(look.host, found, what)]
+    problems = _server_problems(look, wish.management_group)
+    if not problems and wish.mode == PLANNED:
+        problems += _tool_problems(look)
+        if not look.server["key"]["present"]:
+            what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow"
+            problems.append(_problem(look.host, "the RMS has no key in its registry", what))
+    return problems + _pair_problems(look, wish, evidence)
+
+
+def _pair_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
+    """What does not fit between the two servers."""
+    new, server = evidence.look(wish.target), old.server or {}
+    problems = []
+    if new is not None and new.server is not None and new.server["version"] != server["version"]:
+        found = f"it has version {new.server['version']}, and the RMS {old.host} has {server['version']}"
+        problems.append(_problem(new.host, found, "Bring both servers to the same version first"))
+    if server["clustered"] and wish.delete_existing_rms:
+        found = "the RMS is clustered, and /DeleteExistingRMS:true would remove it from the database for good"
+        problems.append(_problem(old.host, found, "Set rms_failover_delete_existing_rms to false"))
+    return problems
+
+
+def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    """Servers that take no part are only worth a warning."""
+    part = {wish.target, plan.old_rms}
+    return [
+        _problem(look.host, f"this management server does not answer: {look.trouble}", "The failover does not need it; look at it afterwards")
+        for look in evidence.looks
+        if look.server is None and look.host not in part
+    ]

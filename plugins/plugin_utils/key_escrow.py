@@ -1,0 +1,94 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The escrow as the action plugins use it: its options, its seals, and which backup fits a server.
+
+Private to opsmgr.recovery.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Seal
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
+
+# The version in galaxy.yml; a test compares them.
+COLLECTION_VERSION = "1.0.0"
+
+# Twin of doc_fragments/escrow.py.
+ESCROW_SPEC: dict[str, dict[str, t.Any]] = {
+    "escrow": {"type": "path"},
+    "seal_passphrase": {"type": "str", "no_log": True},
+    "backup_password": {"type": "str", "no_log": True},
+}
+
+
+def password_problem(password: str) -> str | None:
+    """Why the tool would not take this backup password, or None. At least eight characters [book], and typed in one line."""
+    if len(password) < MINIMUM_PASSWORD_CHARACTERS:
+        return f"the backup password has {len(password)} characters, and SecureStorageBackup takes at least {MINIMUM_PASSWORD_CHARACTERS}"
+    if any(ord(character) < 32 or ord(character) == 127 for character in password):
+        return "the backup password has a control character, which cannot be typed"
+    return None
+
+
+def open_escrow(directory: str) -> Escrow:
+    """The escrow in a directory on the controller."""
+    return Escrow(directory, collection_version=COLLECTION_VERSION)
+
+
+def seal_for_writing(passphrase: str | None) -> Seal:
+    """How a new backup is sealed: as an ansible-vault file when there is a passphrase."""
+    return VaultSeal(passphrase) if passphrase is not None else PlainSeal()
+
+
+def open_backup(escrow: Escrow, entry: Entry, passphrase: str | None) -> bytes:
+    """The verified key file of a backup.
+
+    :raises OpsmgrError: it is damaged, or sealed and the passphrase is missing or wrong
+    """
+    if entry.seal == VaultSeal.name and passphrase is None:
+        raise OpsmgrError("open the key backup", f"{entry.path} is sealed with a passphrase and none was given", "Give seal_passphrase")
+    return escrow.open(entry, VaultSeal(passphrase) if entry.seal == VaultSeal.name and passphrase is not None else PlainSeal())
+
+
+def fitting_backup(escrow: Escrow, management_group: str, version: ServerVersion | None) -> Entry:
+    """The newest backup of the group that restores on this version.
+
+    :raises OpsmgrError: there is none; the sentence says what is there instead
+    """
+    entry = escrow.newest(management_group, server_version=version)
+    if entry is not None:
+        return entry
+    found = _why_none(escrow, management_group, version)
+    raise OpsmgrError("choose a key backup", found, "Name the right escrow, or make a backup on the RMS while it still runs")
+
+
+def _why_none(escrow: Escrow, management_group: str, version: ServerVersion | None) -> str:
+    listing = escrow.entries()
+    own = [entry for entry in listing.entries if entry.management_group == management_group]
+    unusable = f"; {len(listing.problems)} file(s) there are not usable, the first: {listing.problems[0].found}" if listing.problems else ""
+    if own and version is not None:
+        return f"no backup of management group {management_group} in {escrow.directory} fits: {key_backup_problem(own[0].server_version, version)}{unusable}"
+    others = sorted({entry.management_group for entry in listing.entries})
+    there = f"only of {', '.join(others)}" if others else "it holds none at all"
+    return f"{escrow.directory} has no key backup of management group {management_group}, {there}{unusable}"
+
+
+def describe(entry: Entry) -> dict[str, t.Any]:
+    """A backup as plain data for a result: what its manifest says. Nothing in it is a secret."""
+    return {
+        "file": entry.path,
+        "manifest": entry.manifest_path,
+        "management_group": entry.management_group,
+        "server": entry.server,
+        "server_version": str(entry.server_version),
+        "taken_at": entry.taken_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sha256": entry.sha256,
+        "size": entry.size,
+        "seal": entry.seal,
+        "key_fingerprint": entry.key_fingerprint,
+    }

@@ -1,0 +1,405 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Operations Manager 2007 server: what is installed, its role, services, tools and key, and its two tools that ask.
+
+Private to opsmgr.recovery.
+"""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import secrets
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    Answer,
+    Questions,
+    ServiceState,
+    WindowsHost,
+    decode_certutil,
+    directory_join,
+    parse_registry,
+    quote,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    PIPE,
+    CommandTimeout,
+    ConnectionLost,
+    Conversation,
+    ConversationError,
+    Exchange,
+    ShellFault,
+)
+
+# [field] registry, native view; MOMBins under 3.0 is [assumed] for 2007.
+REGISTRY = r"HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
+SETUP_KEY = REGISTRY + r"\Setup"
+GROUPS_KEY = REGISTRY + r"\Server Management Groups"
+KEY_MATERIAL_KEY = REGISTRY + r"\MOMBins"
+KEY_MATERIAL_VALUE = "Value1"
+# Our own mark on the server: whether the promotion that is under way has been answered with Y yet.
+PROMOTION_MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery"
+PROMOTION_MARK_VALUE = "PromotionAnswered"
+
+HEALTH_SERVICE = "HealthService"
+SDK_SERVICE = "OMSDK"
+CONFIG_SERVICE = "OMCFG"
+SERVICES = (HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE)
+CLUSTER_SERVICE = "ClusSvc"
+
+BACKUP_TOOL = "SecureStorageBackup.exe"
+CONFIG_TOOL = "ManagementServerConfigTool.exe"
+TOOLS = (BACKUP_TOOL, CONFIG_TOOL)
+
+# Prompt wording is from memory [ms] or the book; all of it is an option of the modules that use it.
+PASSWORD_PROMPT = r"(?i)password[^\r\n]*[:?>]\s*$"
+CONFIRMATION_PROMPT = r"(?i)(password|re-?enter|re-?type|confirm|again)[^\r\n]*[:?>]\s*$"
+PROMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue"
+DEMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue|\(Y/N\)"
+
+# "Readable by administrators only" is the well-known test for one: the key of the Local Service account.
+ADMINISTRATOR_TEST = r'reg query "HKU\S-1-5-19">nul'
+# A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need not be secret.
+FINGERPRINT_SALT = "opsmgr.recovery key fingerprint 1"
+MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
+
+# %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
+MEDIA_FOLDERS = {"AMD64": "amd64", "X86": "i386", "IA64": "ia64"}
+
+PIPE_ADVICE = (
+    "This server gives programs a pipe instead of a console, and a program that reads single keys cannot be answered through a pipe: "
+    "run it at the server's own desk, or on a server whose WinRM service gives a console"
+)
+
+
+@dataclass(frozen=True)
+class ManagementServer:
+    """What was observed on a server. None means "could not be observed", never "no"."""
+
+    computer_name: str
+    administrator: bool
+    install_directory: str | None
+    version: ServerVersion | None
+    management_group: str | None
+    is_rms: bool | None
+    database_server: str | None
+    database_name: str | None
+    clustered: bool
+    services: t.Mapping[str, ServiceState]
+    tools: t.Mapping[str, bool]
+    media: str | None
+    key_present: bool
+    key_fingerprint: str | None
+    promotion_running: bool
+    promotion_answered: bool | None
+
+    @property
+    def installed(self) -> bool:
+        """Whether Operations Manager is installed here."""
+        return self.install_directory is not None
+
+    def tool(self, name: str) -> str:
+        """The command line prefix that runs a tool from the install directory, which the tools insist on [book]."""
+        return f"cd /d {quote(str(self.install_directory))}&& {name}"
+
+    def as_result(self) -> dict[str, t.Any]:
+        """The observation as plain data for a module's result. Nothing in it is a secret."""
+        return {
+            "computer_name": self.computer_name,
+            "administrator": self.administrator,
+            "installed": self.installed,
+            "install_directory": self.install_directory,
+            "version": str(self.version) if self.version else None,
+            "product": self.version.product if self.version else None,
+            "management_group": self.management_group,
+            "is_rms": self.is_rms,
+            "database_server": self.database_server,
+            "database_name": self.database_name,
+            "clustered": self.clustered,
+            "services": {name: {"state": service.state, "start_mode": service.start_mode} for name, service in self.services.items()},
+            "tools": dict(self.tools),
+            "media": self.media,
+            "key": {"present": self.key_present, "fingerprint": self.key_fingerprint},
+            "promotion_running": self.promotion_running,
+        }
+
+
+@dataclass(frozen=True)
+class KeyBackup:
+    """A key file as the tool wrote it (encrypted with the backup password), and the conversation that made it."""
+
+    content: bytes
+    talk: Conversation
+
+
+class OpsMgrHost:
+    """An Operations Manager server on top of a Windows host."""
+
+    def __init__(self, windows: WindowsHost, media: str | None = None) -> None:
+        self.windows = windows
+        self._media = media
+        self._token = secrets.token_hex(4)
+
+    def observe(self, probe: bool = False) -> ManagementServer:
+        """Look at everything in one round trip; with `probe`, find out the kind of standard input on the way."""
+        questions = Questions()
+        for name, command in self._commands().items():
+            questions.ask(name, command)
+        self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
+        return self._read(self.windows.ask(questions, probe))
+
+    def require_server(self, step: str, probe: bool = False) -> ManagementServer:
+        """observe(), and refuse a server that no step of a recovery can work on.
+
+        :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
+        """
+        server = self.observe(probe)
+        if not server.administrator:
+            raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group.")
+        if not server.installed:
+            raise OpsmgrError(step, f"Operations Manager is not installed here: {SETUP_KEY} is missing", "Check that the inventory names the right server.")
+        return server
+
+    def require_tool(self, server: ManagementServer, tool: str, step: str) -> None:
+        """Refuse when a tool is not in the install directory.
+
+        :raises OpsmgrError: it is not there
+        """
+        if not server.tools[tool]:
+            raise OpsmgrError(
+                step,
+                f"{tool} is not in {server.install_directory}",
+                "Copy it there from \\SupportTools on the installation media; opsmgr.recovery.support_tools does that.",
+            )
+
+    def back_up_key(self, server: ManagementServer, password: str, prompts: t.Sequence[str]) -> KeyBackup:
+        """Run `SecureStorageBackup Backup` and bring the file here; nothing stays on the server.
+
+        :param prompts: the patterns of its two questions
+        :raises OpsmgrError: the tool did not behave, or there is no file
+        """
+        path = self.windows.temporary_path(f"{self._token}.key")
+        end = f"[{self._token} end]"
+        fetch = (
+            f'(for %f in ("{path}") do @echo [size %~zf])& certutil -f -encode "{path}" "{path}.out">nul&& type "{path}.out"'
+            f'& certutil -hashfile "{path}" SHA256'
+        )
+        command = f'{server.tool(BACKUP_TOOL)} Backup "{path}"& echo {end}& (if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"'
+        exchanges = [Exchange(prompt, password, secret=True) for prompt in prompts]
+        try:
+            talk = self.windows.shell.converse(command, exchanges, private_after=end)
+        except ConversationError as error:
+            self.windows.remove_temporary(f"{self._token}.key")
+            raise self.conversation_problem("back up the key", BACKUP_TOOL, error) from error
+        try:
+            return KeyBackup(_fetched(talk.stdout.partition(end)[2]), talk)
+        except ValueError as error:
+            raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
+
+    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes) -> Conversation:
+        """Bring a key file to the server, run `SecureStorageBackup Restore` on it and remove it again.
+
+        What the tool did must be read back from the registry with observe().
+        """
+        # One fixed name: a file left by a run that was cut off is overwritten and removed by the next one.
+        path = self.windows.put_temporary("restore.key", content)
+        try:
+            return self.restore_key_file(server, password, prompt, path)
+        finally:
+            self.windows.remove_temporary("restore.key")
+
+    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str) -> Conversation:
+        """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks."""
+        try:
+            return self.windows.shell.converse(f'{server.tool(BACKUP_TOOL)} Restore "{path}"', [Exchange(prompt, password, secret=True)])
+        except ConversationError as error:
+            raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
+
+    def promote(self, server: ManagementServer, delete_existing_rms: bool, prompt: str, timeout_seconds: float) -> Conversation:
+        """Run `PromoteRMS`. The reply Y is the point of no return: the mark on the server says whether it was passed.
+
+        :param timeout_seconds: how long the promotion itself may take once it was answered
+        :raises ConversationError: with `decided` telling on which side of the point of no return it failed
+        """
+        self._mark_promotion(answered=False)
+        exchange = Exchange(prompt, "Y", decides=True, before_reply=lambda: self._mark_promotion(answered=True), then_seconds=timeout_seconds)
+        command = f"{server.tool(CONFIG_TOOL)} PromoteRMS /DeleteExistingRMS:{str(delete_existing_rms).lower()}"
+        try:
+            return self.windows.shell.converse(command, [exchange])
+        finally:
+            # Once the connection is lost, or the tool still works, the mark must stay for the next run to read.
+            if not self.windows.shell.left_running:
+                with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
+                    self.clear_promotion_mark()
+
+    def demote(self, server: ManagementServer, prompt: str) -> Conversation:
+        """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]."""
+        try:
+            return self.windows.shell.converse(f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS", [Exchange(prompt, "Y", decides=True, optional=True)])
+        except ConversationError as error:
+            raise self.conversation_problem("demote this former RMS", CONFIG_TOOL, error) from error
+
+    def stop_unanswered_promotion(self) -> None:
+        """End a PromoteRMS that an interrupted run left waiting at its question: it has changed nothing yet."""
+        self.windows.shell.run(f"taskkill /f /im {CONFIG_TOOL}")
+        self.clear_promotion_mark()
+
+    def _mark_promotion(self, answered: bool) -> None:
+        self.windows.shell.run(f'reg add "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE} /t REG_DWORD /d {int(answered)} /f')
+
+    def clear_promotion_mark(self) -> None:
+        """Remove the mark: no promotion is under way."""
+        self.windows.shell.run(f'reg delete "{PROMOTION_MARK_KEY}" /f')
+
+    def copy_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
+        """Copy tools from the media under a temporary name, compare, and only then give each its name."""
+        for tool in tools:
+            source = quote(directory_join(str(server.media), tool))
+            target = directory_join(str(server.install_directory), tool)
+            temporary = quote(target + ".new")
+            self.windows.shell.run(f"copy /b /y {source} {temporary}>nul&& fc /b {source} {temporary}>nul&& move /y {temporary} {quote(target)}>nul")
+
+    def remove_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
+        """Remove tools from the install directory."""
+        paths = " ".join(quote(directory_join(str(server.install_directory), tool)) for tool in tools)
+        self.windows.shell.run(f"del /f /q {paths}")
+
+    @staticmethod
+    def conversation_problem(step: str, tool: str, error: ConversationError) -> OpsmgrError:
+        """A conversation's failure as the one error a user sees: what happened, what the tool wrote, what to do."""
+        said = f"; it wrote: {error.transcript}" if error.transcript else "; it wrote nothing"
+        advice = PIPE_ADVICE if error.input_kind == PIPE else "Compare what it wrote with the prompt options of this module and run it again"
+        return OpsmgrError(step, f"{tool}: {error}{said}", advice)
+
+    def no_effect(self, step: str, tool: str, what: str, talk: Conversation) -> OpsmgrError:
+        """A tool ended, but the world is not as it should be."""
+        said = f"; it wrote: {talk.transcript}" if talk.transcript else "; it wrote nothing"
+        advice = PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Put right what it complains of and run it again"
+        return OpsmgrError(step, f"{tool} ended (exit code {talk.exit_code}) but {what}{said}", advice)
+
+    def _commands(self) -> dict[str, str]:
+        return {
+            "administrator": ADMINISTRATOR_TEST,
+            "computer": "echo %COMPUTERNAME%",
+            "architecture": "echo %PROCESSOR_ARCHITECTURE%",
+            "setup": f'reg query "{SETUP_KEY}"',
+            "groups": f'reg query "{GROUPS_KEY}" /s',
+            "key": f'reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul',
+            "fingerprint": self._fingerprint_command(),
+            "tools": self._tools_command(),
+            "media": self._media_command(),
+            "running": f'tasklist /nh /fo csv /fi "imagename eq {CONFIG_TOOL}"',
+            "mark": f'reg query "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE}',
+        }
+
+    def _fingerprint_command(self) -> str:
+        """A salted hash of the key material, computed on the server: the bytes themselves never leave it.
+
+        reg exports to a file in the administrator's own temporary directory, readable by those who can read the registry key
+        itself, and the file is gone when the command ends. Windows Server 2003's certutil has no -hashfile: no fingerprint there.
+        """
+        path = self.windows.temporary_path(f"{self._token}.fp")
+        return (
+            f'(reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul&& reg export "{KEY_MATERIAL_KEY}" "{path}.r" /y>nul'
+            f'&& (echo {FINGERPRINT_SALT})>"{path}.s"&& copy /b /y "{path}.s"+"{path}.r" "{path}">nul&& certutil -hashfile "{path}" SHA256)'
+            f'& del /f /q "{path}" "{path}.r" "{path}.s"'
+        )
+
+    @staticmethod
+    def _tools_command() -> str:
+        """List the tools in the install directory, which only the registry knows: "2*" takes the rest of the value's line."""
+        return (
+            f"for /f \"tokens=2*\" %a in ('reg query \"{SETUP_KEY}\" /v InstallDirectory ^| find \"REG_SZ\"') do "
+            f'@(if exist "%b\\{BACKUP_TOOL}" echo {BACKUP_TOOL})&(if exist "%b\\{CONFIG_TOOL}" echo {CONFIG_TOOL})'
+        )
+
+    def _media_command(self) -> str:
+        """List the folders of the installation media that hold both tools: flat, or one for each processor [book]."""
+        places = [self._media] if self._media else [f"{drive}:\\SupportTools" for drive in "DEFGHC"]
+        folders = [place for media in places for place in (*(directory_join(media, name) for name in MEDIA_FOLDERS.values()), media)]
+        return f'for %d in ({" ".join(map(quote, folders))}) do @if exist "%~d\\{BACKUP_TOOL}" if exist "%~d\\{CONFIG_TOOL}" echo %~d'
+
+    def _read(self, answers: t.Mapping[str, Answer]) -> ManagementServer:
+        setup = _values(answers["setup"])
+        services = self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
+        group, is_rms = _group(answers["groups"])
+        cluster = services.pop(CLUSTER_SERVICE)
+        mark = _values(answers["mark"]).get(PROMOTION_MARK_VALUE.lower())
+        return ManagementServer(
+            computer_name=answers["computer"].text.strip(),
+            administrator=answers["administrator"].succeeded,
+            install_directory=setup.get("installdirectory") or None,
+            version=_version(setup.get("serverversion")),
+            management_group=group,
+            is_rms=is_rms,
+            database_server=setup.get("databaseservername"),
+            database_name=setup.get("databasename"),
+            clustered=cluster.state == "running",
+            services=services,
+            tools={tool: tool in answers["tools"].text.split() for tool in TOOLS},
+            media=_media_folder(answers["media"].text, answers["architecture"].text.strip()),
+            key_present=answers["key"].succeeded,
+            key_fingerprint=parse_fingerprint(answers["fingerprint"].text),
+            promotion_running=CONFIG_TOOL.lower() in answers["running"].text.lower(),
+            promotion_answered=None if mark is None else int(mark, 0) == 1,
+        )
+
+
+def _fetched(text: str) -> bytes:
+    """The key file in what back_up_key()'s command wrote, compared with its size and, where certutil can, its hash.
+
+    :raises ValueError: there is no file, it is empty, or it did not arrive whole
+    """
+    size = re.search(r"\[size (\d+)\]", text)
+    if size is None or size[1] == "0":
+        raise ValueError("wrote no backup file" if size is None else "wrote an empty backup file")
+    content = decode_certutil(text)
+    hashed = parse_fingerprint(text)
+    if len(content) != int(size[1]) or hashed not in (None, "sha256:" + hashlib.sha256(content).hexdigest()):
+        raise ValueError("the backup file that arrived is not the one it wrote")
+    return content
+
+
+def parse_fingerprint(text: str) -> str | None:
+    """The hash in what `certutil -hashfile` wrote, with or without spaces between the bytes; None when there is none."""
+    for line in text.splitlines():
+        digits = line.replace(" ", "").strip()
+        if re.fullmatch(r"[0-9a-fA-F]{64}", digits):
+            return "sha256:" + digits.lower()
+    return None
+
+
+def _values(answer: Answer) -> dict[str, str]:
+    """The values of the first key in a registry answer, by lower-case name."""
+    for values in parse_registry(answer.text).values():
+        return {name.lower(): data for name, data in values.items()}
+    return {}
+
+
+def _group(answer: Answer) -> tuple[str | None, bool | None]:
+    """The management group this server belongs to, and whether its registry calls it the RMS."""
+    marker = "\\server management groups\\"
+    for path, values in parse_registry(answer.text).items():
+        name = path[path.lower().rfind(marker) + len(marker):] if marker in path.lower() else ""
+        if name and "\\" not in name:
+            root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
+            return name, int(root, 0) == 1
+    return None, None
+
+
+def _version(text: str | None) -> ServerVersion | None:
+    return ServerVersion.parse(text) if text else None
+
+
+def _media_folder(listing: str, architecture: str) -> str | None:
+    """The folder to copy the tools from: the one for this processor, else a flat one."""
+    folders = [line.strip() for line in listing.splitlines() if line.strip()]
+    wanted = MEDIA_FOLDERS.get(architecture.upper(), "")
+    fitting = [folder for folder in folders if folder.lower().endswith("\\" + wanted)]
+    flat = [folder for folder in folders if folder.lower().rsplit("\\", 1)[-1] not in MEDIA_FOLDERS.values()]
+    return next(iter(fitting + flat), None)

@@ -1,0 +1,441 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One WinRS shell over the connection's pywinrm Protocol: run a command, or hold a conversation with one.
+
+Private to opsmgr.recovery. Knows nothing of Windows tools or Operations Manager; nothing above it imports pywinrm.
+"""
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+import requests
+from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
+
+# [field] ansible-core's winrm connection opens its shell with this code page.
+SHELL_ENCODING = "utf-8"
+# Seconds. A command that answers a question takes far less; one that hangs must not hang the night.
+RUN_TIMEOUT_SECONDS = 120.0
+# Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means "ask again".
+RECEIVE_SECONDS = 20
+PROBE_TIMEOUT_SECONDS = 30.0
+PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
+TRANSCRIPT_CHARACTERS = 4000
+REDACTED = "********"
+
+CONSOLE = "console"
+PIPE = "pipe"
+# How a reply must end, by what the program's standard input is. Measured, see the table in docs: CR alone on a console
+# (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
+LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
+
+# WSMan fault codes with their names and what to do [ms].
+FAULTS = {
+    5: ("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server."),
+    2150858843: ("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; run it again."),
+    2150859173: ("ERROR_WSMAN_QUOTA_MAX_SHELLS", "This user has too many open shells on the server; they close by themselves after a few minutes."),
+    2150859174: ("ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ", "This user has too many open shells on the server; they close by themselves after a few minutes."),
+    2150859182: ("ERROR_WSMAN_QUOTA_USER", "This user has too many open shells on the server; they close by themselves after a few minutes."),
+}
+
+
+class Protocol(t.Protocol):
+    """The part of pywinrm's Protocol that is used here."""
+
+    operation_timeout_sec: int
+
+    def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str | bytes] = ..., console_mode_stdin: bool = ...) -> str: ...
+
+    def send_command_input(self, shell_id: str, command_id: str, stdin_input: bytes, end: bool = ...) -> None: ...
+
+    def get_command_output_raw(self, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]: ...
+
+    def cleanup_command(self, shell_id: str, command_id: str) -> None: ...
+
+
+class ConnectionLost(Exception):
+    """The server could not be reached, did not let us in, or went away. What a running command did is not known."""
+
+
+class ShellFault(Exception):
+    """The WinRM service answered with a fault.
+
+    :ivar code: the WSMan fault code, or None
+    """
+
+    def __init__(self, reason: str, code: int | None) -> None:
+        name, advice = FAULTS.get(code or 0, ("", ""))
+        super().__init__(" ".join(part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part))
+        self.code = code
+
+
+class CommandTimeout(Exception):
+    """A command did not end within its deadline; it was terminated."""
+
+    def __init__(self, seconds: float, output: str) -> None:
+        super().__init__(f"the command did not end within {seconds:g} seconds")
+        self.output = output
+
+
+class ConversationError(Exception):
+    """A conversation did not go as agreed. The program was terminated.
+
+    :ivar transcript: what was said, with secrets removed
+    :ivar input_kind: "console", "pipe" or None when it could not be found out
+    :ivar decided: whether a reply that decides something had been sent already
+    """
+
+    def __init__(self, message: str, transcript: str, input_kind: str | None, decided: bool) -> None:
+        super().__init__(message)
+        self.transcript = transcript
+        self.input_kind = input_kind
+        self.decided = decided
+
+
+class PromptNeverCame(ConversationError):
+    """The program was silent where a question was expected."""
+
+
+class EndedEarly(ConversationError):
+    """The program ended before it had asked everything."""
+
+
+class UnexpectedQuestion(ConversationError):
+    """The program wrote something that is not the expected question, and then waited."""
+
+
+class NeverEnded(ConversationError):
+    """Everything was answered, but the program did not end before the deadline."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question and its answer.
+
+    :ivar prompt: regular expression, searched in what the program wrote since the last answer
+    :ivar reply: without line end
+    :ivar secret: the reply is removed from every transcript
+    :ivar decides: the reply is only ever sent to its own prompt, never ahead of it
+    :ivar optional: the program may end without asking
+    :ivar before_reply: called when the prompt has come, before the reply is sent
+    :ivar then_seconds: the deadline of what follows this reply; None keeps the conversation's own
+    """
+
+    prompt: str
+    reply: str
+    secret: bool = False
+    decides: bool = False
+    optional: bool = False
+    before_reply: t.Callable[[], None] | None = None
+    then_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to talk to programs on a host: all of it can be set by the user.
+
+    :ivar input_kind: "auto", "console" or "pipe"
+    :ivar line_end: "auto", "cr", "crlf" or "lf"
+    :ivar timeout_seconds: one deadline for the whole conversation
+    :ivar answer_ahead_seconds: silence after which an answer that decides nothing is sent ahead of its prompt, because a
+        program that buffers its output shows its prompts only when it ends
+    """
+
+    input_kind: str = "auto"
+    line_end: str = "auto"
+    timeout_seconds: float = 120.0
+    answer_ahead_seconds: float = 4.0
+
+    def line_end_for(self, input_kind: str | None) -> bytes:
+        """The bytes that end a reply on this kind of input; an unknown kind is treated as a console."""
+        if self.line_end != "auto":
+            return {"cr": b"\r", "crlf": b"\r\n", "lf": b"\n"}[self.line_end]
+        return LINE_ENDS[input_kind or CONSOLE]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended by itself. Output is text, exit_code unsigned as Windows returns it."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation that ended well: every question that had to come was answered and the program ended."""
+
+    transcript: str
+    stdout: str
+    exit_code: int
+    answered: int
+
+
+class Deadline:
+    """One deadline for a whole piece of work, in seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self.left() <= 0.0
+
+
+@dataclass
+class _Running:
+    """A command under way: its output so far."""
+
+    command_id: str
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    both: bytearray = field(default_factory=bytearray)
+    exit_code: int = -1
+    done: bool = False
+
+    def text(self) -> str:
+        return self.both.decode(SHELL_ENCODING, "replace")
+
+
+class Shell:
+    """An open WinRS shell. The caller owns and closes the connection that opened it."""
+
+    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None) -> None:
+        self._protocol = protocol
+        self._shell_id = shell_id
+        self.manner = manner or Manner()
+        self._probed: str | None = None
+        # A program past its decision is never killed: closing this shell would do that, so the caller must leave it open.
+        self.left_running = False
+
+    def run(self, command: str, stdin: bytes | None = None, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> Completed:
+        """Run a command to its end, with `stdin` (whole, then closed) on a pipe if given.
+
+        :raises CommandTimeout: it did not end in time and was terminated
+        :raises ConnectionLost: the server went away
+        :raises ShellFault: the WinRM service refused
+        """
+        deadline = Deadline(timeout_seconds)
+        with self._command(command, console=stdin is None) as running:
+            if stdin is not None:
+                self._send(running, stdin, end=True)
+            while not running.done:
+                if deadline.passed():
+                    raise CommandTimeout(timeout_seconds, running.text())
+                self._receive(running, deadline.left())
+        return _completed(running)
+
+    def run_and_probe(self, command: str) -> Completed:
+        """Run a command that reads nothing, and find out on the way what standard input a command gets here.
+
+        A harmless question goes first in the same command line, so this costs one message more than run(). On a console CR is
+        Enter and the first answer is "1"; a pipe hands on the CR as an ordinary character. End of input means nothing
+        on a console and ends the second question on a pipe.
+        """
+        if self.manner.input_kind != "auto":
+            return self.run(command)
+        deadline = Deadline(PROBE_TIMEOUT_SECONDS)
+        with self._command(PROBE + command, console=True) as running:
+            # Nothing may be left over for the next program that reads: no LF behind the last CR.
+            self._send(running, b"1\r2\r", end=True)
+            while not running.done and not deadline.passed():
+                self._receive(running, deadline.left())
+        if not running.done:
+            return self.run(command)
+        completed = _completed(running)
+        head, _marker, rest = completed.stdout.partition("[probed]")
+        answer = re.search(r"(?m)^opsmgr_a=1(\r2)?\r*$", head)
+        self._probed = None if answer is None else PIPE if answer[1] else CONSOLE
+        return Completed(rest.lstrip("\r\n "), completed.stderr, completed.exit_code)
+
+    @property
+    def input_kind(self) -> str | None:
+        """What a program's standard input is in this shell: as the user says, else as found out, else None."""
+        return self._probed if self.manner.input_kind == "auto" else self.manner.input_kind
+
+    def converse(self, command: str, exchanges: t.Sequence[Exchange], private_after: str | None = None) -> Conversation:
+        """Run a program that asks, and answer it. What it writes after the text `private_after` stays out of every transcript.
+
+        :raises ConversationError: one of its subclasses; the program was terminated
+        :raises ConnectionLost: the server went away
+        """
+        with self._command(command, console=True) as running:
+            talk = _Talk(self, running, exchanges, private_after)
+            try:
+                talk.hold()
+            finally:
+                self.left_running = talk.decided and not running.done
+        return Conversation(talk.transcript(), running.stdout.decode(SHELL_ENCODING, "replace"), running.exit_code, talk.answered)
+
+    def _command(self, command: str, console: bool) -> _OpenCommand:
+        return _OpenCommand(self, command, console)
+
+    def _start(self, command: str, console: bool) -> _Running:
+        return _Running(_call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
+
+    def _terminate(self, running: _Running) -> None:
+        _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
+
+    def _send(self, running: _Running, data: bytes, end: bool = False) -> None:
+        _call(self._protocol.send_command_input, self._shell_id, running.command_id, data, end=end)
+
+    def _receive(self, running: _Running, wait_seconds: float) -> bool:
+        """Ask once for output; False when there was none. A TimedOut fault (2150858793) only means "nothing yet"."""
+        usual = self._protocol.operation_timeout_sec
+        self._protocol.operation_timeout_sec = max(1, min(RECEIVE_SECONDS, int(wait_seconds)))
+        try:
+            stdout, stderr, exit_code, running.done = _call(self._protocol.get_command_output_raw, self._shell_id, running.command_id)
+        except WinRMOperationTimeoutError:
+            return False
+        finally:
+            self._protocol.operation_timeout_sec = usual
+        running.stdout += stdout
+        running.stderr += stderr
+        running.both += stdout + stderr
+        if running.done:
+            running.exit_code = exit_code
+        return bool(stdout or stderr)
+
+
+class _OpenCommand:
+    """Starts a command and always terminates it: a command left behind keeps its shell and its files busy."""
+
+    def __init__(self, shell: Shell, command: str, console: bool) -> None:
+        self._shell = shell
+        self._command = command
+        self._console = console
+
+    def __enter__(self) -> _Running:
+        self._running = self._shell._start(self._command, self._console)
+        return self._running
+
+    def __exit__(self, *_error: object) -> None:
+        # After an error the first one is what the user must see; after success nothing is lost with the clean-up.
+        if not self._shell.left_running:
+            with contextlib.suppress(ConnectionLost, ShellFault):
+                self._shell._terminate(self._running)
+
+
+class _Talk:
+    """The state of one conversation."""
+
+    def __init__(self, shell: Shell, running: _Running, exchanges: t.Sequence[Exchange], private_after: str | None) -> None:
+        self._shell = shell
+        self._private_after = private_after
+        self._running = running
+        self._pending = list(exchanges)
+        self._secrets = [each.reply for each in exchanges if each.secret and each.reply]
+        self._line_end = shell.manner.line_end_for(shell.input_kind)
+        self._read_to = 0
+        self._deadline = Deadline(shell.manner.timeout_seconds)
+        self._listen()
+        self.decided = False
+        self.answered = 0
+
+    def hold(self) -> None:
+        """Answer until the program ends, in time."""
+        while not self._running.done:
+            if self._answer_prompt():
+                continue
+            if self._deadline.passed():
+                raise self._overdue()
+            wait = self._deadline.left()
+            if self._may_answer_ahead():
+                if self._silence.passed():
+                    self._answer()
+                wait = min(wait, self._silence.left())
+            if self._shell._receive(self._running, wait):
+                self._listen()
+        self._check_everything_was_asked()
+
+    def _listen(self) -> None:
+        self._silence = Deadline(self._shell.manner.answer_ahead_seconds)
+
+    def _unread(self) -> str:
+        return self._running.text()[self._read_to:]
+
+    def _answer_prompt(self) -> bool:
+        found = re.search(self._pending[0].prompt, self._unread()) if self._pending else None
+        if found is None:
+            return False
+        self._read_to += found.end()
+        self._answer()
+        return True
+
+    def _answer(self) -> None:
+        exchange = self._pending.pop(0)
+        if exchange.before_reply is not None:
+            exchange.before_reply()
+        self.decided = self.decided or exchange.decides
+        self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
+        self.answered += 1
+        if exchange.then_seconds is not None:
+            self._deadline = Deadline(exchange.then_seconds)
+        self._listen()
+
+    def _may_answer_ahead(self) -> bool:
+        """Only into silence, and never with something that decides."""
+        return bool(self._pending) and not self._pending[0].decides and not self._unread().strip()
+
+    def _check_everything_was_asked(self) -> None:
+        missing = [each for each in self._pending if not each.optional]
+        if missing:
+            raise self._error(EndedEarly, f"the program ended (exit code {self._running.exit_code}) before {missing[0].prompt!r} was asked and answered")
+
+    def _overdue(self) -> ConversationError:
+        seconds = self._deadline.seconds
+        if not self._pending:
+            return self._error(NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered")
+        if self._unread().strip():
+            return self._error(UnexpectedQuestion, f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits")
+        return self._error(PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds")
+
+    def _error(self, kind: type[ConversationError], message: str) -> ConversationError:
+        return kind(message, self.transcript(), self._shell.input_kind, self.decided)
+
+    def transcript(self) -> str:
+        """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""
+        text = self._running.text()
+        if self._private_after is not None:
+            text = text.partition(self._private_after)[0]
+        return redact(text, self._secrets).strip()[-TRANSCRIPT_CHARACTERS:]
+
+
+def close_quietly(close: t.Callable[[], None]) -> None:
+    """Close a connection; that it fails no longer matters, and must not hide what happened before."""
+    # pywinrm checks the answer to Delete with an assertion.
+    with contextlib.suppress(WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.exceptions.RequestException, AssertionError):
+        close()
+
+
+def redact(text: str, secrets: t.Iterable[str]) -> str:
+    """Replace every secret in a text, the longest first so that no part of one is left over."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+def _completed(running: _Running) -> Completed:
+    return Completed(running.stdout.decode(SHELL_ENCODING, "replace"), running.stderr.decode(SHELL_ENCODING, "replace"), running.exit_code)
+
+
+def _call(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
+    """Call pywinrm and translate what it raises. WinRMOperationTimeoutError passes: it is an answer, not an error."""
+    try:
+        return function(*arguments, **options)
+    except WSManFaultError as fault:
+        raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
+    except (WinRMError, WinRMTransportError) as error:
+        raise ConnectionLost(str(error)) from None
+    except requests.exceptions.RequestException as error:
+        raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None
