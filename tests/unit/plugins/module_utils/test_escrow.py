@@ -96,6 +96,7 @@ def only_problem(escrow: Escrow) -> str:
 
 # Storing and finding
 
+
 def test_a_backup_is_a_sealed_file_and_a_manifest_for_people(escrow: Escrow) -> None:
     entry = escrow.store(KEY, origin(key_fingerprint="ab12"), Mirror())
     folder = "ODYSSEY/hydra.odyssey.com/"
@@ -228,7 +229,26 @@ def test_a_seal_that_its_maker_cannot_open(escrow: Escrow) -> None:
 
 # Names
 
-HOSTILE = ["..", ".", "../../etc", "a/b", "a\\b", "-rf", "CON", "nul.txt", "con ", "ä ö", "%41", "new\nline", "nul\x00", "trailing.", ".hidden", "~", "$HOME", "*"]
+HOSTILE = [
+    "..",
+    ".",
+    "../../etc",
+    "a/b",
+    "a\\b",
+    "-rf",
+    "CON",
+    "nul.txt",
+    "con ",
+    "ä ö",
+    "%41",
+    "new\nline",
+    "nul\x00",
+    "trailing.",
+    ".hidden",
+    "~",
+    "$HOME",
+    "*",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -255,6 +275,7 @@ def test_names_of_servers_do_not_differ_by_case(escrow: Escrow) -> None:
 
 # Refusals and failures while storing
 
+
 @pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"x" * (16 * 1024 * 1024 + 1), "more than 16777216")])
 def test_what_is_no_key_file_is_refused(escrow: Escrow, content: bytes, message: str) -> None:
     with pytest.raises(EscrowError, match=message):
@@ -268,36 +289,38 @@ def test_a_seal_that_does_not_give_back_the_content_stores_nothing(escrow: Escro
     assert files(escrow) == {}
 
 
-def failing(real: Callable[..., Any], nth: int, error: BaseException) -> Callable[..., Any]:
+def disk_full(path: object) -> OSError:
+    # As the system does it: calls with a path name it, calls with a descriptor cannot.
+    return OSError(errno.ENOSPC, "No space left on device", *([path] if isinstance(path, str) else []))
+
+
+def failing(real: Callable[..., Any], nth: int, error: Callable[[Any], BaseException] = disk_full) -> Callable[..., Any]:
     calls = 0
 
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == nth:
-            raise error
+            raise error(args[0])
         return real(*args, **kwargs)
 
     return call
 
 
-DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 CRASHES = [
-    *[pytest.param("fsync", nth, id=f"fsync {nth}") for nth in range(1, 8)],
+    *[pytest.param("fsync", nth, id=f"fsync {nth}") for nth in range(1, 7)],
     *[pytest.param("link", nth, id=f"link {nth}") for nth in (1, 2)],
-    *[pytest.param("open", nth, id=f"open {nth}") for nth in range(1, 9)],
+    *[pytest.param("open", nth, id=f"open {nth}") for nth in range(1, 8)],
     *[pytest.param("fchmod", nth, id=f"fchmod {nth}") for nth in (1, 2)],
 ]
 
 
 @pytest.mark.parametrize(("function", "nth"), CRASHES)
-def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(
-    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, function: str, nth: int
-) -> None:
+def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, function: str, nth: int) -> None:
     escrow.store(KEY, origin(management_group="ILIAD"), Mirror())
     before = files(escrow)
     with monkeypatch.context() as patch:
-        patch.setattr(os, function, failing(getattr(os, function), nth, DISK_FULL))
+        patch.setattr(os, function, failing(getattr(os, function), nth))
         with pytest.raises(EscrowError, match="No space left on device") as caught:
             escrow.store(KEY, origin(), Mirror())
     assert "Free space" in caught.value.what_to_do
@@ -307,12 +330,12 @@ def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(
     assert (len(escrow.entries().entries), escrow.entries().problems) == (2, [])
 
 
-@pytest.mark.parametrize("nth", range(3, 8))
+@pytest.mark.parametrize("nth", [1, 2])
 def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     escrow.store(KEY, origin(), Mirror())
     before = files(escrow)
     with monkeypatch.context() as patch:
-        patch.setattr(folders.Folder, "read", failing(folders.Folder.read, 1, KeyboardInterrupt()))
+        patch.setattr(folders.Folder, "read", failing(folders.Folder.read, nth, lambda _: KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             escrow.store(KEY, origin(), Mirror())
     assert files(escrow) == before
@@ -342,7 +365,7 @@ def test_a_file_system_without_hard_links(escrow: Escrow, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "link", link)
     assert [os.path.basename(escrow.store(KEY, origin(), Plain()).path) for _ in range(2)] == [STEM + ".key", STEM + "-2.key"]
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", failing(os.rename, 2, DISK_FULL))
+        patch.setattr(os, "rename", failing(os.rename, 2))
         with pytest.raises(EscrowError):
             escrow.store(KEY, origin(), Plain())
     assert (len(escrow.entries().entries), escrow.entries().problems, len(files(escrow))) == (2, [], 4)
@@ -377,6 +400,7 @@ def test_the_disk_is_told_before_the_name_is_given(escrow: Escrow, monkeypatch: 
 
 
 # What other people did to the escrow
+
 
 def test_a_symbolic_link_in_the_way_is_refused(escrow: Escrow, tmp_path: Path) -> None:
     (tmp_path / "trap").mkdir()
@@ -493,6 +517,7 @@ def test_what_is_not_ours_is_left_alone(escrow: Escrow) -> None:
 
 
 # Opening
+
 
 def flip(path: str) -> None:
     content = bytearray(Path(path).read_bytes())

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operational database knows about its management group. Everything here only reads.
+
+Names of tables and columns come from published scripts [field]. Each part is asked for alone, so that one wrong name costs
+one answer: that answer is then None, and a problem says why.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlError
+
+GROUP_NAME = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
+
+# Agents are health services too, and not asked for.
+SERVERS = (
+    "SELECT DisplayName, IsRHS, IsManagementServer, IsGateway FROM dbo.MTV_HealthService "
+    "WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1 ORDER BY DisplayName"
+)
+
+# Works from any database of the server, which matters when the wanted one cannot be opened.
+DATABASE = "SELECT name, state_desc, user_access_desc, is_broker_enabled, recovery_model_desc FROM sys.databases WHERE name = ?"
+
+# SERVERPROPERTY returns sql_variant, which ODBC drivers cannot all read.
+SQL_SERVER_VERSION = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version"
+
+# D is a full backup of a database [ms].
+LAST_FULL_BACKUP = "SELECT MAX(backup_finish_date) AS finished FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
+
+# Never the column with the secret [field, the column name is assumed].
+RUN_AS_ACCOUNTS = "SELECT UserName FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
+
+_Answer = TypeVar("_Answer")
+
+
+class Reader(Protocol):
+    """What is needed of a connection."""
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """Run a statement and return its rows by column name. Raises SqlError."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of the management group; a clustered RMS is listed by its virtual name [field]."""
+
+    name: str
+    is_rms: bool
+    is_management_server: bool
+    is_gateway: bool
+
+    @property
+    def roles(self) -> list[str]:
+        """C(rms), C(management_server) and C(gateway), as far as they apply."""
+        flags = {"rms": self.is_rms, "management_server": self.is_management_server, "gateway": self.is_gateway}
+        return [role for role, applies in flags.items() if applies]
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    """A row of sys.databases, in SQL Server's own words: C(ONLINE), C(MULTI_USER), C(FULL)."""
+
+    name: str
+    state: str
+    user_access: str
+    is_broker_enabled: bool
+    recovery_model: str
+
+
+@dataclass
+class GroupFacts:
+    """All that could be read; None where it could not. C(last_full_backup) is in the local time of the SQL Server."""
+
+    management_group: str | None = None
+    servers: list[Server] | None = None
+    database: DatabaseState | None = None
+    sql_server_version: str | None = None
+    last_full_backup: datetime | None = None
+    run_as_accounts: list[str] | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def rms(self) -> str | None:
+        """The one server that the database calls RMS, or None when there is none or more than one."""
+        names = self.rms_names
+        return names[0] if len(names) == 1 else None
+
+    @property
+    def rms_names(self) -> list[str]:
+        """All servers that the database calls RMS: more than one means that a promotion went wrong."""
+        return [server.name for server in self.servers or [] if server.is_rms]
+
+
+def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) -> GroupFacts:
+    """Read everything, each part on its own, and judge it. Raises ConnectionProblem when the connection is lost."""
+    facts = GroupFacts()
+    problems = facts.problems
+    facts.management_group = _tried(problems, "the management group's name", lambda: read_group_name(reader))
+    facts.servers = _tried(problems, "the servers", lambda: read_servers(reader))
+    facts.database = _tried(problems, "the state of the database", lambda: read_database(reader, database))
+    facts.sql_server_version = _tried(problems, "the version of SQL Server", lambda: read_sql_server_version(reader))
+    facts.last_full_backup = _tried(problems, "the last backup of the database", lambda: read_last_full_backup(reader, database))
+    if run_as_accounts:
+        facts.run_as_accounts = _tried(problems, "the Run As accounts", lambda: read_run_as_accounts(reader))
+    problems.extend(_judged(facts))
+    return facts
+
+
+def read_group_name(reader: Reader) -> str | None:
+    """The name of the management group, or None when the table does not hold exactly one."""
+    rows = reader.rows(GROUP_NAME)
+    return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
+
+
+def read_servers(reader: Reader) -> list[Server]:
+    """RMS, management servers and gateways, by name."""
+    return [
+        Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])) for row in reader.rows(SERVERS)
+    ]
+
+
+def read_database(reader: Reader, name: str) -> DatabaseState | None:
+    """The state of a database, or None when the server has none of that name (or hides it from this login)."""
+    for row in reader.rows(DATABASE, name):
+        return DatabaseState(
+            name=str(row["name"]),
+            state=str(row["state_desc"]),
+            user_access=str(row["user_access_desc"]),
+            is_broker_enabled=bool(row["is_broker_enabled"]),
+            recovery_model=str(row["recovery_model_desc"]),
+        )
+    return None
+
+
+def read_sql_server_version(reader: Reader) -> str | None:
+    """The product version of SQL Server: C(10.0.6556.0)."""
+    rows = reader.rows(SQL_SERVER_VERSION)
+    return str(rows[0]["version"]) if rows and rows[0]["version"] is not None else None
+
+
+def read_last_full_backup(reader: Reader, database: str) -> datetime | None:
+    """When the last full backup of the database ended, in the server's local time; None when there is none."""
+    rows = reader.rows(LAST_FULL_BACKUP, database)
+    finished = rows[0]["finished"] if rows else None
+    return finished if isinstance(finished, datetime) else None
+
+
+def read_run_as_accounts(reader: Reader) -> list[str]:
+    """The user names of the Run As accounts. Their secrets are never asked for."""
+    return [str(row["UserName"]) for row in reader.rows(RUN_AS_ACCOUNTS)]
+
+
+def database_problems(database: DatabaseState) -> list[str]:
+    """What is wrong with the state of the operational database, as sentences."""
+    name = database.name
+    if database.state != "ONLINE":
+        return [f"The database {name} is {database.state}, not ONLINE."]
+    problems = []
+    if database.user_access != "MULTI_USER":
+        problems.append(f"The database {name} is in {database.user_access}, so that OpsMgr cannot work with it.")
+    if not database.is_broker_enabled:
+        problems.append(f"Service Broker is off in the database {name}, so that discovery and tasks do not work.")
+    return problems
+
+
+def _tried(problems: list[str], what: str, read: Callable[[], _Answer]) -> _Answer | None:
+    try:
+        return read()
+    except SqlError as error:
+        problems.append(f"Could not read {what}: error {error.number} ({error.message.rstrip('.')}). {error.what_to_do}.")
+        return None
+
+
+def _judged(facts: GroupFacts) -> list[str]:
+    problems = []
+    if facts.servers is not None and not facts.rms_names:
+        problems.append("No server is the RMS according to the database.")
+    if len(facts.rms_names) > 1:
+        problems.append(f"More than one server is the RMS according to the database: {', '.join(facts.rms_names)}.")
+    if facts.database is not None:
+        problems.extend(database_problems(facts.database))
+    return problems

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to SQL Server over pyodbc, whose errors say what to do.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions
+
+PYODBC_IMPORT_ERROR: str | None = None
+try:
+    import pyodbc  # type: ignore[import-not-found]
+except ImportError:
+    # Also when the driver manager's library is missing.
+    PYODBC_IMPORT_ERROR = traceback.format_exc()
+
+# The kinds of ConnectionProblem.
+UNREACHABLE = "unreachable"
+LOGIN = "login"
+DATABASE = "database"
+DRIVER = "driver"
+
+DEFAULT_QUERY_TIMEOUT_SECONDS = 60
+
+# "Cannot open database", and what a database says that is not there, not recovered, offline, being restored or taken [ms].
+_DATABASE_NUMBERS = frozenset((911, 921, 922, 924, 926, 927, 942, 945, 4060, 4064))
+# Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
+_LOGIN_NUMBERS = frozenset((18401, 18450, 18451, 18452, 18456, 18461, 18463, 18470, 18486, 18487, 18488))
+# A message that only says that the statement was not prepared, beside the one that says why [ms].
+_NOT_THE_REASON = frozenset((0, 8180))
+
+# What pyodbc makes of the driver's diagnostic records: "[42S02] [FreeTDS][SQL Server]Text (208) (SQLExecDirectW); [42000] ...".
+_RECORD = re.compile(r"(?:^|; )\[(?P<state>[0-9A-Z]{5})\] (?P<text>.*?) \((?P<number>-?[0-9]+)\)(?: \(SQL[A-Za-z]+\))?(?=\Z|; \[)", re.DOTALL)
+_PREFIXES = re.compile(r"(?:\[[^\]]*\])+")
+
+_SQL_ADVICE = {
+    208: "Check that this is the operational database of OpsMgr",
+    229: "Give this login the right to read it (db_datareader)",
+    262: "Give this login the right that the message names",
+    916: "Make this login a user of that database",
+}
+_SQL_ADVICE_OTHERWISE = "Look at the number in the documentation of SQL Server, then run it again"
+
+
+class PyodbcMissing(OpsmgrError):
+    """pyodbc, or the driver manager under it, is not installed for the Python that runs this."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "connect to SQL Server",
+            "the Python library pyodbc cannot be imported",
+            "Install pyodbc (pip) and unixODBC (package unixodbc or unixODBC) where this task runs",
+        )
+
+    def __reduce__(self) -> tuple[type[PyodbcMissing], tuple[()]]:
+        return type(self), ()
+
+
+class ConnectionProblem(OpsmgrError):
+    """No connection. Fields: C(kind) is C(unreachable), C(login), C(database) or C(driver); C(server) names the server."""
+
+    def __init__(self, kind: str, server: str, found: str, what_to_do: str) -> None:
+        super().__init__(f"connect to SQL Server {server}", found, what_to_do)
+        self.kind = kind
+        self.server = server
+
+    def __reduce__(self) -> tuple[type[ConnectionProblem], tuple[str, str, str, str]]:
+        return type(self), (self.kind, self.server, self.found, self.what_to_do)
+
+
+class SqlError(OpsmgrError):
+    """A statement that failed. Fields: C(number) of SQL Server (0: the driver's), C(state) (SQLSTATE), C(message), C(statement), C(server)."""
+
+    def __init__(self, number: int, state: str, message: str, statement: str, server: str) -> None:
+        super().__init__(
+            f"run SQL on {server}",
+            f"error {number} ({message.rstrip('.')}) from: {statement}",
+            _SQL_ADVICE.get(number, _SQL_ADVICE_OTHERWISE),
+        )
+        self.number = number
+        self.state = state
+        self.message = message
+        self.statement = statement
+        self.server = server
+
+    def __reduce__(self) -> tuple[type[SqlError], tuple[int, str, str, str, str]]:
+        return type(self), (self.number, self.state, self.message, self.statement, self.server)
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One diagnostic record: SQLSTATE, native error number, and the message without the drivers' prefixes."""
+
+    state: str
+    number: int
+    message: str
+
+
+class SqlConnection:
+    """An open connection, always in autocommit: C(ALTER DATABASE) is refused inside a transaction (226) [ms].
+
+    C(statements) lists every statement that was sent, without the values bound to it.
+    """
+
+    def __init__(self, connection: pyodbc.Connection, server: str) -> None:
+        self._connection = connection
+        self.server = server
+        self.statements: list[str] = []
+
+    def __enter__(self) -> SqlConnection:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back to the server. A connection that is gone already is no error."""
+        try:
+            self._connection.close()
+        except pyodbc.Error:
+            pass
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """Run a statement with its values bound to C(?), and return the rows of its first result set by column name.
+
+        Raises SqlError, or ConnectionProblem when the connection is lost.
+        """
+        return self._run(statement, values)
+
+    def execute(self, statement: str, *values: object) -> None:
+        """Run a statement to its end, whatever it returns. Raises like C(rows())."""
+        self._run(statement, values)
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
+        self.statements.append(statement)
+        try:
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute(statement, *values)
+                return _first_result(cursor)
+            finally:
+                cursor.close()
+        except pyodbc.Error as error:
+            raise self._translated(error, statement) from error
+
+    def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:
+        records = diagnostics(error)
+        record = _reason(records)
+        if record.state.startswith("08"):
+            return ConnectionProblem(
+                UNREACHABLE,
+                self.server,
+                f"the connection was lost ({record.message}) during: {statement}",
+                "Check that SQL Server is running, then run it again",
+            )
+        return SqlError(record.number, record.state, record.message, statement, self.server)
+
+
+def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_TIMEOUT_SECONDS) -> SqlConnection:
+    """Open a connection. C(query_timeout_seconds) ends each statement that takes longer; 0 waits for ever.
+
+    Raises OptionProblem, PyodbcMissing or ConnectionProblem. None of them contains the password.
+    """
+    if PYODBC_IMPORT_ERROR is not None:
+        raise PyodbcMissing()
+    text = ConnectionString(options)
+    # A pooled connection would keep its seat in a single-user database after close().
+    pyodbc.pooling = False
+    try:
+        connection = pyodbc.connect(text.reveal(), autocommit=True, timeout=options.connect_timeout)
+    except pyodbc.Error as error:
+        raise _connection_problem(error, options) from error
+    connection.timeout = query_timeout_seconds
+    return SqlConnection(connection, options.label)
+
+
+def diagnostics(error: pyodbc.Error) -> list[Diagnostic]:
+    """Take a pyodbc exception apart; at least one record comes back."""
+    text = str(error.args[-1]) if error.args else ""
+    found = [Diagnostic(match["state"], int(match["number"]), _PREFIXES.sub("", match["text"], count=1).strip()) for match in _RECORD.finditer(text)]
+    if found:
+        return found
+    state = str(error.args[0]) if len(error.args) > 1 else ""
+    return [Diagnostic(state, 0, _PREFIXES.sub("", text, count=1).strip() or type(error).__name__)]
+
+
+def _reason(records: list[Diagnostic]) -> Diagnostic:
+    return next((record for record in records if record.number not in _NOT_THE_REASON), records[0])
+
+
+def _first_result(cursor: pyodbc.Cursor) -> list[dict[str, Any]]:
+    # Every result set is fetched: errors of later ones only show up then, and BACKUP runs no longer than it is listened to.
+    result: list[dict[str, Any]] | None = None
+    while True:
+        if cursor.description and result is None:
+            names = [column[0] for column in cursor.description]
+            result = [{name: row[index] for index, name in enumerate(names)} for row in cursor.fetchall()]
+        if not cursor.nextset():
+            return result or []
+
+
+def _connection_problem(error: pyodbc.Error, options: SqlOptions) -> ConnectionProblem:
+    records = diagnostics(error)
+    kind, record = _kind(records)
+    found, what_to_do = _TEXTS[kind](record, options)
+    return ConnectionProblem(kind, options.label, _without(found, options.login_password), what_to_do)
+
+
+def _kind(records: list[Diagnostic]) -> tuple[str, Diagnostic]:
+    # "Cannot open database" comes together with "Login failed", and is the reason for it: so it is asked first.
+    for kind, numbers in ((DATABASE, _DATABASE_NUMBERS), (LOGIN, _LOGIN_NUMBERS)):
+        for record in records:
+            if record.number in numbers:
+                return kind, record
+    record = _reason(records)
+    if record.state == "28000":
+        return LOGIN, record
+    # IM002 to IM005: the driver manager does not know the driver or cannot load it.
+    if record.state.startswith("IM00") or "Can't open lib" in record.message:
+        return DRIVER, record
+    return UNREACHABLE, record
+
+
+def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
+    known = ", ".join(pyodbc.drivers()) or "none"
+    package = "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
+    return (
+        f"the ODBC driver {options.driver} cannot be used ({_quoted(record)}); installed are: {known}",
+        f"Install the package {package} where this task runs, or set driver to one that is there",
+    )
+
+
+def _login_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
+    if options.login_user is None:
+        return (
+            f"the login by Kerberos was refused ({_quoted(record)})",
+            "Check with klist whose ticket is there, and that this account is a login on the server",
+        )
+    if "\\" in options.login_user:
+        advice = "Check login_user, login_password, and that this account is a login on the server"
+    else:
+        advice = "Check login_user and login_password, and that the server accepts SQL Server logins and not only Windows ones"
+    return f"the login {options.login_user} was refused ({_quoted(record)})", advice
+
+
+def _database_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
+    return (
+        f"the database {options.database} cannot be opened ({_quoted(record)})",
+        "Check its name, its state (offline, restoring, single-user), and that this login is a user in it",
+    )
+
+
+def _unreachable_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
+    advice = "Check that SQL Server is running and reachable on this port"
+    if options.instance and options.port is None:
+        advice += ", and that SQL Server Browser answers on UDP port 1434, or set port"
+    if options.login_user is None:
+        advice += ", and with klist that there is a Kerberos ticket (FreeTDS reports a missing one so)"
+    if options.encryption == "require" or not options.is_freetds:
+        advice += ", and that driver and server have a TLS version in common (see encryption and driver)"
+    return f"no connection within {options.connect_timeout} seconds or refused ({_quoted(record)})", advice
+
+
+_TEXTS = {DRIVER: _driver_text, LOGIN: _login_text, DATABASE: _database_text, UNREACHABLE: _unreachable_text}
+
+
+def _quoted(record: Diagnostic) -> str:
+    number = f"{record.number}: " if record.number else ""
+    return number + record.message.rstrip(".")
+
+
+def _without(text: str, secret: str | None) -> str:
+    # No driver is known to repeat the password. This holds even if one does.
+    return text.replace(secret, "********") if secret else text
