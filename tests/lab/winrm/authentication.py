@@ -69,9 +69,10 @@ class Authenticator:
             return self._negotiate(kind, value)
         if not authorization and self._login is not None:
             return Outcome(self._login, [])
-        return self._refused()
+        return self.refuse()
 
-    def _refused(self) -> Outcome:
+    def refuse(self) -> Outcome:
+        """Forget what this connection proved and ask for credentials."""
         self._context = self._login = None
         headers = [("WWW-Authenticate", "Negotiate")]
         if self.unencrypted_allowed:
@@ -82,23 +83,23 @@ class Authenticator:
         try:
             name, colon, password = _basic_text(base64.b64decode(value, validate=True)).partition(":")
         except binascii.Error:
-            return self._refused()
+            return self.refuse()
         account = find_account(self._host, name)
         session = self._host.logon(account.name, password) if account is not None and colon else None
-        return Outcome(Login(session, "basic"), []) if session is not None else self._refused()
+        return Outcome(Login(session, "basic"), []) if session is not None else self.refuse()
 
     def _negotiate(self, kind: str, value: str) -> Outcome:
         try:
             reply = self._step(base64.b64decode(value, validate=True))
         except _BAD_TOKEN:
-            return self._refused()
+            return self.refuse()
         headers = [("WWW-Authenticate", f"{kind} {base64.b64encode(reply).decode()}")] if reply else []
         if self._context is None or not self._context.complete:
             return Outcome(None, headers)
         account = find_account(self._host, self._context.client_principal or "")
         session = self._host.logon(account.name, account.password) if account is not None else None
         if session is None:
-            return self._refused()
+            return self.refuse()
         self._login = Login(session, "ntlm", self._context)
         return Outcome(self._login, headers)
 

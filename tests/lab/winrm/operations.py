@@ -10,7 +10,6 @@ import binascii
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -37,21 +36,13 @@ _SIGNALS = ("terminate", "ctrl_c", "ctrl_break")
 _STREAM_TEXT = re.compile(r"(<(?:\w+:)?Stream\b[^>]*>)[^<]*(</)")
 
 
-@dataclass
-class Answer:
-    """The body of an answer and what the recorder should know about the operation."""
-
-    body: str
-    notes: dict[str, Any] = field(default_factory=dict)
-
-
 class Operations:
     """Carries out the requests to one host; :class:`Shells` keeps what must last."""
 
     def __init__(self, host: Host, shells: Shells) -> None:
         self._host = host
         self._shells = shells
-        self._in_shell: dict[str, Callable[[soap.Request, Shell, dict[str, Any]], Answer]] = {
+        self._in_shell: dict[str, Callable[[soap.Request, Shell, dict[str, Any]], str]] = {
             "Command": self._command,
             "Send": self._send,
             "Receive": self._receive,
@@ -59,8 +50,8 @@ class Operations:
             "Delete": self._delete,
         }
 
-    def perform(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> Answer:
-        """Carry out a request of an authenticated user, or raise the fault; ``notes`` fills in either case."""
+    def perform(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> str:
+        """The body of the answer to an authenticated user, or the fault; ``notes``, for the recorder, fills in either case."""
         self._check(request, session)
         if request.name == "Create":
             return self._create(request, session, client_ip, notes)
@@ -88,7 +79,7 @@ class Operations:
         if request.max_envelope_size is not None and request.max_envelope_size < MIN_ENVELOPE:
             raise wsfaults.WSManFault(wsfaults.MIN_ENVELOPE_SIZE)
 
-    def _create(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> Answer:
+    def _create(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> str:
         wanted = _child(request.body, "Shell")
         for element in wanted:
             if isinstance(element.tag, str) and etree.QName(element).localname not in _SHELL_ELEMENTS:
@@ -105,7 +96,7 @@ class Operations:
         )
         self._shells.open(shell)
         notes["shell"] = shell.id
-        return Answer(self._created(shell))
+        return self._created(shell)
 
     def _idle_seconds(self, wanted: etree._Element) -> float:
         text = _text(wanted, "IdleTimeOut")
@@ -127,7 +118,7 @@ class Operations:
             "<rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime><rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>"
         )
 
-    def _command(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> Answer:
+    def _command(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> str:
         wanted = _child(request.body, "CommandLine")
         line = _command_line(wanted)
         notes["command"] = line
@@ -143,9 +134,9 @@ class Operations:
             raise wsfaults.WSManFault(error.code, f"{error.text} ") from error
         shell.add(Command(command_id, line, running))
         notes["command_id"] = command_id
-        return Answer(f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>")
+        return f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>"
 
-    def _send(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> Answer:
+    def _send(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> str:
         text = codec(shell.codepage)
         notes["stdin"] = ""
         for stream in _child(request.body, "Send").findall(f"{{{soap.SHELL}}}Stream"):
@@ -159,9 +150,9 @@ class Operations:
                 raise wsfaults.WSManFault(wsfaults.BROKEN_PIPE)
             notes["stdin_program"] = command.running.reading_program()
             command.running.feed(data, (stream.get("End") or "").lower() in ("true", "1"))
-        return Answer("<rsp:SendResponse/>")
+        return "<rsp:SendResponse/>"
 
-    def _receive(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> Answer:
+    def _receive(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> str:
         desired = _child(_child(request.body, "Receive"), "DesiredStream")
         command = _find_command(shell, desired, notes)
         last = command.last_answer
@@ -174,9 +165,9 @@ class Operations:
             command.last_answer = (request.message_id, chunk)
         text = codec(shell.codepage)
         notes["stdout"], notes["stderr"] = chunk.stdout.decode(text, "replace"), chunk.stderr.decode(text, "replace")
-        return Answer(_received(command.id, chunk, (desired.text or "stdout stderr").split()))
+        return _received(command.id, chunk, (desired.text or "stdout stderr").split())
 
-    def _signal(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> Answer:
+    def _signal(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> str:
         wanted = _child(request.body, "Signal")
         command = _find_command(shell, wanted, notes)
         code = _text(wanted, "Code").rpartition("/")[2].lower()
@@ -187,11 +178,11 @@ class Operations:
             del shell.commands[command.id]
         else:
             command.running.terminate(code)
-        return Answer("<rsp:SignalResponse/>")
+        return "<rsp:SignalResponse/>"
 
-    def _delete(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> Answer:
+    def _delete(self, request: soap.Request, shell: Shell, notes: dict[str, Any]) -> str:
         self._shells.delete(shell)
-        return Answer("")
+        return ""
 
 
 def without_stream_text(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import resource
 import selectors
 import socket
 import ssl
@@ -29,6 +30,17 @@ _SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _MAX_BODY = MAX_ENVELOPE + 8192  # an encrypted envelope is a little longer than the envelope
 _TICK_SECONDS = 0.1
 _HANDSHAKE_SECONDS = 30.0
+_CONNECTIONS_PER_HOST = 2
+_OTHER_FILES = 512
+
+
+def _allow_files(count: int) -> None:
+    """Hundreds of hosts need more open files than a process usually may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 @dataclass
@@ -72,8 +84,13 @@ class WinRMServer:
 
     def start(self) -> None:
         """Open the listeners of all powered hosts; they answer when this returns."""
+        _allow_files(len(self._states) * (len(self._ports) + _CONNECTIONS_PER_HOST))
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        self.refresh()
+        try:
+            self.refresh()
+        except OSError:
+            self.stop()
+            raise
         self._thread.start()
 
     def stop(self) -> None:
@@ -117,11 +134,15 @@ class WinRMServer:
             state.connections.discard(connection)
 
     def _power_on(self, state: HostState) -> None:
-        for scheme, port in self._ports.items():
-            listener = socket.create_server((state.host.address, port), backlog=64)
-            listener.setblocking(False)
-            state.listeners[scheme] = listener
-            self._selector.register(listener, selectors.EVENT_READ, (state, scheme))
+        try:
+            for scheme, port in self._ports.items():
+                listener = socket.create_server((state.host.address, port), backlog=64)
+                listener.setblocking(False)
+                self._selector.register(listener, selectors.EVENT_READ, (state, scheme))
+                state.listeners[scheme] = listener
+        except OSError:
+            self._power_off(state)
+            raise
 
     def _power_off(self, state: HostState) -> None:
         with self._lock:
@@ -140,7 +161,8 @@ class WinRMServer:
             for key, _events in ready:
                 if key.data is not None and isinstance(key.fileobj, socket.socket):
                     self._accept(key.fileobj, *key.data)
-            self.refresh()
+            with contextlib.suppress(OSError):  # the port is not free yet: at the next turn
+                self.refresh()
             for state in self._states.values():
                 state.shells.expire()
 
@@ -189,6 +211,7 @@ class Connection:
         self._number = number
         self._authenticator = Authenticator(state.host, scheme)
         self._http: HttpConnection | None = None
+        self._logged_in = False
 
     def start(self) -> None:
         """Serve it in the background."""
@@ -272,8 +295,13 @@ class Connection:
         exchange.headers = outcome.headers
         exchange.login = outcome.login
         if outcome.login is None:
-            self._strike("login", None)
             return 401, b""
+        if not self._logged_in:
+            self._logged_in = True
+            struck = self._strike("login")
+            if struck is not None:
+                exchange.headers, exchange.login = self._authenticator.refuse().headers, None
+                return 401, b""
         return self._authenticated(exchange, outcome.login)
 
     def _authenticated(self, exchange: Exchange, login: Login) -> tuple[int, bytes]:
@@ -309,34 +337,39 @@ class Connection:
         return self._perform(exchange, message)
 
     def _perform(self, exchange: Exchange, message: soap.Request) -> tuple[int, bytes]:
+        struck = self._strike(message.name)
         try:
-            struck = self._strike(message.name, exchange.login)
-            if message.is_identify:
-                return 200, soap.identity(self._host.profile)
-            if exchange.login is None:
-                return 401, b""
-            answer = self._state.operations.perform(message, exchange.login.session, self._client_ip, exchange.notes)
-            if struck is not None and struck.action == "drop":
-                raise _Dropped
-            return 200, soap.answer(message, answer.body)
+            if struck is not None and struck.action == "fail":
+                raise wsfaults.WSManFault(struck.code or wsfaults.PROVIDER_FAILURE, struck.text)
+            answer = self._result(exchange, message)
         except wsfaults.NotUnderstood as problem:
-            return 500, soap.not_understood(problem, message.message_id)
+            answer = 500, soap.not_understood(problem, message.message_id)
         except wsfaults.WSManFault as problem:
-            return self._fault(exchange, problem, message.message_id)
+            answer = self._fault(exchange, problem, message.message_id)
+        if struck is not None and struck.action == "drop":
+            raise _Dropped
+        return answer
+
+    def _result(self, exchange: Exchange, message: soap.Request) -> tuple[int, bytes]:
+        if message.is_identify:
+            return 200, soap.identity(self._host.profile if exchange.login else "")
+        if exchange.login is None:
+            return 401, b""
+        body = self._state.operations.perform(message, exchange.login.session, self._client_ip, exchange.notes)
+        return 200, soap.answer(message, body)
 
     def _fault(self, exchange: Exchange, problem: wsfaults.WSManFault, relates_to: str) -> tuple[int, bytes]:
         exchange.notes["fault"] = problem.code
         return 500, soap.fault(problem, relates_to, self._host.fqdn)
 
-    def _strike(self, action: str, login: Login | None) -> Fault | None:
-        """Suffer the fault that someone has planned for this message; returns it when it strikes later."""
+    def _strike(self, action: str) -> Fault | None:
+        """Suffer the fault planned for this message, as far as it comes before the work; what is left is returned."""
         fault = self._host.faults.match(self._host.name, "message", action)
         if fault is None:
             return None
         if fault.action == "stall":
             self._server.stopping.wait(fault.seconds)
-        elif fault.action == "fail" and login is not None:
-            raise wsfaults.WSManFault(fault.code or wsfaults.PROVIDER_FAILURE, fault.text)
-        elif fault.text != "after":
+            return None
+        if fault.action == "drop" and fault.text != "after":
             raise _Dropped
         return fault

@@ -39,6 +39,7 @@ _UNDERSTOOD: Mapping[str, frozenset[str]] = {
     WSMAN: frozenset({"ResourceURI", "MaxEnvelopeSize", "OperationTimeout", "Locale", "OptionSet", "SelectorSet"}),
     WSMAN_MS: frozenset({"DataLocale", "SessionId", "OperationID", "SequenceId", "FunctionId", "ActivityId"}),
 }
+_SYSTEMS = {"2003": "OS: 5.2.3790 SP: 2.0", "2008r2": "OS: 6.1.7601 SP: 1.0"}
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 _NAMESPACES = "".join(
     f' xmlns:{prefix}="{uri}"'
@@ -138,8 +139,8 @@ def answer(request: Request, body: str) -> bytes:
 
 
 def identity(profile: str) -> bytes:
-    """The answer to Identify: product versions as the two Windows versions state them [field]."""
-    system = {"2003": "OS: 5.2.3790 SP: 2.0 Stack: 2.0"}.get(profile, "OS: 6.1.7601 SP: 1.0 Stack: 2.0")
+    """The answer to Identify; to a client without a login (no profile) the system's version is hidden [field]."""
+    system = f"{_SYSTEMS.get(profile, 'OS: 0.0.0 SP: 0.0')} Stack: 2.0"
     body = (
         f'<wsmid:IdentifyResponse xmlns:wsmid="{IDENTITY}"><wsmid:ProtocolVersion>{WSMAN}</wsmid:ProtocolVersion>'
         "<wsmid:ProductVendor>Microsoft Corporation</wsmid:ProductVendor>"

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lab.winrm.certificates import CertificateAuthority, make_ca
-from lab.winrm.server import WinRMServer
 from pypsrp.wsman import WSMan
 from unit.lab.test_winrm.scripted_host import ScriptedHost
 from winrm.protocol import Protocol
+
+from lab.winrm.certificates import CertificateAuthority, make_ca
+from lab.winrm.server import WinRMServer
 
 USER, PASSWORD = "ODYSSEY\\administrator", "p%PATH%^&\"!' ü8:x"
 _numbers = itertools.count(1)

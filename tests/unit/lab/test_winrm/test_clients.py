@@ -14,8 +14,6 @@ import pytest
 import winrm
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
-from lab.winrm.certificates import CertificateAuthority
-from lab.winrm.server import WinRMServer
 from pypsrp.exceptions import AuthenticationError
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
@@ -23,6 +21,9 @@ from unit.lab.test_winrm.conftest import PASSWORD, USER, next_address
 from unit.lab.test_winrm.scripted_host import ScriptedCommand, ScriptedHost
 from winrm.exceptions import InvalidCredentialsError, WinRMTransportError
 from winrm.protocol import Protocol
+
+from lab.winrm.certificates import CertificateAuthority
+from lab.winrm.server import WinRMServer
 
 Connect = Callable[..., Protocol]
 WAYS = [("ntlm", "http", 5985), ("ntlm", "https", 5986), ("basic", "https", 5986)]

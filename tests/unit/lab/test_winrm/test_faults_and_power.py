@@ -1,0 +1,155 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planned faults of messages, hosts without power, many listeners, certificates."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+from unit.lab.test_winrm.conftest import PASSWORD, USER, next_address
+from unit.lab.test_winrm.scripted_host import ScriptedHost
+from winrm.exceptions import InvalidCredentialsError, WSManFaultError
+from winrm.protocol import Protocol
+
+from lab.faults import Fault, Faults
+from lab.winrm.certificates import CertificateAuthority, make_ca
+from lab.winrm.server import WinRMServer
+
+Connect = Callable[..., Protocol]
+
+
+def test_a_fault_begins_at_the_nth_match_and_is_used_up() -> None:
+    faults = Faults()
+    faults.add(Fault("Hydra", "command", "SC*", "fail", nth=2, times=2))
+    names = [("hydra", "sc"), ("deathsting", "sc"), ("hydra", "net"), ("hydra", "sc"), ("hydra", "Sc.exe"), ("hydra", "sc")]
+    assert [faults.match(host, "command", name) is not None for host, name in names] == [False, False, False, True, True, False]
+    assert faults.pending() == []
+
+
+def test_a_fault_can_last_for_ever() -> None:
+    faults = Faults()
+    faults.add(Fault("*", "sql", "alter database*", "fail", times=0, code=5064))
+    struck = [faults.match("sql1", "sql", "ALTER DATABASE x SET ENABLE_BROKER") for _number in range(3)]
+    assert [fault.code for fault in struck if fault] == [5064, 5064, 5064]
+    faults.clear()
+    assert faults.match("sql1", "sql", "ALTER DATABASE x") is None
+
+
+def test_a_message_fails(host: ScriptedHost, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "command", "fail", code=2150859193, text="The plugin is ill."))
+    connection = protocol()
+    shell = connection.open_shell()
+    with pytest.raises(WSManFaultError, match="The plugin is ill") as raised:
+        connection.run_command(shell, "ver")
+    assert raised.value.wsman_fault_code == 2150859193
+    assert host.commands == []
+    connection.run_command(shell, "ver")
+
+
+def test_a_message_stalls(host: ScriptedHost, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "stall", seconds=0.5))
+    started = time.monotonic()
+    protocol().open_shell()
+    assert time.monotonic() - started > 0.5
+
+
+def test_a_message_is_dropped_before_anything_is_done(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "drop"))
+    with pytest.raises(requests.ConnectionError):
+        protocol().open_shell()
+    assert len(server.shells("hydra")) == 0
+    assert (host.recorder.entries[-1]["action"], host.recorder.entries[-1]["bytes_out"]) == ("Create", 0)
+
+
+def test_only_the_answer_is_dropped(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "drop", text="after"))
+    with pytest.raises(requests.ConnectionError):
+        protocol().open_shell()
+    assert len(server.shells("hydra")) == 1
+
+
+def test_a_login_fails(host: ScriptedHost, protocol: Connect) -> None:
+    for transport in ("ntlm", "basic"):
+        host.faults.add(Fault("hydra", "message", "login", "fail"))
+        with pytest.raises(InvalidCredentialsError):
+            protocol(transport).open_shell()
+        protocol(transport).open_shell()
+
+
+def test_a_host_without_power_refuses_connections(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    connection = protocol()
+    shell = connection.open_shell()
+    connection.run_command(shell, "wait")
+    host.powered = False
+    server.refresh()
+    with pytest.raises(requests.ConnectionError):
+        connection.run_command(shell, "ver")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host.address, 5985), timeout=1)
+    assert host.commands[0].terminated_by == "terminate"
+    host.powered = True
+    time.sleep(0.3)
+    with pytest.raises(WSManFaultError, match="invalid selectors"):
+        protocol().run_command(shell, "ver")
+
+
+def test_losing_power_cuts_a_waiting_client_off(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    connection = protocol()
+    shell = connection.open_shell()
+    command = connection.run_command(shell, "wait")
+    threading.Timer(0.2, setattr, (host, "powered", False)).start()
+    started = time.monotonic()
+    with pytest.raises((requests.ConnectionError, WSManFaultError)):
+        connection.get_command_output_raw(shell, command)
+    assert time.monotonic() - started < 2
+
+
+def test_a_hundred_hosts_in_one_process(authority: CertificateAuthority) -> None:
+    hosts = [ScriptedHost(f"host{number}", next_address()) for number in range(100)]
+    for host in hosts:
+        host.add_user(USER, PASSWORD)
+        host.scripts["hostname"] = lambda command, name=host.name: command.out(name.encode()) or 0
+    threads_before = threading.active_count()
+    server = WinRMServer(hosts, authority)
+    server.start()
+    assert threading.active_count() == threads_before + 1
+    for host in hosts[::20]:
+        connection = Protocol(f"http://{host.address}:5985/wsman", "ntlm", USER, PASSWORD)
+        shell = connection.open_shell()
+        assert connection.get_command_output(shell, connection.run_command(shell, "hostname"))[0] == host.name.encode()
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 2
+    for host in hosts:
+        for port in (5985, 5986):
+            socket.create_server((host.address, port)).close()
+
+
+def test_an_address_that_is_taken_is_an_error_at_start(authority: CertificateAuthority) -> None:
+    hosts = [ScriptedHost("hydra", next_address()), ScriptedHost("deathsting", next_address())]
+    with socket.create_server((hosts[1].address, 5986)):
+        with pytest.raises(OSError, match="in use"):
+            WinRMServer(hosts, authority).start()
+        socket.create_server((hosts[0].address, 5985)).close()
+
+
+def test_certificates_name_the_host_and_are_kept(host: ScriptedHost, server: WinRMServer, authority: CertificateAuthority) -> None:
+    trusting = ssl.create_default_context(cafile=str(authority.ca_file))
+    for name in (host.address, host.fqdn, host.name):
+        with socket.create_connection((host.address, 5986), timeout=5) as plain:
+            with trusting.wrap_socket(plain, server_hostname=name) as secure:
+                assert secure.getpeercert()
+    with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection((host.address, 5986), timeout=5) as plain:
+        trusting.wrap_socket(plain, server_hostname="deathsting")
+    again = make_ca(authority.directory)
+    before = again.server_certificate(host.name, host.fqdn, host.address).read_bytes()
+    assert authority.server_certificate(host.name, host.fqdn, host.address).read_bytes() == before
+    assert [path.stat().st_mode & 0o077 for path in authority.directory.iterdir() if path.name != "ca.pem"] != []
+    assert all(path.stat().st_mode & 0o077 == 0 for path in authority.directory.iterdir() if path.name != "ca.pem")
