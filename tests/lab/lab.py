@@ -1,0 +1,218 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab: hosts, SQL Servers and management groups of one topology, behind real listeners on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.faults import Faults
+from lab.inventory import SQL_PORT, WinRMAccess, databases_of, description, inventory, to_json, write_private
+from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
+from lab.opsmgr.config_tool import config_tool
+from lab.opsmgr.group import ManagementGroup
+from lab.opsmgr.installation import Installation
+from lab.opsmgr.operational_database import Databases
+from lab.opsmgr.secure_storage_backup import TOOL as BACKUP_TOOL
+from lab.opsmgr.secure_storage_backup import secure_storage_backup
+from lab.opsmgr.services import ManagementServices, SessionKeeper
+from lab.opsmgr.setup import (
+    install_management_server,
+    install_media,
+    install_reporting,
+    install_web_console,
+    tool_content,
+)
+from lab.recorder import Recorder
+from lab.sql.server import SqlServer
+from lab.sql.sessions import Login
+from lab.topologies import HostSpec, MediaSpec, Topology, load_topology
+from lab.windows.host import User, WindowsHost
+from lab.windows.process import Program
+from lab.windows.services import Service
+from lab.winrm.certificates import make_ca
+from lab.winrm.server import WinRMServer
+
+INVENTORY = "inventory.yml"
+LAB_JSON = "lab.json"
+LOG = "log.jsonl"
+_CERTIFICATES = "certificates"
+_SQL_SERVICE = "MSSQLSERVER"
+
+
+class Lab:
+    """A management group to lose.  ``directory`` keeps certificates, log and files for others; without one it is temporary."""
+
+    def __init__(
+        self,
+        topology: Topology | str = "odyssey",
+        network: str = "127.10",
+        directory: str | Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.topology = load_topology(topology, overrides, network) if isinstance(topology, str) else topology
+        self._temporary = directory is None
+        self.directory = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="opsmgr-lab-"))
+        (self.directory / LOG).unlink(missing_ok=True)
+        self.recorder = Recorder(self.directory / LOG)
+        (self.directory / LOG).chmod(0o600)
+        self.faults = Faults()
+        self.hosts: dict[str, WindowsHost] = {}
+        self.sql: dict[str, SqlServer] = {}
+        self.groups: dict[str, ManagementGroup] = {}
+        self._databases = Databases()
+        self._keeper = SessionKeeper()
+        self._config_tool = config_tool(self._databases)
+        self._build()
+        authority = make_ca(self.directory / _CERTIFICATES)
+        self.ca_file = str(authority.ca_file.resolve())
+        self._winrm = WinRMServer(self.hosts.values(), authority)
+
+    def __enter__(self) -> Lab:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    # Life
+
+    def start(self) -> None:
+        """Switch everything on; when this returns, all listeners answer and all services have settled."""
+        self._keeper.start()
+        for name, server in self.sql.items():
+            self.hosts[name].services.power_on()
+            self.hosts[name].services.settle()
+            if self.hosts[name].services[_SQL_SERVICE].state != "running":
+                raise OSError(f"SQL Server cannot listen on {server.address}:{SQL_PORT}")
+        for host in self.hosts.values():
+            host.services.power_on()
+        for host in self.hosts.values():
+            host.services.settle()
+        self._winrm.start()
+
+    def stop(self) -> None:
+        """End everything and free all ports."""
+        self._winrm.stop()
+        self._keeper.stop()
+        for host in self.hosts.values():
+            host.stop()
+        for server in self.sql.values():
+            server.stop()
+        self.recorder.close()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def power(self, host: str, on: bool) -> None:
+        """Switch a host off (nothing is shut down in order) or on."""
+        if host not in self.hosts:
+            raise ValueError(f"there is no host {host!r}; known are {', '.join(self.hosts)}")
+        self.hosts[host].powered = on
+        self._winrm.refresh()
+
+    # What others see
+
+    def write_files(self, directory: str | Path | None = None, access: WinRMAccess | None = None) -> None:
+        """Write the inventory and ``lab.json``, for the owner's eyes only."""
+        folder = Path(directory) if directory is not None else self.directory
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        asked = access or WinRMAccess()
+        reached = WinRMAccess(asked.scheme, asked.transport, asked.ca_file or self.ca_file)
+        write_private(folder / INVENTORY, inventory(self.topology, reached))
+        write_private(folder / LAB_JSON, to_json(description(self.topology, self.ca_file)))
+
+    def remove_files(self) -> None:
+        """Remove what :meth:`write_files` wrote into the lab's own directory."""
+        for name in (INVENTORY, LAB_JSON):
+            (self.directory / name).unlink(missing_ok=True)
+
+    def dump(self) -> dict[str, Any]:
+        """The whole state; two dumps are equal when nothing has changed between them."""
+        return {
+            "hosts": {name: host.dump() for name, host in self.hosts.items()},
+            "groups": {name: group.dump(self._members(name)) for name, group in self.groups.items()},
+            "sql": {name: server.dump() for name, server in self.sql.items()},
+        }
+
+    def installation(self, host: str) -> Installation:
+        """The Operations Manager of a host."""
+        return Installation(self.hosts[host])
+
+    def _members(self, group: str) -> dict[str, Installation]:
+        specs = (spec for spec in self.topology.hosts.values() if spec.group == group and spec.is_management_server)
+        return {spec.name: self.installation(spec.name) for spec in specs}
+
+    # Construction
+
+    def _build(self) -> None:
+        for spec in self.topology.hosts.values():
+            self.hosts[spec.name] = self._host(spec)
+        for spec in self.topology.hosts.values():
+            if "database" in spec.roles:
+                self._install_sql_server(spec)
+        for group in self.topology.groups.values():
+            roots = (spec for spec in self.topology.hosts.values() if spec.group == group.name and "rms" in spec.roles)
+            servers = [
+                spec.fqdn for spec in self.topology.hosts.values() if spec.group == group.name and spec.is_management_server
+            ]
+            database_host = self.hosts[group.database_host]
+            self.groups[group.name] = ManagementGroup(group, next(roots).fqdn, servers, database_host, self.sql[group.database_host])
+        for spec in self.topology.hosts.values():
+            self._install(spec)
+
+    def _host(self, spec: HostSpec) -> WindowsHost:
+        host = WindowsHost(spec.name, spec.fqdn, spec.address, spec.profile, self.recorder, self.faults, self.hosts)
+        host.users = [User(user.name, user.password, user.is_admin) for user in spec.users]
+        host.settings.update(spec.settings)
+        media = spec.media.directory[:1].upper() if spec.media else ""
+        for letter in sorted({spec.install_directory[:1].upper(), media} - {"", "C"}):
+            host.fs.add_drive(letter, "OPSMGR2007" if letter == media else "Data")
+        return host
+
+    def _install_sql_server(self, spec: HostSpec) -> None:
+        logins = {
+            self.topology.sql.login.name: Login(self.topology.sql.login.name, self.topology.sql.login.password, is_sysadmin=True),
+            self.topology.sql.weak_login.name: Login(self.topology.sql.weak_login.name, self.topology.sql.weak_login.password),
+        }
+        server = SqlServer(
+            spec.name.upper(), spec.address, SQL_PORT, self.recorder, self.faults, version=self.topology.sql.version, logins=logins
+        )
+        self.sql[spec.name] = server
+        self._databases.add(server, spec.name, spec.fqdn, spec.address)
+
+        def start(_service: Service) -> int:
+            with contextlib.suppress(OSError):
+                server.start()
+                return 0
+            return 1067
+
+        service = Service(_SQL_SERVICE, "SQL Server (MSSQLSERVER)", start="auto", on_start=start, on_stop=lambda _s: server.stop())
+        self.hosts[spec.name].services.add(service)
+
+    def _install(self, spec: HostSpec) -> None:
+        host = self.hosts[spec.name]
+        group = self.groups[spec.group]
+        place = (host, spec.version, spec.install_directory, group.membership)
+        if spec.is_management_server:
+            key = group.key if "rms" in spec.roles else None
+            installation = install_management_server(*place, key)
+            ManagementServices(installation, self._databases, self._keeper).install(spec.version)
+        if "reporting" in spec.roles:
+            install_reporting(*place)
+        if "web_console" in spec.roles:
+            install_web_console(*place)
+        if spec.media:
+            self._insert_media(host, spec, spec.media)
+
+    def _insert_media(self, host: WindowsHost, spec: HostSpec, media: MediaSpec) -> None:
+        programs: dict[str, Program] = {BACKUP_TOOL: secure_storage_backup, CONFIG_TOOL: self._config_tool}
+        tools = {name: (program, tool_content(name, spec.version)) for name, program in programs.items()}
+        install_media(host, media.directory, media.layout, tools)
+        if media.directory[:1].upper() not in ("C", spec.install_directory[:1].upper()):
+            host.fs.volumes[media.directory[:1].upper()].read_only = True

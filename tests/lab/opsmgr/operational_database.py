@@ -1,0 +1,144 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operational database as services and tools of the lab see it: a real session of the lab's SQL Server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from lab.opsmgr.key import WrongKeyError, decrypt_secret
+from lab.sql.messages import SqlError
+from lab.sql.server import SqlServer, SqlSession
+
+_SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
+_SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"
+_SELECT_SERVERS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsManagementServer = 1 ORDER BY DisplayName"
+_SELECT_ACCESS = "SELECT user_access_desc FROM sys.databases WHERE name = ?"
+_SELECT_SECRETS = "SELECT UserName, SecureData FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
+_DELETE_ROOT = "DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1 AND DisplayName <> ?"
+_DEMOTE_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND DisplayName <> ?"
+_PROMOTE = "UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName = ?"
+_INSERT_SERVER = (
+    "INSERT INTO dbo.MTV_HealthService (BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway) "
+    "VALUES (NEWID(), ?, 0, 1, 0)"
+)
+
+
+class UnreachableError(Exception):
+    """The database cannot be used now; the text says why."""
+
+
+class OperationalDatabase:
+    """One session in the operational database of a management group."""
+
+    def __init__(self, session: SqlSession, name: str) -> None:
+        self.name = name
+        self._session = session
+
+    def __enter__(self) -> OperationalDatabase:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave."""
+        self._session.close()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server has ended this session."""
+        return bool(self._session.ended)
+
+    @property
+    def is_multi_user(self) -> bool:
+        """Whether everybody may use the database."""
+        return self._first(_SELECT_ACCESS, self.name) == "MULTI_USER"
+
+    def root(self) -> str | None:
+        """The full name of the root management server."""
+        found = self._first(_SELECT_ROOT)
+        return None if found is None else str(found)
+
+    def lists(self, computer: str) -> bool:
+        """Whether this is one of the group's management servers."""
+        return self._first(_SELECT_SERVER, computer) is not None
+
+    def servers(self) -> list[str]:
+        """All management servers, the root among them."""
+        return [str(row[0]) for row in self._query(_SELECT_SERVERS)]
+
+    def add_management_server(self, computer: str) -> None:
+        """Make it one of the group's ordinary management servers."""
+        self._execute(_INSERT_SERVER, computer)
+
+    def promote(self, computer: str, *, delete_old: bool) -> None:
+        """Make it the root; the old one is deleted or demoted, all at once or not at all."""
+        with self._transaction():
+            self._execute(_DELETE_ROOT if delete_old else _DEMOTE_ROOT, computer)
+            self._execute(_PROMOTE, computer)
+
+    def opens_with(self, key: bytes) -> dict[str, bool]:
+        """Which Run As accounts this key decrypts."""
+        return {str(user): opens(key, str(user), bytes(data)) for user, data in self._query(_SELECT_SECRETS)}
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._execute("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK TRANSACTION")
+            raise
+        self._execute("COMMIT TRANSACTION")
+
+    def _first(self, sql: str, *values: Any) -> Any:
+        rows = self._query(sql, *values)
+        return rows[0][0] if rows else None
+
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with _reachable():
+            return [tuple(row) for row in self._session.query(sql, values)]
+
+    def _execute(self, sql: str, *values: Any) -> None:
+        with _reachable():
+            self._session.execute(sql, values)
+
+
+def opens(key: bytes, user: str, data: bytes) -> bool:
+    """Whether the key decrypts the secret of this account."""
+    try:
+        decrypt_secret(key, user, data)
+    except WrongKeyError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (SqlError, OSError) as error:
+        raise UnreachableError(str(error)) from error
+
+
+class Databases:
+    """The SQL Servers that services and tools can reach, by the names of their hosts."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, SqlServer] = {}
+
+    def add(self, server: SqlServer, *names: str) -> None:
+        """A server, and what it is called."""
+        self._servers.update(dict.fromkeys((name.lower() for name in names), server))
+
+    def open(self, server: str, database: str, program: str) -> OperationalDatabase:
+        """A session in this database."""
+        found = self._servers.get(server.lower())
+        if found is None:
+            raise UnreachableError(f"no SQL Server is called {server!r}")
+        with _reachable():
+            return OperationalDatabase(found.connect(program, database), database)

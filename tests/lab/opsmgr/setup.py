@@ -1,0 +1,166 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Setup's work: what a management server, a reporting server and a web console server have after their installation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.opsmgr.installation import (
+    GROUPS,
+    MACHINE_SETTINGS,
+    PRODUCT_KEY,
+    REPORTING,
+    SERVER_PORT,
+    SETUP,
+    Installation,
+)
+from lab.opsmgr.versions import Version
+from lab.windows.host import WindowsHost
+from lab.windows.process import Program
+from lab.windows.services import Service
+
+ARCHITECTURES = ("i386", "amd64", "ia64")
+_INSTALLED_ON = "Fri Feb 22 10:15:42 2008"
+_SQL_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server"
+_RS_INSTANCE = "MSSQL.2"
+_RS_DIRECTORY = "C:\\Program Files\\Microsoft SQL Server\\MSSQL.2\\Reporting Services"
+_FILES = ("HealthService.exe", "HealthServiceMessages.dll", "MOMConnector.dll", "Microsoft.Mom.Sdk.ServiceHost.exe")
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What Setup was told about the management group."""
+
+    group: str
+    root_fqdn: str
+    database_server: str
+    database: str
+    warehouse: str
+
+
+def install_product(host: WindowsHost, version: Version, directory: str, membership: Membership) -> Installation:
+    """What every component of Operations Manager writes [field]."""
+    values = {
+        "InstallDirectory": directory + "\\",
+        "InstalledOn": _INSTALLED_ON,
+        "Product": version.product,
+        "UIVersion": version.server_version,
+        "CurrentVersion": version.server_version,
+        "DatabaseServerName": membership.database_server,
+        "DatabaseName": membership.database,
+        "DataWarehouseDBServerName": membership.database_server,
+        "DataWarehouseDBName": membership.warehouse,
+    }
+    for name, value in values.items():
+        host.registry.set(SETUP, name, value)
+    host.registry.set(MACHINE_SETTINGS, "DefaultSDKServiceMachine", membership.root_fqdn)
+    host.fs.mkdir(directory)
+    return Installation(host)
+
+
+def install_management_server(
+    host: WindowsHost, version: Version, directory: str, membership: Membership, root_key: bytes | None
+) -> Installation:
+    """A management server: the root when it is given the key."""
+    installation = install_product(host, version, directory, membership)
+    host.registry.set(SETUP, "ServerVersion", version.server_version)
+    host.registry.set(SETUP, "ManagementServerPort", SERVER_PORT)
+    host.registry.create(f"{GROUPS}\\{membership.group}")
+    installation.set_root(root_key is not None)
+    if root_key is None:
+        installation.set_parent(membership.root_fqdn)
+    else:
+        installation.store_key(root_key)
+    for file in _FILES:
+        host.fs.write(f"{directory}\\{file}", file.encode())
+    host.fs.mkdir(f"{directory}\\Health Service State")
+    return installation
+
+
+def install_media(host: WindowsHost, directory: str, layout: str, tools: dict[str, tuple[Program, bytes]]) -> None:
+    """The installation media's support tools, in one folder or below it one for each architecture [book][field]."""
+    folders = [f"{directory}\\{architecture}" for architecture in ARCHITECTURES] if layout != "flat" else [directory]
+    for folder in folders:
+        host.fs.mkdir(folder)
+        for name, (program, content) in tools.items():
+            host.install_program(f"{folder}\\{name}.exe", program, content)
+
+
+def tool_content(name: str, version: Version) -> bytes:
+    """The bytes of a tool's file: unlike for each tool and version, and large enough to be worth a hash."""
+    return b"MZ\x90\x00" + f"{name} {version.server_version}\r\n".encode() * 2000
+
+
+def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:
+    """A reporting server: two ``<ServerName>`` entries name the root [book], and a registry value does [field]."""
+    install_product(host, version, directory, membership)
+    host.registry.set(REPORTING, "DefaultSDKServiceMachine", membership.root_fqdn)
+    host.registry.set(REPORTING, "SRSInstance", host.name.upper())
+    host.registry.set(_SQL_KEY + "\\Instance Names\\RS", "MSSQLSERVER", _RS_INSTANCE)
+    host.registry.set(f"{_SQL_KEY}\\{_RS_INSTANCE}\\Setup", "SQLPath", _RS_DIRECTORY)
+    configuration = _REPORT_SERVER_CONFIG.format(root=membership.root_fqdn)
+    host.fs.mkdir(_RS_DIRECTORY + "\\ReportServer")
+    host.fs.write(_RS_DIRECTORY + "\\ReportServer\\rsreportserver.config", _windows_text(configuration))
+    binary = f'"{_RS_DIRECTORY}\\ReportServer\\bin\\ReportingServicesService.exe"'
+    host.services.add(Service("ReportServer", "SQL Server Reporting Services (MSSQLSERVER)", binary, start="auto"))
+
+
+def install_web_console(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:
+    """A web console server: ``Web.config`` names the root by its full name [book]."""
+    install_product(host, version, directory, membership)
+    folder = directory + "\\Web Console"
+    host.registry.set(PRODUCT_KEY + "\\Web Console", "WebConsoleDirectory", folder + "\\")
+    host.fs.mkdir(folder)
+    host.fs.write(folder + "\\Web.config", _windows_text(_WEB_CONFIG.format(root=membership.root_fqdn)))
+    host.services.add(Service("W3SVC", "World Wide Web Publishing Service", start="auto"))
+
+
+def _windows_text(text: str) -> bytes:
+    return "\ufeff".encode() + text.replace("\n", "\r\n").encode()
+
+
+_REPORT_SERVER_CONFIG = """<Configuration>
+  <Dsn>AQAAANCMnd8BFdERjHoAwE/Cl+sBAAAAq3zTlK2M</Dsn>
+  <ConnectionType>Default</ConnectionType>
+  <Add Key="SecureConnectionLevel" Value="0"/>
+  <Add Key="CleanupCycleMinutes" Value="10"/>
+  <Service>
+    <IsSchedulingService>True</IsSchedulingService>
+    <IsNotificationService>True</IsNotificationService>
+  </Service>
+  <Extensions>
+    <Security>
+      <Extension Name="Windows" Type="Microsoft.EnterpriseManagement.Mom.DataAccess.ReportingSecurity, MOMReportingSecurity">
+        <Configuration>
+          <RootManagementServer>
+            <!-- the root management server that is asked for roles -->
+            <ServerName>{root}</ServerName>
+          </RootManagementServer>
+        </Configuration>
+      </Extension>
+    </Security>
+    <Authentication>
+      <Extension Name="Windows" Type="Microsoft.EnterpriseManagement.Mom.DataAccess.ReportingAuthentication, MOMReportingSecurity">
+        <Configuration>
+          <ServerName>{root}</ServerName>
+        </Configuration>
+      </Extension>
+    </Authentication>
+  </Extensions>
+</Configuration>
+"""
+
+_WEB_CONFIG = """<?xml version="1.0" encoding="utf-8"?>
+<configuration>
+  <appSettings>
+    <!--This is internal connection between the web server and the MOM server .-->
+    <add key="MOMServer" value="{root}"/>
+    <add key="CookieTimeout" value="30"/>
+  </appSettings>
+  <system.web>
+    <authentication mode="Forms"/>
+  </system.web>
+</configuration>
+"""
