@@ -25,6 +25,7 @@ class ActionModule(OpsmgrAction):
         "promotion_prompt": {"type": "str", "default": PROMOTION_PROMPT},
         "promotion_timeout": {"type": "float", "default": 1800.0},
     }
+    UNREACHABLE_FAILS = True
     RESULT = {"is_rms": None, "command": None, "transcript": None, "past_point_of_no_return": False}
 
     def check_arguments(self, arguments: Arguments) -> None:

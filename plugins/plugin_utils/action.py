@@ -63,6 +63,8 @@ class OpsmgrAction(ActionBase):
     SPEC: t.ClassVar[dict[str, dict[str, t.Any]]]
     REQUIRED: t.ClassVar[dict[str, t.Any]] = {}
     RESULT: t.ClassVar[dict[str, t.Any]] = {}
+    # True for a step that follows others which must be undone: a play's rescue runs for failed hosts, not for unreachable ones.
+    UNREACHABLE_FAILS: t.ClassVar[bool] = False
 
     @abstractmethod
     def act(self, work: Work) -> None:
@@ -86,11 +88,10 @@ class OpsmgrAction(ActionBase):
             result.update({"failed": True, "msg": error.sentence(host)})
         except UnquotableError as error:
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), "Correct the option and run it again").sentence(host)})
-        except (CommandTimeout, ShellFault) as error:
-            advice = "Look at the server's WinRM service and its load, and run it again"
+        except (CommandTimeout, ConnectionLost, ShellFault) as error:
+            # Not "unreachable": the server answered at first, so something may have been done, and a play's rescue must run.
+            advice = "See that the server and its WinRM service answer, and run it again"
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
-        except ConnectionLost as error:
-            raise AnsibleConnectionFailure(OpsmgrError(self.STEP, str(error), "See that the server answers and run it again").sentence(host)) from None
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
         return result
 
@@ -102,8 +103,7 @@ class OpsmgrAction(ActionBase):
                 f"the connection plugin is {self._connection.transport}, which cannot hold a conversation with a console program",
                 "Set ansible_connection to winrm for this host",
             )
-        # ansible-core's _connect is what every action of its own calls through exec_command; it opens the shell.
-        self._connection._connect()
+        self._connect()
         shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments))
         try:
             self.act(Work(arguments, self._task.check_mode, OpsMgrHost(WindowsHost(shell), arguments.get("media")), result))
@@ -112,6 +112,16 @@ class OpsmgrAction(ActionBase):
                 # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
                 self._connection.shell_id = None
             close_quietly(self._connection.close)
+
+    def _connect(self) -> None:
+        """Open the connection and its shell. A server that does not answer is unreachable, unless a rescue must hear of it."""
+        try:
+            # ansible-core's own actions call this through exec_command; it opens the shell.
+            self._connection._connect()
+        except AnsibleConnectionFailure as error:
+            if not self.UNREACHABLE_FAILS:
+                raise
+            raise OpsmgrError(self.STEP, f"the server does not answer: {error}", "See that it answers and run it again") from None
 
     def _host_name(self, task_vars: t.Mapping[str, t.Any]) -> str:
         """The inventory name of the host that the task really talks to."""

@@ -16,6 +16,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONF
 PLANNED = "planned"
 DISASTER = "disaster"
 STEP = "preflight"
+# State and start mode of OMSDK and OMCFG on the RMS and on every other management server [ms].
+PROMOTED = ("running", "auto")
+DEMOTED = ("stopped", "disabled")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Evidence:
 
 @dataclass
 class Plan:
-    """The decision. Nothing may be changed while `problems` has an entry."""
+    """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has none."""
 
     mode: str
     new_rms: str
@@ -83,6 +86,7 @@ class Plan:
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
 
 
 def short_name(name: str) -> str:
@@ -101,6 +105,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     if plan.promotion_needed:
         plan.problems += _old_rms_problems(plan, wish, evidence)
     plan.warnings += _other_servers(plan, wish, evidence)
+    plan.unfinished += _unfinished(plan, wish, evidence)
     return plan
 
 
@@ -109,7 +114,7 @@ def _problem(host: str, found: str, what_to_do: str) -> str:
 
 
 def _rms_by_database(evidence: Evidence) -> list[str]:
-    return list(evidence.database.get("rms_names") or [])
+    return [server["name"] for server in evidence.database.get("servers") or [] if "rms" in server["roles"]]
 
 
 def _is_rms_everywhere(wish: Wish, evidence: Evidence) -> bool:
@@ -136,7 +141,8 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     for host in sorted(name for name in former if name):
         look = evidence.look(host)
         if look is not None and look.server is not None:
-            plan.demote.append(host)
+            if _wrong_services(look, DEMOTED) or look.is_rms or (plan.promotion_needed and host == plan.old_rms):
+                plan.demote.append(host)
         else:
             plan.follow_up.append(
                 f"{host} does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
@@ -151,14 +157,14 @@ def _looks_like_rms(look: Look) -> bool:
 
 def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
     database = evidence.database
-    host = str(database.get("server") or "the database server")
+    state = database.get("database") or {}
+    host = f"database {state.get('name', '')}".strip()
     if not database.get("reachable"):
-        return [str(database.get("problem") or _problem(host, "the operational database cannot be reached", "See that SQL Server runs and the login is right"))]
+        return [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
     problems = []
     if wish.management_group and database.get("management_group") not in (None, wish.management_group):
         found = f"the database belongs to management group {database['management_group']}, and the inventory says {wish.management_group}"
         problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
-    state = database.get("database") or {}
     if state.get("state") not in (None, "ONLINE"):
         problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
     if state.get("user_access") not in (None, "MULTI_USER"):
@@ -216,7 +222,7 @@ def _role_in_database_problems(look: Look, evidence: Evidence) -> list[str]:
     own = next((server for server in servers if short_name(server["name"]) == look.name), None)
     if own is None:
         return [_problem(look.host, "the database does not know it as a management server of this group", "Choose a management server of this group")]
-    if own.get("is_gateway"):
+    if "gateway" in own["roles"]:
         return [_problem(look.host, "it is a gateway server, which cannot become the RMS", "Choose a management server")]
     return []
 
@@ -260,4 +266,25 @@ def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
         _problem(look.host, f"this management server does not answer: {look.trouble}", "The failover does not need it; look at it afterwards")
         for look in evidence.looks
         if look.server is None and look.host not in part
+    ]
+
+
+def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    """What the database, the registries and the services still show otherwise than after a finished failover."""
+    left = [f"{wish.target} is not the RMS by database and registry"] if plan.promotion_needed else []
+    left += [f"{look.host} still calls itself the RMS in its registry" for look in evidence.looks if look.is_rms and look.host != wish.target]
+    for look in evidence.looks:
+        wanted = PROMOTED if look.host == wish.target else DEMOTED
+        if look.server is not None and (look.host == wish.target or look.host in plan.demote):
+            left += _wrong_services(look, wanted)
+    return left
+
+
+def _wrong_services(look: Look, wanted: tuple[str, str]) -> list[str]:
+    expected = {HEALTH_SERVICE: ("running", "auto"), SDK_SERVICE: wanted, CONFIG_SERVICE: wanted}
+    services = (look.server or {})["services"]
+    return [
+        f"{look.host}: {name} is {services[name]['state']} ({services[name]['start_mode']}) and not {state} ({mode})"
+        for name, (state, mode) in expected.items()
+        if (services[name]["state"], services[name]["start_mode"]) != (state, mode)
     ]
