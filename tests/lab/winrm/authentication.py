@@ -12,7 +12,7 @@ import os
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import spnego
@@ -120,18 +120,16 @@ def _basic_text(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def accounts(host: Host) -> list[User]:
-    """The host's users, whether it keeps them in a mapping or in a list."""
-    users = host.users
-    return list(users.values() if isinstance(users, Mapping) else users)
-
-
 def find_account(host: Host, name: str) -> User | None:
     """The account a client means: a local one first, as Windows does for a name without domain."""
-    for user in sorted(accounts(host), key=lambda each: "\\" in each.name):
+    for user in _local_first(host):
         if name.lower() in (each.lower() for each in spellings(host, user)):
             return user
     return None
+
+
+def _local_first(host: Host) -> list[User]:
+    return sorted(host.users, key=lambda user: "\\" in user.name)
 
 
 def spellings(host: Host, user: User) -> list[str]:
@@ -150,7 +148,7 @@ def spellings(host: Host, user: User) -> list[str]:
 def _credential_file(host: Host) -> Iterator[None]:
     """Let pyspnego see the users of this host, and of no other, in the smbpasswd format: it takes any password."""
     lines = []
-    for user in sorted(accounts(host), key=lambda each: "\\" in each.name):
+    for user in _local_first(host):
         nt_hash = ntowfv1(user.password).hex().upper()
         lines += [f"{name}:0:{'0' * 32}:{nt_hash}:[U]:LCT-00000000" for name in spellings(host, user)]
     with _environment, tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="lab-ntlm-") as file:

@@ -41,6 +41,14 @@ class HttpRequest:
         return self.headers.get("connection", "").lower() != "close"
 
 
+def answer(status: int, headers: Iterable[Header] = (), body: bytes = b"") -> bytes:
+    """The bytes of an answer.  Windows sends no reason phrase [field]."""
+    lines = [f"HTTP/1.1 {status} "]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += ["Server: Microsoft-HTTPAPI/2.0", f"Date: {email.utils.formatdate(usegmt=True)}", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
 class HttpConnection:
     """Reads requests from a socket and writes answers to it."""
 
@@ -65,14 +73,9 @@ class HttpConnection:
         body = self._body(headers)
         return HttpRequest(parts[0], parts[1], headers, body, self._count)
 
-    def answer(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> int:
-        """Send an answer; returns how many bytes it had.  Windows sends no reason phrase [field]."""
-        lines = [f"HTTP/1.1 {status} "]
-        lines += [f"{name}: {value}" for name, value in headers]
-        lines += ["Server: Microsoft-HTTPAPI/2.0", f"Date: {email.utils.formatdate(usegmt=True)}", f"Content-Length: {len(body)}"]
-        data = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+    def send(self, data: bytes) -> None:
+        """Send an answer."""
         self._socket.sendall(data)
-        return len(data)
 
     def close(self) -> None:
         """Hang up."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.faults import Faults
@@ -71,7 +71,7 @@ class Host(Protocol):
     @property
     def profile(self) -> str: ...
     @property
-    def users(self) -> Any: ...
+    def users(self) -> Sequence[User]: ...
     @property
     def settings(self) -> Mapping[str, Any]: ...
     @property

@@ -89,7 +89,7 @@ class Operations:
             client_ip=client_ip,
             cwd=_text(wanted, "WorkingDirectory") or None,
             env=_environment(wanted),
-            codepage=_codepage(request, int(self._host.settings.get("codepage", 437))),
+            codepage=_codepage(request, int(self._host.settings.get("oem_codepage", 437))),
             idle_seconds=self._idle_seconds(wanted),
             input_streams=_text(wanted, "InputStreams") or "stdin",
             output_streams=_text(wanted, "OutputStreams") or "stdout stderr",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.faults import Fault
-from lab.winrm import encryption, soap, wsfaults
+from lab.winrm import encryption, http, soap, wsfaults
 from lab.winrm.authentication import Authenticator, Login
 from lab.winrm.certificates import CertificateAuthority
 from lab.winrm.http import BadRequest, Header, HttpConnection, HttpRequest
@@ -238,22 +238,22 @@ class Connection:
             self._socket.close()
             self._server.forget(self._state, self)
 
-    def _converse(self, http: HttpConnection) -> None:
+    def _converse(self, connection: HttpConnection) -> None:
         while True:
             try:
-                request = http.read()
+                request = connection.read()
             except BadRequest as error:
-                http.answer(error.status, [("Connection", "close")])
+                connection.send(http.answer(error.status, [("Connection", "close")]))
                 return
             if request is None or not self._host.powered:
                 return
-            self._exchange(http, Exchange(request))
+            self._exchange(connection, Exchange(request))
             if not request.keep_alive:
                 return
 
-    def _exchange(self, http: HttpConnection, exchange: Exchange) -> None:
-        """Answer one request and record it, answered or not."""
-        sent = 0
+    def _exchange(self, connection: HttpConnection, exchange: Exchange) -> None:
+        """Answer one request; it is in the recorder before the client has its answer."""
+        data = b""
         try:
             status, body = self._respond(exchange)
             if exchange.sealed and body and exchange.login is not None and exchange.login.context is not None:
@@ -261,9 +261,10 @@ class Connection:
                 exchange.headers.append(("Content-Type", encryption.CONTENT_TYPE))
             elif body:
                 exchange.headers.append(("Content-Type", _SOAP_TYPE))
-            sent = http.answer(status, exchange.headers, body)
+            data = http.answer(status, exchange.headers, body)
         finally:
-            self._record(exchange, sent)
+            self._record(exchange, len(data))
+        connection.send(data)
 
     def _record(self, exchange: Exchange, sent: int) -> None:
         login = exchange.login
@@ -340,7 +341,7 @@ class Connection:
         struck = self._strike(message.name)
         try:
             if struck is not None and struck.action == "fail":
-                raise wsfaults.WSManFault(struck.code or wsfaults.PROVIDER_FAILURE, struck.text)
+                raise wsfaults.planned(struck.code, struck.text)
             answer = self._result(exchange, message)
         except wsfaults.NotUnderstood as problem:
             answer = 500, soap.not_understood(problem, message.message_id)

@@ -127,9 +127,8 @@ class Shells:
     def open(self, shell: Shell) -> None:
         """Add a shell, unless its user has too many."""
         limit = int(self._host.settings.get("max_shells", MAX_SHELLS))
-        user = shell.session.user.lower()
         with self._lock:
-            if sum(each.session.user.lower() == user for each in self._shells.values()) >= limit:
+            if len(self._of_user(shell.session)) >= limit:
                 raise wsfaults.too_many_shells(limit)
             self._shells[shell.id] = shell
 
@@ -144,10 +143,13 @@ class Shells:
             return shell
 
     def count_command(self, shell: Shell) -> None:
-        """Count one more command: ended ones stay in the count until the shell is closed [field]."""
+        """Count one more command of this user.
+
+        Ended and terminated commands stay in the count until their shell is closed [ms: MS-WSMV, note on 3.1.4.12].
+        """
         limit = int(self._host.settings.get("max_operations", MAX_OPERATIONS))
         with self._lock:
-            if shell.started >= limit:
+            if sum(each.started for each in self._of_user(shell.session)) >= limit:
                 raise wsfaults.too_many_operations(limit)
             shell.started += 1
 
@@ -177,6 +179,9 @@ class Shells:
             shells = list(self._shells.values())
         for shell in shells:
             self.delete(shell)
+
+    def _of_user(self, session: LogonSession) -> list[Shell]:
+        return [each for each in self._shells.values() if each.session.user.lower() == session.user.lower()]
 
     def __len__(self) -> int:
         with self._lock:

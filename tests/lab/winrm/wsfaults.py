@@ -118,6 +118,13 @@ class NotUnderstood(Exception):
         self.namespace = namespace
 
 
+def planned(code: int | None, text: str) -> WSManFault:
+    """A fault that somebody wants to see, with the words they want to see."""
+    fault = WSManFault(code or PROVIDER_FAILURE, text)
+    fault.reason = text or fault.reason
+    return fault
+
+
 def shell_not_found(shell_id: str) -> WSManFault:
     """No such shell: never opened, deleted, or idle for too long [field]."""
     return WSManFault(
@@ -143,7 +150,7 @@ def too_many_shells(limit: int) -> WSManFault:
 
 
 def too_many_operations(limit: int) -> WSManFault:
-    """One command more in a shell than MaxConcurrentOperationsPerUser, which ended commands still count against [field]."""
+    """One command more than MaxConcurrentOperationsPerUser allows [field]."""
     return WSManFault(
         QUOTA_MAX_OPERATIONS,
         f"The WS-Management service cannot process the request. This user is allowed a maximum number of {limit} concurrent "

@@ -40,8 +40,8 @@ def host() -> ScriptedHost:
     """hydra, with an administrator and a few scripts."""
     machine = ScriptedHost("hydra", next_address())
     machine.add_user(USER, PASSWORD)
-    machine.scripts["ver"] = lambda command: command.out(b"Microsoft Windows [Version 6.1.7601]\r\n") or 0
-    machine.scripts["wait"] = lambda command: command.wait_for_end() or 0
+    machine.scripts["ver"] = lambda command: command.out(b"Microsoft Windows [Version 6.1.7601]\r\n")
+    machine.scripts["wait"] = lambda command: command.wait_for_end()
     return machine
 
 
@@ -58,7 +58,7 @@ def server(host: ScriptedHost, authority: CertificateAuthority) -> Iterator[WinR
 def protocol(host: ScriptedHost, server: WinRMServer, authority: CertificateAuthority) -> Callable[..., Protocol]:
     """Makes pywinrm's Protocol for hydra; ``transport`` is ntlm (over HTTP) or basic (over HTTPS)."""
 
-    def connect(transport: str = "ntlm", **options: Any) -> Protocol:
+    def connect(transport: Any = "ntlm", **options: Any) -> Protocol:
         scheme, port = ("https", 5986) if transport == "basic" else ("http", 5985)
         defaults = {"username": USER, "password": PASSWORD, "ca_trust_path": str(authority.ca_file)}
         return Protocol(f"{scheme}://{host.address}:{port}/wsman", transport=transport, **defaults | options)
@@ -71,8 +71,7 @@ def wsman(host: ScriptedHost, server: WinRMServer, authority: CertificateAuthori
     """Makes pypsrp's WSMan for hydra."""
 
     def connect(auth: str, ssl: bool, **options: Any) -> WSMan:
-        return WSMan(
-            host.address, ssl=ssl, auth=auth, username=USER, password=PASSWORD, cert_validation=str(authority.ca_file), **options
-        )
+        options["cert_validation"] = str(authority.ca_file)
+        return WSMan(host.address, ssl=ssl, auth=auth, username=USER, password=PASSWORD, **options)
 
     return connect

@@ -14,6 +14,8 @@ from lab.faults import Faults
 from lab.recorder import Recorder
 from lab.windows.errors import Win32Error
 
+Script = Callable[["ScriptedCommand"], int]
+
 
 @dataclass
 class User:
@@ -45,7 +47,7 @@ class Output:
 class ScriptedCommand:
     """A running command: its script, a Python function, runs in a thread of its own and gets this object."""
 
-    def __init__(self, script: Callable[[ScriptedCommand], int], **started_with: Any) -> None:
+    def __init__(self, script: Script, **started_with: Any) -> None:
         self.started_with = started_with
         self.received = b""
         self.input_ended = False
@@ -55,23 +57,25 @@ class ScriptedCommand:
         self._exit_code: int | None = None
         threading.Thread(target=self._run, args=(script,), daemon=True).start()
 
-    def _run(self, script: Callable[[ScriptedCommand], int]) -> None:
+    def _run(self, script: Script) -> None:
         exit_code = script(self)
         with self._changed:
             self._exit_code = exit_code
             self._changed.notify_all()
 
-    def out(self, data: bytes) -> None:
-        """Print."""
+    def out(self, data: bytes) -> int:
+        """Print; returns the exit code of a script that does no more."""
         with self._changed:
             self._stdout += data
             self._changed.notify_all()
+        return 0
 
-    def err(self, data: bytes) -> None:
+    def err(self, data: bytes) -> int:
         """Print to standard error."""
         with self._changed:
             self._stderr += data
             self._changed.notify_all()
+        return 0
 
     def read_until(self, mark: bytes) -> bytes:
         """Wait until the input has the mark, ends, or the command is terminated; all input so far."""
@@ -79,10 +83,11 @@ class ScriptedCommand:
             self._changed.wait_for(lambda: mark in self.received or self.input_ended or self.terminated_by, 10)
             return self.received
 
-    def wait_for_end(self) -> None:
+    def wait_for_end(self) -> int:
         """Wait for the end of input or for a signal."""
         with self._changed:
             self._changed.wait_for(lambda: self.input_ended or self.terminated_by, 10)
+        return 0
 
     def feed(self, data: bytes, end: bool) -> None:
         """Input from the client."""
@@ -121,23 +126,25 @@ class ScriptedHost:
         self.name = name
         self.fqdn = f"{name}.odyssey.com"
         self.address = address
-        self.users: dict[str, User] = {}
+        self.users: list[User] = []
         self.settings: dict[str, Any] = {}
         self.powered = True
         self.recorder = Recorder()
         self.faults = Faults()
-        self.scripts: dict[str, Callable[[ScriptedCommand], int]] = {}
+        self.scripts: dict[str, Script] = {}
         self.commands: list[ScriptedCommand] = []
 
     def add_user(self, name: str, password: str, is_admin: bool = True) -> User:
         """A new account."""
-        self.users[name.lower()] = User(name, password, is_admin)
-        return self.users[name.lower()]
+        self.users.append(User(name, password, is_admin))
+        return self.users[-1]
 
     def logon(self, user: str, password: str) -> Session | None:
         """The session of a user, if the password is right."""
-        account = self.users.get(user.lower())
-        return Session(account.name, account.is_admin) if account and account.password == password else None
+        for account in self.users:
+            if (account.name.lower(), account.password) == (user.lower(), password):
+                return Session(account.name, account.is_admin)
+        return None
 
     def start_command(
         self,

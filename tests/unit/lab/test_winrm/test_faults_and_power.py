@@ -43,12 +43,12 @@ def test_a_fault_can_last_for_ever() -> None:
 
 
 def test_a_message_fails(host: ScriptedHost, protocol: Connect) -> None:
-    host.faults.add(Fault("hydra", "message", "command", "fail", code=2150859193, text="The plugin is ill."))
+    host.faults.add(Fault("hydra", "message", "command", "fail", code=2147942405, text="The plugin is ill."))
     connection = protocol()
     shell = connection.open_shell()
     with pytest.raises(WSManFaultError, match="The plugin is ill") as raised:
         connection.run_command(shell, "ver")
-    assert raised.value.wsman_fault_code == 2150859193
+    assert raised.value.wsman_fault_code == 2147942405
     assert host.commands == []
     connection.run_command(shell, "ver")
 
@@ -115,15 +115,15 @@ def test_a_hundred_hosts_in_one_process(authority: CertificateAuthority) -> None
     hosts = [ScriptedHost(f"host{number}", next_address()) for number in range(100)]
     for host in hosts:
         host.add_user(USER, PASSWORD)
-        host.scripts["hostname"] = lambda command, name=host.name: command.out(name.encode()) or 0
+        host.scripts["hostname"] = lambda command: command.out(b"this is " + command.started_with["session"].user.encode())
     threads_before = threading.active_count()
     server = WinRMServer(hosts, authority)
     server.start()
     assert threading.active_count() == threads_before + 1
     for host in hosts[::20]:
-        connection = Protocol(f"http://{host.address}:5985/wsman", "ntlm", USER, PASSWORD)
+        connection = Protocol(f"http://{host.address}:5985/wsman", "ntlm", USER, PASSWORD, ca_trust_path="")
         shell = connection.open_shell()
-        assert connection.get_command_output(shell, connection.run_command(shell, "hostname"))[0] == host.name.encode()
+        assert connection.get_command_output(shell, connection.run_command(shell, "hostname"))[0] == b"this is " + USER.encode()
     started = time.monotonic()
     server.stop()
     assert time.monotonic() - started < 2
@@ -140,16 +140,18 @@ def test_an_address_that_is_taken_is_an_error_at_start(authority: CertificateAut
         socket.create_server((hosts[0].address, 5985)).close()
 
 
-def test_certificates_name_the_host_and_are_kept(host: ScriptedHost, server: WinRMServer, authority: CertificateAuthority) -> None:
+def test_certificates_name_the_host_and_are_kept(
+    host: ScriptedHost, server: WinRMServer, authority: CertificateAuthority
+) -> None:
     trusting = ssl.create_default_context(cafile=str(authority.ca_file))
     for name in (host.address, host.fqdn, host.name):
-        with socket.create_connection((host.address, 5986), timeout=5) as plain:
-            with trusting.wrap_socket(plain, server_hostname=name) as secure:
-                assert secure.getpeercert()
+        plain = socket.create_connection((host.address, 5986), timeout=5)
+        with trusting.wrap_socket(plain, server_hostname=name) as secure:
+            assert secure.getpeercert()
     with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection((host.address, 5986), timeout=5) as plain:
         trusting.wrap_socket(plain, server_hostname="deathsting")
     again = make_ca(authority.directory)
     before = again.server_certificate(host.name, host.fqdn, host.address).read_bytes()
     assert authority.server_certificate(host.name, host.fqdn, host.address).read_bytes() == before
-    assert [path.stat().st_mode & 0o077 for path in authority.directory.iterdir() if path.name != "ca.pem"] != []
-    assert all(path.stat().st_mode & 0o077 == 0 for path in authority.directory.iterdir() if path.name != "ca.pem")
+    keys = [path for path in authority.directory.iterdir() if path != authority.ca_file]
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -135,7 +135,7 @@ def test_the_number_of_shells_is_a_setting(host: ScriptedHost, protocol: Connect
     assert fault_of(connection.open_shell)[0] == 2150859173
 
 
-def test_ended_commands_count_against_the_operations_of_a_shell(host: ScriptedHost, protocol: Connect) -> None:
+def test_ended_commands_count_against_a_users_operations_until_the_shell_is_closed(host: ScriptedHost, protocol: Connect) -> None:
     host.settings["max_operations"] = 2
     connection = protocol()
     shell = connection.open_shell()
@@ -144,7 +144,10 @@ def test_ended_commands_count_against_the_operations_of_a_shell(host: ScriptedHo
         connection.get_command_output(shell, command)
         connection.cleanup_command(shell, command)
     assert fault_of(connection.run_command, shell, "ver")[0] == 2150859174
-    connection.run_command(connection.open_shell(), "ver")
+    other = connection.open_shell()
+    assert fault_of(connection.run_command, other, "ver")[0] == 2150859174
+    connection.close_shell(shell, close_session=False)
+    connection.run_command(other, "ver")
 
 
 def test_an_idle_shell_is_closed(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
@@ -192,11 +195,12 @@ class Raw:
         self._host = host
         self._ca_file = ca_file
 
-    def post(self, data: str, path: str = "/wsman", **options: Any) -> requests.Response:
+    def post(self, data: str | Iterator[bytes], path: str = "/wsman", **options: Any) -> requests.Response:
         """POST something."""
         url = f"https://{self._host.address}:5986{path}"
-        auth = (USER.encode(), PASSWORD.encode())
-        return requests.post(url, data.encode(), auth=auth, verify=self._ca_file, timeout=5, **options)
+        auth: Any = (USER.encode(), PASSWORD.encode())  # as bytes: requests would send text as Latin-1
+        body = data.encode() if isinstance(data, str) else data
+        return requests.post(url, body, auth=auth, verify=self._ca_file, timeout=5, **options)
 
     def message(self, header: str = "", **changes: str) -> requests.Response:
         """POST a Create envelope with other header values or more headers; an empty value leaves a header out."""
@@ -277,10 +281,6 @@ def test_identify_needs_a_login_except_at_its_own_address(raw: Raw, host: Script
     assert (anonymous.status_code, "OS: 0.0.0" in anonymous.text) == (200, True)
 
 
-def test_chunked_requests(raw: Raw, host: ScriptedHost, authority: Any) -> None:
-    url = f"https://{host.address}:5986/wsman"
-    answer = requests.post(
-        url, iter([b"<not ", b"xml"]), auth=(USER.encode(), PASSWORD.encode()), verify=str(authority.ca_file), timeout=5
-    )
-    assert answer.status_code == 400
+def test_chunked_requests(raw: Raw, host: ScriptedHost) -> None:
+    assert raw.post(iter([b"<not ", b"xml"])).status_code == 400
     assert host.recorder.entries[-1]["action"] == "?"
