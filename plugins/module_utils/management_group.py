@@ -104,6 +104,8 @@ def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) 
     facts = GroupFacts()
     problems = facts.problems
     facts.management_group = _tried(problems, "the management group's name", lambda: read_group_name(reader))
+    if facts.management_group is None and not problems:
+        problems.append("The database does not name exactly one management group. Check that it is an operational database of OpsMgr.")
     facts.servers = _tried(problems, "the servers", lambda: read_servers(reader))
     facts.database = _tried(problems, "the state of the database", lambda: read_database(reader, database))
     facts.sql_server_version = _tried(problems, "the version of SQL Server", lambda: read_sql_server_version(reader))
@@ -122,9 +124,7 @@ def read_group_name(reader: Reader) -> str | None:
 
 def read_servers(reader: Reader) -> list[Server]:
     """RMS, management servers and gateways, by name."""
-    return [
-        Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])) for row in reader.rows(SERVERS)
-    ]
+    return [Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])) for row in reader.rows(SERVERS)]
 
 
 def read_database(reader: Reader, name: str) -> DatabaseState | None:

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module management_group_info: what the operational database says about its management group."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: management_group_info
+short_description: Ask the operational database who is the root management server
+version_added: 1.0.0
+description:
+  - Reads from the operational database of Operations Manager 2007 which server is the root management server (RMS), which other servers the
+    management group has, and in which state the database is.
+  - Only reads, and needs no more rights than to read the operational database. To see the last backup, the login must also read C(msdb).
+  - A server that cannot be reached, a login that is refused and a database that cannot be opened are answers and not failures, because a caller wants to
+    collect the problems of all hosts before it stops. Look at RV(reachable) and RV(problem).
+  - Options that cannot work, and a missing C(pyodbc), fail.
+options:
+  run_as_accounts:
+    description:
+      - Also list the names of the Run As accounts, which have to be entered again when the encryption key is lost.
+      - Their secrets are never read.
+      - When left out, RV(run_as_accounts) is V(null).
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It only reads.
+  diff_mode:
+    support: N/A
+    details: It changes nothing.
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+  action:
+    support: none
+    details: It is an ordinary module, usually delegated to the controller.
+  async:
+    support: full
+  bypass_host_loop:
+    support: none
+seealso:
+  - module: opsmgr.recovery.management_server_info
+author:
+  - opsmgr.recovery contributors (@opsmgr-recovery)
+"""
+
+EXAMPLES = r"""
+- name: Who is the RMS, with a SQL Server login
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    login_user: opsmgr_reader
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+  register: group
+
+- name: Stop unless hydra is the RMS
+  ansible.builtin.assert:
+    that:
+      - group.reachable
+      - group.rms | default('', true) | lower == 'hydra.odyssey.com'
+    fail_msg: "{{ group.problem or 'The RMS is ' ~ group.rms }}"
+
+- name: The same with a Windows account, by NTLM
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+    run_as_accounts: true
+  delegate_to: localhost
+
+- name: The same by Kerberos, after kinit
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+  delegate_to: localhost
+
+- name: The same with Microsoft's driver
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    driver: ODBC Driver 17 for SQL Server
+    encryption: require
+    login_user: opsmgr_reader
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: The same in a named instance, with a database of another name
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    instance: OPSMGR
+    database: OperationsManager_ODYSSEY
+    tds_version: '7.3'
+    login_user: opsmgr_reader
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+reachable:
+  description:
+    - Whether the operational database could be opened.
+    - When V(false), RV(problem) says why, and what could not be read is V(null).
+  returned: success
+  type: bool
+  sample: true
+problem:
+  description: Why the database could not be opened, as one text with what to do; else V(null).
+  returned: success
+  type: str
+  sample: >-
+    connect to SQL Server sql1.odyssey.com:1433: the login opsmgr_reader was refused (18456: Login failed for user 'opsmgr_reader'). Check login_user and
+    login_password, and that the server accepts SQL Server logins and not only Windows ones.
+problem_kind:
+  description:
+    - What RV(problem) is about, or V(null).
+    - V(unreachable), V(login), V(database) or V(driver).
+  returned: success
+  type: str
+  sample: login
+management_group:
+  description: Name of the management group.
+  returned: success
+  type: str
+  sample: ODYSSEY
+rms:
+  description: The root management server by the database; V(null) when it names none or several, and RV(problems) says which.
+  returned: success
+  type: str
+  sample: Hydra.Odyssey.com
+servers:
+  description: RMS, management servers and gateways of the management group, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Fully qualified name. A clustered RMS has its virtual name.
+      type: str
+      sample: Hydra.Odyssey.com
+    roles:
+      description: V(rms), V(management_server) and V(gateway), as far as they apply.
+      type: list
+      elements: str
+      sample: [rms, management_server]
+  sample:
+    - name: DeathSting.Odyssey.com
+      roles: [management_server]
+    - name: Hydra.Odyssey.com
+      roles: [rms, management_server]
+database:
+  description:
+    - State of the operational database, in SQL Server's own words.
+    - Also given when the database cannot be opened but the server tells its state; V(null) when that could not be read.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the database.
+      type: str
+      sample: OperationsManager
+    state:
+      description: V(ONLINE), V(OFFLINE), V(RESTORING) and so on.
+      type: str
+      sample: ONLINE
+    user_access:
+      description: V(MULTI_USER), V(SINGLE_USER) or V(RESTRICTED_USER).
+      type: str
+      sample: MULTI_USER
+    is_broker_enabled:
+      description: Whether Service Broker is on, which OpsMgr needs.
+      type: bool
+      sample: true
+    recovery_model:
+      description: V(SIMPLE), V(FULL) or V(BULK_LOGGED).
+      type: str
+      sample: SIMPLE
+    last_full_backup:
+      description: When the last full backup ended, in the local time of the SQL Server; V(null) when there is none or it could not be read.
+      type: str
+      sample: '2026-01-31T02:03:04'
+  sample:
+    name: OperationsManager
+    state: ONLINE
+    user_access: MULTI_USER
+    is_broker_enabled: true
+    recovery_model: SIMPLE
+    last_full_backup: '2026-01-31T02:03:04'
+sql_server_version:
+  description: Product version of the SQL Server.
+  returned: success
+  type: str
+  sample: 10.0.6556.0
+run_as_accounts:
+  description: User names of the Run As accounts, if O(run_as_accounts=true).
+  returned: success
+  type: list
+  elements: str
+  sample: [momaction, momreports]
+problems:
+  description: What is wrong with the group, and what could not be read and why. RV(problem) is not repeated here.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - Service Broker is off in the database OperationsManager, so that discovery and tasks do not work.
+statements:
+  description: The SQL statements that were sent. Values bound to them are not part of the text.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
+    DATABASE,
+    PYODBC_IMPORT_ERROR,
+    ConnectionProblem,
+    PyodbcMissing,
+    SqlError,
+    connect,
+)
+
+
+def observe(options: SqlOptions, *, run_as_accounts: bool) -> dict[str, Any]:
+    """Return the module's result. Raises PyodbcMissing and OptionProblem; what the server does is part of the result."""
+    statements: list[str] = []
+    try:
+        with connect(options) as connection:
+            # The same list, so that a connection that is lost on the way still leaves what was sent.
+            statements = connection.statements
+            return _result(read_group(connection, options.database, run_as_accounts=run_as_accounts), statements)
+    except ConnectionProblem as problem:
+        facts = _state_from_outside(options, statements) if problem.kind == DATABASE else GroupFacts()
+        return _result(facts, statements, problem)
+
+
+def _state_from_outside(options: SqlOptions, statements: list[str]) -> GroupFacts:
+    """Ask the server about a database that cannot be opened: offline, restoring, single-user, or not there at all."""
+    facts = GroupFacts()
+    try:
+        with connect(replace(options, database="master")) as connection:
+            try:
+                facts.database = read_database(connection, options.database)
+            finally:
+                statements.extend(connection.statements)
+    except (ConnectionProblem, SqlError) as error:
+        facts.problems.append(f"Could not ask the server for the state of {options.database}: {error}")
+        return facts
+    facts.problems.append(_state_text(options.database, facts))
+    return facts
+
+
+def _state_text(database: str, facts: GroupFacts) -> str:
+    if facts.database is None:
+        return f"The server shows this login no database {database}."
+    return f"The server says that the database {database} is {facts.database.state} and {facts.database.user_access}."
+
+
+def _result(facts: GroupFacts, statements: list[str], problem: ConnectionProblem | None = None) -> dict[str, Any]:
+    return {
+        "changed": False,
+        "reachable": problem is None,
+        "problem": None if problem is None else str(problem),
+        "problem_kind": None if problem is None else problem.kind,
+        "management_group": facts.management_group,
+        "rms": facts.rms,
+        "servers": None if facts.servers is None else [{"name": server.name, "roles": server.roles} for server in facts.servers],
+        "database": _database_result(facts),
+        "sql_server_version": facts.sql_server_version,
+        "run_as_accounts": facts.run_as_accounts,
+        "problems": facts.problems,
+        "statements": statements,
+    }
+
+
+def _database_result(facts: GroupFacts) -> dict[str, Any] | None:
+    if facts.database is None:
+        return None
+    backup = facts.last_full_backup
+    return {**asdict(facts.database), "last_full_backup": None if backup is None else backup.isoformat(timespec="seconds")}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(sql_connection_spec(), run_as_accounts={"type": "bool", "default": False}),
+        supports_check_mode=True,
+    )
+    try:
+        result = observe(SqlOptions.from_params(module.params), run_as_accounts=module.params["run_as_accounts"])
+    except PyodbcMissing as error:
+        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
+    except OpsmgrError as error:
+        module.fail_json(msg=error.sentence(module.params["server"]))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
