@@ -41,6 +41,7 @@ from pysqlbridge.tds import (  # type: ignore[import-untyped]
     parse_transaction_request,
     reassemble,
     server_response,
+    skip_all_headers,
     sspi_token,
     wrap_handshake,
 )
@@ -65,6 +66,7 @@ _TRANSACTIONS = {
     TransactionRequestType.ROLLBACK_XACT: "ROLLBACK TRANSACTION",
     TransactionRequestType.SAVE_XACT: "SAVE TRANSACTION",
 }
+_ENDINGS = (TransactionRequestType.COMMIT_XACT, TransactionRequestType.ROLLBACK_XACT)
 
 
 @lru_cache(maxsize=1)
@@ -297,8 +299,7 @@ class Connection(threading.Thread):
         if packet.type is PacketType.RPC:
             return self._call(session, parse_call(packet.payload, self._tds_version))
         if packet.type is PacketType.TRANSACTION_MANAGER:
-            request = parse_transaction_request(packet.payload, self._tds_version)
-            return self._encoder.batch(self._run(session, _TRANSACTIONS.get(request.kind, "distributed transaction"), {}))
+            return self._encoder.batch(self._run(session, _transaction(packet.payload, self._tds_version), {}))
         raise TdsProtocolError(f"unexpected {packet.type.name}")
 
     def _run(self, session: Session, sql: str, parameters: dict[str, Any]) -> Outcome:
@@ -347,6 +348,22 @@ class Connection(threading.Thread):
         """sp_unprepare handle."""
         session.prepared.pop(call.parameters[0].value, None)
         return Outcome(), None
+
+
+def _transaction(payload: bytes, tds_version: int) -> str:
+    """A transaction manager request as a statement.
+
+    A commit or rollback may ask for a new transaction at once (fBeginXact, [MS-TDS] 2.2.7.17 [ms]): FreeTDS does so
+    with autocommit off.  pysqlbridge does not read that flag.
+    """
+    kind = parse_transaction_request(payload, tds_version).kind
+    statement = _TRANSACTIONS.get(kind, "distributed transaction")
+    at = skip_all_headers(payload, tds_version) + 2
+    if kind in _ENDINGS and at < len(payload):
+        flags = payload[at + 1 + payload[at] :][:1]
+        if flags and flags[0] & 1:
+            statement += "; BEGIN TRANSACTION"
+    return statement
 
 
 def _texts(call: Call, at: int) -> tuple[Any, Any]:
