@@ -82,7 +82,7 @@ class Operations:
     def _create(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> str:
         wanted = _child(request.body, "Shell")
         for element in wanted:
-            if isinstance(element.tag, str) and etree.QName(element).localname not in _SHELL_ELEMENTS:
+            if etree.QName(element).localname not in _SHELL_ELEMENTS:
                 raise wsfaults.invalid_element(etree.QName(element).localname)
         shell = Shell(
             session=session,
@@ -125,6 +125,8 @@ class Operations:
         command_id = (wanted.get("CommandId") or str(uuid.uuid4())).upper()
         console = _option(request, "WINRS_CONSOLEMODE_STDIN")
         direct = _option(request, "WINRS_SKIP_CMD_SHELL")
+        if command_id in shell.commands:
+            raise wsfaults.WSManFault(wsfaults.ALREADY_EXISTS)
         self._shells.count_command(shell)
         try:
             running = self._host.start_command(
@@ -175,7 +177,7 @@ class Operations:
             raise wsfaults.WSManFault(wsfaults.INVALID_PARAMETER)
         if code == "terminate":
             command.abort(code)
-            del shell.commands[command.id]
+            shell.commands.pop(command.id, None)
         else:
             command.running.terminate(code)
         return "<rsp:SignalResponse/>"

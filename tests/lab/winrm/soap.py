@@ -81,7 +81,9 @@ class Request:
 
 def parse(data: bytes) -> Request:
     """Read a request; entities, DTDs and anything but SOAP 1.2 are refused."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
@@ -93,8 +95,7 @@ def parse(data: bytes) -> Request:
     request = Request(text=data.decode(document.encoding or "utf-8", "replace"), body=body)
     header = root.find(f"{{{SOAP}}}Header")
     for element in header if header is not None else ():
-        if isinstance(element.tag, str):
-            _read_header(request, element)
+        _read_header(request, element)
     return request
 
 

@@ -22,6 +22,7 @@ PROVIDER_FAILURE = 2150858755
 INVALID_HEADER = 2150858767
 HEADER_REQUIRED = 2150858769
 ACTION_NOT_SUPPORTED = 2150858771
+ALREADY_EXISTS = 2150858803
 INVALID_OPTIONS = 2150858809
 SCHEMA_VALIDATION = 2150858817
 MIN_ENVELOPE_SIZE = 2150858878
@@ -60,6 +61,9 @@ _TABLE: dict[int, tuple[str, str, str, str]] = {
     ACTION_NOT_SUPPORTED: (
         "s:Sender", "a:ActionNotSupported", "",
         "The WS-Management service does not support the action specified in the request. ",
+    ),
+    ALREADY_EXISTS: (
+        "s:Sender", "w:AlreadyExists", "", "The WS-Management service cannot create the resource because it already exists. ",
     ),
     INVALID_OPTIONS: (
         "s:Sender", "w:InvalidOptions", "InvalidValue",

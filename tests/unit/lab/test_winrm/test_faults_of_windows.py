@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pypsrp.shell import Process, WinRS
 from unit.lab.test_winrm.conftest import PASSWORD, USER
 from unit.lab.test_winrm.scripted_host import ScriptedHost
@@ -284,3 +286,32 @@ def test_identify_needs_a_login_except_at_its_own_address(raw: Raw, host: Script
 def test_chunked_requests(raw: Raw, host: ScriptedHost) -> None:
     assert raw.post(iter([b"<not ", b"xml"])).status_code == 400
     assert host.recorder.entries[-1]["action"] == "?"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["", "Create", "Command", "Send", "Receive", "Signal", "Delete"]),
+    body=st.sampled_from(["<rsp:Shell/>", "<rsp:CommandLine/>", "<rsp:Send/>", "<!--x--><rsp:Receive/>", "<?x y?>", "x"]),
+    junk=st.text(alphabet="<>&/:\"'= \n\0\ud7ff0aS", max_size=12),
+    at=st.integers(0, 900),
+)
+def test_no_nonsense_ends_the_server(
+    keep_alive: requests.Session, host: ScriptedHost, path: str, body: str, junk: str, at: int
+) -> None:
+    action = f"{soap.TRANSFER if path in ('Create', 'Delete') else soap.SHELL}/{path}"
+    text = (
+        f'<s:Envelope xmlns:s="{soap.SOAP}" xmlns:a="{soap.ADDRESSING}" xmlns:w="{soap.WSMAN}" xmlns:rsp="{soap.SHELL}">'
+        f"<s:Header><a:Action>{action}</a:Action><a:MessageID>uuid:1</a:MessageID><w:ResourceURI>{soap.CMD_SHELL}</w:ResourceURI>"
+        f'<w:SelectorSet><w:Selector Name="ShellId">1</w:Selector></w:SelectorSet></s:Header><s:Body>{body}</s:Body></s:Envelope>'
+    )
+    answer = keep_alive.post(f"http://{host.address}:5985/wsman", (text[:at] + junk + text[at:]).encode(), timeout=5)
+    assert answer.status_code in (200, 400, 500)
+
+
+@pytest.fixture
+def keep_alive(host: ScriptedHost, server: WinRMServer) -> Iterator[requests.Session]:
+    """One connection with Basic, on which readable requests are allowed."""
+    host.settings.update(allow_unencrypted=True, max_shells=10000)
+    with requests.Session() as session:
+        session.auth = (USER, PASSWORD)
+        yield session
