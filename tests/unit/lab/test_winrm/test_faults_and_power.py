@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
 import threading
 import time
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -73,6 +75,26 @@ def test_only_the_answer_is_dropped(host: ScriptedHost, server: WinRMServer, pro
     with pytest.raises(requests.ConnectionError):
         protocol().open_shell()
     assert len(server.shells("hydra")) == 1
+
+
+def test_a_lost_answer_to_receive_is_there_for_the_very_same_request_only(
+    host: ScriptedHost, protocol: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = protocol()
+    shell = connection.open_shell()
+    for same, expected in ((True, b"Microsoft"), (False, b"")):
+        command = connection.run_command(shell, "ver")
+        if same:
+            build = functools.partial(connection.build_wsman_header, message_id=uuid.uuid4())
+            monkeypatch.setattr(connection, "build_wsman_header", build)
+        host.faults.add(Fault("hydra", "message", "Receive", "drop", text="after"))
+        with pytest.raises(requests.ConnectionError):
+            connection.get_command_output_raw(shell, command)
+        # a new connection must log in before it can encrypt, and pywinrm does that for a new session only
+        connection.transport.close_session()
+        stdout, _stderr, code, done = connection.get_command_output_raw(shell, command)
+        assert (stdout[:9], code, done) == (expected, 0, True)
+        monkeypatch.undo()
 
 
 def test_a_login_fails(host: ScriptedHost, protocol: Connect) -> None:
