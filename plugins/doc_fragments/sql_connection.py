@@ -66,6 +66,7 @@ options:
   database:
     description:
       - Name of the operational database.
+      - The login itself goes to C(master), so that it can be told why a database does not open.
     type: str
     default: OperationsManager
   connect_timeout:

@@ -90,6 +90,7 @@ class SqlOptions:
                 raise OptionProblem(f"{name} is empty", f"Set {name} or leave it out")
         for name in ("server", "instance", "driver", "database", "login_user", "login_password"):
             _check_text(name, getattr(self, name) or "")
+        quote_identifier(self.database)
         # These three are read by more than one parser on the way, and no real name has such characters.
         for name in ("server", "instance", "driver"):
             if re.search(r"[{};=]", getattr(self, name) or ""):
@@ -160,7 +161,9 @@ def _joined(options: SqlOptions, password: str | None) -> str:
         values.update({"UID": options.login_user, "PWD": password or ""})
     else:
         values["Trusted_Connection"] = "Yes"
-    values["DATABASE"] = options.database
+    # Not the wanted database: when it cannot be opened at login, the reason (4060) gets lost in FreeTDS and "login failed" is
+    # all that remains. USE tells the reason.
+    values["DATABASE"] = "master"
     # The last one is harmless: FreeTDS before 1.4 takes the brace that ends the string for part of the value.
     values["APP"] = APPLICATION_NAME
     # The driver manager reads this one, and always in braces.
@@ -195,7 +198,7 @@ def _freetds_value(name: str, value: str) -> str:
         return value
     if "}" not in value:
         return "{" + value + "}"
-    option = {"UID": "login_user", "PWD": "login_password", "DATABASE": "database"}.get(name, name)
+    option = {"UID": "login_user", "PWD": "login_password"}.get(name, name)
     raise OptionProblem(
         f"{option} contains a closing brace together with a semicolon or an opening brace at its start, which FreeTDS cannot be given",
         f"Change {option}, log in by Kerberos, or use Microsoft's driver",

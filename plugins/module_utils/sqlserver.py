@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, quote_identifier
 
 PYODBC_IMPORT_ERROR: str | None = None
 try:
@@ -32,10 +32,12 @@ DRIVER = "driver"
 
 DEFAULT_QUERY_TIMEOUT_SECONDS = 60
 
-# "Cannot open database", and what a database says that is not there, not recovered, offline, being restored or taken [ms].
-_DATABASE_NUMBERS = frozenset((911, 921, 922, 924, 926, 927, 942, 945, 4060, 4064))
+# "Cannot open database", for the login's default database [ms].
+_DATABASE_NUMBERS = frozenset((4060, 4064))
 # Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
 _LOGIN_NUMBERS = frozenset((18401, 18450, 18451, 18452, 18456, 18461, 18463, 18470, 18486, 18487, 18488))
+# FreeTDS numbers its own errors from here on (include/freetds/tds.h and sybdb.h).
+_FREETDS_NUMBERS = 20000
 # A message that only says that the statement was not prepared, beside the one that says why [ms].
 _NOT_THE_REASON = frozenset((0, 8180))
 
@@ -156,7 +158,8 @@ class SqlConnection:
     def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:
         records = diagnostics(error)
         record = _reason(records)
-        if record.state.startswith("08"):
+        # Numbers below 20000 are the server's own, which gives 911 (no such database) a SQLSTATE of this class, too.
+        if record.state.startswith("08") and not 0 < record.number < _FREETDS_NUMBERS:
             return ConnectionProblem(
                 UNREACHABLE,
                 self.server,
@@ -167,7 +170,7 @@ class SqlConnection:
 
 
 def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_TIMEOUT_SECONDS) -> SqlConnection:
-    """Open a connection. C(query_timeout_seconds) ends each statement that takes longer; 0 waits for ever.
+    """Open a connection and the database. C(query_timeout_seconds) ends each statement that takes longer; 0 waits for ever.
 
     Raises OptionProblem, PyodbcMissing or ConnectionProblem. None of them contains the password.
     """
@@ -178,10 +181,16 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
     pyodbc.pooling = False
     try:
         connection = pyodbc.connect(text.reveal(), autocommit=True, timeout=options.connect_timeout)
+        connection.timeout = query_timeout_seconds
     except pyodbc.Error as error:
         raise _connection_problem(error, options) from error
-    connection.timeout = query_timeout_seconds
-    return SqlConnection(connection, options.label)
+    opened = SqlConnection(connection, options.label)
+    try:
+        _use(opened, options)
+    except OpsmgrError:
+        opened.close()
+        raise
+    return opened
 
 
 def diagnostics(error: pyodbc.Error) -> list[Diagnostic]:
@@ -196,6 +205,16 @@ def diagnostics(error: pyodbc.Error) -> list[Diagnostic]:
 
 def _reason(records: list[Diagnostic]) -> Diagnostic:
     return next((record for record in records if record.number not in _NOT_THE_REASON), records[0])
+
+
+def _use(connection: SqlConnection, options: SqlOptions) -> None:
+    try:
+        connection.execute("USE " + quote_identifier(options.database))
+    except SqlError as error:
+        found, what_to_do = _database_text(Diagnostic(error.state, error.number, error.message), options)
+        raise ConnectionProblem(DATABASE, options.label, found, what_to_do) from error
+    # It is part of connecting, and was no more than that.
+    connection.statements.clear()
 
 
 def _first_result(cursor: pyodbc.Cursor) -> list[dict[str, Any]]:

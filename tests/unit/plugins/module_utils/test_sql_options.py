@@ -38,42 +38,42 @@ STRINGS = [
     pytest.param(
         LOGIN,
         "DRIVER={FreeTDS};SERVER=sql1.odyssey.com;PORT=1433;TDS_Version=7.2;Encryption=request;ClientCharset=UTF-8;"
-        "UID=sa;PWD=secret;DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "UID=sa;PWD=secret;DATABASE=master;APP=opsmgr.recovery",
         id="SQL login",
     ),
     pytest.param(
         {"login_user": "ODYSSEY\\sqladmin", "login_password": "a;b", "encryption": "off", "tds_version": "7.3", "port": 50000},
         "DRIVER={FreeTDS};SERVER=sql1.odyssey.com;PORT=50000;TDS_Version=7.3;Encryption=off;ClientCharset=UTF-8;"
-        "UID=ODYSSEY\\sqladmin;PWD={a;b};DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "UID=ODYSSEY\\sqladmin;PWD={a;b};DATABASE=master;APP=opsmgr.recovery",
         id="NTLM",
     ),
     pytest.param(
-        {"database": "My]DB"},
+        {"database": "My}DB;x"},
         "DRIVER={FreeTDS};SERVER=sql1.odyssey.com;PORT=1433;TDS_Version=7.2;Encryption=request;ClientCharset=UTF-8;"
-        "Trusted_Connection=Yes;DATABASE=My]DB;APP=opsmgr.recovery",
+        "Trusted_Connection=Yes;DATABASE=master;APP=opsmgr.recovery",
         id="Kerberos",
     ),
     pytest.param(
         {**LOGIN, "instance": "OPSMGR", "driver": "/usr/lib/libtdsodbc.so"},
         "DRIVER={/usr/lib/libtdsodbc.so};SERVER=sql1.odyssey.com\\OPSMGR;TDS_Version=7.2;Encryption=request;ClientCharset=UTF-8;"
-        "UID=sa;PWD=secret;DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "UID=sa;PWD=secret;DATABASE=master;APP=opsmgr.recovery",
         id="named instance",
     ),
     pytest.param(
         {**LOGIN, "driver": MICROSOFT, "login_password": "a}b"},
-        "DRIVER={ODBC Driver 17 for SQL Server};SERVER=tcp:sql1.odyssey.com,1433;Encrypt=no;UID=sa;PWD={a}}b};DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "DRIVER={ODBC Driver 17 for SQL Server};SERVER=tcp:sql1.odyssey.com,1433;Encrypt=no;UID=sa;PWD={a}}b};DATABASE=master;APP=opsmgr.recovery",
         id="Microsoft's driver",
     ),
     pytest.param(
         {"driver": MICROSOFT, "encryption": "require", "instance": "OPSMGR"},
         "DRIVER={ODBC Driver 17 for SQL Server};SERVER=tcp:sql1.odyssey.com\\OPSMGR;Encrypt=yes;TrustServerCertificate=yes;"
-        "Trusted_Connection=Yes;DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "Trusted_Connection=Yes;DATABASE=master;APP=opsmgr.recovery",
         id="Microsoft's driver, encrypted, Kerberos, named instance",
     ),
     pytest.param(
         {"driver": MICROSOFT, "instance": "OPSMGR", "port": 50000},
         "DRIVER={ODBC Driver 17 for SQL Server};SERVER=tcp:sql1.odyssey.com,50000;Encrypt=no;"
-        "Trusted_Connection=Yes;DATABASE=OperationsManager;APP=opsmgr.recovery",
+        "Trusted_Connection=Yes;DATABASE=master;APP=opsmgr.recovery",
         id="the port wins over the instance",
     ),
 ]
@@ -125,23 +125,23 @@ def escaping_parser(string: str) -> dict[str, str]:
 secrets = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1) | st.text("{};=a", min_size=1)
 
 
-@given(secrets, secrets, secrets)
-def test_any_value_arrives_whole_in_every_freetds_or_is_refused(user: str, password: str, database: str) -> None:
+@given(secrets, secrets)
+def test_any_value_arrives_whole_in_every_freetds_or_is_refused(user: str, password: str) -> None:
     try:
-        string = text(login_user=user, login_password=password, database=database)
+        string = text(login_user=user, login_password=password)
     except OptionProblem as problem:
-        assert any(";" in value and "}" in value or value.startswith("{") and "}" in value for value in (user, password, database))
+        assert any(";" in value and "}" in value or value.startswith("{") and "}" in value for value in (user, password))
         assert "closing brace" in problem.found
         return
     for parsed in (old_freetds(string), escaping_parser(string)):
-        assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, database, "opsmgr.recovery")
+        assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, "master", "opsmgr.recovery")
         assert len(parsed) == 10
 
 
-@given(secrets.filter(lambda user: "\\" not in user), secrets, secrets)
-def test_any_value_arrives_whole_in_microsofts_driver(user: str, password: str, database: str) -> None:
-    parsed = escaping_parser(text(driver=MICROSOFT, login_user=user, login_password=password, database=database))
-    assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, database, "opsmgr.recovery")
+@given(secrets.filter(lambda user: "\\" not in user), secrets)
+def test_any_value_arrives_whole_in_microsofts_driver(user: str, password: str) -> None:
+    parsed = escaping_parser(text(driver=MICROSOFT, login_user=user, login_password=password))
+    assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, "master", "opsmgr.recovery")
     assert len(parsed) == 7
 
 
@@ -207,11 +207,11 @@ def test_the_real_freetds_sends_what_was_given(listener: LoginListener, password
     pyodbc = pytest.importorskip("pyodbc")
     if "FreeTDS" not in pyodbc.drivers():
         pytest.skip("FreeTDS is not installed")
-    string = text(server="127.66.0.1", port=listener.port, login_user="sa;x", login_password=password, database="My]D'b", encryption="off")
+    string = text(server="127.66.0.1", port=listener.port, login_user="sa;x", login_password=password, encryption="off")
     listener.logins.clear()
     with pytest.raises(pyodbc.Error):
         pyodbc.connect(string, timeout=5)
-    assert listener.logins == [("sa;x", password, "My]D'b")]
+    assert listener.logins == [("sa;x", password, "master")]
 
 
 # Options
@@ -240,6 +240,7 @@ REFUSED = [
     ({"driver": "FreeTDS};X={"}, "driver contains a brace"),
     ({"database": ""}, "database is empty"),
     ({"database": "a\0b"}, "database contains a NUL"),
+    ({"database": "x" * 129}, "cannot be a name in SQL Server"),
     ({"port": 0}, "port is 0"),
     ({"port": 65536}, "port is 65536"),
     ({"connect_timeout": 0}, "connect_timeout is 0"),

@@ -55,13 +55,16 @@ class FakeCursor:
 
 
 class FakeConnection:
-    def __init__(self, *results: Any) -> None:
-        self.results = list(results)
+    """Answers the first statement, which is the USE of connecting, with C(use)."""
+
+    def __init__(self) -> None:
+        self.use: Any = None
+        self.results: list[Any] = []
         self.log: list[Any] = []
         self.timeout = 0
 
     def cursor(self) -> FakeCursor:
-        return FakeCursor(self.results, self.log)
+        return FakeCursor(self.results if self.log else [self.use], self.log)
 
     def close(self) -> None:
         self.log.append("closed")
@@ -101,7 +104,8 @@ def test_connecting(pyodbc: FakePyodbc) -> None:
     assert options == {"autocommit": True, "timeout": 15}
     assert pyodbc.pooling is False
     assert pyodbc.outcome.timeout == 5
-    assert pyodbc.outcome.log == ["closed"]
+    assert connection.statements == []
+    assert pyodbc.outcome.log == [("USE [OperationsManager]",), "cursor closed", "closed"]
 
 
 def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
@@ -109,7 +113,7 @@ def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
     connection = connect(OPTIONS)
     assert connection.rows("SELECT ? ", "value") == [{"name": "a", "size": 1}, {"name": "b", "size": 2}]
     assert connection.statements == ["SELECT ? "]
-    assert pyodbc.outcome.log == [("SELECT ? ", "value"), "cursor closed"]
+    assert pyodbc.outcome.log[2:] == [("SELECT ? ", "value"), "cursor closed"]
     assert pyodbc.outcome.results == []
 
 
@@ -269,6 +273,31 @@ def test_why_there_is_no_connection(pyodbc: FakePyodbc, arguments: tuple[str, ..
     for word in [*words, "connect to SQL Server sql1"]:
         assert word in str(caught.value)
     assert "[" not in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "message"),
+    [
+        ("08004", 911, "Database 'x]y' does not exist. Make sure that the name is entered correctly."),
+        ("42000", 916, 'The server principal "sa" is not able to access the database "x]y" under the current security context.'),
+        ("42000", 924, "Database 'x]y' is already open and can only have one user at a time."),
+        ("42000", 927, "Database 'x]y' cannot be opened. It is in the middle of a restore."),
+    ],
+)
+def test_a_database_that_does_not_open_is_named_and_the_connection_closed(pyodbc: FakePyodbc, state: str, number: int, message: str) -> None:
+    pyodbc.outcome.use = Error(state, f"[{state}] {TDS}{message} ({number}) (SQLExecDirectW)")
+    with pytest.raises(ConnectionProblem, match=f"{number}: Database|{number}: The server principal") as caught:
+        connect(SqlOptions(server="sql1", database="x]y"))
+    assert caught.value.kind == "database"
+    assert pyodbc.outcome.log == [("USE [x]]y]",), "cursor closed", "closed"]
+
+
+def test_a_connection_that_is_lost_while_the_database_is_opened(pyodbc: FakePyodbc) -> None:
+    pyodbc.outcome.use = Error("08S01", f"[08S01] {TDS}Read from the server failed (20004) (SQLExecDirectW)")
+    with pytest.raises(ConnectionProblem) as caught:
+        connect(OPTIONS)
+    assert caught.value.kind == "unreachable"
+    assert pyodbc.outcome.log[-1] == "closed"
 
 
 def test_a_driver_that_repeats_the_password_does_not_get_it_shown(pyodbc: FakePyodbc) -> None:
