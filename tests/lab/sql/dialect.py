@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -139,26 +139,40 @@ def _variable(node: exp.Expression) -> str:
     return str(node.this.name).lower()
 
 
-def _replaced(node: exp.Expression) -> exp.Expression:
-    change = _REPLACED.get(type(node))
-    return change(node) if change is not None else node
+def _rewritten(tree: exp.Expression) -> exp.Expression:
+    """The tree with every part replaced, the innermost first (sqlglot's own transform leaves new parts alone)."""
+    for node in reversed(list(tree.dfs())):
+        change = _REPLACED.get(type(node))
+        if change is not None:
+            if node is tree:
+                return change(node)
+            node.replace(change(node))
+    return tree
 
 
 class _Translator:
-    def __init__(self, tree: exp.Expression, resolve: Resolver) -> None:
+    def __init__(self, tree: exp.Expression, resolve: Resolver, kinds: Mapping[str, SqlType]) -> None:
         self.tree = tree
         self.resolve = resolve
+        self.kinds = kinds
         self.translated = Translated("")
         self.sources: dict[int, Source] = {}
         self.temporary = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
 
     def run(self) -> Translated:
+        self.check_conditions()
         self.name_tables()
         select = self.first_select()
         if select is not None:
             self.read_columns(select)
-        self.translated.sql = self.tree.transform(_replaced).sql("sqlite")
+        self.translated.sql = _rewritten(self.tree).sql("sqlite")
         return self.translated
+
+    def check_conditions(self) -> None:
+        """``WHERE name-'x'`` is no condition: Transact-SQL has no boolean values (4145)."""
+        for clause in self.tree.find_all(exp.Where, exp.Having):
+            if not isinstance(clause.this.unnest(), (exp.Predicate, exp.Connector, exp.Not)):
+                raise error(4145, clause.sql("tsql").split()[-1].strip("'"))
 
     def name_tables(self) -> None:
         target = self.tree.this if isinstance(self.tree, exp.Insert) else None
@@ -201,7 +215,7 @@ class _Translator:
                     return
                 columns.extend(self.star(item, tables))
             else:
-                columns.append((item.alias_or_name if not isinstance(item, exp.Func) else "", _type(item, tables)))
+                columns.append((item.alias_or_name if not isinstance(item, exp.Func) else "", _type(item, tables, self.kinds)))
         self.translated.columns = columns
 
     @staticmethod
@@ -219,16 +233,18 @@ def _is_assignment(item: exp.Expression) -> bool:
     return isinstance(item, (exp.EQ, exp.PropertyEQ)) and isinstance(item.this, exp.Parameter)
 
 
-def _type(item: exp.Expression, tables: dict[str, Source]) -> SqlType | None:
+def _type(item: exp.Expression, tables: dict[str, Source], kinds: Mapping[str, SqlType]) -> SqlType | None:
     """The type of an expression, as far as its outermost part tells."""
     if isinstance(item, _SAME_TYPE):
-        return _type(item.this, tables)
+        return _type(item.this, tables, kinds)
     if isinstance(item, (exp.Cast, exp.TryCast)):
         return parse_type(item.args["to"].sql("tsql"))
     if isinstance(item, exp.Convert):
         return parse_type(item.this.sql("tsql"))
     if isinstance(item, exp.Column):
         return _column_type(item, tables)
+    if isinstance(item, exp.Parameter):
+        return kinds.get(_variable(item))
     if isinstance(item, exp.Anonymous):
         return _TYPED_CALLS.get(str(item.this).upper())
     return _TYPED.get(type(item))
@@ -243,6 +259,6 @@ def _column_type(item: exp.Column, tables: dict[str, Source]) -> SqlType | None:
     return None
 
 
-def translate(text: str, resolve: Resolver) -> Translated:
-    """One query or change of rows for sqlite; raises 102 or what the resolver raises."""
-    return _Translator(parse(text), resolve).run()
+def translate(text: str, resolve: Resolver, kinds: Mapping[str, SqlType]) -> Translated:
+    """One query or change of rows for sqlite; raises 102 or what the resolver raises.  ``kinds`` are the variables' types."""
+    return _Translator(parse(text), resolve, kinds).run()

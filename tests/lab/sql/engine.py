@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lab.sql import alter, backup, tables
+from lab.sql import alter, backup, procedures, tables
 from lab.sql.batch import If, Node, Statement, parse_batch
 from lab.sql.catalog import View, find_view
 from lab.sql.dialect import Source, Translated, translate
@@ -19,7 +19,7 @@ from lab.sql.lexer import Token
 from lab.sql.messages import Message, SqlError, error, message
 from lab.sql.sessions import Session, refusal, require_administrator
 from lab.sql.store import Database, stored_name
-from lab.sql.values import SqlType, to_storage, type_of
+from lab.sql.values import SqlType, parse_type, to_storage, type_of
 from lab.sql.wire_answer import SELECT_COMMAND, Changed, Done, Outcome, ResultSet
 
 if TYPE_CHECKING:
@@ -42,11 +42,15 @@ class Engine:
         self.server: SqlServer = session.server
         self.outcome = Outcome()
         self.variables: dict[str, Any] = {}
+        self.kinds: dict[str, SqlType] = {}
         self.shown: list[tuple[str, View, Database]] = []
 
     def batch(self, sql: str, parameters: Mapping[str, Any]) -> Outcome:
         """Run a batch; its errors are part of the outcome."""
-        self.variables = {name.lower().lstrip("@"): to_storage(value) for name, value in parameters.items()}
+        for name, value in parameters.items():
+            plain = name.lower().lstrip("@")
+            self.variables[plain] = to_storage(value)
+            self.kinds[plain] = type_of(value)
         try:
             self.nodes(parse_batch(sql))
         except SqlError as problem:
@@ -156,7 +160,7 @@ class Engine:
     def translate(self, text: str) -> Translated:
         """A statement for sqlite."""
         self.shown.clear()
-        return translate(text, self.resolve)
+        return translate(text, self.resolve, self.kinds)
 
     def prepare(self, translated: Translated, *, writes: bool) -> None:
         """Wait for other sessions' transactions, open one's own, fill the catalogue views."""
@@ -246,7 +250,10 @@ class Engine:
             end = _next_comma(tokens, at)
             equals = next((place for place in range(at, end) if tokens[place].text == "="), end)
             text = statement.text[tokens[equals].end - tokens[0].start : tokens[end - 1].end - tokens[0].start] if equals < end else ""
-            self.variables[name.value[1:].lower()] = self.value(text) if text else None
+            kind = statement.text[name.end - tokens[0].start : tokens[min(equals, end) - 1].end - tokens[0].start]
+            variable = name.value[1:].lower()
+            self.kinds[variable] = parse_type(kind.removeprefix(" AS ").removeprefix(" as "))
+            self.variables[variable] = self.value(text) if text else None
             at = end + 1
 
     def begin(self, statement: Statement) -> None:
@@ -332,11 +339,12 @@ class Engine:
         after = tokens[at + 1 :]
         if at == 0 and after and after[0].kind == "word":
             raise error(156, after[0].text)
-        name = next(token.value for place, token in enumerate(tokens[at:], at) if token.is_name and _ends_name(tokens, place))
-        if name.lower() == "sp_executesql" and len(tokens) > at + 1 and tokens[at + 1].kind in ("string", "variable"):
-            self.nested(str(self.value(tokens[at + 1].text)), self.variables)
+        place = next((place for place in range(at, len(tokens)) if tokens[place].is_name and _ends_name(tokens, place)), at)
+        name, arguments = tokens[place].value, tokens[place + 1 :]
+        if name.lower() == "sp_executesql" and arguments and arguments[0].kind in ("string", "variable"):
+            self.nested(str(self.value(arguments[0].text)), self.variables)
             return
-        raise error(2812, name)
+        procedures.call(self, name, arguments)
 
     def nested(self, sql: str, variables: Mapping[str, Any]) -> None:
         """Run text inside this batch."""

@@ -86,6 +86,11 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
     3903: (16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     4035: (0, 1, "Processed {0} pages for database '{1}', file '{2}' on file {3}."),
     4038: (16, 1, "Cannot find file ID {0} on device '{1}'."),
+    4145: (
+        15,
+        1,
+        "An expression of non-boolean type specified in a context where a condition is expected, near '{0}'.",
+    ),
     4060: (11, 1, 'Cannot open database "{0}" requested by the login. The login failed.'),
     5011: (
         14,

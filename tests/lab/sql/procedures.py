@@ -1,0 +1,96 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The system procedures that drivers and people call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lab.sql.lexer import Token
+from lab.sql.messages import error
+from lab.sql.values import DATETIME, INT, NAME, SqlType
+from lab.sql.wire_answer import SELECT_COMMAND, Done, ResultSet
+
+if TYPE_CHECKING:
+    from lab.sql.engine import Engine
+
+_SMALL = SqlType("smallint")
+_TYPE_COLUMNS = [
+    ("TYPE_NAME", NAME), ("DATA_TYPE", _SMALL), ("PRECISION", INT), ("LITERAL_PREFIX", NAME), ("LITERAL_SUFFIX", NAME),
+    ("CREATE_PARAMS", NAME), ("NULLABLE", _SMALL), ("CASE_SENSITIVE", _SMALL), ("SEARCHABLE", _SMALL), ("UNSIGNED_ATTRIBUTE", _SMALL),
+    ("MONEY", _SMALL), ("AUTO_INCREMENT", _SMALL), ("LOCAL_TYPE_NAME", NAME), ("MINIMUM_SCALE", _SMALL), ("MAXIMUM_SCALE", _SMALL),
+    ("SQL_DATA_TYPE", _SMALL), ("SQL_DATETIME_SUB", _SMALL), ("NUM_PREC_RADIX", INT), ("INTERVAL_PRECISION", _SMALL), ("USERTYPE", _SMALL),
+]  # fmt: skip
+# name, ODBC type, precision, what its literals stand between, CREATE parameters, scale, user type [ms]
+_TYPES: tuple[tuple[str, int, int, str | None, str | None, int | None, int], ...] = (
+    ("nvarchar", -9, 4000, "'", "max length", None, 0),
+    ("nchar", -8, 4000, "'", "length", None, 0),
+    ("bit", -7, 1, None, None, 0, 16),
+    ("tinyint", -6, 3, None, None, 0, 5),
+    ("bigint", -5, 19, None, None, 0, 0),
+    ("image", -4, 2147483647, "0x", None, None, 20),
+    ("varbinary", -3, 8000, "0x", "max length", None, 4),
+    ("binary", -2, 8000, "0x", "length", None, 3),
+    ("text", -1, 2147483647, "'", None, None, 19),
+    ("char", 1, 8000, "'", "length", None, 1),
+    ("decimal", 3, 38, None, "precision,scale", 38, 26),
+    ("int", 4, 10, None, None, 0, 7),
+    ("smallint", 5, 5, None, None, 0, 6),
+    ("float", 6, 53, None, None, None, 8),
+    ("varchar", 12, 8000, "'", "max length", None, 2),
+    ("datetime", 93, 23, "'", None, 3, 12),
+    ("uniqueidentifier", -11, 36, "'", None, None, 0),
+)
+_TEXTS = ("char", "varchar", "text", "nchar", "nvarchar")
+
+
+def _type_row(name: str, odbc: int, precision: int, prefix: str | None, create: str | None, scale: int | None, user: int) -> tuple[Any, ...]:
+    suffix = "'" if prefix == "'" else None
+    case = int(name in _TEXTS)
+    base, sub = (9, 3) if odbc == 93 else (odbc, None)
+    return (name, odbc, precision, prefix, suffix, create, 1, 0, 3 if case else 2, None, 0, None, name, scale, scale, base, sub, None, None, user)
+
+
+def _answer(engine: Engine, columns: list[tuple[str, SqlType]], rows: list[tuple[Any, ...]]) -> None:
+    engine.tell(ResultSet(columns, rows), Done(len(rows), command=SELECT_COMMAND))
+
+
+def data_type_info(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_datatype_info: what drivers ask before they bind a parameter."""
+    text = "".join(token.text for token in arguments).split(",")[0] or "0"
+    wanted = int(text) if text.lstrip("-").isdigit() else 0
+    rows = [_type_row(*row) for row in _TYPES if wanted in (0, row[1])]
+    _answer(engine, _TYPE_COLUMNS, rows)
+
+
+def who(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_who2."""
+    columns = [("SPID", NAME), ("Status", NAME), ("Login", NAME), ("HostName", NAME), ("BlkBy", NAME), ("DBName", NAME)]
+    columns += [("Command", NAME), ("LastBatch", DATETIME), ("ProgramName", NAME)]
+    rows: list[tuple[Any, ...]] = []
+    for one in engine.server.session_list():
+        status, command = ("RUNNABLE", "SELECT") if one.running else ("sleeping", "AWAITING COMMAND")
+        rows.append((f"{one.spid:<5}", status, one.user, one.host, "  .", one.database.name, command, one.login_time, one.program))
+    _answer(engine, columns, rows)
+
+
+def reset_connection(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_reset_connection."""
+    engine.server.reset(engine.session, keep_transaction=False)
+
+
+_PROCEDURES: dict[str, Callable[[Engine, tuple[Token, ...]], None]] = {
+    **dict.fromkeys(("sp_datatype_info", "sp_datatype_info_90", "sp_datatype_info_100"), data_type_info),
+    **dict.fromkeys(("sp_who", "sp_who2"), who),
+    "sp_reset_connection": reset_connection,
+}
+
+
+def call(engine: Engine, name: str, arguments: tuple[Token, ...]) -> None:
+    """Run a system procedure; any other is error 2812."""
+    procedure = _PROCEDURES.get(name.lower())
+    if procedure is None:
+        raise error(2812, name)
+    procedure(engine, arguments)
