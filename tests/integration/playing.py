@@ -1,0 +1,132 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running real playbooks against a lab, and reading what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lab.inventory import WinRMAccess
+from lab.lab import Lab
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PASSWORD = "Correct horse 8 battery"
+SEAL = "a seal passphrase"
+TIMEOUT_SECONDS = 300
+
+
+@dataclass
+class Run:
+    """A playbook that ran: its exit code, its terminal output, and every result as data."""
+
+    returncode: int
+    output: str
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def ended_well(self) -> bool:
+        return self.returncode == 0
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that were started, in order."""
+        return [event["task"] for event in self.events if event["event"] == "task"]
+
+    @property
+    def changed(self) -> int:
+        """How many results changed something, over all hosts."""
+        stats = [event["hosts"] for event in self.events if event["event"] == "stats"]
+        return sum(host["changed"] for hosts in stats for host in hosts.values())
+
+    def results(self, task: str) -> list[dict[str, Any]]:
+        """Results of the tasks whose name ends so."""
+        return [event["result"] for event in self.events if event["event"] == "result" and event["task"].endswith(task)]
+
+    @property
+    def failures(self) -> list[str]:
+        """The messages of results that failed and were not ignored, last one last."""
+        return [str(event["result"].get("msg")) for event in self.events if event["event"] == "result" and event["status"] == "failed"]
+
+
+class Player:
+    """Runs ansible-playbook against one lab, with a directory of its own for escrow and records."""
+
+    def __init__(self, lab: Lab, directory: Path) -> None:
+        self.lab = lab
+        self.directory = directory
+        self.escrow = directory / "escrow"
+        self._number = 0
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What a person gives for a failover of the book's group."""
+        return {
+            "rms_failover_target": "deathsting",
+            "rms_failover_escrow": str(self.escrow),
+            "rms_failover_backup_password": PASSWORD,
+            "rms_failover_seal_passphrase": SEAL,
+            "rms_failover_stable_seconds": 2,
+        }
+
+    def play(
+        self,
+        playbook: str | Sequence[Mapping[str, Any]] = "playbooks/rms_failover.yml",
+        *,
+        check: bool = False,
+        cut: str | None = None,
+        verbosity: int = 0,
+        access: WinRMAccess | None = None,
+        **variables: Any,
+    ) -> Run:
+        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones."""
+        self._number += 1
+        folder = self.directory / f"run{self._number}"
+        folder.mkdir()
+        self.lab.write_files(folder, access)
+        path = playbook if isinstance(playbook, str) else self._written(folder, playbook)
+        (folder / "variables.json").write_text(json.dumps({**self.variables, **variables}), encoding="utf-8")
+        arguments = ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
+        arguments += ["--check", "--diff"] if check else []
+        arguments += ["-" + "v" * verbosity] if verbosity else []
+        return self._run(folder, arguments, cut)
+
+    def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
+        """Run one module on one host and return its result."""
+        play = {"hosts": host, "gather_facts": False, "tasks": [{"name": "The task", f"opsmgr.recovery.{module}": dict(options)}]}
+        results = self.play([play], check=check, **settings).results("The task")
+        return results[-1]
+
+    @staticmethod
+    def _written(folder: Path, plays: Sequence[Mapping[str, Any]]) -> str:
+        path = folder / "playbook.yml"
+        path.write_text(yaml.safe_dump(list(plays), allow_unicode=True, sort_keys=False), encoding="utf-8")
+        return str(path)
+
+    @staticmethod
+    def _run(folder: Path, arguments: Sequence[str], cut: str | None) -> Run:
+        record = folder / "record.jsonl"
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "integration" / "callbacks"),
+            "ANSIBLE_CALLBACKS_ENABLED": "record",
+            "ANSIBLE_NOCOLOR": "1",
+            "RECORD_FILE": str(record),
+            "RECORD_CUT": cut or "0",
+        }
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), *arguments]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=True, timeout=TIMEOUT_SECONDS, check=False,
+        )  # fmt: skip
+        events = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
+        return Run(done.returncode, done.stdout.decode("utf-8", "replace"), events)
