@@ -29,6 +29,7 @@ SERVER_LOG = "server.log"
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL = 0.1
+_WATCH = 1.0
 _LAST_WORDS = 15
 
 
@@ -98,7 +99,8 @@ def _up(options: argparse.Namespace) -> None:
     directory: Path = options.directory
     with contextlib.suppress(NotRunningError):
         running = request(directory, "ping")
-        raise UserError(f"a lab ({running['topology']}, pid {running['pid']}) runs already in {directory}; stop it with 'down' first")
+        which = f"{running['topology']}, pid {running['pid']}"
+        raise UserError(f"a lab ({which}) runs already in {directory}; stop it with 'down' first")
     load_topology(options.topology, _overrides(options), options.network)  # a mistake is told here, not in a log file
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     process = _start_server(options)
@@ -167,7 +169,8 @@ def _serve(options: argparse.Namespace) -> None:
         lab.write_files(access=access)
         server = ControlServer(directory, _Handler(lab, stop))
         server.start()
-        stop.wait()
+        while not stop.wait(_WATCH) and server.can_be_reached:
+            pass
         time.sleep(_POLL)  # the answer to 'stop' leaves first
         server.stop()
     except OSError as error:

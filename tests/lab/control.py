@@ -57,6 +57,11 @@ class ControlServer:
         self._socket.listen()
         threading.Thread(target=self._accept, daemon=True, name="control").start()
 
+    @property
+    def can_be_reached(self) -> bool:
+        """Whether the socket is still there; somebody may have removed the whole directory."""
+        return (self._directory / SOCKET).exists()
+
     def stop(self) -> None:
         """Answer no more."""
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.faults import Faults
-from lab.inventory import SQL_PORT, WinRMAccess, databases_of, description, inventory, to_json, write_private
+from lab.inventory import SQL_PORT, WinRMAccess, description, inventory, to_json, write_private
 from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
 from lab.opsmgr.config_tool import config_tool
 from lab.opsmgr.group import ManagementGroup
@@ -158,17 +158,19 @@ class Lab:
                 self._install_sql_server(spec)
         for group in self.topology.groups.values():
             roots = (spec for spec in self.topology.hosts.values() if spec.group == group.name and "rms" in spec.roles)
-            servers = [
-                spec.fqdn for spec in self.topology.hosts.values() if spec.group == group.name and spec.is_management_server
-            ]
+            members = (spec for spec in self.topology.hosts.values() if spec.group == group.name and spec.is_management_server)
+            servers = {spec.fqdn: spec.version for spec in members}
             database_host = self.hosts[group.database_host]
-            self.groups[group.name] = ManagementGroup(group, next(roots).fqdn, servers, database_host, self.sql[group.database_host])
+            sql = self.sql[group.database_host]
+            self.groups[group.name] = ManagementGroup(group, next(roots).fqdn, servers, database_host, sql)
         for spec in self.topology.hosts.values():
             self._install(spec)
 
     def _host(self, spec: HostSpec) -> WindowsHost:
         host = WindowsHost(spec.name, spec.fqdn, spec.address, spec.profile, self.recorder, self.faults, self.hosts)
         host.users = [User(user.name, user.password, user.is_admin) for user in spec.users]
+        for user in host.users:
+            host.session(user.name, is_admin=user.is_admin)  # has been here before: a logon changes nothing any more
         host.settings.update(spec.settings)
         media = spec.media.directory[:1].upper() if spec.media else ""
         for letter in sorted({spec.install_directory[:1].upper(), media} - {"", "C"}):
@@ -176,13 +178,12 @@ class Lab:
         return host
 
     def _install_sql_server(self, spec: HostSpec) -> None:
+        sql = self.topology.sql
         logins = {
-            self.topology.sql.login.name: Login(self.topology.sql.login.name, self.topology.sql.login.password, is_sysadmin=True),
-            self.topology.sql.weak_login.name: Login(self.topology.sql.weak_login.name, self.topology.sql.weak_login.password),
+            sql.login.name: Login(sql.login.name, sql.login.password, is_sysadmin=True),
+            sql.weak_login.name: Login(sql.weak_login.name, sql.weak_login.password),
         }
-        server = SqlServer(
-            spec.name.upper(), spec.address, SQL_PORT, self.recorder, self.faults, version=self.topology.sql.version, logins=logins
-        )
+        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, version=sql.version, logins=logins)
         self.sql[spec.name] = server
         self._databases.add(server, spec.name, spec.fqdn, spec.address)
 
@@ -192,7 +193,8 @@ class Lab:
                 return 0
             return 1067
 
-        service = Service(_SQL_SERVICE, "SQL Server (MSSQLSERVER)", start="auto", on_start=start, on_stop=lambda _s: server.stop())
+        display_name = "SQL Server (MSSQLSERVER)"
+        service = Service(_SQL_SERVICE, display_name, start="auto", on_start=start, on_stop=lambda _service: server.stop())
         self.hosts[spec.name].services.add(service)
 
     def _install(self, spec: HostSpec) -> None:

@@ -5,17 +5,18 @@
 
 ``PromoteRMS [/DeleteExistingRMS:true|false]`` runs on the server to promote, after the key was restored there; without the
 switch it is ``false`` [field].  It warns and waits for ``Y`` [book]; ``y`` will do, anything else changes nothing [assumed].
-``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS`` runs on the old root
-when it can be reached again [ms].  ``InstallCluster`` and ``AddRMSNode`` exist in the real tool [ms]; a lab has no cluster, so here
-they are unknown actions.
+``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS`` runs on the old
+root when it can be reached again [ms].  ``InstallCluster`` and ``AddRMSNode`` exist in the real tool [ms]; a lab has no
+cluster, so here they are unknown actions.
 
 The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there are
-``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is dropped there leaves
-what it did so far, and running it again does the rest.  Whether this is the root already is asked of the registry, for the same
-reason [assumed].
+``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is dropped
+there leaves what it did so far, and running it again does the rest.  Whether this is the root already is asked of the
+registry, for the same reason [assumed].
 
-Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic and are started; ``enable``:
-only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in ``secure_storage_backup.py`` [assumed].
+Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic and are
+started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in
+``secure_storage_backup.py`` [assumed].
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lab.opsmgr.installation import Installation
 from lab.opsmgr.key import encrypt_secret, new_key
 from lab.opsmgr.operational_database import opens
 from lab.opsmgr.setup import Membership
+from lab.opsmgr.versions import Version
 from lab.sql import opsmgr_schema
 from lab.sql.server import SqlServer
 from lab.topologies import GroupSpec
@@ -21,13 +22,58 @@ from lab.windows.host import WindowsHost
 class ManagementGroup:
     """One management group.  ``key`` is what its secrets were encrypted with when it was made."""
 
-    def __init__(self, spec: GroupSpec, root: str, servers: Sequence[str], host: WindowsHost, sql: SqlServer) -> None:
+    def __init__(self, spec: GroupSpec, root: str, servers: Mapping[str, Version], host: WindowsHost, sql: SqlServer) -> None:
         self.spec = spec
         self.key = new_key()
         self._sql = sql
+        sql.add_database(spec.database)
+        sql.add_database(spec.warehouse, broker=False)
+        opsmgr_schema.create_operations_manager(sql, spec.database, spec.name, version=servers[root].server_version)
+        for server, version in servers.items():
+            is_root = server == root
+            opsmgr_schema.add_health_service(sql, spec.database, server, is_root=is_root, version=version.server_version)
+        for account in spec.run_as:
+            data = encrypt_secret(self.key, account.user, account.secret)
+            opsmgr_schema.add_run_as(sql, spec.database, account.name, account.user, data)
         self.membership = Membership(spec.name, root, host.fqdn, spec.database, spec.warehouse)
 
     @property
     def name(self) -> str:
         """The group's name."""
         return self.spec.name
+
+    def dump(self, members: Mapping[str, Installation]) -> dict[str, Any]:
+        """Who is the root by the database and by each registry, and what the key in each registry really opens.
+
+        It looks into the tables directly: it needs no seat in the database and works while the server is down.
+        """
+        rows = (row for row in self._rows("MTV_HealthService") if row["IsManagementServer"])
+        servers = {str(row["DisplayName"]): bool(row["IsRHS"]) for row in rows}
+        secrets = {str(row["UserName"]): bytes(row["SecureData"]) for row in self._rows("CredentialManagerSecureStorage")}
+        run_as = {host: _opened(installation.key, secrets) for host, installation in members.items()}
+        return {
+            "rms": next((name for name, is_root in sorted(servers.items()) if is_root), None),
+            "servers": sorted(servers),
+            "roles": {host: "rms" if installation.is_root else "management_server" for host, installation in members.items()},
+            "key": {host: _verdict(installation.key, run_as[host]) for host, installation in members.items()},
+            "run_as": run_as,
+        }
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        database = self._sql.find(self.spec.database)
+        table = database.table("dbo", name) if database is not None else None
+        if database is None or table is None:
+            return []
+        with self._sql.lock:
+            rows = self._sql.store.rows(database, table)
+        return [dict(zip((column.name for column in table.columns), row, strict=True)) for row in rows]
+
+
+def _opened(key: bytes | None, secrets: Mapping[str, bytes]) -> dict[str, bool]:
+    return {user: key is not None and opens(key, user, data) for user, data in sorted(secrets.items())}
+
+
+def _verdict(key: bytes | None, run_as: Mapping[str, bool]) -> str:
+    if key is None:
+        return "none"
+    return "right" if run_as and all(run_as.values()) else "wrong"

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.opsmgr.key import WrongKeyError, decrypt_secret
-from lab.sql.messages import SqlError
+from lab.sql.messages import SessionEnded, SqlError
 from lab.sql.server import SqlServer, SqlSession
 
 _SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
 _SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"
-_SELECT_SERVERS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsManagementServer = 1 ORDER BY DisplayName"
 _SELECT_ACCESS = "SELECT user_access_desc FROM sys.databases WHERE name = ?"
 _SELECT_SECRETS = "SELECT UserName, SecureData FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
 _DELETE_ROOT = "DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1 AND DisplayName <> ?"
 _DEMOTE_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND DisplayName <> ?"
 _PROMOTE = "UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName = ?"
 _INSERT_SERVER = (
-    "INSERT INTO dbo.MTV_HealthService (BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway) "
-    "VALUES (NEWID(), ?, 0, 1, 0)"
+    "INSERT INTO dbo.MTV_HealthService "
+    "(BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway, IsAgent, Version) "
+    "VALUES (NEWID(), ?, 0, 1, 0, 0, ?)"
 )
 
 
@@ -51,12 +51,12 @@ class OperationalDatabase:
     @property
     def is_lost(self) -> bool:
         """Whether the server has ended this session."""
-        return bool(self._session.ended)
+        return not self._session.alive
 
     @property
     def is_multi_user(self) -> bool:
         """Whether everybody may use the database."""
-        return self._first(_SELECT_ACCESS, self.name) == "MULTI_USER"
+        return bool(self._first(_SELECT_ACCESS, self.name) == "MULTI_USER")
 
     def root(self) -> str | None:
         """The full name of the root management server."""
@@ -67,13 +67,9 @@ class OperationalDatabase:
         """Whether this is one of the group's management servers."""
         return self._first(_SELECT_SERVER, computer) is not None
 
-    def servers(self) -> list[str]:
-        """All management servers, the root among them."""
-        return [str(row[0]) for row in self._query(_SELECT_SERVERS)]
-
-    def add_management_server(self, computer: str) -> None:
+    def add_management_server(self, computer: str, version: str) -> None:
         """Make it one of the group's ordinary management servers."""
-        self._execute(_INSERT_SERVER, computer)
+        self._execute(_INSERT_SERVER, computer, version)
 
     def promote(self, computer: str, *, delete_old: bool) -> None:
         """Make it the root; the old one is deleted or demoted, all at once or not at all."""
@@ -90,8 +86,9 @@ class OperationalDatabase:
         self._execute("BEGIN TRANSACTION")
         try:
             yield
-        except BaseException:
-            self._execute("ROLLBACK TRANSACTION")
+        except UnreachableError:
+            if not self.is_lost:
+                self._execute("ROLLBACK TRANSACTION")
             raise
         self._execute("COMMIT TRANSACTION")
 
@@ -121,7 +118,7 @@ def opens(key: bytes, user: str, data: bytes) -> bool:
 def _reachable() -> Iterator[None]:
     try:
         yield
-    except (SqlError, OSError) as error:
+    except (SqlError, SessionEnded, OSError) as error:
         raise UnreachableError(str(error)) from error
 
 

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The three services of a management server.
 
-``HealthService`` is on every one of them, ``OMSDK`` and ``OMCFG`` do their work on the root only and are disabled elsewhere [ms].  All
-keep a session in the operational database and get a new one as soon as they lose it, so a database that is to be had alone must
-be taken from them.
+``HealthService`` is on every one of them, ``OMSDK`` and ``OMCFG`` do their work on the root only and are disabled elsewhere
+[ms].  All keep a session in the operational database and get a new one as soon as they lose it, so a database that is to be
+had alone must be taken from them.
 
 ``OMSDK`` runs where the database can be reached, calls this server the root and has Run As secrets that the key here opens;
-anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].  ``OMCFG`` also needs ``OMSDK``
-on the same server.  ``HealthService``, once (re)started, does as the database says: a former root becomes an ordinary management
-server [book], and comes back to the database if it was deleted from there [book].
+anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].  ``OMCFG``
+also needs ``OMSDK`` on the same server.  ``HealthService``, once (re)started, does as the database says: a former root
+becomes an ordinary management server [book], and comes back to the database if it was deleted from there [book].
 
 Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops.
 """
@@ -188,7 +188,7 @@ class ManagementServices:
         root = database.root()
         if root and root.lower() != self.installation.computer.lower():
             if not database.lists(self.installation.computer):
-                database.add_management_server(self.installation.computer)
+                database.add_management_server(self.installation.computer, self.installation.server_version)
             self.installation.set_root(False)
             self.installation.set_parent(root)
 

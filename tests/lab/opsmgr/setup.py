@@ -142,7 +142,7 @@ _REPORT_SERVER_CONFIG = """<Configuration>
       </Extension>
     </Security>
     <Authentication>
-      <Extension Name="Windows" Type="Microsoft.EnterpriseManagement.Mom.DataAccess.ReportingAuthentication, MOMReportingSecurity">
+      <Extension Name="Windows" Type="Microsoft.EnterpriseManagement.Mom.DataAccess.Authentication, MOMReportingSecurity">
         <Configuration>
           <ServerName>{root}</ServerName>
         </Configuration>

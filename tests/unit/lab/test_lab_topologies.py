@@ -56,7 +56,8 @@ def test_every_topology_is_sound(name: str) -> None:
 
 
 def test_a_domain_account_has_one_password_and_each_lab_another() -> None:
-    passwords = [{user.password for host in load_topology("odyssey").hosts.values() for user in host.users[:1]} for _lab in (1, 2)]
+    labs = (load_topology("odyssey"), load_topology("odyssey"))
+    passwords = [{host.users[0].password for host in lab.hosts.values()} for lab in labs]
     assert len(passwords[0]) == len(passwords[1]) == 1
     assert passwords[0] != passwords[1]
 
@@ -66,7 +67,8 @@ def test_a_topology_says_only_what_differs_from_the_one_it_extends() -> None:
     assert hard.install_directory.startswith("D:\\Program Files & Tools\\")
     assert hard.settings["tool_reads"] == "getch"
     assert hard.users[0].password == "p%PATH%^&\"!' ü8"
-    assert hard.media is not None and hard.media.layout == "architectures"
+    assert hard.media is not None
+    assert hard.media.layout == "architectures"
 
 
 def test_overrides_are_merged_deeply_and_for_one_host() -> None:

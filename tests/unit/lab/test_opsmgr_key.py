@@ -61,7 +61,9 @@ def test_a_backup_does_not_open_with_another_password() -> None:
 
 
 def test_a_backup_shows_neither_key_nor_group() -> None:
-    assert BACKUP.key not in PACKED and BACKUP.key.hex().encode() not in PACKED and b"ODYSSEY" not in PACKED
+    assert BACKUP.key not in PACKED
+    assert BACKUP.key.hex().encode() not in PACKED
+    assert b"ODYSSEY" not in PACKED
 
 
 @given(st.integers(min_value=0, max_value=len(PACKED) - 1))
