@@ -30,7 +30,8 @@ class ActionModule(OpsmgrAction):
         todo = to_change(STEP, server.services, wanted)
         after = server.services
         if todo and not work.check_mode:
-            after = bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], work.arguments["stable_seconds"])
+            # bring_about() returns what it changed; what was right before is not looked at again.
+            after = {**after, **bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], work.arguments["stable_seconds"])}
         shown = describe(server.services, wanted)
         work.result.update(changed=bool(todo), services=describe(after, wanted))
         work.result["diff"] = diff(shown, {**shown, **{name: WANTED[state].text for name, state in todo.items()}}, server.computer_name)
