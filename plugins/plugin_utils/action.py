@@ -19,6 +19,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    SHELL_CODE_PAGE,
     CommandTimeout,
     ConnectionLost,
     Manner,
@@ -104,7 +105,7 @@ class OpsmgrAction(ActionBase):
                 "Set ansible_connection to winrm for this host",
             )
         self._connect()
-        shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments))
+        shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
         try:
             self.act(Work(arguments, self._task.check_mode, OpsMgrHost(WindowsHost(shell), arguments.get("media")), result))
         finally:
@@ -112,6 +113,13 @@ class OpsmgrAction(ActionBase):
                 # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
                 self._connection.shell_id = None
             close_quietly(self._connection.close)
+
+    def _renew_shell(self) -> str:
+        """Close the connection's shell and open another, as ansible-core's own _connect does."""
+        connection = self._connection
+        connection.protocol.close_shell(connection.shell_id, close_session=False)
+        connection.shell_id = connection.protocol.open_shell(codepage=SHELL_CODE_PAGE)
+        return str(connection.shell_id)
 
     def _connect(self) -> None:
         """Open the connection and its shell. A server that does not answer is unreachable, unless a rescue must hear of it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceState, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState, WindowsHost
 
 # OMCFG needs OMSDK, so it stops first and starts last [assumed]; the Health Service uses both.
 STOP_ORDER = (HEALTH_SERVICE, CONFIG_SERVICE, SDK_SERVICE)
@@ -57,28 +57,27 @@ def bring_about(
 
     :raises OpsmgrError: a service does not get there in time, or does not stay there for stable_seconds
     """
-    _set_start_modes(windows, todo)
     targets = {name: WANTED[state].state for name, state in todo.items()}
-    for name in (name for name in STOP_ORDER if targets.get(name) == "stopped"):
-        windows.stop_service(name)
-        _wait(windows, step, {name: "stopped"}, timeout_seconds)
+    stopping = [name for name in STOP_ORDER if targets.get(name) == "stopped"]
     starting = [name for name in START_ORDER if targets.get(name) == "running"]
+    windows.change_services([*_start_modes(todo), *(ServiceChange.stop(name) for name in stopping)])
+    _wait(windows, step, {name: "stopped" for name in stopping}, timeout_seconds)
     for name in starting:
-        windows.start_service(name)
+        windows.change_services([ServiceChange.start(name)])
         _wait(windows, step, {name: "running"}, timeout_seconds)
     if starting and stable_seconds:
         windows.pause(stable_seconds)
     return _wait(windows, step, targets, 0)
 
 
-def _set_start_modes(windows: WindowsHost, todo: t.Mapping[str, str]) -> None:
-    for name, state in todo.items():
-        mode = WANTED[state].start_mode
-        if mode is not None:
-            windows.set_start_mode(name, mode)
+def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
+    modes = {name: WANTED[state].start_mode for name, state in todo.items()}
+    return [ServiceChange.start_mode(name, mode) for name, mode in modes.items() if mode is not None]
 
 
 def _wait(windows: WindowsHost, step: str, targets: t.Mapping[str, str], timeout_seconds: float) -> dict[str, ServiceState]:
+    if not targets:
+        return {}
     states = windows.wait_for_services(targets, timeout_seconds)
     wrong = {name: states[name].state for name, state in targets.items() if states[name].state != state}
     if not wrong:

@@ -121,6 +121,31 @@ class ServiceState:
         return self.state is not None
 
 
+@dataclass(frozen=True)
+class ServiceChange:
+    """One order to the service control manager. `accepted` are errors that mean "it is so already"."""
+
+    what: str
+    command: str
+    accepted: tuple[int, ...] = ()
+
+    @classmethod
+    def start_mode(cls, name: str, mode: str) -> ServiceChange:
+        """Set a start mode: "auto", "demand" or "disabled"."""
+        # The space behind "start=" is part of sc's syntax: without it sc answers 1639.
+        return cls(f"set service {name} to {mode}", f"sc config {name} start= {mode}")
+
+    @classmethod
+    def start(cls, name: str) -> ServiceChange:
+        """Start a service."""
+        return cls(f"start service {name}", f"sc start {name}", (ERROR_SERVICE_ALREADY_RUNNING,))
+
+    @classmethod
+    def stop(cls, name: str) -> ServiceChange:
+        """Stop a service."""
+        return cls(f"stop service {name}", f"sc stop {name}", (ERROR_SERVICE_NOT_ACTIVE, ERROR_SERVICE_CANNOT_ACCEPT_CTRL))
+
+
 def parse_registry(text: str) -> dict[str, dict[str, str]]:
     """What `reg query` wrote, as {key path: {value name: data}}; REG_DWORD stays "0x1".
 
@@ -151,6 +176,17 @@ def parse_service(query: Answer, configuration: Answer) -> ServiceState:
 
 def _numbers(text: str) -> list[int]:
     return [int(found, 16) for found in re.findall(r"(?m)^\s+\S[^:\r\n]*:\s+([0-9a-fA-F]+)\s", text)]
+
+
+def win32_error(text: str) -> int | None:
+    """The number of the error that sc reports: `[SC] StartService FAILED 1056:`, in every language before a colon."""
+    found = re.search(r"\b(\d{1,5})\s*:", text)
+    return int(found[1]) if found else None
+
+
+def _pause(seconds: int) -> str:
+    """A command that waits. ping is in the box everywhere, timeout is not."""
+    return f"ping -n {seconds + 1} 127.0.0.1>nul"
 
 
 def decode_certutil(text: str) -> bytes:
@@ -228,48 +264,41 @@ class WindowsHost:
         """The services that ask_services() asked for."""
         return {name: parse_service(answers[f"{name} query"], answers[f"{name} qc"]) for name in names}
 
-    def services(self, names: t.Sequence[str]) -> dict[str, ServiceState]:
-        """State and start mode of services, in one round trip."""
+    def services(self, names: t.Sequence[str], after_seconds: int = 0) -> dict[str, ServiceState]:
+        """State and start mode of services, in one round trip; `after_seconds` are waited on the server first."""
         questions = Questions()
+        if after_seconds:
+            questions.ask("pause", _pause(after_seconds))
         self.ask_services(questions, names)
         return self.read_services(self.ask(questions), names)
 
-    def set_start_mode(self, name: str, start_mode: str) -> None:
-        """Set a service's start mode ("auto", "demand" or "disabled").
+    def change_services(self, changes: t.Sequence[ServiceChange]) -> None:
+        """Order changes of services, all in one round trip. Use wait_for_services() to see a start or stop happen.
 
-        :raises OpsmgrError: the service control manager refused
+        :raises OpsmgrError: the service control manager refused one of them
         """
-        # The space behind "start=" is part of sc's syntax: without it sc answers 1639.
-        self._control(f"sc config {name} start= {start_mode}", f"set service {name} to {start_mode}", ())
-
-    def start_service(self, name: str) -> None:
-        """Ask a service to start; it being under way already is fine. Use wait_for_services() to see it happen."""
-        self._control(f"sc start {name}", f"start service {name}", (ERROR_SERVICE_ALREADY_RUNNING,))
-
-    def stop_service(self, name: str) -> None:
-        """Ask a service to stop; it being stopped or stopping already is fine."""
-        self._control(f"sc stop {name}", f"stop service {name}", (ERROR_SERVICE_NOT_ACTIVE, ERROR_SERVICE_CANNOT_ACCEPT_CTRL))
+        questions = Questions()
+        for change in changes:
+            questions.ask(change.what, change.command)
+        answers = self.ask(questions)
+        for change in changes:
+            answer = answers[change.what]
+            error = win32_error(answer.text)
+            if not answer.succeeded and error not in change.accepted:
+                reason = SERVICE_ERRORS.get(error or 0) or " ".join(answer.text.split())
+                found = f"the service control manager refused with error {error}: {reason}"
+                raise OpsmgrError(change.what, found, "Put that right on the server and run it again")
 
     def wait_for_services(self, wanted: t.Mapping[str, str], timeout_seconds: float) -> dict[str, ServiceState]:
         """Wait until every named service is in its wanted state, and return the states seen last."""
         deadline = Deadline(timeout_seconds)
+        pause = 0
         while True:
-            states = self.services(list(wanted))
+            states = self.services(list(wanted), after_seconds=pause)
             if all(states[name].state == state for name, state in wanted.items()) or deadline.passed():
                 return states
-            self.pause(1)
+            pause = min(pause + 1, 10)
 
     def pause(self, seconds: int) -> None:
-        """Wait on the server: one command instead of a poll from here. ping is in the box everywhere, timeout is not."""
-        self.shell.run(f"ping -n {seconds + 1} 127.0.0.1>nul")
-
-    def _control(self, command: str, step: str, accepted: t.Sequence[int]) -> None:
-        completed = self.shell.run(command + " 2>&1")
-        if completed.exit_code == 0 or completed.exit_code in accepted:
-            return
-        reason = SERVICE_ERRORS.get(completed.exit_code) or " ".join(completed.stdout.split())
-        raise OpsmgrError(
-            step,
-            f"the service control manager refused with error {completed.exit_code}: {reason}",
-            "Put that right on the server and run it again.",
-        )
+        """Wait on the server: one command instead of a poll from here."""
+        self.shell.run(_pause(seconds))

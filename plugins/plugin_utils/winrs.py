@@ -18,6 +18,7 @@ from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransp
 
 # [field] ansible-core's winrm connection opens its shell with this code page.
 SHELL_ENCODING = "utf-8"
+SHELL_CODE_PAGE = 65001
 # Seconds. A command that answers a question takes far less; one that hangs must not hang the night.
 RUN_TIMEOUT_SECONDS = 120.0
 # Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means "ask again".
@@ -25,6 +26,8 @@ RECEIVE_SECONDS = 20
 PROBE_TIMEOUT_SECONDS = 30.0
 PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
 TRANSCRIPT_CHARACTERS = 4000
+# WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
+COMMANDS_PER_SHELL = 12
 REDACTED = "********"
 
 CONSOLE = "console"
@@ -210,9 +213,13 @@ class _Running:
 class Shell:
     """An open WinRS shell. The caller owns and closes the connection that opened it."""
 
-    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None) -> None:
+    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None, renew: t.Callable[[], str] | None = None) -> None:
+        """:param renew: closes the shell that the caller owns, opens another and returns its id; used when a shell is used up"""
         self._protocol = protocol
         self._shell_id = shell_id
+        self._renew = renew
+        self._started = 0
+        self._open_commands = 0
         self.manner = manner or Manner()
         self._probed: str | None = None
         # A program past its decision is never killed: closing this shell would do that, so the caller must leave it open.
@@ -281,6 +288,10 @@ class Shell:
         return _OpenCommand(self, command, console)
 
     def _start(self, command: str, console: bool) -> _Running:
+        if self._renew is not None and self._started >= COMMANDS_PER_SHELL and not self._open_commands:
+            self._shell_id = _call(self._renew)
+            self._started = 0
+        self._started += 1
         return _Running(_call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
 
     def _terminate(self, running: _Running) -> None:
@@ -317,9 +328,11 @@ class _OpenCommand:
 
     def __enter__(self) -> _Running:
         self._running = self._shell._start(self._command, self._console)
+        self._shell._open_commands += 1
         return self._running
 
     def __exit__(self, *_error: object) -> None:
+        self._shell._open_commands -= 1
         # After an error the first one is what the user must see; after success nothing is lost with the clean-up.
         if not self._shell.left_running:
             with contextlib.suppress(ConnectionLost, ShellFault):
