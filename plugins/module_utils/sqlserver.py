@@ -36,8 +36,11 @@ DEFAULT_QUERY_TIMEOUT_SECONDS = 60
 _DATABASE_NUMBERS = frozenset((4060, 4064))
 # Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
 _LOGIN_NUMBERS = frozenset((18401, 18450, 18451, 18452, 18456, 18461, 18463, 18470, 18486, 18487, 18488))
-# FreeTDS numbers its own errors from here on (include/freetds/tds.h and sybdb.h).
-_FREETDS_NUMBERS = 20000
+# No connection, gone, failed while it was used. Not the whole class 08: 08004 is what FreeTDS makes of 911, no such database.
+_LOST_STATES = frozenset(("08001", "08003", "08007", "08S01"))
+# FreeTDS' own numbers for a connection that is gone: read and write failed, not there, end of file, dead (include/sybdb.h).
+# Their SQLSTATE can be 01000, which is a warning's.
+_FREETDS_LOST = frozenset((20004, 20006, 20009, 20017, 20047))
 # A message that only says that the statement was not prepared, beside the one that says why [ms].
 _NOT_THE_REASON = frozenset((0, 8180))
 
@@ -158,8 +161,7 @@ class SqlConnection:
     def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:
         records = diagnostics(error)
         record = _reason(records)
-        # Numbers below 20000 are the server's own, which gives 911 (no such database) a SQLSTATE of this class, too.
-        if record.state.startswith("08") and not 0 < record.number < _FREETDS_NUMBERS:
+        if _is_lost(record):
             return ConnectionProblem(
                 UNREACHABLE,
                 self.server,
@@ -215,6 +217,10 @@ def _use(connection: SqlConnection, options: SqlOptions) -> None:
         raise ConnectionProblem(DATABASE, options.label, found, what_to_do) from error
     # It is part of connecting, and was no more than that.
     connection.statements.clear()
+
+
+def _is_lost(record: Diagnostic) -> bool:
+    return record.number in _FREETDS_LOST or record.state in _LOST_STATES
 
 
 def _first_result(cursor: pyodbc.Cursor) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils import folders
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import (
     BackupOrigin,

@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import component_name, path_component, server_component
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import component_name, path_component, server_component
 
 
 @pytest.mark.parametrize(

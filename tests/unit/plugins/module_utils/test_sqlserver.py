@@ -11,6 +11,7 @@ import traceback
 from typing import Any
 
 import pytest
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, Diagnostic, PyodbcMissing, SqlError, connect, diagnostics
@@ -118,7 +119,10 @@ def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
 
 
 def test_an_error_after_the_first_result_is_not_lost(pyodbc: FakePyodbc) -> None:
-    pyodbc.outcome.results = [(["done"], [(1,)]), Error("42000", "[42000] [FreeTDS][SQL Server]BACKUP DATABASE is terminating abnormally. (3013) (SQLMoreResults)")]
+    pyodbc.outcome.results = [
+        (["done"], [(1,)]),
+        Error("42000", "[42000] [FreeTDS][SQL Server]BACKUP DATABASE is terminating abnormally. (3013) (SQLMoreResults)"),
+    ]
     connection = connect(OPTIONS)
     with pytest.raises(SqlError) as caught:
         connection.execute("BACKUP DATABASE x")
@@ -181,8 +185,17 @@ def test_the_sentence_of_a_failed_statement() -> None:
     )
 
 
-def test_a_connection_that_is_lost_on_the_way(pyodbc: FakePyodbc) -> None:
-    pyodbc.outcome.results = [Error("08S01", "[08S01] [FreeTDS][SQL Server]Write to the server failed (20006) (SQLExecDirectW)")]
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("08S01", "[FreeTDS][SQL Server]Write to the server failed (20006)"),
+        ("01000", "[FreeTDS][SQL Server]Unexpected EOF from the server (20017)"),
+        ("08S01", "[FreeTDS][SQL Server]Communication link failure (0)"),
+        ("08S01", "[Microsoft][ODBC Driver 17 for SQL Server]TCP Provider: Error code 0x68 (104)"),
+    ],
+)
+def test_a_connection_that_is_lost_on_the_way(pyodbc: FakePyodbc, state: str, text: str) -> None:
+    pyodbc.outcome.results = [Error(state, f"[{state}] {text} (SQLExecDirectW)")]
     with pytest.raises(ConnectionProblem, match="the connection was lost") as caught:
         connect(OPTIONS).rows("SELECT 1")
     assert caught.value.kind == "unreachable"
@@ -239,7 +252,7 @@ REFUSALS = [
     pytest.param(
         (
             "28000",
-            f'[28000] {TDS}Login failed for user \'sa\'. (18456) (SQLDriverConnect); [42000] {TDS}Cannot open database "OperationsManager" requested by '
+            f"[28000] {TDS}Login failed for user 'sa'. (18456) (SQLDriverConnect); [42000] {TDS}Cannot open database \"OperationsManager\" requested by "
             "the login. The login failed. (4060)",
         ),
         {},

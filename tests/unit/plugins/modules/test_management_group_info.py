@@ -1,0 +1,277 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module against the lab's SQL Server, through the real pyodbc and FreeTDS."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
+from lab.faults import Fault, Faults
+from lab.recorder import Recorder
+from lab.sql.opsmgr_schema import add_health_service, add_run_as, create_operations_manager, insert
+from lab.sql.server import SqlServer
+from lab.sql.sessions import Login
+
+pyodbc = pytest.importorskip("pyodbc")
+if "FreeTDS" not in pyodbc.drivers():
+    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+
+# Workers of pytest-xdist must not share an address.
+ADDRESS = f"127.66.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
+READER = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
+WINDOWS = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
+KEYS = {
+    "changed",
+    "reachable",
+    "problem",
+    "problem_kind",
+    "management_group",
+    "rms",
+    "servers",
+    "database",
+    "sql_server_version",
+    "run_as_accounts",
+    "problems",
+    "statements",
+}
+
+
+@pytest.fixture
+def sql() -> Iterator[SqlServer]:
+    reader = Login(READER["login_user"], READER["login_password"], databases=frozenset({"operationsmanager", "offline", "restoring", "my]d'b;", "empty"}))
+    admin = Login(WINDOWS["login_user"], WINDOWS["login_password"], is_sysadmin=True, is_windows=True)
+    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins={reader.name: reader, admin.name: admin})
+    create_operations_manager(server, "OperationsManager", "ODYSSEY")
+    add_health_service(server, "OperationsManager", "Hydra.Odyssey.com", is_root=True)
+    add_health_service(server, "OperationsManager", "DeathSting.Odyssey.com")
+    add_health_service(server, "OperationsManager", "penelope.odyssey.com", is_management_server=False)
+    add_run_as(server, "OperationsManager", "Action", "momaction", b"sealed", "ODYSSEY")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Runs the module's main() as Ansible does, and returns what it printed."""
+
+    def call(**options: Any) -> dict[str, Any]:
+        return printed(monkeypatch, capsys, options)
+
+    return call
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: dict[str, Any]) -> dict[str, Any]:
+    given = {"server": ADDRESS, "connect_timeout": 5, **READER, **options}
+    arguments = {name: value for name, value in given.items() if value is not None}
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+    with pytest.raises(SystemExit):
+        management_group_info.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    for login in (READER, WINDOWS):
+        assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
+    return result
+
+
+Run = Callable[..., dict[str, Any]]
+
+
+def test_the_management_group(sql: SqlServer, run: Run) -> None:
+    finished = dt.datetime(2026, 1, 31, 2, 3, 4)
+    for kind, day in (("D", 30), ("D", 31), ("L", 1)):
+        when = finished.replace(day=day, month=1 if kind == "D" else 2)
+        insert(sql, "msdb", "backupset", {"database_name": "OperationsManager", "type": kind, "backup_finish_date": when})
+    result = run(run_as_accounts=True)
+    statements = result.pop("statements")
+    del result["invocation"]
+    assert result == {
+        "changed": False,
+        "reachable": True,
+        "problem": None,
+        "problem_kind": None,
+        "management_group": "ODYSSEY",
+        "rms": "Hydra.Odyssey.com",
+        "servers": [
+            {"name": "DeathSting.Odyssey.com", "roles": ["management_server"]},
+            {"name": "Hydra.Odyssey.com", "roles": ["rms", "management_server"]},
+        ],
+        "database": {
+            "name": "OperationsManager",
+            "state": "ONLINE",
+            "user_access": "MULTI_USER",
+            "is_broker_enabled": True,
+            "recovery_model": "FULL",
+            "last_full_backup": "2026-01-31T02:03:04",
+        },
+        "sql_server_version": "10.0.2531.0",
+        "run_as_accounts": ["momaction"],
+        "problems": [],
+    }
+    assert len(statements) == 6
+    assert all(statement.startswith("SELECT ") for statement in statements)
+
+
+def test_check_mode_reads_the_same_and_nothing_is_written(sql: SqlServer, run: Run) -> None:
+    before = sql.dump()
+    real = run()
+    assert {**run(_ansible_check_mode=True), "invocation": None} == {**real, "invocation": None}
+    assert real["run_as_accounts"] is None
+    after = sql.dump()
+    assert json.dumps(after["databases"], default=str) == json.dumps(before["databases"], default=str)
+
+
+CONNECTIONS = [
+    pytest.param({}, id="SQL login"),
+    pytest.param(WINDOWS, id="NTLM"),
+    pytest.param({"encryption": "off"}, id="not encrypted"),
+    pytest.param({"encryption": "require"}, id="encrypted"),
+    pytest.param({"tds_version": "7.3"}, id="TDS 7.3"),
+    pytest.param({"tds_version": "7.4"}, id="TDS 7.4"),
+    pytest.param({"port": 1433, "instance": "ignored"}, id="port given"),
+]
+
+
+@pytest.mark.parametrize("options", CONNECTIONS)
+def test_the_ways_to_connect(sql: SqlServer, run: Run, options: dict[str, Any]) -> None:
+    result = run(**options)
+    assert (result["problem"], result["rms"]) == (None, "Hydra.Odyssey.com")
+
+
+UNREACHABLE = [
+    pytest.param({"login_password": "wrong"}, "login", "the login opsmgr_reader was refused (18456", id="password"),
+    pytest.param({**WINDOWS, "login_password": "wrong"}, "login", "the login ODYSSEY\\sqladmin was refused", id="NTLM password"),
+    pytest.param({"login_user": "nobody"}, "login", "the login nobody was refused (18456", id="no such login"),
+    pytest.param({"database": "Nope"}, "database", "the database Nope cannot be opened (911", id="no such database"),
+    pytest.param({"database": "master]; DROP TABLE x --"}, "database", "(911", id="hostile name"),
+    pytest.param({"database": "msdb_private"}, "database", "(916", id="no user there"),
+    pytest.param({"port": 1}, "unreachable", f"SQL Server {ADDRESS}:1:", id="nobody listens"),
+    pytest.param({"driver": "Nope"}, "driver", "installed are: ", id="no such driver"),
+    pytest.param({"login_user": None, "login_password": None}, "unreachable", "Kerberos ticket", id="no ticket"),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "words"), UNREACHABLE)
+def test_absence_is_an_answer(sql: SqlServer, run: Run, options: dict[str, Any], kind: str, words: str) -> None:
+    sql.add_database("msdb_private")
+    result = run(**options)
+    assert result.keys() == KEYS | {"invocation"}
+    assert (result["reachable"], result["problem_kind"], result["rms"], result["servers"]) == (False, kind, None, None)
+    assert words in result["problem"]
+    assert "Traceback" not in json.dumps(result)
+
+
+def test_a_server_that_is_down(sql: SqlServer, run: Run) -> None:
+    sql.stop()
+    assert run()["problem_kind"] == "unreachable"
+
+
+@pytest.mark.parametrize("state", ["RESTORING", "OFFLINE"])
+def test_the_state_of_a_database_that_does_not_open_is_told_from_outside(sql: SqlServer, run: Run, state: str) -> None:
+    sql.databases["OperationsManager"].state = state
+    result = run()
+    assert (result["reachable"], result["problem_kind"], result["database"]["state"]) == (False, "database", state)
+    assert result["problems"] == [f"The server says that the database OperationsManager is {state} and MULTI_USER."]
+
+
+def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run) -> None:
+    sql.databases["OperationsManager"].user_access = "SINGLE_USER"
+    with sql.lock:
+        thief = sql.connect("thief", "OperationsManager")
+    result = run(**WINDOWS)
+    assert (result["problem_kind"], result["database"]["user_access"]) == ("database", "SINGLE_USER")
+    assert "(924" in result["problem"]
+    thief.close()
+
+
+def test_names_with_brackets_and_quotes(sql: SqlServer, run: Run) -> None:
+    create_operations_manager(sql, "My]D'b;", "ILIAD")
+    result = run(database="My]D'b;")
+    assert (result["problem"], result["management_group"], result["database"]["name"]) == (None, "ILIAD", "My]D'b;")
+    assert result["problems"] == ["No server is the RMS according to the database."]
+
+
+def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
+    sql.add_database("empty")
+    result = run(database="empty", run_as_accounts=True)
+    assert (result["reachable"], result["management_group"], result["servers"], result["run_as_accounts"]) == (True, None, None, None)
+    assert result["database"]["state"] == "ONLINE"
+    assert [problem.partition(":")[0] for problem in result["problems"]] == [
+        "Could not read the management group's name",
+        "Could not read the servers",
+        "Could not read the Run As accounts",
+    ]
+
+
+def test_a_connection_that_is_cut_is_an_answer_too(sql: SqlServer, run: Run) -> None:
+    assert sql.faults is not None
+    sql.faults.add(Fault("sql1", "sql", "SELECT*", "drop", nth=2))
+    result = run()
+    assert (result["reachable"], result["problem_kind"], len(result["statements"])) == (False, "unreachable", 2)
+    assert "the connection was lost" in result["problem"]
+
+
+def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    assert sql.faults is not None
+    sql.faults.add(Fault("sql1", "sql", "SELECT*", "stall", nth=2, seconds=30))
+    real = sqlserver.connect
+    monkeypatch.setattr(management_group_info, "connect", lambda options: real(options, query_timeout_seconds=1))
+    result = run()
+    assert result["servers"] is None
+    assert "Could not read the servers" in result["problems"][0]
+    assert result["management_group"] == "ODYSSEY"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"port": 70000}, f"{ADDRESS}: check the SQL Server connection options: port is 70000. Use a port between 1 and 65535."),
+        ({"login_password": None}, "only one of login_user and login_password is set"),
+        ({"server": None}, "missing required arguments: server"),
+        ({"encryption": "maybe"}, "must be one of: off, request, require"),
+    ],
+)
+def test_options_that_cannot_work_fail(sql: SqlServer, run: Run, options: dict[str, Any], message: str) -> None:
+    result = run(**options)
+    assert result["failed"] is True
+    assert message in result["msg"]
+
+
+def test_encryption_off_without_quotes_in_yaml_means_off(sql: SqlServer, run: Run) -> None:
+    assert run(encryption=yaml.safe_load("off"))["reachable"] is True
+
+
+def test_missing_pyodbc_fails_by_name(sql: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "Traceback: no module")
+    monkeypatch.setattr(management_group_info, "PYODBC_IMPORT_ERROR", "Traceback: no module")
+    result = run()
+    assert result["failed"] is True
+    assert "(pyodbc)" in result["msg"]
+    assert "unixODBC" in result["msg"]
+
+
+def test_the_password_reaches_the_server_only_as_a_login(sql: SqlServer, run: Run) -> None:
+    run(run_as_accounts=True)
+    run(**WINDOWS)
+    assert isinstance(sql.recorder, Recorder)
+    recorded = json.dumps(sql.recorder.entries, default=str)
+    assert "SELECT ManagementGroupName" in recorded
+    for login in (READER, WINDOWS):
+        assert json.dumps(login["login_password"])[1:-1] not in recorded
+
+
+def test_the_documented_samples_have_the_real_keys() -> None:
+    returned = yaml.safe_load(management_group_info.RETURN)
+    assert returned.keys() == KEYS - {"changed"}
+    assert all("sample" in value for value in returned.values())
