@@ -13,6 +13,8 @@ from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelop
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import SealError
 
+__all__ = ["PlainSeal", "SealError", "VaultSeal"]
+
 _STEP_SEAL = "seal the key backup"
 _STEP_UNSEAL = "open the seal of the key backup"
 _VAULT_ID = "escrow"

@@ -459,7 +459,10 @@ def edited(**changes: Any) -> Callable[[Entry], None]:
 
 
 def written(content: bytes) -> Callable[[Entry], None]:
-    return lambda entry: Path(entry.manifest_path).write_bytes(content) and None
+    def write(entry: Entry) -> None:
+        Path(entry.manifest_path).write_bytes(content)
+
+    return write
 
 
 PROBLEMS = [
