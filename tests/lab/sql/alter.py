@@ -9,7 +9,6 @@ What the server does to other sessions follows a published capture of a real one
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -239,9 +238,7 @@ class _Change:
         self.database.is_broker_enabled = False
 
     def new_broker(self, _name: str) -> None:
-        self.database.service_broker_guid = str(uuid.uuid4()).upper()
-        self.database.conversations = 0
-        self.database.is_broker_enabled = True
+        self.server.renew_broker(self.database)
 
     def error_conversations(self, _name: str) -> None:
         self.database.conversations = 0

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from lab.sql.backup import Files, MemoryFiles
 from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, copy_table
 from lab.sql.engine import Engine
 from lab.sql.functions import register
 from lab.sql.lexer import tokenize
+from lab.sql.media import Files, MemoryFiles
 from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, message
 from lab.sql.sessions import Login, Session, others, refusal
 from lab.sql.store import Database, Store
@@ -144,6 +145,13 @@ class SqlServer:
             if other is not database and other.is_broker_enabled and other.service_broker_guid == database.service_broker_guid:
                 return other
         return None
+
+    @staticmethod
+    def renew_broker(database: Database) -> None:
+        """Give a database a new broker id, without its open conversations, and enable its broker."""
+        database.service_broker_guid = str(uuid.uuid4()).upper()
+        database.conversations = 0
+        database.is_broker_enabled = True
 
     def files_of(self, database: Database) -> list[tuple[str, str, str]]:
         """A database's files: kind, logical name, path."""
