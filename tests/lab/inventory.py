@@ -156,7 +156,7 @@ def write_private(path: Path, text: str) -> None:
 
 def to_json(value: Mapping[str, Any]) -> str:
     """JSON as people like to read it."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _protected(value: Any) -> Any:

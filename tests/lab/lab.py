@@ -27,6 +27,7 @@ from lab.opsmgr.setup import (
     install_media,
     install_reporting,
     install_web_console,
+    register_sql_server,
     tool_content,
 )
 from lab.recorder import Recorder
@@ -183,6 +184,9 @@ class Lab:
             sql.login.name: Login(sql.login.name, sql.login.password, is_sysadmin=True),
             sql.weak_login.name: Login(sql.weak_login.name, sql.weak_login.password),
         }
+        for user in spec.users:
+            if "\\" in user.name and user.is_admin:  # the machine's administrators are the server's
+                logins[user.name] = Login(user.name, user.password, is_sysadmin=True, is_windows=True)
         server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, version=sql.version, logins=logins)
         self.sql[spec.name] = server
         self._databases.add(server, spec.name, spec.fqdn, spec.address)
@@ -196,6 +200,7 @@ class Lab:
         display_name = "SQL Server (MSSQLSERVER)"
         service = Service(_SQL_SERVICE, display_name, start="auto", on_start=start, on_stop=lambda _service: server.stop())
         self.hosts[spec.name].services.add(service)
+        register_sql_server(self.hosts[spec.name], sql.version)
 
     def _install(self, spec: HostSpec) -> None:
         host = self.hosts[spec.name]

@@ -27,7 +27,7 @@ from lab.opsmgr.dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_p
 from lab.opsmgr.installation import ROOT_SERVICES, Installation
 from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
 from lab.opsmgr.secure_storage_backup import check_surroundings
-from lab.windows.process import Killed, Program
+from lab.windows.process import TERMINATED, Program
 
 TOOL = "ManagementServerConfigTool"
 _SWITCH = "/deleteexistingrms"
@@ -126,7 +126,7 @@ def _fault_point(dialogue: Dialogue, place: str) -> None:
     elif fault.action == "fail":
         raise ToolDiedError(1 if fault.code is None else fault.code, fault.text)
     else:
-        raise Killed
+        raise ToolDiedError(TERMINATED, "")
 
 
 def _give_services(dialogue: Dialogue, installation: Installation) -> None:

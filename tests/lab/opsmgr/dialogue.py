@@ -27,10 +27,6 @@ UNHANDLED_EXCEPTION = 0xE0434F4D
 """Exit code of a .NET 2.0 program that ends with an unhandled exception (``0xE0`` and ``COM``) [ms]."""
 _FAILED = 1
 _PIECE_SECONDS = 0.03
-_READ_KEY_ON_A_PIPE = (
-    "Cannot read keys when either application does not have a console or when console input has been redirected "
-    "from a file. Try Console.Read."
-)
 
 
 class ToolFailedError(Exception):
@@ -156,9 +152,8 @@ def tool_program(tool: str, body: Callable[[Dialogue], None]) -> Program:
             dialogue.say(failure.name, **failure.values)
             honest = failure.always_one or dialogue.setting("tool_exit_codes", "honest") != "always_zero"
             code = _FAILED if honest else 0
-        except InvalidOperation:
-            raised = UnhandledError("System.InvalidOperationException", _READ_KEY_ON_A_PIPE, _frames(tool))
-            code = _crash(dialogue, raised)
+        except InvalidOperation as error:
+            code = _crash(dialogue, UnhandledError("System.InvalidOperationException", str(error), _frames(tool)))
         except UnhandledError as raised:
             code = _crash(dialogue, raised)
         except ToolDiedError as death:

@@ -93,6 +93,13 @@ def tool_content(name: str, version: Version) -> bytes:
     return b"MZ\x90\x00" + f"{name} {version.server_version}\r\n".encode() * 2000
 
 
+def register_sql_server(host: WindowsHost, version: str) -> None:
+    """What tells that there is a SQL Server here, and where [field]."""
+    instance = "MSSQL.1" if version.startswith("9.") else "MSSQL10.MSSQLSERVER"
+    host.registry.set(_SQL_KEY + "\\Instance Names\\SQL", "MSSQLSERVER", instance)
+    host.registry.set(f"{_SQL_KEY}\\{instance}\\Setup", "SQLPath", f"C:\\Program Files\\Microsoft SQL Server\\{instance}\\MSSQL")
+
+
 def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:
     """A reporting server: two ``<ServerName>`` entries name the root [book], and a registry value does [field]."""
     install_product(host, version, directory, membership)

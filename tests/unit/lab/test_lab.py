@@ -112,6 +112,37 @@ def test_the_database_answers_over_odbc(lab: Lab) -> None:
     connection.close()
 
 
+def test_a_windows_account_may_log_in_too(lab: Lab) -> None:
+    connection = connect(lab, lab.topology.hosts["thunder"].users[0])
+    assert connection.execute("SELECT IS_SRVROLEMEMBER('sysadmin')").fetchone()[0] == 1
+    connection.close()
+
+
+def test_the_weak_login_may_look_and_not_change(lab: Lab) -> None:
+    connection = connect(lab, lab.topology.sql.weak_login)
+    assert connection.execute("SELECT COUNT(*) FROM dbo.MTV_HealthService").fetchone()[0] == 3
+    with pytest.raises(pyodbc.Error, match="ALTER DATABASE statement failed"):
+        connection.execute("ALTER DATABASE OperationsManager SET ENABLE_BROKER")
+    connection.close()
+
+
+def test_a_fleet_has_several_groups_side_by_side() -> None:
+    fleet: dict[str, Any] = {
+        "groups": {
+            "ILIAD": {
+                "database": {"host": "troy", "name": "OpsDB", "warehouse": "OpsDW"},
+                "run_as": {"Action Account": {"user": "ODYSSEY\\priam"}},
+            }
+        },
+        "hosts": {"achilles": {"roles": ["rms"], "group": "ILIAD"}, "troy": {"roles": ["database"], "group": "ILIAD"}},
+    }
+    with quick_lab(**fleet) as lab:
+        groups = lab.dump()["groups"]
+        assert (groups["ODYSSEY"]["rms"], groups["ILIAD"]["rms"]) == ("hydra.odyssey.com", "achilles.odyssey.com")
+        assert groups["ILIAD"]["run_as"] == {"achilles": {"ODYSSEY\\priam": True}}
+        assert lab.hosts["achilles"].services["OMSDK"].state == "running"
+
+
 def test_dumps_are_equal_until_something_changes(lab: Lab) -> None:
     before = lab.dump()
     prompt = Prompt(lab, "hydra")

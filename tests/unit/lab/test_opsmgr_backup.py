@@ -23,6 +23,7 @@ from unit.lab.opsmgr_prompt import (
     states,
 )
 
+from lab.faults import Fault
 from lab.lab import Lab
 from lab.opsmgr.key import KeyBackup, backup_version, new_key, pack_backup, unpack_backup
 
@@ -185,6 +186,13 @@ def test_a_tool_that_is_elsewhere_or_run_from_elsewhere_misses_its_libraries(lab
         assert ended.exit_code, line
         assert "is not registered" in ended.err, line
     assert not lab.hosts["hydra"].fs.exists("C:\\key.bin")
+
+
+def test_a_fault_strikes_the_tool_at_its_start(lab: Lab) -> None:
+    lab.faults.add(Fault("hydra", "command", "securestoragebackup", "fail", code=9, text="boom"))
+    ended = run(lab, "hydra", BACKUP, TWICE)
+    assert (ended.exit_code, ended.err.strip()) == (9, "boom")
+    assert run(lab, "hydra", BACKUP, TWICE).exit_code == 0
 
 
 def test_only_administrators_may_run_it(lab: Lab) -> None:
