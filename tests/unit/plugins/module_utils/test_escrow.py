@@ -336,7 +336,7 @@ def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatc
     escrow.store(KEY, origin(), Mirror())
     before = files(escrow)
     with monkeypatch.context() as patch:
-        patch.setattr(folders.Folder, "read", failing(folders.Folder.read, nth, lambda _: KeyboardInterrupt()))
+        patch.setattr(folders.Folder, "read", failing(folders.Folder.read, nth, lambda dummy: KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             escrow.store(KEY, origin(), Mirror())
     assert files(escrow) == before
@@ -364,7 +364,7 @@ def test_a_file_system_without_hard_links(escrow: Escrow, monkeypatch: pytest.Mo
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
-    assert [os.path.basename(escrow.store(KEY, origin(), Plain()).path) for _ in range(2)] == [STEM + ".key", STEM + "-2.key"]
+    assert [os.path.basename(escrow.store(KEY, origin(), Plain()).path) for dummy in range(2)] == [STEM + ".key", STEM + "-2.key"]
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", failing(os.rename, 2))
         with pytest.raises(EscrowError):

@@ -96,7 +96,7 @@ def test_a_part_that_cannot_be_read_costs_only_itself(statement: str, part: str,
     assert getattr(facts, part) is None
     (problem,) = facts.problems
     assert problem.startswith(f"Could not read {words}: error 207 (Invalid column name 'UserName'). ")
-    others = [name for _, name, _ in PARTS if name != part]
+    others = [other[1] for other in PARTS if other[1] != part]
     assert all(getattr(facts, name) is not None for name in others)
 
 
