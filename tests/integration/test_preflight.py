@@ -1,0 +1,142 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that is wrong is said before anything is changed: all of it at once, and the lab stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playing import PASSWORD, SEAL, Player, Run
+
+
+@dataclass
+class Trouble:
+    """One thing that is wrong: how to bring it about, and what must be said about it."""
+
+    said: tuple[str, ...]
+    cause: Callable[[Player], None] = lambda player: None
+    variables: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+def back_up(player: Player, password: str = PASSWORD) -> None:
+    player.task("support_tools", "hydra", {})
+    player.task("secure_storage_backup", "hydra", {"escrow": str(player.escrow), "backup_password": password, "seal_passphrase": SEAL})
+    player.task("support_tools", "hydra", {"state": "absent"})
+
+
+def rewrite_manifest(player: Player, old: str, new: str) -> None:
+    """A backup of another version: the manifest is readable text."""
+    for manifest in player.escrow.rglob("*.json"):
+        manifest.write_text(manifest.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def backup_of_rtm(player: Player) -> None:
+    back_up(player)
+    rewrite_manifest(player, '"6.0.6278.0"', '"6.0.5000.0"')
+
+
+def backup_with_another_password(player: Player) -> None:
+    back_up(player, "another password entirely")
+
+
+def backup_of_another_group(player: Player) -> None:
+    back_up(player)
+    (player.escrow / "ODYSSEY").rename(player.escrow / "ILIAD")
+    rewrite_manifest(player, '"ODYSSEY"', '"ILIAD"')
+
+
+def stop_health_service(player: Player) -> None:
+    player.lab.hosts["deathsting"].services.stop("HealthService")
+    player.lab.hosts["deathsting"].services.settle()
+
+
+def stop_sql_server(player: Player) -> None:
+    player.lab.hosts["thunder"].services.stop("MSSQLSERVER")
+    player.lab.hosts["thunder"].services.settle()
+
+
+DISASTER = {"rms_failover_mode": "disaster"}
+TROUBLES = {
+    "the RMS is unreachable": Trouble(
+        ("hydra: preflight: the RMS cannot be reached", "set rms_failover_mode to disaster"), lambda player: player.lab.power("hydra", False)
+    ),
+    "the server to promote is unreachable": Trouble(
+        ("deathsting: preflight: the server to promote cannot be used",), lambda player: player.lab.power("deathsting", False)
+    ),
+    "no tools and no media": Trouble(
+        ("deathsting: preflight: SecureStorageBackup.exe and ManagementServerConfigTool.exe not in", "hydra: preflight: SecureStorageBackup.exe and"),
+        overrides={"hosts": {"deathsting": {"media": None}, "hydra": {"media": None}}},
+    ),
+    "the Health Service is stopped": Trouble(("deathsting: preflight: HealthService is stopped",), stop_health_service),
+    "a short password": Trouble(
+        ("controller: preflight: the backup password has 5 characters", "at least 8"), variables={"rms_failover_backup_password": "short"}
+    ),
+    "no password": Trouble(("controller: preflight: no backup password is given",), variables={"rms_failover_backup_password": ""}),
+    "the database is down": Trouble(("SQL Server 127.",), stop_sql_server),
+    "a wrong SQL login": Trouble(("18456",), variables={"rms_failover_sql_login_password": "not the password"}),
+    "an empty escrow": Trouble(("no key backup of management group ODYSSEY",), variables=DISASTER),
+    "a key of an older version": Trouble(("before Service Pack 1",), backup_of_rtm, DISASTER),
+    "a key of another group": Trouble(("no key backup of management group ODYSSEY, only of ILIAD",), backup_of_another_group, DISASTER),
+    "a wrong seal passphrase": Trouble(
+        ("controller: ",), back_up, {**DISASTER, "rms_failover_seal_passphrase": "not the passphrase"}
+    ),
+    "a wrong backup password": Trouble(
+        ("deathsting: restore the key: SecureStorageBackup.exe", "The role has not moved"), backup_with_another_password, DISASTER
+    ),
+    "another management group": Trouble(
+        ("it belongs to management group ODYSSEY, and the inventory says ILIAD",), variables={"rms_failover_management_group": "ILIAD", "opsmgr_management_group": "ILIAD"}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_every_trouble_is_said_and_nothing_is_changed(start_lab: Any, name: str) -> None:
+    trouble = TROUBLES[name]
+    player = start_lab(overrides=trouble.overrides)
+    trouble.cause(player)
+    before = player.lab.dump()
+    run = player.play(**trouble.variables)
+    assert not run.ended_well
+    for words in trouble.said:
+        assert words in message(run), run.output
+    assert "Traceback" not in run.output
+    assert player.lab.dump() == before
+
+
+def message(run: Run) -> str:
+    """The last failure: what the person reads."""
+    return run.failures[-1] if run.failures else ""
+
+
+def test_an_account_that_is_no_administrator_is_named(odyssey: Player) -> None:
+    operator = next(user for user in odyssey.lab.hosts["deathsting"].users if not user.is_admin)
+    odyssey.lab.hosts["deathsting"].settings["winrm_for_users"] = True
+    before = odyssey.lab.dump()
+    accounts = {"ansible_user": operator.name, "ansible_password": operator.password}
+    for host in ("hydra", "jupiter"):
+        odyssey.lab.hosts[host].settings["winrm_for_users"] = True
+        next(user for user in odyssey.lab.hosts[host].users if user.name == operator.name).password = operator.password
+    run = odyssey.play(**accounts)
+    assert "deathsting: preflight: the account is not an administrator of this server" in message(run), run.output
+    assert "hydra: preflight: the account is not an administrator of this server" in message(run)
+    assert odyssey.lab.dump() == before
+
+
+def test_all_problems_are_said_at_once(odyssey: Player) -> None:
+    stop_health_service(odyssey)
+    stop_sql_server(odyssey)
+    odyssey.lab.power("hydra", False)
+    run = odyssey.play(rms_failover_backup_password="short")
+    for words in ("hydra: preflight", "HealthService is stopped", "SQL Server", "has 5 characters"):
+        assert words in message(run), run.output
+
+
+@pytest.mark.parametrize("target", ["", "nobody", "thunder"])
+def test_the_server_to_promote_must_be_one_of_the_management_servers(odyssey: Player, target: str) -> None:
+    run = odyssey.play(rms_failover_target=target)
+    assert "Set rms_failover_target to the inventory name" in message(run), run.output

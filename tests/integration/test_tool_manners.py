@@ -1,0 +1,85 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tools may read their answers in three ways, from a console or a pipe, and show their questions whole, in pieces or at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lab.drill import unproven
+from playing import PASSWORD, Player
+
+AT_END = {"SecureStorageBackup": "at_end"}
+
+
+def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
+    """The three conversations of a failover, one after the other, in one playbook; their results."""
+    secret = {"escrow": str(player.escrow), "backup_password": PASSWORD, "conversation_timeout": 8, "answer_ahead_after": 0.5}
+    talk = {"conversation_timeout": 8, "answer_ahead_after": 0.5}
+    steps = [
+        ("hydra", "secure_storage_backup", secret),
+        ("deathsting", "secure_storage_restore", secret),
+        ("deathsting", "rms_promotion", talk),
+        ("hydra", "rms_demotion", talk),
+    ]
+    plays: list[dict[str, Any]] = [
+        {"hosts": "hydra:deathsting", "gather_facts": False, "tasks": [{"name": "Tools", "opsmgr.recovery.support_tools": {}}]}
+    ]
+    for host, module, options in steps:
+        plays.append({"hosts": host, "gather_facts": False, "tasks": [{"name": module, f"opsmgr.recovery.{module}": options}]})
+    run = player.play(plays)
+    return [result for _host, module, _options in steps for result in run.results(module)]
+
+
+@pytest.mark.parametrize("reads", ["readkey", "getch", "readline"])
+@pytest.mark.parametrize("crlf", ["two", "one"])
+@pytest.mark.parametrize("prompts", ["whole", "pieces", AT_END], ids=["whole", "pieces", "at_end"])
+def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, prompts: Any) -> None:
+    player = start_lab(overrides={"defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts}}})
+    results = back_up_restore_promote(player)
+    assert [result.get("msg") for result in results if result.get("failed")] == []
+    assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
+
+
+@pytest.mark.parametrize("prompts", ["whole", "pieces", AT_END], ids=["whole", "pieces", "at_end"])
+def test_on_a_pipe_lines_work(start_lab: Any, prompts: Any) -> None:
+    player = start_lab(overrides={"defaults": {"settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts}}})
+    results = back_up_restore_promote(player)
+    assert [result.get("msg") for result in results if result.get("failed")] == []
+    assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
+
+
+@pytest.mark.parametrize("reads", ["readkey", "getch"])
+def test_keys_on_a_pipe_cannot_work_and_the_error_says_so(start_lab: Any, reads: str) -> None:
+    player = start_lab(overrides={"defaults": {"settings": {"tool_reads": reads, "console_mode": "pipe"}}})
+    [result] = back_up_restore_promote(player)
+    assert result["failed"]
+    assert result["msg"].startswith("hydra: back up the key: SecureStorageBackup.exe")
+    assert "This server gives programs a pipe instead of a console" in result["msg"]
+
+
+def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: Any) -> None:
+    player = start_lab(overrides={"defaults": {"settings": {"prompts": "at_end", "tool_reads": "readline"}}})
+    *_others, promotion = back_up_restore_promote(player)
+    assert promotion["failed"]
+    assert "never came within 8 seconds" in promotion["msg"]
+    assert promotion["past_point_of_no_return"] is False
+    assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "management_server"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tool_reads": "getch", "console_crlf": "two", "prompts": "pieces", "update_demoted_asks": True},
+        {"tool_reads": "readline", "console_mode": "pipe", "update_demoted_asks": True, "promote_starts_services": False},
+        {"tool_reads": "readkey", "console_crlf": "one", "prompts": AT_END, "tool_exit_codes": "always_zero"},
+    ],
+    ids=["keys", "lines on a pipe", "prompts at the end"],
+)
+def test_the_whole_failover_in_other_manners(start_lab: Any, settings: dict[str, Any]) -> None:
+    player = start_lab(overrides={"defaults": {"settings": settings}})
+    run = player.play()
+    assert run.ended_well, run.output
+    assert unproven(player.lab.dump()) == []
