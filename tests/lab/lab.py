@@ -187,7 +187,8 @@ class Lab:
         for user in spec.users:
             if "\\" in user.name and user.is_admin:  # the machine's administrators are the server's
                 logins[user.name] = Login(user.name, user.password, is_sysadmin=True, is_windows=True)
-        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, version=sql.version, logins=logins)
+        host = self.hosts[spec.name]
+        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, sql.version, logins, host.fs)
         self.sql[spec.name] = server
         self._databases.add(server, spec.name, spec.fqdn, spec.address)
 
@@ -199,8 +200,8 @@ class Lab:
 
         display_name = "SQL Server (MSSQLSERVER)"
         service = Service(_SQL_SERVICE, display_name, start="auto", on_start=start, on_stop=lambda _service: server.stop())
-        self.hosts[spec.name].services.add(service)
-        register_sql_server(self.hosts[spec.name], sql.version)
+        host.services.add(service)
+        register_sql_server(host, sql.version)
 
     def _install(self, spec: HostSpec) -> None:
         host = self.hosts[spec.name]

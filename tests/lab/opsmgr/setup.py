@@ -56,7 +56,7 @@ def install_product(host: WindowsHost, version: Version, directory: str, members
     for name, value in values.items():
         host.registry.set(SETUP, name, value)
     host.registry.set(MACHINE_SETTINGS, "DefaultSDKServiceMachine", membership.root_fqdn)
-    host.fs.mkdir(directory)
+    host.fs.mkdir(directory, exist_ok=True)
     return Installation(host)
 
 
@@ -75,7 +75,7 @@ def install_management_server(
         installation.store_key(root_key)
     for file in _FILES:
         host.fs.write(f"{directory}\\{file}", file.encode())
-    host.fs.mkdir(f"{directory}\\Health Service State")
+    host.fs.mkdir(f"{directory}\\Health Service State", exist_ok=True)
     return installation
 
 
@@ -83,7 +83,7 @@ def install_media(host: WindowsHost, directory: str, layout: str, tools: dict[st
     """The installation media's support tools, in one folder or below it one for each architecture [book][field]."""
     folders = [f"{directory}\\{architecture}" for architecture in ARCHITECTURES] if layout != "flat" else [directory]
     for folder in folders:
-        host.fs.mkdir(folder)
+        host.fs.mkdir(folder, exist_ok=True)
         for name, (program, content) in tools.items():
             host.install_program(f"{folder}\\{name}.exe", program, content)
 
@@ -97,7 +97,10 @@ def register_sql_server(host: WindowsHost, version: str) -> None:
     """What tells that there is a SQL Server here, and where [field]."""
     instance = "MSSQL.1" if version.startswith("9.") else "MSSQL10.MSSQLSERVER"
     host.registry.set(_SQL_KEY + "\\Instance Names\\SQL", "MSSQLSERVER", instance)
-    host.registry.set(f"{_SQL_KEY}\\{instance}\\Setup", "SQLPath", f"C:\\Program Files\\Microsoft SQL Server\\{instance}\\MSSQL")
+    folder = f"C:\\Program Files\\Microsoft SQL Server\\{instance}\\MSSQL"
+    host.registry.set(f"{_SQL_KEY}\\{instance}\\Setup", "SQLPath", folder)
+    for below in ("Data", "Backup"):
+        host.fs.mkdir(f"{folder}\\{below}", exist_ok=True)
 
 
 def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:
@@ -108,7 +111,7 @@ def install_reporting(host: WindowsHost, version: Version, directory: str, membe
     host.registry.set(_SQL_KEY + "\\Instance Names\\RS", "MSSQLSERVER", _RS_INSTANCE)
     host.registry.set(f"{_SQL_KEY}\\{_RS_INSTANCE}\\Setup", "SQLPath", _RS_DIRECTORY)
     configuration = _REPORT_SERVER_CONFIG.format(root=membership.root_fqdn)
-    host.fs.mkdir(_RS_DIRECTORY + "\\ReportServer")
+    host.fs.mkdir(_RS_DIRECTORY + "\\ReportServer", exist_ok=True)
     host.fs.write(_RS_DIRECTORY + "\\ReportServer\\rsreportserver.config", _windows_text(configuration))
     binary = f'"{_RS_DIRECTORY}\\ReportServer\\bin\\ReportingServicesService.exe"'
     host.services.add(Service("ReportServer", "SQL Server Reporting Services (MSSQLSERVER)", binary, start="auto"))
@@ -119,7 +122,7 @@ def install_web_console(host: WindowsHost, version: Version, directory: str, mem
     install_product(host, version, directory, membership)
     folder = directory + "\\Web Console"
     host.registry.set(PRODUCT_KEY + "\\Web Console", "WebConsoleDirectory", folder + "\\")
-    host.fs.mkdir(folder)
+    host.fs.mkdir(folder, exist_ok=True)
     host.fs.write(folder + "\\Web.config", _windows_text(_WEB_CONFIG.format(root=membership.root_fqdn)))
     host.services.add(Service("W3SVC", "World Wide Web Publishing Service", start="auto"))
 

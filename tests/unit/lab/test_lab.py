@@ -126,6 +126,25 @@ def test_the_weak_login_may_look_and_not_change(lab: Lab) -> None:
     connection.close()
 
 
+def test_a_database_backup_is_a_file_on_the_server(lab: Lab) -> None:
+    connection = connect(lab, lab.topology.sql.login)
+    cursor = connection.execute("BACKUP DATABASE OperationsManager TO DISK = N'C:\\ops.bak' WITH CHECKSUM")
+    while cursor.nextset():
+        pass
+    connection.close()
+    assert lab.hosts["thunder"].fs.exists("C:\\ops.bak")
+
+
+def test_everything_can_be_on_one_machine() -> None:
+    overrides: dict[str, Any] = {
+        "hosts": {"hydra": {"roles": ["rms", "database", "reporting", "web_console"]}},
+        "groups": {"ODYSSEY": {"database": {"host": "hydra"}}},
+    }
+    with quick_lab(**overrides) as lab:
+        assert lab.hosts["hydra"].services["OMSDK"].state == "running"
+        assert lab.dump()["groups"]["ODYSSEY"]["key"]["hydra"] == "right"
+
+
 def test_a_fleet_has_several_groups_side_by_side() -> None:
     fleet: dict[str, Any] = {
         "groups": {
