@@ -97,11 +97,11 @@ def old_freetds(string: str) -> dict[str, str]:
     """FreeTDS before 1.4, src/odbc/connectparams.c: a value in braces ends at the next "};" and nothing is unescaped."""
     values = {}
     while "=" in string:
-        name, dummy, string = string.partition("=")
+        name, _unused, string = string.partition("=")
         if string.startswith("{"):
-            value, dummy, string = string[1:].partition("};")
+            value, _unused, string = string[1:].partition("};")
         else:
-            value, dummy, string = string.partition(";")
+            value, _unused, string = string.partition(";")
         values[name] = value
     return values
 
@@ -110,9 +110,9 @@ def escaping_parser(string: str) -> dict[str, str]:
     """FreeTDS since 1.4 and Microsoft's driver: in braces, a doubled closing brace means one."""
     values = {}
     while "=" in string:
-        name, dummy, string = string.partition("=")
+        name, _unused, string = string.partition("=")
         if not string.startswith("{"):
-            values[name], dummy, string = string.partition(";")
+            values[name], _unused, string = string.partition(";")
             continue
         value, position = "", 1
         while string[position] != "}" or string[position + 1 : position + 2] == "}":
@@ -170,7 +170,7 @@ class LoginListener:
     def _serve(self) -> None:
         while True:
             try:
-                client, dummy = self._socket.accept()
+                client, _unused = self._socket.accept()
             except OSError:
                 return
             with client, client.makefile("rb") as stream:
@@ -182,7 +182,7 @@ class LoginListener:
 
     @staticmethod
     def _packet(stream: Any) -> tuple[int, bytes]:
-        kind, dummy, length = struct.unpack(">BBH4x", stream.read(8))
+        kind, _unused, length = struct.unpack(">BBH4x", stream.read(8))
         return kind, stream.read(length - 8)
 
     @staticmethod
