@@ -12,6 +12,7 @@ import re
 import time
 import typing as t
 from dataclasses import dataclass, field
+from xml.etree import ElementTree
 
 import requests
 from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
@@ -29,12 +30,17 @@ TRANSCRIPT_CHARACTERS = 4000
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
 COMMANDS_PER_SHELL = 12
 REDACTED = "********"
+# A secret that a program was just echoing when it was cut off: a shorter beginning of it than this gives nothing away.
+SECRET_BEGINNING_CHARACTERS = 2
 
 CONSOLE = "console"
 PIPE = "pipe"
 # How a reply must end, by what the program's standard input is. Measured, see the table in docs: CR alone on a console
 # (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
 LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
+
+# What Send gets when the program has ended: no error, its output and exit code are still to be received [field].
+ERROR_BROKEN_PIPE = 109
 
 # WSMan fault codes with their names and what to do [ms].
 FAULTS = {
@@ -62,6 +68,13 @@ class Protocol(t.Protocol):
 
 class ConnectionLost(Exception):
     """The server could not be reached, did not let us in, or went away. What a running command did is not known."""
+
+
+class _TimedOut(ConnectionLost):
+    """The server did not answer within the operation timeout: for Receive and Send an answer like another, else an error."""
+
+    def __init__(self) -> None:
+        super().__init__("the WinRM service did not answer in time")
 
 
 class ShellFault(Exception):
@@ -129,7 +142,7 @@ class Exchange:
     """
 
     prompt: str
-    reply: str
+    reply: str = field(repr=False)
     secret: bool = False
     decides: bool = False
     optional: bool = False
@@ -174,7 +187,8 @@ class Conversation:
     """A conversation that ended well: every question that had to come was answered and the program ended."""
 
     transcript: str
-    stdout: str
+    # Raw: it may hold an echoed secret, or what stands behind private_after.
+    stdout: str = field(repr=False)
     exit_code: int
     answered: int
 
@@ -298,15 +312,23 @@ class Shell:
         _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
 
     def _send(self, running: _Running, data: bytes, end: bool = False) -> None:
-        _call(self._protocol.send_command_input, self._shell_id, running.command_id, data, end=end)
+        try:
+            _call(self._protocol.send_command_input, self._shell_id, running.command_id, data, end=end)
+        except _TimedOut:
+            # A server under load is only slow to confirm; ansible-core carries on as well. Sending it again would answer twice.
+            pass
+        except ShellFault as fault:
+            if fault.code != ERROR_BROKEN_PIPE:
+                raise
 
     def _receive(self, running: _Running, wait_seconds: float) -> bool:
         """Ask once for output; False when there was none. A TimedOut fault (2150858793) only means "nothing yet"."""
         usual = self._protocol.operation_timeout_sec
-        self._protocol.operation_timeout_sec = max(1, min(RECEIVE_SECONDS, int(wait_seconds)))
+        # Never above the connection's own: the transport gives up reading soon after that.
+        self._protocol.operation_timeout_sec = max(1, min(RECEIVE_SECONDS, usual, int(wait_seconds)))
         try:
             stdout, stderr, exit_code, running.done = _call(self._protocol.get_command_output_raw, self._shell_id, running.command_id)
-        except WinRMOperationTimeoutError:
+        except _TimedOut:
             return False
         finally:
             self._protocol.operation_timeout_sec = usual
@@ -432,9 +454,14 @@ def close_quietly(close: t.Callable[[], None]) -> None:
 
 
 def redact(text: str, secrets: t.Iterable[str]) -> str:
-    """Replace every secret in a text, the longest first so that no part of one is left over."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    """Replace every secret in a text, the longest first so that no part of one is left over, and one cut off at its end."""
+    by_length = sorted(secrets, key=len, reverse=True)
+    for secret in by_length:
         text = text.replace(secret, REDACTED)
+    for secret in by_length:
+        for length in range(len(secret) - 1, SECRET_BEGINNING_CHARACTERS - 1, -1):
+            if text.endswith(secret[:length]):
+                return text[:-length] + REDACTED
     return text
 
 
@@ -443,9 +470,14 @@ def _completed(running: _Running) -> Completed:
 
 
 def _call(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
-    """Call pywinrm and translate what it raises. WinRMOperationTimeoutError passes: it is an answer, not an error."""
+    """Call pywinrm and translate what it raises."""
     try:
         return function(*arguments, **options)
+    except WinRMOperationTimeoutError:
+        raise _TimedOut from None
+    except (AssertionError, StopIteration, ElementTree.ParseError):
+        # pywinrm asserts that an answer belongs to its question, and parses without looking.
+        raise ConnectionLost("the answer is not one of a WinRM service") from None
     except WSManFaultError as fault:
         raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
     except (WinRMError, WinRMTransportError) as error:

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Doubles for what lies below the code under test: pywinrm's Protocol with programs that follow a script, and a clock that nobody waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
+
+OPERATION_TIMEOUT_SECONDS = 20
+
+
+class Clock:
+    """Stands in for the time module; only what is scripted takes time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The program writes to standard error."""
+
+    text: bytes
+
+
+@dataclass(frozen=True)
+class Silence:
+    """The program says nothing for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Hears:
+    """The program waits until exactly this has been typed."""
+
+    typed: bytes
+
+
+@dataclass(frozen=True)
+class Breaks:
+    """The next Receive raises this."""
+
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The program ends; the same answer may carry its last words."""
+
+    exit_code: int = 0
+    words: bytes = b""
+
+
+# bytes are one piece of standard output.
+Step = bytes | Errors | Silence | Hears | Breaks | Ends
+Script = list[Step]
+
+
+@dataclass
+class Program:
+    """A command that was started."""
+
+    command: str
+    console: bool
+    script: Script
+    typed: bytearray = field(default_factory=bytearray)
+    input_ended: bool = False
+    cleaned_up: bool = False
+
+
+def fault(code: int | None, reason: str = "The reason.", wmi: int | None = None) -> WSManFaultError:
+    """What pywinrm raises when the service answers with a fault."""
+    return WSManFaultError(500, "Bad HTTP response", "<xml/>", reason, wsman_fault_code=code, wmierror_code=wmi)
+
+
+class ScriptedProtocol:
+    """A pywinrm Protocol: each command gets the script that `respond` gives it."""
+
+    def __init__(self, respond: Callable[[str], Script], clock: Clock) -> None:
+        self.operation_timeout_sec = OPERATION_TIMEOUT_SECONDS
+        self.programs: list[Program] = []
+        self.waits: list[int] = []
+        self.send_error: Exception | None = None
+        self.cleanup_error: Exception | None = None
+        self.start_error: Exception | None = None
+        self.closed: list[str] = []
+        self._respond = respond
+        self._clock = clock
+
+    @property
+    def commands(self) -> list[str]:
+        return [program.command for program in self.programs]
+
+    def open_shell(self, codepage: int = 65001) -> str:
+        return "shell-2"
+
+    def close_shell(self, shell_id: str, close_session: bool = True) -> None:
+        self.closed.append(shell_id)
+
+    def run_command(self, shell_id: str, command: str, arguments: Iterable[str | bytes] = (), console_mode_stdin: bool = True) -> str:
+        if self.start_error is not None:
+            raise self.start_error
+        self.programs.append(Program(command, console_mode_stdin, list(self._respond(command))))
+        return str(len(self.programs) - 1)
+
+    def send_command_input(self, shell_id: str, command_id: str, stdin_input: bytes, end: bool = False) -> None:
+        assert isinstance(stdin_input, bytes), "pywinrm would encode text as code page 437"
+        if self.send_error is not None:
+            raise self.send_error
+        program = self.programs[int(command_id)]
+        program.typed += stdin_input
+        program.input_ended = end
+
+    def get_command_output_raw(self, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]:
+        self.waits.append(self.operation_timeout_sec)
+        program = self.programs[int(command_id)]
+        left = float(self.operation_timeout_sec)
+        while isinstance(step := program.script[0], (Silence, Hears)):
+            left = self._pass(program, step, left)
+        program.script.pop(0)
+        return _answer(step)
+
+    def _pass(self, program: Program, step: Silence | Hears, left: float) -> float:
+        """Let the program wait; returns how long this Receive may still last, or ends it as WinRM does when there is nothing to say."""
+        if isinstance(step, Hears) and program.typed.startswith(step.typed):
+            del program.typed[: len(step.typed)]
+            program.script.pop(0)
+            return left
+        if isinstance(step, Silence) and step.seconds < left:
+            self._clock.pass_seconds(step.seconds)
+            program.script.pop(0)
+            return left - step.seconds
+        self._clock.pass_seconds(left)
+        if isinstance(step, Silence):
+            program.script[0] = Silence(step.seconds - left)
+        raise WinRMOperationTimeoutError
+
+    def cleanup_command(self, shell_id: str, command_id: str) -> None:
+        self.programs[int(command_id)].cleaned_up = True
+        if self.cleanup_error is not None:
+            raise self.cleanup_error
+
+
+def _answer(step: Step) -> tuple[bytes, bytes, int, bool]:
+    if isinstance(step, Breaks):
+        raise step.error
+    if isinstance(step, Errors):
+        return b"", step.text, -1, False
+    if isinstance(step, Ends):
+        return step.words, b"", step.exit_code, True
+    assert isinstance(step, bytes)
+    return step, b"", -1, False

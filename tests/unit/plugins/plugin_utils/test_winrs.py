@@ -1,0 +1,454 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands and conversations over a pywinrm Protocol whose programs follow a script. No test sleeps."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+
+import pytest
+import requests
+from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    CommandTimeout,
+    ConnectionLost,
+    Conversation,
+    ConversationError,
+    EndedEarly,
+    Exchange,
+    Manner,
+    NeverEnded,
+    PromptNeverCame,
+    Shell,
+    ShellFault,
+    UnexpectedQuestion,
+    redact,
+)
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Hears, Script, ScriptedProtocol, Silence, fault
+
+PASSWORD = "p%PATH%^&\"!' ü8"
+TYPED = PASSWORD.encode()
+ASK = rb"Please enter the password to use for storage/retrieval:"
+AGAIN = rb"Please re-enter the password to use for storage/retrieval:"
+WARNING = b'Type "Y" to continue'
+ENTER = Exchange("enter the password.*:", PASSWORD, secret=True)
+REPEAT = Exchange("re-enter the password.*:", PASSWORD, secret=True)
+DECIDE = Exchange('Type "Y" to continue', "Y", decides=True)
+CONSOLE = Manner(input_kind="console")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(winrs, "time", clock)
+    return clock
+
+
+class Desk:
+    """A shell in which every command follows one script (or the next of several)."""
+
+    def __init__(self, clock: Clock, *scripts: Script, manner: Manner = CONSOLE, renew: Callable[[], str] | None = None) -> None:
+        self.clock = clock
+        self.scripts = list(scripts)
+        self.protocol = ScriptedProtocol(lambda _command: self.scripts.pop(0), clock)
+        self.shell = Shell(self.protocol, "shell-1", manner, renew)
+
+    def converse(self, *exchanges: Exchange, private_after: str | None = None) -> Conversation:
+        return self.shell.converse("tool", exchanges, private_after)
+
+    def fails(self, kind: type[ConversationError], *exchanges: Exchange) -> ConversationError:
+        with pytest.raises(ConversationError) as caught:
+            self.converse(*exchanges)
+        assert type(caught.value) is kind
+        return caught.value
+
+    @property
+    def cleaned_up(self) -> list[bool]:
+        return [program.cleaned_up for program in self.protocol.programs]
+
+
+# --- run ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "stdout", "stderr", "exit_code"),
+    [
+        pytest.param([Ends(0, b"hydra\r\n")], "hydra\r\n", "", 0, id="all at once"),
+        pytest.param([b"hy", b"dra\r\n", Ends()], "hydra\r\n", "", 0, id="in pieces"),
+        pytest.param([Silence(50), b"late", Ends()], "late", "", 0, id="silent for longer than one Receive"),
+        pytest.param([b"out", Errors(b"wrong"), Ends(1)], "out", "wrong", 1, id="standard error apart"),
+        pytest.param([Ends(4294967295)], "", "", 4294967295, id="-1 comes back unsigned"),
+        pytest.param([b"M\xc3", b"\xbcnchen ", b"\xe2\x82", b"\xac", Ends()], "München €", "", 0, id="characters split between pieces"),
+        pytest.param([b"\x81", Ends()], "�", "", 0, id="what is no UTF-8 is replaced"),
+    ],
+)
+def test_run_collects_what_a_command_writes(clock: Clock, script: Script, stdout: str, stderr: str, exit_code: int) -> None:
+    desk = Desk(clock, script)
+    completed = desk.shell.run("hostname")
+    assert (completed.stdout, completed.stderr, completed.exit_code) == (stdout, stderr, exit_code)
+    assert desk.cleaned_up == [True]
+
+
+def test_standard_input_is_a_pipe_that_is_closed_behind_the_text(clock: Clock) -> None:
+    desk = Desk(clock, [Hears(b"line\r\n"), Ends()])
+    desk.shell.run("findstr x", stdin=b"line\r\n")
+    program = desk.protocol.programs[0]
+    assert (program.console, program.input_ended, bytes(program.typed)) == (False, True, b"")
+
+
+def test_a_command_that_does_not_end_is_terminated(clock: Clock) -> None:
+    desk = Desk(clock, [b"so far", Silence(1000)])
+    with pytest.raises(CommandTimeout, match="did not end within 60 seconds") as caught:
+        desk.shell.run("hang", timeout_seconds=60)
+    assert caught.value.output == "so far"
+    assert desk.cleaned_up == [True]
+    assert clock.now == 1060
+
+
+@pytest.mark.parametrize(("of_connection", "expected"), [(20, [20, 20, 5]), (60, [20, 20, 5]), (5, [5] * 9)])
+def test_a_receive_is_never_longer_than_the_connection_allows(clock: Clock, of_connection: int, expected: list[int]) -> None:
+    """ansible_winrm_read_timeout_sec is only a little more than ansible_winrm_operation_timeout_sec: a longer Receive would break off."""
+    desk = Desk(clock, [Silence(1000)])
+    desk.protocol.operation_timeout_sec = of_connection
+    with pytest.raises(CommandTimeout):
+        desk.shell.run("hang", timeout_seconds=45)
+    assert desk.protocol.waits == expected
+    assert desk.protocol.operation_timeout_sec == of_connection
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (fault(5, "Access is denied."), "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server."),
+        (fault(2150858843, "The shell was not found."), "The shell was not found. (ERROR_WSMAN_INVALID_SELECTORS 2150858843) The shell is gone; run it again."),
+        (
+            fault(2150859173, "\n The service is busy. \n"),
+            "The service is busy. (ERROR_WSMAN_QUOTA_MAX_SHELLS 2150859173) "
+            "This user has too many open shells on the server; they close by themselves after a few minutes.",
+        ),
+        (fault(None, wmi=2150859174), "The reason. (ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ 2150859174) This user has too many open shells"),
+        (fault(99, "Odd."), "Odd. (WSMan fault 99)"),
+        (fault(None, "Odd."), "Odd."),
+    ],
+)
+def test_a_fault_becomes_a_sentence(clock: Clock, error: Exception, sentence: str) -> None:
+    desk = Desk(clock, [Breaks(error)])
+    with pytest.raises(ShellFault) as caught:
+        desk.shell.run("hostname")
+    assert str(caught.value).startswith(sentence)
+    assert desk.cleaned_up == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (WinRMTransportError("http", 503, "busy"), "Bad HTTP response returned from server. Code 503"),
+        (InvalidCredentialsError("the specified credentials were rejected by the server"), "the specified credentials were rejected by the server"),
+        (WinRMError("odd"), "odd"),
+        (requests.exceptions.ConnectionError("HTTPConnectionPool(host='127.10.0.1')"), "ConnectionError: the connection to the server broke"),
+        (requests.exceptions.ReadTimeout(), "ReadTimeout: the connection to the server broke"),
+        (AssertionError(), "the answer is not one of a WinRM service"),
+    ],
+)
+def test_a_broken_connection_is_one_kind_of_error(clock: Clock, error: Exception, sentence: str) -> None:
+    desk = Desk(clock, [Breaks(error)])
+    desk.protocol.cleanup_error = error
+    with pytest.raises(ConnectionLost) as caught:
+        desk.shell.run("hostname")
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize("error", [WinRMOperationTimeoutError(), fault(5), requests.exceptions.ReadTimeout(), AssertionError()])
+def test_that_cleaning_up_fails_spoils_nothing(clock: Clock, error: Exception) -> None:
+    desk = Desk(clock, [Ends(0, b"hydra")])
+    desk.protocol.cleanup_error = error
+    assert desk.shell.run("hostname").stdout == "hydra"
+
+
+def test_a_server_that_does_not_even_start_the_command(clock: Clock) -> None:
+    desk = Desk(clock, [])
+    desk.protocol.start_error = WinRMOperationTimeoutError()
+    with pytest.raises(ConnectionLost, match="did not answer in time"):
+        desk.shell.run("hostname")
+
+
+@pytest.mark.parametrize("error", [fault(109, "The pipe has been ended."), WinRMOperationTimeoutError()])
+def test_what_a_program_said_before_it_stopped_listening_is_not_lost(clock: Clock, error: Exception) -> None:
+    desk = Desk(clock, [b"The password is too short.\r\n" + ASK, Ends(1)])
+    desk.protocol.send_error = error
+    talk = desk.converse(ENTER)
+    assert (talk.exit_code, talk.transcript.splitlines()[0]) == (1, "The password is too short.")
+
+
+def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Clock) -> None:
+    desk = Desk(clock, *[[Ends()]] * 30, renew=lambda: "shell-2")
+    for _ in range(winrs.COMMANDS_PER_SHELL):
+        desk.shell.run("hostname")
+    assert desk.shell._shell_id == "shell-1"
+    desk.shell.run("hostname")
+    assert desk.shell._shell_id == "shell-2"
+
+
+# --- the probe ---------------------------------------------------------------------------------------------------------------------
+
+PROBED_CONSOLE = b"opsmgr_a=1\r\nopsmgr_b=2\r\n[probed]\r\n"
+PROBED_PIPE = b"opsmgr_a=1\r2\r\n[probed]\r\n"
+AUTO = Manner()
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "line_end"),
+    [
+        ([Hears(b"1\r2\r"), PROBED_CONSOLE + b"hydra\r\n", Ends()], "console", b"\r"),
+        ([Hears(b"1\r2\r"), b"1\r\n2\r\n" + PROBED_CONSOLE, b"hydra\r\n", Ends()], "console", b"\r"),
+        ([Hears(b"1\r2\r"), PROBED_PIPE[:12], PROBED_PIPE[12:] + b"hydra\r\n", Ends()], "pipe", b"\r\n"),
+        ([Hears(b"1\r2\r"), b"opsmgr_a=12\r\n[probed]\r\nhydra\r\n", Ends()], None, b"\r"),
+        ([b"[probed]\r\nhydra\r\n", Ends()], None, b"\r"),
+    ],
+    ids=["console", "console that echoes", "pipe, in pieces", "something else", "no answer at all"],
+)
+def test_the_probe_finds_out_what_standard_input_is(clock: Clock, script: Script, kind: str | None, line_end: bytes) -> None:
+    desk = Desk(clock, script, manner=AUTO)
+    assert desk.shell.run_and_probe("hostname").stdout == "hydra\r\n"
+    assert desk.shell.input_kind == kind
+    assert desk.shell.manner.line_end_for(kind) == line_end
+    assert len(desk.protocol.commands) == 1
+
+
+def test_when_the_probe_hangs_the_command_runs_again_alone(clock: Clock) -> None:
+    desk = Desk(clock, [Silence(1000)], [Ends(0, b"hydra\r\n")], manner=AUTO)
+    assert desk.shell.run_and_probe("hostname").stdout == "hydra\r\n"
+    assert desk.shell.input_kind is None
+    assert desk.protocol.commands == [winrs.PROBE + "hostname", "hostname"]
+    assert desk.cleaned_up == [True, True]
+
+
+@pytest.mark.parametrize("kind", ["console", "pipe"])
+def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None:
+    desk = Desk(clock, [Ends()], manner=Manner(input_kind=kind))
+    desk.shell.run_and_probe("hostname")
+    assert desk.protocol.commands == ["hostname"]
+    assert desk.shell.input_kind == kind
+
+
+# --- conversations that go well ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("manner", "typed"),
+    [
+        (Manner(input_kind="console"), TYPED + b"\r"),
+        (Manner(input_kind="pipe"), TYPED + b"\r\n"),
+        (Manner(), TYPED + b"\r"),
+        (Manner(input_kind="console", line_end="crlf"), TYPED + b"\r\n"),
+        (Manner(input_kind="pipe", line_end="cr"), TYPED + b"\r"),
+        (Manner(line_end="lf"), TYPED + b"\n"),
+    ],
+)
+def test_a_reply_ends_as_the_input_needs_it(clock: Clock, manner: Manner, typed: bytes) -> None:
+    desk = Desk(clock, [ASK, Hears(typed), Ends()], manner=manner)
+    assert desk.converse(ENTER).answered == 1
+    assert not desk.protocol.programs[0].typed
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([ASK, Hears(TYPED + b"\r"), b"\r\n" + AGAIN, Hears(TYPED + b"\r"), Ends(0, b"\r\nDone.")], id="whole"),
+        pytest.param([b"Please en", b"ter the pass", b"word:", Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Ends()], id="in pieces"),
+        pytest.param([Errors(ASK), Hears(TYPED + b"\r"), Errors(AGAIN), Hears(TYPED + b"\r"), Ends()], id="on standard error"),
+        pytest.param([Silence(3), ASK, Silence(2), Hears(TYPED + b"\r"), Silence(3), AGAIN, Hears(TYPED + b"\r"), Ends()], id="slowly"),
+        pytest.param([Hears(TYPED + b"\r"), Hears(TYPED + b"\r"), Ends(0, ASK + AGAIN)], id="prompts only at the end"),
+        pytest.param([b"\xc3\x9cber ", b"\xc3", b"\xa4 " + ASK, Hears(TYPED + b"\r"), b"\xe2\x82", b"\xac" + AGAIN, Hears(TYPED + b"\r"), Ends()], id="split"),
+    ],
+)
+def test_two_questions_are_answered(clock: Clock, script: Script) -> None:
+    desk = Desk(clock, script)
+    talk = desk.converse(ENTER, REPEAT)
+    assert (talk.answered, talk.exit_code) == (2, 0)
+    assert desk.cleaned_up == [True]
+    assert desk.shell.left_running is False
+    assert not desk.protocol.programs[0].typed
+
+
+def test_an_answer_goes_ahead_only_after_silence(clock: Clock) -> None:
+    desk = Desk(clock, [Hears(TYPED + b"\r"), Ends(0, ASK)], manner=Manner(input_kind="pipe", line_end="cr", answer_ahead_seconds=7))
+    desk.converse(ENTER)
+    assert clock.now == 1007
+
+
+def test_a_question_that_need_not_come(clock: Clock) -> None:
+    optional = Exchange("Type", "Y", decides=True, optional=True)
+    assert Desk(clock, [b"Done.", Ends()]).converse(optional).answered == 0
+    assert Desk(clock, [b"Type Y", Hears(b"Y\r"), Ends()]).converse(optional).answered == 1
+
+
+def test_before_reply_is_called_when_the_prompt_is_there_and_before_anything_is_sent(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Hears(b"Y\r"), Ends()], [Ends()])
+    seen: list[tuple[bytes, int]] = []
+
+    def mark() -> None:
+        program = desk.protocol.programs[0]
+        seen.append((bytes(program.typed), len(program.script)))
+        desk.shell.run("reg add")
+
+    desk.converse(Exchange(DECIDE.prompt, "Y", decides=True, before_reply=mark))
+    assert seen == [(b"", 2)]
+    assert desk.protocol.commands == ["tool", "reg add"]
+
+
+def test_what_follows_a_decision_has_a_deadline_of_its_own(clock: Clock) -> None:
+    patient = Exchange(DECIDE.prompt, "Y", decides=True, then_seconds=1800)
+    desk = Desk(clock, [Silence(100), WARNING, Hears(b"Y\r"), Silence(1700), Ends(0, b"Promoted.")])
+    assert desk.converse(patient).exit_code == 0
+    assert clock.now == 2800
+
+
+# --- conversations that go wrong ---------------------------------------------------------------------------------------------------
+
+
+def test_a_decision_is_never_sent_ahead_of_its_question(clock: Clock) -> None:
+    desk = Desk(clock, [Silence(1000)])
+    error = desk.fails(PromptNeverCame, DECIDE)
+    assert not desk.protocol.programs[0].typed
+    assert (error.decided, desk.cleaned_up, desk.shell.left_running) == (False, [True], False)
+    assert str(error) == "the question 'Type \"Y\" to continue' never came within 120 seconds"
+    assert clock.now == 1120
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "sentence", "transcript"),
+    [
+        ([b"Unregistered DLL.", Ends(3)], EndedEarly, "the program ended (exit code 3) before 'enter the password.*:' was asked", "Unregistered DLL."),
+        ([ASK, Hears(TYPED + b"\r"), b" Too short.", Ends(1)], EndedEarly, "before 're-enter the password.*:' was asked", ASK.decode() + " Too short."),
+        ([b"Overwrite the file?", Silence(1000)], UnexpectedQuestion, "wrote something other than the expected question", "Overwrite the file?"),
+        ([ASK, Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Silence(1000)], NeverEnded, "did not end within 120 seconds", (ASK + AGAIN).decode()),
+    ],
+    ids=["ends before any question", "ends between", "asks something else", "never ends"],
+)
+def test_each_way_to_fail_has_its_error(clock: Clock, script: Script, kind: type[ConversationError], sentence: str, transcript: str) -> None:
+    desk = Desk(clock, script)
+    error = desk.fails(kind, ENTER, REPEAT)
+    assert sentence in str(error)
+    assert (error.transcript, error.input_kind, error.decided) == (transcript, "console", False)
+    assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
+
+
+@pytest.mark.parametrize(
+    ("after_the_decision", "raised", "left_running"),
+    [
+        ([Silence(5000)], NeverEnded, True),
+        ([b"Retry?", Silence(5000)], NeverEnded, True),
+        ([Breaks(requests.exceptions.ConnectionError())], ConnectionLost, True),
+        ([Breaks(fault(2150858843))], ShellFault, True),
+    ],
+    ids=["never ends", "asks more", "connection lost", "shell gone"],
+)
+def test_a_program_past_its_decision_is_never_terminated(clock: Clock, after_the_decision: Script, raised: type[Exception], left_running: bool) -> None:
+    desk = Desk(clock, [WARNING, Hears(b"Y\r"), *after_the_decision])
+    with pytest.raises(raised):
+        desk.converse(DECIDE)
+    assert desk.cleaned_up == [not left_running]
+    assert desk.shell.left_running is left_running
+
+
+def test_a_decision_that_was_sent_into_a_breaking_connection_counts_as_made(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Silence(1000)])
+    desk.protocol.send_error = requests.exceptions.ConnectionError()
+    with pytest.raises(ConnectionLost):
+        desk.converse(DECIDE)
+    assert desk.shell.left_running is True
+    assert desk.cleaned_up == [False]
+
+
+@pytest.mark.parametrize("step", [Breaks(requests.exceptions.ConnectionError()), Breaks(fault(5))])
+def test_before_the_decision_a_program_is_always_terminated(clock: Clock, step: Breaks) -> None:
+    desk = Desk(clock, [b"Warning:", step])
+    with pytest.raises((ConnectionLost, ShellFault)):
+        desk.converse(DECIDE)
+    assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
+
+
+def test_when_before_reply_fails_nothing_is_decided(clock: Clock) -> None:
+    def fail() -> None:
+        raise ShellFault("no", 5)
+
+    desk = Desk(clock, [WARNING, Silence(1000)])
+    with pytest.raises(ShellFault):
+        desk.converse(Exchange(DECIDE.prompt, "Y", decides=True, before_reply=fail))
+    assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
+    assert not desk.protocol.programs[0].typed
+
+
+def test_a_program_that_ended_after_the_decision_is_not_left_running(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Hears(b"Y\r"), Ends(1)])
+    error = desk.fails(EndedEarly, DECIDE, Exchange("more", "Y"))
+    assert (error.decided, desk.shell.left_running, desk.cleaned_up) == (True, False, [True])
+
+
+# --- secrets -----------------------------------------------------------------------------------------------------------------------
+
+ECHOES: Sequence[tuple[str, Script]] = [
+    ("whole", [ASK, Hears(TYPED + b"\r"), TYPED + b"\r\n"]),
+    ("in pieces", [ASK, Hears(TYPED + b"\r"), TYPED[:4], TYPED[4:9], TYPED[9:] + b"\r\n"]),
+    ("a character split", [ASK, Hears(TYPED + b"\r"), TYPED[:-2], TYPED[-2:]]),
+    ("cut off", [ASK, Hears(TYPED + b"\r"), TYPED[:7]]),
+    ("twice", [ASK, Hears(TYPED + b"\r"), b"You typed <" + TYPED + b">. " + TYPED]),
+    ("on standard error", [ASK, Hears(TYPED + b"\r"), Errors(b"Wrong: " + TYPED)]),
+]
+
+
+@pytest.mark.parametrize("script", [script for _name, script in ECHOES], ids=[name for name, _script in ECHOES])
+@pytest.mark.parametrize("end", [Ends(1), Silence(5000), Breaks(fault(5))], ids=["ends early", "hangs", "breaks"])
+def test_a_secret_that_is_echoed_stays_out_of_every_error(clock: Clock, script: Script, end: Ends | Silence | Breaks) -> None:
+    desk = Desk(clock, [*script, end])
+    with pytest.raises((ConversationError, ShellFault)) as caught:
+        desk.converse(ENTER, Exchange("never asked", "x", optional=False, decides=True))
+    shown = str(caught.value) + repr(caught.value) + repr(vars(caught.value)) + "".join(traceback.format_exception(caught.value))
+    for beginning in (PASSWORD, PASSWORD[:7], PASSWORD[-7:]):
+        assert beginning not in shown
+
+
+def test_neither_a_conversation_nor_an_exchange_shows_a_secret(clock: Clock) -> None:
+    talk = Desk(clock, [ASK, Hears(TYPED + b"\r"), TYPED, Ends()]).converse(ENTER)
+    assert PASSWORD in talk.stdout, "the caller may need it raw"
+    assert talk.transcript == ASK.decode() + "********"
+    assert PASSWORD not in repr(talk) + repr(ENTER)
+
+
+def test_what_is_private_stays_out_of_the_transcript(clock: Clock) -> None:
+    desk = Desk(clock, [b"Done.\r\n[4711 end]\r\nLS0tLS1CRUdJTg==", Ends()])
+    talk = desk.converse(private_after="[4711 end]")
+    assert talk.transcript == "Done."
+    assert "LS0t" in talk.stdout
+
+
+def test_the_transcript_keeps_the_last_characters(clock: Clock) -> None:
+    talk = Desk(clock, [b"x" * 9000 + b"last", Ends()]).converse()
+    assert len(talk.transcript) == winrs.TRANSCRIPT_CHARACTERS
+    assert talk.transcript.endswith("xlast")
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets", "expected"),
+    [
+        ("ab abc", ["ab", "abc"], "******** ********"),
+        ("nothing", ["secret"], "nothing"),
+        ("he said sec", ["secret"], "he said ********"),
+        ("Please: s", ["secret"], "Please: s"),
+        ("", ["secret"], ""),
+    ],
+)
+def test_redact(text: str, secrets: list[str], expected: str) -> None:
+    assert redact(text, secrets) == expected
+
+
+def test_closing_quietly() -> None:
+    def close() -> None:
+        raise AssertionError
+
+    winrs.close_quietly(close)
