@@ -13,23 +13,20 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from lab.control import ControlServer, NotRunningError, RefusedError, request
-from lab.faults import Action, Fault, Kind
-from lab.inventory import WinRMAccess
-from lab.lab import INVENTORY, LAB_JSON, LOG, Lab
+from lab.control import NotRunningError, RefusedError, request
+from lab.faults import Action, Kind
+from lab.inventory import INVENTORY, LAB_JSON, LOG, WinRMAccess
 from lab.topologies import load_topology, merge, parse_setting
 
 SERVER_LOG = "server.log"
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL = 0.1
-_WATCH = 1.0
 _LAST_WORDS = 15
 
 
@@ -156,54 +153,15 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    from lab.serve import serve  # all the rest of the lab: the other commands are quicker without
+
     directory: Path = options.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     topology = load_topology(options.topology, _overrides(options), options.network)
-    access = WinRMAccess(options.scheme, options.transport)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    lab = Lab(topology, directory=directory)
     try:
-        lab.start()
-        lab.write_files(access=access)
-        server = ControlServer(directory, _Handler(lab, stop))
-        server.start()
-        while not stop.wait(_WATCH) and server.can_be_reached:
-            pass
-        time.sleep(_POLL)  # the answer to 'stop' leaves first
-        server.stop()
+        serve(topology, directory, WinRMAccess(options.scheme, options.transport))
     except OSError as error:
         raise UserError(f"cannot open the lab's listeners: {error}; is another lab on this network?") from error
-    finally:
-        lab.stop()
-        lab.remove_files()
-
-
-class _Handler:
-    """What the control socket can ask of a running lab."""
-
-    def __init__(self, lab: Lab, stop: threading.Event) -> None:
-        self._lab = lab
-        self._stop = stop
-
-    def __call__(self, asked: dict[str, Any]) -> Any:
-        """Answer one request."""
-        action = str(asked.pop("action"))
-        actions: dict[str, Callable[..., Any]] = {
-            "ping": self._ping,
-            "dump": self._lab.dump,
-            "power": self._lab.power,
-            "fault_add": lambda fault: self._lab.faults.add(Fault(**fault)),
-            "fault_clear": self._lab.faults.clear,
-            "stop": self._stop.set,
-        }
-        if action not in actions:
-            raise ValueError(f"unknown action {action!r}")
-        return actions[action](**asked)
-
-    def _ping(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), "topology": self._lab.topology.name}
 
 
 def _dump(options: argparse.Namespace) -> None:

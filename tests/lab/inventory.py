@@ -16,6 +16,9 @@ import yaml
 
 from lab.topologies import GroupSpec, HostSpec, Topology, UserSpec
 
+INVENTORY = "inventory.yml"
+LAB_JSON = "lab.json"
+LOG = "log.jsonl"
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
 SQL_PORT = 1433

@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from lab.faults import Faults
-from lab.inventory import SQL_PORT, WinRMAccess, description, inventory, to_json, write_private
+from lab.inventory import (
+    INVENTORY,
+    LAB_JSON,
+    LOG,
+    SQL_PORT,
+    WinRMAccess,
+    description,
+    inventory,
+    to_json,
+    write_private,
+)
 from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
 from lab.opsmgr.config_tool import config_tool
 from lab.opsmgr.group import ManagementGroup
@@ -40,9 +50,6 @@ from lab.windows.services import Service
 from lab.winrm.certificates import make_ca
 from lab.winrm.server import WinRMServer
 
-INVENTORY = "inventory.yml"
-LAB_JSON = "lab.json"
-LOG = "log.jsonl"
 _CERTIFICATES = "certificates"
 _SQL_SERVICE = "MSSQLSERVER"
 
