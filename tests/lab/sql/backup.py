@@ -85,7 +85,7 @@ def _options(engine: Engine, device: Device, tokens: tuple[Token, ...]) -> None:
         at = end + 1
 
 
-def _whole(number: str) -> Callable[[Callable[[Engine, Statement], None]], Callable[[Engine, Statement], None]]:
+def _whole(what: str) -> Callable[[Callable[[Engine, Statement], None]], Callable[[Engine, Statement], None]]:
     """Every failure of such a statement ends with 3013."""
 
     def wrap(run: Callable[[Engine, Statement], None]) -> Callable[[Engine, Statement], None]:
@@ -95,7 +95,7 @@ def _whole(number: str) -> Callable[[Callable[[Engine, Statement], None]], Calla
             except SqlError as problem:
                 if problem.messages[0].severity == 15:
                     raise
-                raise SqlError(*problem.messages, message(3013, number)) from None
+                raise SqlError(*problem.messages, message(3013, what)) from None
 
         guarded.__doc__ = run.__doc__
         return guarded
@@ -168,7 +168,9 @@ def _back_up(engine: Engine, device: Device, kind: str, what: str) -> None:
     _remember(engine, device, taken, position)
     engine.tell(*_progress(device))
     names = [logical for _kind, logical, _path in taken.files]
-    engine.tell(message(4035, taken.pages, database.name, names[0], position), message(4035, 2, database.name, names[1], position))
+    engine.tell(
+        message(4035, taken.pages, database.name, names[0], position), message(4035, 2, database.name, names[1], position)
+    )
     engine.tell(message(3014, what, taken.pages + 2, 0.21, (taken.pages + 2) / 128 / 0.21), Done())
 
 
@@ -203,7 +205,7 @@ def _intact(device: Device, taken: BackupSet) -> BackupSet:
     return taken
 
 
-def _may_look(engine: Engine, what: str) -> None:
+def _may_look(engine: Engine) -> None:
     if not engine.session.login.is_sysadmin:
         raise error(262, "CREATE DATABASE", "master")
 
@@ -212,7 +214,7 @@ def _may_look(engine: Engine, what: str) -> None:
 def verify(engine: Engine, statement: Statement) -> None:
     """RESTORE VERIFYONLY."""
     device = parse(engine, statement, names_database=False)
-    _may_look(engine, "VERIFY DATABASE")
+    _may_look(engine)
     _intact(device, _chosen(engine, device))
     engine.tell(*_progress(device), message(3262, int(device.options.get("FILE") or 1)), Done())
 
@@ -241,7 +243,7 @@ def _header(taken: BackupSet, position: int) -> tuple[Any, ...]:
 def headers(engine: Engine, statement: Statement) -> None:
     """RESTORE HEADERONLY: a row for each set (the columns of log sequence numbers are left out)."""
     device = parse(engine, statement, names_database=False)
-    _may_look(engine, "RESTORE HEADERONLY")
+    _may_look(engine)
     rows = [_header(taken, position) for position, taken in enumerate(read_sets(engine.server.files, device.path), 1)]
     engine.tell(ResultSet(_HEADER, rows), Done(len(rows), command=SELECT_COMMAND))
 
@@ -256,12 +258,14 @@ _FILE = [
 def file_list(engine: Engine, statement: Statement) -> None:
     """RESTORE FILELISTONLY."""
     device = parse(engine, statement, names_database=False)
-    _may_look(engine, "RESTORE FILELISTONLY")
+    _may_look(engine)
     taken = _chosen(engine, device)
     rows = []
     for number, (kind, logical, path) in enumerate(taken.files, 1):
         is_data = kind == "ROWS"
-        rows.append((logical, path, "D" if is_data else "L", "PRIMARY" if is_data else None, 10485760, 35184372080640, number, taken.size))
+        rows.append(
+            (logical, path, "D" if is_data else "L", "PRIMARY" if is_data else None, 10485760, 35184372080640, number, taken.size)
+        )
     engine.tell(ResultSet(_FILE, rows), Done(len(rows), command=SELECT_COMMAND))
 
 
@@ -293,7 +297,9 @@ def restore(engine: Engine, statement: Statement) -> None:
     database.options.update(LOGICAL_NAME=taken.files[0][1], DATA_FILE=files[0], LOG_FILE=files[1])
     _set_state(engine, device, database)
     engine.tell(*_progress(device))
-    engine.tell(message(4035, taken.pages, database.name, taken.files[0][1], 1), message(4035, 2, database.name, taken.files[1][1], 1))
+    engine.tell(
+        message(4035, taken.pages, database.name, taken.files[0][1], 1), message(4035, 2, database.name, taken.files[1][1], 1)
+    )
     engine.tell(message(3014, "RESTORE DATABASE", taken.pages + 2, 0.19, (taken.pages + 2) / 128 / 0.19), Done())
 
 
@@ -331,7 +337,12 @@ def _places(engine: Engine, device: Device, taken: BackupSet, found: Database | 
     for name in device.moves:
         if name not in logical:
             raise error(3234, name, device.database)
-    used = {path.lower(): one for one in engine.server.database_list() if one is not found for _k, _n, path in engine.server.files_of(one)}
+    used = {
+        path.lower(): one
+        for one in engine.server.database_list()
+        if one is not found
+        for _k, _n, path in engine.server.files_of(one)
+    }
     places, problems = [], []
     for _kind, name, path in taken.files:
         place = device.moves.get(name.lower(), path)

@@ -204,7 +204,12 @@ BACKUPSET = Table(
 BACKUPMEDIAFAMILY = Table(
     "dbo",
     "backupmediafamily",
-    [Column("media_set_id", INT), Column("family_sequence_number", _TINY), Column("physical_device_name", _PATH), Column("device_type", _TINY)],
+    [
+        Column("media_set_id", INT),
+        Column("family_sequence_number", _TINY),
+        Column("physical_device_name", _PATH),
+        Column("device_type", _TINY),
+    ],
 )
 
 

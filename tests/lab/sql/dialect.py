@@ -44,7 +44,7 @@ class Translated:
 
 
 @lru_cache(maxsize=512)
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     try:
         tree = sqlglot.parse_one(text, read="tsql", error_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as problem:
@@ -55,7 +55,7 @@ def _parse(text: str) -> exp.Expression:
     return tree
 
 
-def parse(text: str) -> exp.Expression:
+def parse(text: str) -> exp.Expr:
     """The tree of one statement, the caller's own; raises 102."""
     return _parse(_prepared(text)).copy()
 
@@ -83,17 +83,17 @@ def _string(text: str) -> exp.Literal:
     return exp.Literal.string(text)
 
 
-def _unit(node: exp.Expression) -> exp.Literal:
+def _unit(node: exp.Expr) -> exp.Literal:
     return _string(str(node.args.get("unit") or "day").lower())
 
 
-def _cast(node: exp.Expression) -> exp.Expression:
+def _cast(node: exp.Expr) -> exp.Expr:
     """CAST and CONVERT: sqlglot names their parts differently."""
     value, kind = (node.expression, node.this) if isinstance(node, exp.Convert) else (node.this, node.args["to"])
     return _call("LAB_CAST", value, _string(kind.sql("tsql")), node.args.get("style"))
 
 
-_REPLACED: dict[type[exp.Expression], Callable[[Any], exp.Expression]] = {
+_REPLACED: dict[type[exp.Expr], Callable[[Any], exp.Expr]] = {
     exp.National: lambda node: _string(node.this),
     exp.CurrentTimestamp: lambda node: _call("GETDATE"),
     exp.CurrentUser: lambda node: _call("SUSER_SNAME"),
@@ -112,7 +112,7 @@ _REPLACED: dict[type[exp.Expression], Callable[[Any], exp.Expression]] = {
     exp.TimeStrToTime: lambda node: node.this,
     exp.Parameter: lambda node: exp.Placeholder(this=_variable(node)),
 }
-_TYPED: dict[type[exp.Expression], SqlType] = {
+_TYPED: dict[type[exp.Expr], SqlType] = {
     exp.Count: INT,
     exp.CurrentTimestamp: DATETIME,
     exp.Uuid: GUID,
@@ -135,11 +135,11 @@ _TYPED_CALLS: dict[str, SqlType] = {
 _SAME_TYPE = (exp.Max, exp.Min, exp.Coalesce, exp.Paren, exp.Alias)
 
 
-def _variable(node: exp.Expression) -> str:
+def _variable(node: exp.Expr) -> str:
     return str(node.this.name).lower()
 
 
-def _rewritten(tree: exp.Expression) -> exp.Expression:
+def _rewritten(tree: exp.Expr) -> exp.Expr:
     """The tree with every part replaced, the innermost first (sqlglot's own transform leaves new parts alone)."""
     for node in reversed(list(tree.dfs())):
         change = _REPLACED.get(type(node))
@@ -151,7 +151,7 @@ def _rewritten(tree: exp.Expression) -> exp.Expression:
 
 
 class _Translator:
-    def __init__(self, tree: exp.Expression, resolve: Resolver, kinds: Mapping[str, SqlType]) -> None:
+    def __init__(self, tree: exp.Expr, resolve: Resolver, kinds: Mapping[str, SqlType]) -> None:
         self.tree = tree
         self.resolve = resolve
         self.kinds = kinds
@@ -219,7 +219,7 @@ class _Translator:
         self.translated.columns = columns
 
     @staticmethod
-    def star(item: exp.Expression, tables: dict[str, Source]) -> list[tuple[str, SqlType | None]]:
+    def star(item: exp.Expr, tables: dict[str, Source]) -> list[tuple[str, SqlType | None]]:
         wanted = item.table.lower() if isinstance(item, exp.Column) else ""
         return [column for name, source in tables.items() if wanted in ("", name) for column in source.columns]
 
@@ -229,11 +229,11 @@ class _Translator:
         select.set("expressions", [item.expression for item in select.expressions])
 
 
-def _is_assignment(item: exp.Expression) -> bool:
+def _is_assignment(item: exp.Expr) -> bool:
     return isinstance(item, (exp.EQ, exp.PropertyEQ)) and isinstance(item.this, exp.Parameter)
 
 
-def _type(item: exp.Expression, tables: dict[str, Source], kinds: Mapping[str, SqlType]) -> SqlType | None:
+def _type(item: exp.Expr, tables: dict[str, Source], kinds: Mapping[str, SqlType]) -> SqlType | None:
     """The type of an expression, as far as its outermost part tells."""
     if isinstance(item, _SAME_TYPE):
         return _type(item.this, tables, kinds)

@@ -25,7 +25,14 @@ from lab.sql.wire_answer import SELECT_COMMAND, Changed, Done, Outcome, ResultSe
 if TYPE_CHECKING:
     from lab.sql.server import SqlServer
 
-COMMANDS = {"SELECT": SELECT_COMMAND, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5, "ALTER DATABASE": 0xD7, "DROP DATABASE": 0xCC}
+COMMANDS = {
+    "SELECT": SELECT_COMMAND,
+    "INSERT": 0xC3,
+    "DELETE": 0xC4,
+    "UPDATE": 0xC5,
+    "ALTER DATABASE": 0xD7,
+    "DROP DATABASE": 0xCC,
+}
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 _POLL_SECONDS = 0.05
 
@@ -206,7 +213,7 @@ class Engine:
 
     def is_true(self, condition: Statement) -> bool:
         """Whether an IF's condition holds."""
-        return self.value(f"CASE WHEN {condition.text} THEN 1 ELSE 0 END") == 1
+        return bool(self.value(f"CASE WHEN {condition.text} THEN 1 ELSE 0 END"))
 
     # statements
 
@@ -249,7 +256,11 @@ class Engine:
                 raise error(102, name.value)
             end = _next_comma(tokens, at)
             equals = next((place for place in range(at, end) if tokens[place].text == "="), end)
-            text = statement.text[tokens[equals].end - tokens[0].start : tokens[end - 1].end - tokens[0].start] if equals < end else ""
+            text = (
+                statement.text[tokens[equals].end - tokens[0].start : tokens[end - 1].end - tokens[0].start]
+                if equals < end
+                else ""
+            )
             kind = statement.text[name.end - tokens[0].start : tokens[min(equals, end) - 1].end - tokens[0].start]
             variable = name.value[1:].lower()
             self.kinds[variable] = parse_type(kind.removeprefix(" AS ").removeprefix(" as "))
@@ -387,7 +398,10 @@ _SQLITE_ERRORS: tuple[tuple[str, Callable[[re.Match[str], str], SqlError]], ...]
         r"NOT NULL constraint failed: (?:\d+\|)?(.+)\.([^.]+)",
         lambda found, head: error(515, found.group(2), found.group(1).replace("|", "."), head),
     ),
-    (r"UNIQUE constraint failed: \d+\|([^.]+)\..*", lambda found, head: error(2627, "PRIMARY KEY", "PK", found.group(1).replace("|", "."))),
+    (
+        r"UNIQUE constraint failed: \d+\|([^.]+)\..*",
+        lambda found, head: error(2627, "PRIMARY KEY", "PK", found.group(1).replace("|", ".")),
+    ),
 )
 
 
@@ -460,4 +474,3 @@ _HANDLERS: dict[str, Callable[[Engine, Statement], None]] = {
 def handler_of(head: str) -> Callable[[Engine, Statement], None]:
     """What carries out a statement with this head."""
     return _HANDLERS.get(head, Engine.execute)
-

@@ -185,7 +185,9 @@ PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
 }
 
 
-def register(sqlite: sqlite3.Connection, more: dict[str, tuple[int, Callable[..., Any]]], failed: Callable[[Exception], None]) -> None:
+def register(
+    sqlite: sqlite3.Connection, more: dict[str, tuple[int, Callable[..., Any]]], failed: Callable[[Exception], None]
+) -> None:
     """Give sqlite these functions and ``more``; an exception in one is handed to ``failed``, for sqlite forgets it."""
 
     def guarded(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -195,4 +195,3 @@ def append(files: Files, path: str, taken: BackupSet, *, overwrite: bool) -> int
     except Win32Error as problem:
         raise error(3201, path, _system_error(problem), state=1) from None
     return position
-

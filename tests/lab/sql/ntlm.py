@@ -61,5 +61,7 @@ class NtlmAcceptor:
             return None
         blob = NTClientChallengeV2.unpack(answer[16:])
         key = ntowfv2(user, ntowfv1(login.password), domain)
-        expected, _lm, _session = compute_response_v2(key, self._nonce, blob.challenge_from_client, blob.time_stamp, blob.av_pairs)
+        expected, _lm, _session = compute_response_v2(
+            key, self._nonce, blob.challenge_from_client, blob.time_stamp, blob.av_pairs
+        )
         return login if hmac.compare_digest(bytes(expected), bytes(answer)) else None

@@ -46,11 +46,34 @@ _TYPES: tuple[tuple[str, int, int, str | None, str | None, int | None, int], ...
 _TEXTS = ("char", "varchar", "text", "nchar", "nvarchar")
 
 
-def _type_row(name: str, odbc: int, precision: int, prefix: str | None, create: str | None, scale: int | None, user: int) -> tuple[Any, ...]:
+def _type_row(
+    name: str, odbc: int, precision: int, prefix: str | None, create: str | None, scale: int | None, user: int
+) -> tuple[Any, ...]:
     suffix = "'" if prefix == "'" else None
     case = int(name in _TEXTS)
     base, sub = (9, 3) if odbc == 93 else (odbc, None)
-    return (name, odbc, precision, prefix, suffix, create, 1, 0, 3 if case else 2, None, 0, None, name, scale, scale, base, sub, None, None, user)
+    return (
+        name,
+        odbc,
+        precision,
+        prefix,
+        suffix,
+        create,
+        1,
+        0,
+        3 if case else 2,
+        None,
+        0,
+        None,
+        name,
+        scale,
+        scale,
+        base,
+        sub,
+        None,
+        None,
+        user,
+    )
 
 
 def _answer(engine: Engine, columns: list[tuple[str, SqlType]], rows: list[tuple[Any, ...]]) -> None:
@@ -72,7 +95,9 @@ def who(engine: Engine, arguments: tuple[Token, ...]) -> None:
     rows: list[tuple[Any, ...]] = []
     for one in engine.server.session_list():
         status, command = ("RUNNABLE", "SELECT") if one.running else ("sleeping", "AWAITING COMMAND")
-        rows.append((f"{one.spid:<5}", status, one.user, one.host, "  .", one.database.name, command, one.login_time, one.program))
+        rows.append(
+            (f"{one.spid:<5}", status, one.user, one.host, "  .", one.database.name, command, one.login_time, one.program)
+        )
     _answer(engine, columns, rows)
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, copy_table
 from lab.sql.engine import Engine
-from lab.sql.functions import register
-from lab.sql.lexer import tokenize
 from lab.sql.media import Files, MemoryFiles
 from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, message
+from lab.sql.server_functions import VERSIONS, ServerFunctions
 from lab.sql.sessions import Login, Session, others, refusal
 from lab.sql.store import Database, Store
 from lab.sql.values import from_storage
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from lab.faults import Faults
     from lab.recorder import Recorder
 
-VERSIONS = {
-    "9.0": ("9.00.4035.00", "SP3", "Microsoft SQL Server 2005 - 9.00.4035.00 (X64)", (9, 0, 4035), 90),
-    "10.0": ("10.0.2531.0", "SP1", "Microsoft SQL Server 2008 (SP1) - 10.0.2531.0 (X64)", (10, 0, 2531), 100),
-}
-"""What the server says about itself: product version, level, @@VERSION, the version on the wire, compatibility level [ms]."""
 SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
 FIRST_SPID = 51
 SERVICE = Login("NT AUTHORITY\\SYSTEM", is_sysadmin=True, is_windows=True)
@@ -69,7 +63,7 @@ class SqlServer:
         self.function_problem: Exception | None = None
         self._powered = False
         self._listener: Listener | None = None
-        register(self.store.sqlite, self._functions(), self._function_failed)
+        ServerFunctions(self).register()
         for system in SYSTEM_DATABASES:
             self.add_database(system, broker=system == "msdb")
         for table in (BACKUPSET, BACKUPMEDIAFAMILY):
@@ -113,7 +107,9 @@ class SqlServer:
         with self.lock:
             used = {database.id for database in self.databases.values()}
             number = next(candidate for candidate in range(1, 32768) if candidate not in used)
-            database = Database(name, number, owner=owner, is_broker_enabled=broker, compatibility_level=VERSIONS[self.version][4])
+            database = Database(
+                name, number, owner=owner, is_broker_enabled=broker, compatibility_level=VERSIONS[self.version][4]
+            )
             self.databases[name] = database
             return database
 
@@ -158,7 +154,10 @@ class SqlServer:
         folder = f"C:\\Program Files\\Microsoft SQL Server\\MSSQL{VERSIONS[self.version][3][0]}.MSSQLSERVER\\MSSQL\\DATA\\"
         name = database.options.get("LOGICAL_NAME", database.name)
         data = database.options.get("DATA_FILE", folder + database.name + ".mdf")
-        return [("ROWS", name, data), ("LOG", name + "_log", database.options.get("LOG_FILE", folder + database.name + "_log.ldf"))]
+        return [
+            ("ROWS", name, data),
+            ("LOG", name + "_log", database.options.get("LOG_FILE", folder + database.name + "_log.ldf")),
+        ]
 
     @property
     def wire_version(self) -> tuple[int, int, int]:
@@ -174,7 +173,9 @@ class SqlServer:
             raise error(18456, user)
         return self.open_session(login, database, program, host)
 
-    def open_session(self, login: Login, database: str = "", program: str = "", host: str = "", interface: str = "ODBC") -> Session:
+    def open_session(
+        self, login: Login, database: str = "", program: str = "", host: str = "", interface: str = "ODBC"
+    ) -> Session:
         """Begin the session of an account that has proved who it is; raises 4060 with 18456."""
         with self.lock:
             wanted = database or login.default_database
@@ -285,121 +286,9 @@ class SqlServer:
         """Write a client's batch to the recorder."""
         if self.recorder is not None:
             first = outcome[0].number if outcome else None
-            self.recorder.record("sql", self.name, user=user, database=database, statement=statement, parameters=parameters, error=first)
-
-    # built-in functions that know the server
-
-    def _function_failed(self, problem: Exception) -> None:
-        self.function_problem = problem
-
-    def _session(self) -> Session:
-        if self.current is None:
-            raise SessionEnded("no statement runs")
-        return self.current
-
-    def _functions(self) -> dict[str, tuple[int, Callable[..., Any]]]:
-        return {
-            "LAB_GLOBAL": (1, self._global),
-            "SERVERPROPERTY": (1, lambda name: self._properties().get(str(name).lower())),
-            "DB_NAME": (-1, self._db_name),
-            "DB_ID": (-1, self._db_id),
-            "DATABASEPROPERTYEX": (2, self._database_property),
-            "HAS_DBACCESS": (1, self._has_access),
-            "OBJECT_ID": (-1, self._object_id),
-            "IS_SRVROLEMEMBER": (-1, self._is_role_member),
-            "IS_MEMBER": (1, lambda role: int(str(role).lower() == "public" or self._session().login.may_administer(self._session().database))),
-            "SUSER_SNAME": (-1, lambda *sid: self._session().user),
-            "SUSER_NAME": (-1, lambda *sid: self._session().user),
-            "ORIGINAL_LOGIN": (0, lambda: self._session().user),
-            "USER_NAME": (-1, lambda *number: "dbo" if self._session().login.may_administer(self._session().database) else self._session().user),
-            "HOST_NAME": (0, lambda: self._session().host),
-            "APP_NAME": (0, lambda: self._session().program),
-            "XACT_STATE": (0, lambda: int(self._session().trancount > 0)),
-            "CONNECTIONPROPERTY": (1, lambda name: {"net_transport": "TCP", "auth_scheme": "SQL"}.get(str(name).lower())),
-        }
-
-    def _properties(self) -> dict[str, Any]:
-        product, level, _text, (major, minor, _build), _compatibility = VERSIONS[self.version]
-        return {
-            "productversion": product,
-            "productlevel": level,
-            "productmajorversion": str(major),
-            "productminorversion": str(minor),
-            "edition": "Enterprise Edition (64-bit)",
-            "engineedition": 3,
-            "servername": self.name.upper(),
-            "machinename": self.name.upper(),
-            "computernamephysicalnetbios": self.name.upper(),
-            "instancename": None,
-            "collation": "SQL_Latin1_General_CP1_CI_AS",
-            "isclustered": 0,
-            "isintegratedsecurityonly": 0,
-            "issingleuser": 0,
-        }
-
-    def _global(self, name: str) -> Any:
-        session = self._session()
-        values: dict[str, Callable[[], Any]] = {
-            "VERSION": lambda: VERSIONS[self.version][2],
-            "SERVERNAME": self.name.upper,
-            "SERVICENAME": lambda: "MSSQLSERVER",
-            "SPID": lambda: session.spid,
-            "TRANCOUNT": lambda: session.trancount,
-            "ROWCOUNT": lambda: session.rowcount,
-            "ERROR": lambda: session.last_error,
-            "OPTIONS": lambda: 2 if session.implicit_transactions else 0,
-            "LOCK_TIMEOUT": lambda: -1 if session.lock_timeout is None else int(session.lock_timeout * 1000),
-            "LANGUAGE": lambda: "us_english",
-            "MAX_PRECISION": lambda: 38,
-            "MICROSOFTVERSION": lambda: VERSIONS[self.version][3][0] << 24,
-            "IDENTITY": lambda: self.store.run("SELECT last_insert_rowid()").fetchone()[0],
-        }
-        if name not in values:
-            raise error(137, "@@" + name)
-        return values[name]()
-
-    def _db_name(self, number: Any = 0, *_rest: Any) -> str | None:
-        if not number:
-            return self._session().database.name
-        return next((database.name for database in self.databases.values() if database.id == number), None)
-
-    def _db_id(self, name: Any = "", *_rest: Any) -> int | None:
-        database = self.find(str(name)) if name else self._session().database
-        return database.id if database is not None else None
-
-    def _database_property(self, name: Any, wanted: Any) -> Any:
-        database = self.find(str(name))
-        if database is None:
-            return None
-        writable = database.options.get("READ_ONLY") != "ON"
-        values = {
-            "status": database.state,
-            "useraccess": database.user_access,
-            "recovery": database.recovery_model,
-            "updateability": "READ_WRITE" if writable else "READ_ONLY",
-            "collation": "SQL_Latin1_General_CP1_CI_AS",
-            "version": 655,
-        }
-        return values.get(str(wanted).lower())
-
-    def _has_access(self, name: Any) -> int | None:
-        database, session = self.find(str(name)), self._session()
-        if database is None:
-            return None
-        return int(refusal(session.login, session, database, self.session_list()) is None)
-
-    def _object_id(self, name: Any, kind: Any = None, *_rest: Any) -> int | None:
-        parts = ("", "", *(token.value for token in tokenize(str(name)) if token.is_name))[-3:]
-        database = self.find(parts[0]) if parts[0] else self._session().database
-        table = database.table(parts[1], parts[2]) if database is not None else None
-        return table.object_id if table is not None and str(kind or "U").strip().upper() == "U" else None
-
-    def _is_role_member(self, role: Any, user: Any = None, *_rest: Any) -> int | None:
-        login = self.logins.get(str(user).casefold()) if user else self._session().login
-        known = ("sysadmin", "serveradmin", "setupadmin", "securityadmin", "processadmin", "dbcreator", "diskadmin", "bulkadmin", "public")
-        if login is None or str(role).lower() not in known:
-            return None
-        return int(login.is_sysadmin or str(role).lower() == "public")
+            self.recorder.record(
+                "sql", self.name, user=user, database=database, statement=statement, parameters=parameters, error=first
+            )
 
     # dump
 
@@ -531,4 +420,3 @@ def _mark(sql: str) -> str:
             char = f"@P{count}"
         out.append(char)
     return "".join(out)
-

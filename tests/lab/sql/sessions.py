@@ -33,7 +33,11 @@ class Login:
 
     def may_use(self, database: Database) -> bool:
         """Whether the account is known in that database."""
-        if self.is_sysadmin or database.name.lower() in ("master", "tempdb", "msdb") or database.owner.lower() == self.name.lower():
+        if (
+            self.is_sysadmin
+            or database.name.lower() in ("master", "tempdb", "msdb")
+            or database.owner.lower() == self.name.lower()
+        ):
             return True
         return self.databases is None or database.name.lower() in {name.lower() for name in self.databases}
 

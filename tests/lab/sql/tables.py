@@ -71,8 +71,7 @@ def _column(item: exp.ColumnDef) -> Column:
 
 
 def _default(value: Any) -> str:
-    text = value.sql("tsql")
-    return _DEFAULTS.get(text.upper(), value.sql("sqlite"))
+    return _DEFAULTS.get(value.sql("tsql").upper(), str(value.sql("sqlite")))
 
 
 def _key(schema: exp.Schema) -> list[str]:

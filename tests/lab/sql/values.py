@@ -98,7 +98,13 @@ def type_of(value: object) -> SqlType:
         return BIT
     if isinstance(value, int):
         return INT if -(2**31) <= value < 2**31 else BIGINT
-    for python, sql in ((float, FLOAT), (bytes, BYTES), (uuid.UUID, GUID), (dt.datetime, DATETIME), (Decimal, SqlType("decimal", None, 38, 6))):
+    for python, sql in (
+        (float, FLOAT),
+        (bytes, BYTES),
+        (uuid.UUID, GUID),
+        (dt.datetime, DATETIME),
+        (Decimal, SqlType("decimal", None, 38, 6)),
+    ):
         if isinstance(value, python):
             return sql
     return TEXT

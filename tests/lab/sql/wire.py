@@ -19,8 +19,8 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pysqlbridge.certificate import self_signed, server_context  # type: ignore[import-untyped]
-from pysqlbridge.tds import (  # type: ignore[import-untyped]
+from pysqlbridge.certificate import self_signed, server_context
+from pysqlbridge.tds import (
     DoneStatus,
     Encryption,
     Login7,
@@ -45,8 +45,8 @@ from pysqlbridge.tds import (  # type: ignore[import-untyped]
     sspi_token,
     wrap_handshake,
 )
-from pysqlbridge.tds.login import deobfuscate_password  # type: ignore[import-untyped]
-from pysqlbridge.tds.token import negotiate  # type: ignore[import-untyped]
+from pysqlbridge.tds.login import deobfuscate_password
+from pysqlbridge.tds.token import negotiate
 
 from lab.sql.messages import Cancelled, SessionEnded, SqlError, error, message
 from lab.sql.ntlm import NtlmAcceptor
@@ -124,6 +124,7 @@ class Connection(threading.Thread):
         self._forget = forget
         self._received = bytearray()
         self._tunnel: TlsTunnel | None = None
+        self._login_packet: Message | None = None
         self._encrypted = False
         self._session: Session | None = None
         self._encoder = Encoder(server.name.upper(), 0x74000004)
@@ -186,9 +187,11 @@ class Connection(threading.Thread):
 
     def _prelogin(self) -> None:
         asked = Prelogin.parse(self._receive().payload)
-        agreed = {None: Encryption.NOT_SUPPORTED, Encryption.NOT_SUPPORTED: Encryption.NOT_SUPPORTED, Encryption.OFF: Encryption.OFF}.get(
-            asked.encryption, Encryption.ON
-        )
+        agreed = {
+            None: Encryption.NOT_SUPPORTED,
+            Encryption.NOT_SUPPORTED: Encryption.NOT_SUPPORTED,
+            Encryption.OFF: Encryption.OFF,
+        }.get(asked.encryption, Encryption.ON)
         response = server_response(version=Version(*self._server.wire_version), encryption=agreed, asked=asked)
         self._socket.sendall(build_packet(PacketType.TABULAR_RESULT, response.build()))
         if agreed is not Encryption.NOT_SUPPORTED:
@@ -207,7 +210,7 @@ class Connection(threading.Thread):
         self._encrypted = stay
 
     def _log_in(self) -> bool:
-        packet = self._login_packet if self._tunnel is not None else self._receive()
+        packet = self._login_packet or self._receive()
         if packet.type is not PacketType.LOGIN7:
             raise TdsProtocolError("a login was expected")
         asked = Login7.parse(packet.payload)
@@ -219,7 +222,9 @@ class Connection(threading.Thread):
             if asked.sspi:
                 login = self._accept_windows(asked.sspi)
                 user = login.name
-                session = self._server.open_session(login, asked.database, asked.app_name, asked.host_name, asked.client_interface_name)
+                session = self._server.open_session(
+                    login, asked.database, asked.app_name, asked.host_name, asked.client_interface_name
+                )
             else:
                 password = deobfuscate_password(asked.password)
                 session = self._server.login(user, password, asked.database, asked.app_name, asked.host_name)
@@ -307,7 +312,9 @@ class Connection(threading.Thread):
         try:
             outcome = self._server.execute(session, sql, parameters)
         except (SessionEnded, Cancelled) as end:
-            self._server.record(session.user, database, sql, parameters or None, [message(596)] if isinstance(end, SessionEnded) else [])
+            self._server.record(
+                session.user, database, sql, parameters or None, [message(596)] if isinstance(end, SessionEnded) else []
+            )
             raise
         self._server.record(session.user, database, sql, parameters or None, outcome.errors)
         return outcome
@@ -368,8 +375,8 @@ def _transaction(payload: bytes, tds_version: int) -> str:
 
 def _texts(call: Call, at: int) -> tuple[Any, Any]:
     """Two texts among a call's parameters; declarations may be missing."""
-    values = [parameter.value for parameter in call.parameters[at : at + 2]]
-    return tuple([*values, "", ""][:2])  # type: ignore[return-value]
+    first, second, *_rest = [*(parameter.value for parameter in call.parameters[at : at + 2]), "", ""]
+    return first, second
 
 
 def _remember(session: Session, statement: str, declared: Any) -> int:
@@ -388,7 +395,10 @@ def _names(declared: Any) -> list[str]:
 def _bound(declared: Any, parameters: list[Any]) -> dict[str, Any]:
     """Values by name; one without a name takes the next declared one."""
     names = _names(declared)
-    return {parameter.name or (names[place] if place < len(names) else f"@{place}"): parameter.value for place, parameter in enumerate(parameters)}
+    return {
+        parameter.name or (names[place] if place < len(names) else f"@{place}"): parameter.value
+        for place, parameter in enumerate(parameters)
+    }
 
 
 _CALLS = {

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from pysqlbridge.tds import (  # type: ignore[import-untyped]
+from pysqlbridge.tds import (
     Column,
     DoneStatus,
     EnvChangeType,
@@ -29,7 +29,7 @@ from pysqlbridge.tds import (  # type: ignore[import-untyped]
     info,
     row,
 )
-from pysqlbridge.tds.result import Bit, DateTime, UniqueIdentifier, VarBinary  # type: ignore[import-untyped]
+from pysqlbridge.tds.result import Bit, DateTime, UniqueIdentifier, VarBinary
 
 from lab.sql.messages import Message
 from lab.sql.values import SqlType, from_storage
@@ -182,7 +182,9 @@ class Encoder:
     def batch(self, outcome: Outcome) -> bytes:
         """The answer to a SQL batch."""
         events = self._closed(outcome.events)
-        return b"".join(self._event(event, more=place < len(events) - 1, in_procedure=False) for place, event in enumerate(events))
+        return b"".join(
+            self._event(event, more=place < len(events) - 1, in_procedure=False) for place, event in enumerate(events)
+        )
 
     def call(self, outcome: Outcome, status: int, handle: int | None) -> bytes:
         """The answer to a procedure call: its events, its return status and the handle it returned."""
@@ -243,7 +245,17 @@ class Encoder:
         """RETURNVALUE of ``@handle int output``; its user type grew to four bytes in TDS 7.2."""
         name = "@handle".encode("utf-16-le")
         user_type = bytes(4)
-        return b"\xac" + struct.pack("<HB", 0, 7) + name + b"\x01" + user_type + b"\x00\x00" + b"\x26\x04" + b"\x04" + struct.pack("<i", handle)
+        return (
+            b"\xac"
+            + struct.pack("<HB", 0, 7)
+            + name
+            + b"\x01"
+            + user_type
+            + b"\x00\x00"
+            + b"\x26\x04"
+            + b"\x04"
+            + struct.pack("<i", handle)
+        )
 
     @staticmethod
     def _change(event: Changed) -> bytes:

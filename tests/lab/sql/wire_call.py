@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from pysqlbridge.tds import TdsProtocolError, skip_all_headers  # type: ignore[import-untyped]
+from pysqlbridge.tds import TdsProtocolError, skip_all_headers
 
 PROCEDURES = {
     3: "sp_cursorprepare",
@@ -129,7 +129,7 @@ _NUMBERS: dict[int, Callable[[bytes], Any]] = {
 
 
 def _time(raw: bytes, scale: int) -> dt.timedelta:
-    return dt.timedelta(microseconds=int.from_bytes(raw, "little") * 10 ** (6 - scale) if scale <= 6 else int.from_bytes(raw, "little") // 10)
+    return dt.timedelta(microseconds=int.from_bytes(raw, "little") * 10 ** (7 - scale) // 10)
 
 
 def _day(raw: bytes) -> dt.datetime:
@@ -193,14 +193,15 @@ def _read_value(reader: _Reader) -> Any:
     raise TdsProtocolError(f"a parameter has type 0x{type_id:02x}, which the lab cannot read")
 
 
+def _well_known(number: int) -> str:
+    return PROCEDURES.get(number, f"procedure {number}")
+
+
 def parse_call(payload: bytes, tds_version: int) -> Call:
     """Read the call in the payload of an RPC packet."""
     reader = _Reader(payload, skip_all_headers(payload, tds_version))
     length = reader.number(2)
-    if length == 0xFFFF:
-        procedure = PROCEDURES.get(number := reader.number(2), f"procedure {number}")
-    else:
-        procedure = reader.text(length)
+    procedure = _well_known(reader.number(2)) if length == 0xFFFF else reader.text(length)
     reader.take(2)
     parameters = []
     while reader.at < len(payload):

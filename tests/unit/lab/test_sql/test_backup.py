@@ -1,0 +1,114 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Backups: files with sets in them, and what comes back from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyodbc
+import pytest
+from lab.sql import opsmgr_schema
+from lab.sql.media import MemoryFiles
+from lab.sql.server import SqlServer
+
+Connect = Callable[..., pyodbc.Connection]
+Errors = Callable[[], list[int]]
+PATH = "D:\\Backups\\om.bak"
+BACKUP = f"BACKUP DATABASE OperationsManager TO DISK = N'{PATH}' WITH INIT, CHECKSUM, NAME = N'before the drill'"
+COPY = (
+    f"RESTORE DATABASE Copy FROM DISK = N'{PATH}' WITH MOVE N'OperationsManager' TO N'E:\\copy.mdf', "
+    "MOVE N'OperationsManager_log' TO N'E:\\copy.ldf'"
+)
+
+
+@pytest.fixture
+def admin(connect: Connect) -> Iterator[pyodbc.Connection]:
+    connection = connect("master")
+    yield connection
+    connection.close()
+
+
+def refused(connection: pyodbc.Connection, sql: str) -> None:
+    with pytest.raises(pyodbc.Error):
+        connection.execute(sql)
+
+
+def test_a_backup_is_listed_in_the_file_and_in_msdb(server: SqlServer, admin: pyodbc.Connection) -> None:
+    said = [text for _state, text in admin.execute(BACKUP + ", STATS = 50").messages]
+    assert "50 percent processed." in said[0]
+    assert "successfully processed" in said[-1]
+    admin.execute("BACKUP DATABASE OperationsManager TO DISK = ? WITH NOINIT, COPY_ONLY", PATH)
+    rows = admin.execute(f"RESTORE HEADERONLY FROM DISK = N'{PATH}'").fetchall()
+    assert [(row.BackupName, row.Position, row.DatabaseName, row.HasBackupChecksums, row.IsCopyOnly) for row in rows] == [
+        ("before the drill", 1, "OperationsManager", True, False),
+        (None, 2, "OperationsManager", False, True),
+    ]
+    files = admin.execute(f"RESTORE FILELISTONLY FROM DISK = N'{PATH}'").fetchall()
+    assert [(row.LogicalName, row.Type) for row in files] == [("OperationsManager", "D"), ("OperationsManager_log", "L")]
+    last = "SELECT MAX(backup_finish_date), COUNT(*) FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
+    finished, count = admin.execute(last, "OperationsManager").fetchone()
+    assert finished is not None and count == 2
+
+
+def test_verify_finds_damage(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
+    admin.execute(BACKUP)
+    verify = f"RESTORE VERIFYONLY FROM DISK = N'{PATH}' WITH CHECKSUM"
+    assert "is valid" in admin.execute(verify).messages[0][1]
+    files = server.files
+    assert isinstance(files, MemoryFiles)
+    data = bytearray(files.read(PATH))
+    data[20] ^= 1
+    files.write(PATH, bytes(data))
+    refused(admin, verify)
+    files.write(PATH, b"no backup")
+    refused(admin, verify)
+    refused(admin, "RESTORE VERIFYONLY FROM DISK = 'D:\\none.bak'")
+    assert errors() == [3189, 3241, 3201]
+
+
+def test_a_copy_beside_the_original_has_its_broker_id_and_no_broker(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
+    opsmgr_schema.add_run_as(server, "OperationsManager", "action", "ODYSSEY\\svc-action", b"\x00secret\xff")
+    admin.execute(BACKUP)
+    refused(admin, f"RESTORE DATABASE Copy FROM DISK = N'{PATH}'")
+    admin.execute(COPY)
+    copy, original = server.databases["Copy"], server.databases["OperationsManager"]
+    assert copy.service_broker_guid == original.service_broker_guid
+    assert (copy.is_broker_enabled, original.is_broker_enabled) == (False, True)
+    refused(admin, "ALTER DATABASE Copy SET ENABLE_BROKER")
+    assert admin.execute("SELECT SecureData FROM Copy.dbo.CredentialManagerSecureStorage").fetchval() == b"\x00secret\xff"
+    assert server.store.dump(copy) == server.store.dump(original)
+    assert errors() == [1834, 9772]
+
+
+def test_a_restore_brings_the_rows_back(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:
+    admin.execute(BACKUP)
+    admin.execute("DELETE FROM OperationsManager.dbo.MTV_HealthService")
+    restore = f"RESTORE DATABASE OperationsManager FROM DISK = N'{PATH}'"
+    refused(admin, restore)
+    other = connect()
+    refused(admin, restore + " WITH REPLACE")
+    refused(other, restore + " WITH REPLACE")
+    other.execute("USE master")
+    admin.execute(restore + " WITH REPLACE, NORECOVERY")
+    refused(other, "USE OperationsManager")
+    admin.execute("RESTORE DATABASE OperationsManager WITH RECOVERY")
+    assert admin.execute("SELECT COUNT(*) FROM OperationsManager.dbo.MTV_HealthService").fetchval() == 2
+    assert not server.databases["OperationsManager"].is_broker_enabled
+    assert errors() == [3159, 3101, 3102, 927]
+
+
+def test_another_databases_backup_needs_replace(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
+    admin.execute(BACKUP)
+    admin.execute("CREATE DATABASE Copy")
+    refused(admin, COPY)
+    admin.execute(COPY + ", REPLACE")
+    assert errors() == [3154]
+
+
+def test_no_backup_inside_a_transaction(connect: Connect, errors: Errors) -> None:
+    connection = connect("master", autocommit=False)
+    refused(connection, BACKUP)
+    connection.close()
+    assert errors() == [3021]
