@@ -15,9 +15,6 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import Se
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
 
-# The version in galaxy.yml; a test compares them.
-COLLECTION_VERSION = "1.0.0"
-
 # Twin of doc_fragments/escrow.py.
 ESCROW_SPEC: dict[str, dict[str, t.Any]] = {
     "escrow": {"type": "path"},
@@ -37,7 +34,7 @@ def password_problem(password: str) -> str | None:
 
 def open_escrow(directory: str) -> Escrow:
     """The escrow in a directory on the controller."""
-    return Escrow(directory, collection_version=COLLECTION_VERSION)
+    return Escrow(directory)
 
 
 def seal_for_writing(passphrase: str | None) -> Seal:
