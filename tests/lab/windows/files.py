@@ -49,7 +49,7 @@ class Files:
         owner = self._host.find(server)
         if owner is None or not owner.powered:
             raise Win32Error(53, server)
-        if owner is not self._host and not self._session.can_delegate:
+        if owner is not self._host and not self._session.can_delegate and owner.name not in self._session.connected:
             raise Win32Error(5, server)
         return owner
 

@@ -49,6 +49,7 @@ class Directory:
     hidden: bool = False
     system: bool = False
     readonly: bool = False
+    inbox: bool = False
     children: dict[str, File | Directory] = field(default_factory=dict)
     modified: float = field(default_factory=time.time)
 
@@ -299,14 +300,14 @@ class FileSystem:
         return sum(len(node.data) for _path, node in self.walk(f"{letter}:\\") if isinstance(node, File))
 
     def dump(self) -> dict[str, dict[str, object]]:
-        """All files that are not of Windows itself, and empty folders: path -> size, hash, attribute."""
+        """All files and empty folders that are not of Windows itself: path -> size, hash, attribute."""
         found: dict[str, dict[str, object]] = {}
         with self._lock:
             for letter in sorted(self.volumes):
                 for path, node in self.walk(f"{letter}:\\"):
                     if isinstance(node, File) and not node.inbox:
                         found[path] = {"size": len(node.data), "sha256": node.sha256, "readonly": node.readonly}
-                    elif isinstance(node, Directory) and not node.children:
+                    elif isinstance(node, Directory) and not node.children and not node.inbox:
                         found[path + "\\"] = {}
         return found
 

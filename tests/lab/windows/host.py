@@ -60,6 +60,8 @@ class Session:
     can_delegate: bool = False
     profile: str = ""
     mapped: dict[str, str] = field(default_factory=dict)
+    connected: set[str] = field(default_factory=set)
+    """Hosts that ``net use`` reached with a user and a password of its own."""
 
     @property
     def sid(self) -> str:
@@ -153,7 +155,7 @@ class WindowsHost:
         name = user if "\\" in user else f"{self.name.upper()}\\{user}"
         session = Session(name, is_admin, can_delegate)
         session.profile = paths.join(self.windows.profiles, session.account)
-        self.fs.mkdir(paths.join(session.profile, self.windows.temp), exist_ok=True)
+        self.fs.mkdir(paths.join(session.profile, self.windows.temp), exist_ok=True).inbox = True
         return session
 
     def environment(self, session: Session) -> Environment:
@@ -243,14 +245,14 @@ class WindowsHost:
         lifeline = Lifeline(self._power)
         is_console = console and self.settings["console_mode"] == "console"
         stdin = Stdin(is_console, self.settings["console_crlf"], page, lifeline=lifeline)
-        command = RunningCommand(command_line, stdin, lifeline)
+        command = RunningCommand(command_line, stdin, lifeline, page)
         environment = self.environment(session)
         environment.update(env or {})
         cmd_line = f' /C "{command_line}"'
         process = Process(
             host=self, session=session, argv=["cmd.exe"], command_line=cmd_line, cwd=folder, env=environment,
             stdin=stdin, stdout=command.output.sink("stdout"), stderr=command.output.sink("stderr"),
-            image=f"{self.windows.system32}\\cmd.exe", codepage=page, command=command, lifeline=lifeline, pid=self.next_pid(),
+            image=f"{self.windows.system32}\\cmd.exe", command=command, lifeline=lifeline, pid=self.next_pid(),
         )  # fmt: skip
         if skip_cmd_shell:
             process = direct(process, command_line)

@@ -56,8 +56,14 @@ def find_executable(process: Process, name: str, extensions: list[str]) -> str |
         for candidate in candidates:
             full = paths.absolute(candidate, folder)
             if "*" not in full and "?" not in full and files.is_file(full):
-                return full
+                return stored_name(process, full)
     return None
+
+
+def stored_name(process: Process, path: str) -> str:
+    """The path as the file system keeps it, when it is local."""
+    files, local = process.files.locate(path)
+    return files.long_path(local) if local.lower() == path.lower() else path
 
 
 def child(
@@ -98,6 +104,7 @@ def run(process: Process, program: Program, *, recorded: bool = True) -> int:
         return code
     finally:
         process.command.left(process)
+        process.lifeline.release()
         if recorded:
             process.host.recorder.record(
                 "program", process.host.name, program=process.name, user=process.session.user, cwd=process.cwd,

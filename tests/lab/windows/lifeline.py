@@ -21,6 +21,7 @@ class Lifeline:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._on_cut: list[Callable[[], None]] = []
+        self._parent = parent
         if parent is not None:
             parent.on_cut(self.cut)
 
@@ -52,6 +53,11 @@ class Lifeline:
         with self._lock:
             if callback in self._on_cut:
                 self._on_cut.remove(callback)
+
+    def release(self) -> None:
+        """What it stands for has ended by itself: its parent need not cut it any more."""
+        if self._parent is not None:
+            self._parent.forget(self.cut)
 
     def check(self) -> None:
         """Raise :class:`Killed` when cut."""

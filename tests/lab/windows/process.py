@@ -50,7 +50,6 @@ class Process:
     stdout: Sink
     stderr: Sink
     image: str
-    codepage: int
     command: RunningCommand
     lifeline: Lifeline = field(default_factory=Lifeline)
     pid: int = 0
@@ -77,6 +76,11 @@ class Process:
     def sleep(self, seconds: float) -> None:
         """Sleep; raises :class:`Killed` as soon as the command is terminated."""
         self.lifeline.sleep(seconds)
+
+    @property
+    def codepage(self) -> int:
+        """The console's code page; ``chcp`` changes it."""
+        return self.command.codepage
 
     @property
     def name(self) -> str:
@@ -108,8 +112,9 @@ Program = Callable[[Process], int]
 class RunningCommand:
     """A command started for a client: its input, output, end, and the programs that run for it."""
 
-    def __init__(self, command_line: str, stdin: Stdin, lifeline: Lifeline) -> None:
+    def __init__(self, command_line: str, stdin: Stdin, lifeline: Lifeline, codepage: int = 437) -> None:
         self.command_line = command_line
+        self.codepage = codepage
         self.lifeline = lifeline
         self.stdin = stdin
         self.output = ClientOutput()

@@ -263,6 +263,8 @@ class ServiceManager:
     def _starting(self, service: Service) -> None:
         code = self._fault(service)
         self._host.sleep(service.start_seconds)
+        if not self._host.powered:
+            return
         if not code and service.on_start is not None:
             code = service.on_start(service)
         with self._changed:
@@ -276,6 +278,8 @@ class ServiceManager:
     def _stopping(self, service: Service) -> None:
         code = self._fault(service)
         self._host.sleep(service.stop_seconds)
+        if not self._host.powered:
+            return
         if service.on_stop is not None and not code:
             service.on_stop(service)
         with self._changed:

@@ -123,6 +123,8 @@ class Stdin:
 
     def bound_to(self, lifeline: Lifeline) -> Stdin:
         """The same input, read by another program (that inherited the handle)."""
+        if lifeline is self._lifeline:
+            return self
         twin = Stdin.__new__(Stdin)
         twin._buffer = self._buffer
         twin._lifeline = lifeline

@@ -100,13 +100,14 @@ def _list(listing: _Listing, word: str) -> int:
     full = io.files.absolute(word)
     folder, pattern = (full, "*") if io.files.is_dir(full) else (paths.parent(full), full.rpartition("\\")[2])
     header = [] if listing.bare else _header(io, full)
+    whole_folder = pattern == "*" and not listing.bare and len(folder) > len("C:\\")
     try:
-        pages = [page for page in _pages(listing, folder, pattern) if page[1]]
+        pages = [page for page in _pages(listing, folder, pattern) if page[1] or (whole_folder and page[0] == folder)]
     except Win32Error as error:
         io.say(*header)
         io.complain(error.text)
         return 1
-    if not pages and not (pattern == "*" and not listing.options.has("s") and not listing.bare):
+    if not pages:
         io.say(*header, *([] if listing.bare else [f" Directory of {folder}", ""]))
         io.complain("File Not Found")
         return 1

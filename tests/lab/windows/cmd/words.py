@@ -198,7 +198,7 @@ def _pause(shell: Interpreter, io: Process, arguments: str) -> int:
 
 
 def _nothing(shell: Interpreter, io: Process, arguments: str) -> int:
-    """rem, title, cls, color, setlocal, endlocal: nothing that a client could see."""
+    """break, rem, title, cls, color, setlocal, endlocal: nothing that a client could see."""
     return 0
 
 
@@ -208,6 +208,7 @@ def _prompt(shell: Interpreter, io: Process, arguments: str) -> int:
 
 
 COMMANDS: dict[str, Builtin] = {
+    "break": Builtin(_nothing, sets_on_success=False),
     "call": Builtin(_call, sets_on_success=False, sets_on_error=False),
     "cls": Builtin(_nothing, sets_on_success=False),
     "color": Builtin(_nothing, sets_on_success=False),

@@ -7,16 +7,45 @@ from __future__ import annotations
 
 from lab.windows.process import Program
 from lab.windows.profiles import Profile
+from lab.windows.tools.certutil import certutil
+from lab.windows.tools.copying import robocopy, xcopy
+from lab.windows.tools.filters import fc, find, more, sort, where
+from lab.windows.tools.findstr import findstr
+from lab.windows.tools.net import net
 from lab.windows.tools.reg import reg
 from lab.windows.tools.sc import sc
+from lab.windows.tools.small import attrib, cacls, chcp, hostname, icacls, ping, timeout, whoami
+from lab.windows.tools.tasks import taskkill, tasklist
 
 EVERYWHERE: dict[str, Program] = {
+    "attrib.exe": attrib,
+    "cacls.exe": cacls,
+    "certutil.exe": certutil,
+    "chcp.com": chcp,
+    "fc.exe": fc,
+    "find.exe": find,
+    "findstr.exe": findstr,
+    "hostname.exe": hostname,
+    "icacls.exe": icacls,
+    "more.com": more,
+    "net.exe": net,
+    "ping.exe": ping,
     "reg.exe": reg,
     "sc.exe": sc,
+    "sort.exe": sort,
+    "taskkill.exe": taskkill,
+    "tasklist.exe": tasklist,
+    "timeout.exe": timeout,
+    "where.exe": where,
+    "whoami.exe": whoami,
+    "xcopy.exe": xcopy,
 }
 """File name in system32 -> what it does, on both profiles."""
+
+NEWER: dict[str, Program] = {"robocopy.exe": robocopy}
+"""What came after Windows Server 2003."""
 
 
 def inbox_tools(profile: Profile) -> dict[str, Program]:
     """The programs in system32 of a profile."""
-    return dict(EVERYWHERE)
+    return {**EVERYWHERE, **(NEWER if profile.wide else {})}
