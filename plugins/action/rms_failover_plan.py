@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
     _supports_async = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         _validated, arguments = self.validate_argument_spec(SPEC)
         wish = Wish(*(arguments[name] for name in ("target", "mode", "delete_existing_rms", "inventory_rms", "management_group")))
@@ -48,7 +48,8 @@ class ActionModule(ActionBase):
         backup = None
         if plan.promotion_needed:
             backup, problems = _key(wish, evidence, arguments)
-            plan.problems += problems
+            # A seal passphrase that cannot be one is found twice: for the next backup and for the one to be opened.
+            plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
         result.update(_as_result(plan, backup))
         return result
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, PROMOTION_PROMPT, ManagementServer
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import PIPE, Conversation, ConversationError, Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    PIPE,
+    CommandTimeout,
+    ConnectionLost,
+    Conversation,
+    ConversationError,
+    Deadline,
+    ShellFault,
+)
 
 STEP = "promote this server to the RMS"
 # Seconds. The tool has ended when its effect is looked for; the registry only needs a moment at the most.
@@ -44,11 +52,13 @@ class ActionModule(OpsmgrAction):
         _require_ready(work, server)
         delete = work.arguments["delete_existing_rms"]
         work.result["command"] = f"{CONFIG_TOOL} PromoteRMS /DeleteExistingRMS:{str(delete).lower()}"
-        work.result.update(changed=True, diff=diff({"RMS": False}, {"RMS": True}, server.computer_name))
+        prediction = diff({"RMS": False}, {"RMS": True}, server.computer_name)
         if work.check_mode:
+            work.result.update(changed=True, diff=prediction)
             return
         talk = _promote(work, server, delete)
         _prove(work, talk)
+        work.result["diff"] = prediction
 
 
 def _after_any_running_promotion(work: Work, server: ManagementServer) -> ManagementServer:
@@ -59,14 +69,14 @@ def _after_any_running_promotion(work: Work, server: ManagementServer) -> Manage
         work.opsmgr.stop_unanswered_promotion()
         return work.opsmgr.observe()
     deadline = Deadline(work.arguments["promotion_timeout"])
-    while server.promotion_running:
-        if deadline.passed():
-            found = f"{CONFIG_TOOL} runs on this server already and does not end"
-            raise OpsmgrError(STEP, found, "Look at it at the server's desk; never start a second one")
+    while not deadline.passed():
         work.opsmgr.windows.pause(2)
         server = work.opsmgr.observe()
-    work.opsmgr.clear_promotion_mark()
-    return server
+        if not server.promotion_running:
+            work.opsmgr.clear_promotion_mark()
+            return server
+    found = f"{CONFIG_TOOL} runs on this server already and does not end"
+    raise OpsmgrError(STEP, found, "Look at it at the server's desk; never start a second one")
 
 
 def _require_ready(work: Work, server: ManagementServer) -> None:
@@ -89,7 +99,13 @@ def _promote(work: Work, server: ManagementServer, delete: bool) -> Conversation
             advice = "Leave the tool alone; run this again when it has ended"
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED, RERUN) from error
         raise problem from error
-    work.result.update(transcript=talk.transcript, past_point_of_no_return=True)
+    except (ConnectionLost, ShellFault, CommandTimeout) as error:
+        # left_running: Y was sent, or may have been. Nothing may be undone then, although nobody saw the tool end.
+        if not work.opsmgr.windows.shell.left_running:
+            raise
+        work.result.update(past_point_of_no_return=True, changed=True)
+        raise OpsmgrError(STEP, str(error), "See that the server and its WinRM service answer, and run it again", ANSWERED, RERUN) from error
+    work.result.update(transcript=talk.transcript, past_point_of_no_return=True, changed=True)
     return talk
 
 

@@ -100,24 +100,25 @@ def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) 
 
 def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool: t.Callable[[], Conversation]) -> None:
     """Restore unless the key is there already, and prove it by reading the registry back."""
-    if _predict(work, before, wanted) or work.check_mode:
+    if (wanted is not None and wanted == before.key_fingerprint) or work.check_mode:
+        _predict(work, before, wanted)
         return
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
     talk = run_tool()
     after = work.opsmgr.observe()
     _require_restored(work, after, wanted, talk)
+    _predict(work, before, wanted)
     unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
     _report(work, before, after.key_fingerprint, changed=not unchanged)
 
 
-def _predict(work: Work, before: ManagementServer, wanted: str | None) -> bool:
-    """Report what a restore will do; True when the key is there already."""
+def _predict(work: Work, before: ManagementServer, wanted: str | None) -> None:
+    """Report what a restore will do, and warn of what is odd about it."""
     there = wanted is not None and wanted == before.key_fingerprint
     _report(work, before, wanted, changed=not there)
     if before.version is not None and work.result["backup"]:
         warning = key_backup_warning(ServerVersion.parse(work.result["backup"]["server_version"]), before.version)
         work.result["warnings"] = [warning] if warning else []
-    return there
 
 
 def _report(work: Work, before: ManagementServer, fingerprint: str | None, changed: bool) -> None:

@@ -32,7 +32,7 @@ class ActionModule(OpsmgrAction):
         before = dict(after)
         if not work.check_mode:
             self._change(work, server, todo, wanted)
-        after.update(dict.fromkeys(todo, work.arguments["state"]))
+        after.update(dict.fromkeys(todo, str(work.arguments["state"])))
         work.result.update(changed=bool(todo), diff=diff(before, after, str(server.install_directory)))
         work.result["copied" if wanted else "removed"] = todo
 

@@ -67,7 +67,8 @@ def fitting_backup(escrow: Escrow, management_group: str, version: ServerVersion
 def _why_none(escrow: Escrow, management_group: str, version: ServerVersion | None) -> str:
     listing = escrow.entries()
     own = [entry for entry in listing.entries if entry.management_group == management_group]
-    unusable = f"; {len(listing.problems)} file(s) there are not usable, the first: {listing.problems[0].found}" if listing.problems else ""
+    first = f"{listing.problems[0].path}: {listing.problems[0].found}" if listing.problems else ""
+    unusable = f"; {len(listing.problems)} file(s) there are not usable, the first is {first}" if first else ""
     if own and version is not None:
         return f"no backup of management group {management_group} in {escrow.directory} fits: {key_backup_problem(own[0].server_version, version)}{unusable}"
     others = sorted({entry.management_group for entry in listing.entries})

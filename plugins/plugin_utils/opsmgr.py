@@ -194,7 +194,8 @@ class OpsMgrHost:
         try:
             talk = self.windows.shell.converse(command, exchanges, private_after=end)
         except ConversationError as error:
-            self.windows.remove_temporary(f"{self._token}.key")
+            with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
+                self.windows.remove_temporary(f"{self._token}.key")
             raise self.conversation_problem("back up the key", BACKUP_TOOL, error) from error
         try:
             return KeyBackup(_fetched(talk.stdout.partition(end)[2]), talk)
@@ -207,11 +208,13 @@ class OpsMgrHost:
         What the tool did must be read back from the registry with observe().
         """
         # One fixed name: a file left by a run that was cut off is overwritten and removed by the next one.
-        path = self.windows.put_temporary("restore.key", content)
         try:
+            path = self.windows.put_temporary("restore.key", content)
             return self.restore_key_file(server, password, prompt, path)
         finally:
-            self.windows.remove_temporary("restore.key")
+            # What happened before is what the user must see, not that the file could not be removed.
+            with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
+                self.windows.remove_temporary("restore.key")
 
     def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str) -> Conversation:
         """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks."""
@@ -250,7 +253,11 @@ class OpsMgrHost:
         self.clear_promotion_mark()
 
     def _mark_promotion(self, answered: bool) -> None:
-        self.windows.shell.run(f'reg add "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE} /t REG_DWORD /d {int(answered)} /f')
+        """Without a true mark the next run could end a promotion that is at work, so Y is not sent unless this succeeds."""
+        marked = self.windows.shell.run(f'reg add "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE} /t REG_DWORD /d {int(answered)} /f')
+        if marked.exit_code != 0:
+            found = f"{PROMOTION_MARK_KEY} in the registry could not be written: {marked.stderr or marked.stdout}"
+            raise OpsmgrError("mark the promotion", found, "Look at the rights on that key and run it again")
 
     def clear_promotion_mark(self) -> None:
         """Remove the mark: no promotion is under way."""
@@ -398,7 +405,8 @@ def _version(text: str | None) -> ServerVersion | None:
 
 def _media_folder(listing: str, architecture: str) -> str | None:
     """The folder to copy the tools from: the one for this processor, else a flat one."""
-    folders = [line.strip() for line in listing.splitlines() if line.strip()]
+    # A path with a percent sign comes back with the quotation marks that quote() put around the sign.
+    folders = [line.strip().replace('"', "") for line in listing.splitlines() if line.strip()]
     wanted = MEDIA_FOLDERS.get(architecture.upper(), "")
     fitting = [folder for folder in folders if folder.lower().endswith("\\" + wanted)]
     flat = [folder for folder in folders if folder.lower().rsplit("\\", 1)[-1] not in MEDIA_FOLDERS.values()]
