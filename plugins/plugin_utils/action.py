@@ -7,10 +7,12 @@ Private to opsmgr.recovery.
 """
 from __future__ import annotations
 
+import copy
+import re
 import time
 import typing as t
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -29,6 +31,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
 )
 
 Arguments = t.Mapping[str, t.Any]
+
+# What the names of options end with that hold a regular expression.
+PATTERN_OPTIONS = ("_prompt", "_pattern")
 
 # Twin of doc_fragments/conversation.py.
 CONVERSATION_SPEC: dict[str, dict[str, t.Any]] = {
@@ -49,7 +54,7 @@ class Work:
     :ivar result: the result so far; it is whole on failure too
     """
 
-    arguments: Arguments
+    arguments: Arguments = field(repr=False)
     check_mode: bool
     opsmgr: OpsMgrHost
     result: dict[str, t.Any]
@@ -76,13 +81,14 @@ class OpsmgrAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         host = self._host_name(task_vars or {})
-        result.update({"changed": False, **self.RESULT})
+        result.update({"changed": False, **copy.deepcopy(self.RESULT)})
         started = time.monotonic()
         try:
+            self._check_patterns(arguments)
             self.check_arguments(arguments)
             self._with_shell(arguments, result)
         except OpsmgrError as error:
@@ -95,6 +101,14 @@ class OpsmgrAction(ActionBase):
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
         return result
+
+    def _check_patterns(self, arguments: Arguments) -> None:
+        """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
+        for option in (option for option in self.SPEC if option.endswith(PATTERN_OPTIONS)):
+            try:
+                re.compile(arguments[option])
+            except re.error as error:
+                raise OpsmgrError(self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again") from None
 
     def _with_shell(self, arguments: Arguments, result: dict[str, t.Any]) -> None:
         """Open the connection's shell, act, and always close it: a server allows a user only five."""
