@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import requests
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Hears, Script, ScriptedProtocol, Silence, fault
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
@@ -28,7 +29,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     UnexpectedQuestion,
     redact,
 )
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Hears, Script, ScriptedProtocol, Silence, fault
 
 PASSWORD = "p%PATH%^&\"!' ü8"
 TYPED = PASSWORD.encode()
@@ -185,7 +185,8 @@ def test_what_a_program_said_before_it_stopped_listening_is_not_lost(clock: Cloc
 
 
 def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Clock) -> None:
-    desk = Desk(clock, *[[Ends()]] * 30, renew=lambda: "shell-2")
+    scripts: list[Script] = [[Ends()] for _ in range(winrs.COMMANDS_PER_SHELL + 1)]
+    desk = Desk(clock, *scripts, renew=lambda: "shell-2")
     for _ in range(winrs.COMMANDS_PER_SHELL):
         desk.shell.run("hostname")
     assert desk.shell._shell_id == "shell-1"
