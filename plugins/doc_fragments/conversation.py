@@ -11,7 +11,7 @@ options:
   input_kind:
     description:
       - What a program on this server gets as its standard input through WinRM.
-      - With V(auto), a harmless question, which cmd.exe itself asks, finds it out at no extra round trip. If that gives no answer, V(console) is assumed.
+      - With V(auto), a harmless question, which cmd.exe itself asks, finds it out at the cost of one message. If that gives no answer, V(console) is assumed.
       - With V(console) or V(pipe), nothing is asked and this is taken for granted.
     type: str
     choices: [auto, console, pipe]
@@ -37,8 +37,8 @@ options:
     type: float
     default: 4.0
 notes:
-  - 'How a reply must end depends on what the tool reads from. A console takes CR as Enter, and an LF behind it as a second Enter, which answers the next question
-    with nothing. A pipe takes CR LF, and waits for ever for the end of a line that has only CR. So replies end in CR on a console and in CR LF on a pipe.'
+  - 'How a reply must end depends on what the tool reads from. A console takes CR as Enter, and an LF behind it as a second Enter, which answers the next
+    question with nothing. A pipe takes CR LF, and waits for ever for the end of a line that has only CR. So replies end in CR on a console and in CR LF on a pipe.'
   - 'Which it is, is found out with a harmless conversation: V(set /p), answered with CR, shows whether CR was Enter.'
   - A tool that reads single keys cannot be answered through a pipe at all. The message then says so; run the tool at the server's own desk.
   - The transcript in the result and in messages has every secret replaced by V(********).
