@@ -245,7 +245,7 @@ def headers(engine: Engine, statement: Statement) -> None:
     device = parse(engine, statement, names_database=False)
     _may_look(engine)
     rows = [_header(taken, position) for position, taken in enumerate(read_sets(engine.server.files, device.path), 1)]
-    engine.tell(ResultSet(_HEADER, rows), Done(len(rows), command=SELECT_COMMAND))
+    engine.tell(ResultSet.of(_HEADER, rows), Done(len(rows), command=SELECT_COMMAND))
 
 
 _FILE = [
@@ -266,7 +266,7 @@ def file_list(engine: Engine, statement: Statement) -> None:
         rows.append(
             (logical, path, "D" if is_data else "L", "PRIMARY" if is_data else None, 10485760, 35184372080640, number, taken.size)
         )
-    engine.tell(ResultSet(_FILE, rows), Done(len(rows), command=SELECT_COMMAND))
+    engine.tell(ResultSet.of(_FILE, rows), Done(len(rows), command=SELECT_COMMAND))
 
 
 @_whole("RESTORE LABELONLY")
@@ -275,7 +275,7 @@ def label(engine: Engine, statement: Statement) -> None:
     device = parse(engine, statement, names_database=False)
     read_sets(engine.server.files, device.path)
     columns = [("MediaName", NAME), ("FamilyCount", INT), ("SoftwareName", NAME), ("MediaDate", DATETIME)]
-    engine.tell(ResultSet(columns, [(None, 1, "Microsoft SQL Server", None)]), Done(1, command=SELECT_COMMAND))
+    engine.tell(ResultSet.of(columns, [(None, 1, "Microsoft SQL Server", None)]), Done(1, command=SELECT_COMMAND))
 
 
 @_whole("RESTORE DATABASE")

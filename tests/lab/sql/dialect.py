@@ -12,11 +12,21 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
 from lab.sql.lexer import tokenize
 from lab.sql.messages import error
 from lab.sql.values import BIGINT, DATETIME, GUID, INT, TEXT, SqlType, parse_type
+
+
+class _Sqlite(SQLite):
+    """sqlite with names in backquotes: one in double quotes that does not exist would be taken for a string."""
+
+    class Tokenizer(SQLite.Tokenizer):
+        """What the generator quotes names with."""
+
+        IDENTIFIERS = ["`"]
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ class _Translator:
         select = self.first_select()
         if select is not None:
             self.read_columns(select)
-        self.translated.sql = _rewritten(self.tree).sql("sqlite")
+        self.translated.sql = _rewritten(self.tree).sql(_Sqlite, identify=True)
         return self.translated
 
     def check_conditions(self) -> None:

@@ -90,6 +90,8 @@ class Engine:
             self.failed(problem, head)
             if problem.ends_batch:
                 raise _BatchEnds from None
+        except (ValueError, TypeError, LookupError, ArithmeticError) as problem:
+            self.failed(SqlError(Message(50000, 16, 1, f"The lab cannot run this statement: {problem}")), head)
 
     def failed(self, problem: SqlError, head: str) -> None:
         """Report an error."""
@@ -161,7 +163,7 @@ class Engine:
         if translated.assigned:
             self.assign(translated.assigned, rows)
             return
-        self.tell(ResultSet(_columns(translated, cursor.description, rows), rows))
+        self.tell(ResultSet.of(_columns(translated, cursor.description, rows), rows))
         self.tell(Done(len(rows), command=SELECT_COMMAND))
 
     def translate(self, text: str) -> Translated:
@@ -391,7 +393,7 @@ _SQLITE_ERRORS: tuple[tuple[str, Callable[[re.Match[str], str], SqlError]], ...]
     (r"no such column: (?:.*\.)?(.+)", lambda found, head: error(207, found.group(1).strip('"'))),
     (r".*has no column named (.+)", lambda found, head: error(207, found.group(1))),
     (r"no such function: (.+)", lambda found, head: error(195, found.group(1))),
-    (r"You did not supply a value for binding (?:parameter )?:(\w+)", lambda found, head: error(137, "@" + found.group(1))),
+    (r"You did not supply a value for binding (?:parameter )?:(\w+)\.?", lambda found, head: error(137, "@" + found.group(1))),
     (r'near "(.*)": syntax error', lambda found, head: error(102, found.group(1))),
     (r".*(?:values for|has) \d+ .*columns?.*", lambda found, head: error(213)),
     (

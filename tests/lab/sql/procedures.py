@@ -77,7 +77,7 @@ def _type_row(
 
 
 def _answer(engine: Engine, columns: list[tuple[str, SqlType]], rows: list[tuple[Any, ...]]) -> None:
-    engine.tell(ResultSet(columns, rows), Done(len(rows), command=SELECT_COMMAND))
+    engine.tell(ResultSet.of(columns, rows), Done(len(rows), command=SELECT_COMMAND))
 
 
 def data_type_info(engine: Engine, arguments: tuple[Token, ...]) -> None:

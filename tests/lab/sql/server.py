@@ -17,7 +17,6 @@ from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, m
 from lab.sql.server_functions import VERSIONS, ServerFunctions
 from lab.sql.sessions import Login, Session, others, refusal
 from lab.sql.store import Database, Store
-from lab.sql.values import from_storage
 from lab.sql.wire import Listener
 from lab.sql.wire_answer import Outcome, ResultSet
 
@@ -396,8 +395,7 @@ class SqlSession:
 
 def _rows(result: ResultSet) -> list[Row]:
     names = tuple(name for name, _kind in result.columns)
-    kinds = [kind for _name, kind in result.columns]
-    return [Row.make(names, [from_storage(cell, kind) for cell, kind in zip(row, kinds, strict=True)]) for row in result.rows]
+    return [Row.make(names, row) for row in result.rows]
 
 
 def _numbered(sql: str, values: list[Any]) -> tuple[str, dict[str, Any]]:

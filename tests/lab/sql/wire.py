@@ -14,6 +14,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from functools import lru_cache
@@ -135,8 +136,7 @@ class Connection(threading.Thread):
     def run(self) -> None:
         """Serve the client until one side has enough."""
         try:
-            self._prelogin()
-            if self._log_in():
+            if self._enter():
                 while True:
                     self._serve(self._receive())
         except (OSError, TdsProtocolError, TlsError, SessionEnded):
@@ -147,6 +147,14 @@ class Connection(threading.Thread):
                 self._server.end_session(self._session, "closed")
             self.abort()
             self._forget(self)
+
+    def _enter(self) -> bool:
+        """PRELOGIN and LOGIN7; whatever cannot be read as these ends the connection."""
+        try:
+            self._prelogin()
+            return self._log_in()
+        except (ValueError, IndexError, struct.error):
+            return False
 
     def abort(self) -> None:
         """Cut the connection."""

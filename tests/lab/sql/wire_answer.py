@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -25,13 +26,13 @@ from pysqlbridge.tds import (
     col_metadata,
     done,
     env_change,
-    error,
     info,
     row,
 )
+from pysqlbridge.tds import error as error_token
 from pysqlbridge.tds.result import Bit, DateTime, UniqueIdentifier, VarBinary
 
-from lab.sql.messages import Message
+from lab.sql.messages import Message, error
 from lab.sql.values import SqlType, from_storage
 
 TDS_73 = 0x730A0003
@@ -41,10 +42,23 @@ SELECT_COMMAND = 0xC1
 
 @dataclass(frozen=True)
 class ResultSet:
-    """A SELECT's answer: its columns (name and type) and its rows as sqlite keeps them."""
+    """A SELECT's answer: its columns (name and type) and its rows as a client gets them."""
 
     columns: list[tuple[str, SqlType]]
     rows: list[tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, columns: list[tuple[str, SqlType]], kept: Iterable[tuple[Any, ...]]) -> ResultSet:
+        """Rows as sqlite keeps them, converted; raises 8114 for a value that is none of its column's type."""
+        kinds = [kind for _name, kind in columns]
+        return cls(columns, [tuple(map(_converted, row, kinds)) for row in kept])
+
+
+def _converted(cell: Any, kind: SqlType) -> Any:
+    try:
+        return from_storage(cell, kind)
+    except (ValueError, ArithmeticError):
+        raise error(8114, "nvarchar", kind.name) from None
 
 
 @dataclass(frozen=True)
@@ -221,7 +235,7 @@ class Encoder:
 
     def message(self, event: Message) -> bytes:
         """One ERROR or INFO token; a driver turns away texts that make it longer than 64 KiB."""
-        make = error if event.is_error else info
+        make = error_token if event.is_error else info
         token: bytes = make(
             event.number,
             event.text[:8000],
@@ -235,11 +249,7 @@ class Encoder:
 
     def _rows(self, result: ResultSet) -> bytes:
         columns = [Column(name[:128], _wire_type(kind, self.version)) for name, kind in result.columns]
-        kinds = [kind for _name, kind in result.columns]
-        out = [col_metadata(columns, self.version)]
-        for values in result.rows:
-            out.append(row(columns, [from_storage(value, kind) for value, kind in zip(values, kinds, strict=True)]))
-        return b"".join(out)
+        return b"".join([col_metadata(columns, self.version), *(row(columns, list(values)) for values in result.rows)])
 
     def _handle(self, handle: int) -> bytes:
         """RETURNVALUE of ``@handle int output``; its user type grew to four bytes in TDS 7.2."""

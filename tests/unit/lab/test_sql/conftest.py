@@ -12,6 +12,7 @@ from typing import Any
 
 import pyodbc
 import pytest
+
 from lab.faults import Faults
 from lab.recorder import Recorder
 from lab.sql import opsmgr_schema

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pyodbc
 import pytest
+
 from lab.sql.messages import SessionEnded, SqlError
 from lab.sql.server import SqlServer, SqlSession
 
@@ -67,7 +68,9 @@ def test_without_others_nothing_is_said(admin: pyodbc.Connection) -> None:
     assert admin.execute(SINGLE).messages == []
 
 
-def test_the_only_seat_keeps_everybody_else_out(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:
+def test_the_only_seat_keeps_everybody_else_out(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors
+) -> None:
     admin.execute(SINGLE)
     other = connect("master")
     refused(other, "USE OperationsManager")
@@ -121,7 +124,9 @@ def test_a_service_that_reconnects_finds_the_seat_taken(server: SqlServer, admin
     admin.execute(MULTI)
 
 
-def test_a_service_steals_the_seat_of_one_who_works_from_master(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
+def test_a_service_steals_the_seat_of_one_who_works_from_master(
+    server: SqlServer, admin: pyodbc.Connection, errors: Errors
+) -> None:
     server.issuer_keeps_seat = False
     service = Service(server)
     admin.execute(SINGLE)
@@ -134,7 +139,9 @@ def test_a_service_steals_the_seat_of_one_who_works_from_master(server: SqlServe
     admin.execute(MULTI)
 
 
-def test_one_connection_that_ends_between_the_statements_loses_the_seat(server: SqlServer, connect: Connect, errors: Errors) -> None:
+def test_one_connection_that_ends_between_the_statements_loses_the_seat(
+    server: SqlServer, connect: Connect, errors: Errors
+) -> None:
     service = Service(server)
     first = connect("master")
     first.execute(SINGLE)
@@ -166,7 +173,8 @@ def test_broker_waits_for_the_others(server: SqlServer, admin: pyodbc.Connection
     waiting = threading.Thread(target=admin.execute, args=("ALTER DATABASE OperationsManager SET DISABLE_BROKER",))
     waiting.start()
     waiting.join(0.2)
-    assert waiting.is_alive() and access(server)[1]
+    assert waiting.is_alive()
+    assert access(server)[1]
     other.execute("USE master")
     waiting.join(5)
     assert not access(server)[1]
@@ -188,7 +196,8 @@ def test_two_databases_cannot_have_one_broker_id(server: SqlServer, admin: pyodb
     refused(admin, "ALTER DATABASE Copy SET ENABLE_BROKER")
     admin.execute("ALTER DATABASE Copy SET NEW_BROKER")
     assert errors() == [9772]
-    assert copy.is_broker_enabled and copy.service_broker_guid != original.service_broker_guid
+    assert copy.is_broker_enabled
+    assert copy.service_broker_guid != original.service_broker_guid
 
 
 def test_what_has_no_such_option(admin: pyodbc.Connection, errors: Errors) -> None:
@@ -212,11 +221,15 @@ def test_offline_and_restricted(server: SqlServer, admin: pyodbc.Connection, con
     refused(reader, "USE OperationsManager")
     admin.execute("USE OperationsManager")
     assert errors() == [942, 942, 923]
-    row = admin.execute("SELECT state_desc, user_access_desc, recovery_model_desc FROM sys.databases WHERE database_id = DB_ID()").fetchone()
+    row = admin.execute(
+        "SELECT state_desc, user_access_desc, recovery_model_desc FROM sys.databases WHERE database_id = DB_ID()"
+    ).fetchone()
     assert tuple(row) == ("ONLINE", "RESTRICTED_USER", "SIMPLE")
 
 
-def test_kill_ends_an_idle_session_and_a_running_one(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:
+def test_kill_ends_an_idle_session_and_a_running_one(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors
+) -> None:
     idle, busy = connect(), connect()
     numbers = [connection.execute("SELECT @@SPID").fetchval() for connection in (idle, busy)]
     said: list[str] = []

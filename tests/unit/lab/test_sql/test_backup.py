@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pyodbc
 import pytest
+
 from lab.sql import opsmgr_schema
 from lab.sql.media import MemoryFiles
 from lab.sql.server import SqlServer
@@ -49,7 +50,8 @@ def test_a_backup_is_listed_in_the_file_and_in_msdb(server: SqlServer, admin: py
     assert [(row.LogicalName, row.Type) for row in files] == [("OperationsManager", "D"), ("OperationsManager_log", "L")]
     last = "SELECT MAX(backup_finish_date), COUNT(*) FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
     finished, count = admin.execute(last, "OperationsManager").fetchone()
-    assert finished is not None and count == 2
+    assert finished is not None
+    assert count == 2
 
 
 def test_verify_finds_damage(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
@@ -68,7 +70,9 @@ def test_verify_finds_damage(server: SqlServer, admin: pyodbc.Connection, errors
     assert errors() == [3189, 3241, 3201]
 
 
-def test_a_copy_beside_the_original_has_its_broker_id_and_no_broker(server: SqlServer, admin: pyodbc.Connection, errors: Errors) -> None:
+def test_a_copy_beside_the_original_has_its_broker_id_and_no_broker(
+    server: SqlServer, admin: pyodbc.Connection, errors: Errors
+) -> None:
     opsmgr_schema.add_run_as(server, "OperationsManager", "action", "ODYSSEY\\svc-action", b"\x00secret\xff")
     admin.execute(BACKUP)
     refused(admin, f"RESTORE DATABASE Copy FROM DISK = N'{PATH}'")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import threading
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from decimal import Decimal
 
 import pyodbc
 import pytest
+
 from lab.faults import Fault
 from lab.sql.server import SqlServer
 
@@ -24,7 +26,7 @@ ASK_BROKER = "SELECT name, is_broker_enabled FROM sys.databases WHERE name = ?"
 @pytest.mark.parametrize("tds", ["7.2", "7.3", "7.4"])
 def test_every_protocol_version_logs_in_and_asks_with_a_parameter(connect: Connect, tds: str, encryption: str) -> None:
     with connect(tds=tds, encryption=encryption) as connection:
-        assert connection.execute(ASK_BROKER, "operationsmanager").fetchall() == [("OperationsManager", True)]
+        assert tuple(connection.execute(ASK_BROKER, "operationsmanager").fetchone()) == ("OperationsManager", True)
         assert connection.execute(ASK_BROKER, "x").fetchall() == []
 
 
@@ -96,7 +98,18 @@ def test_parameters_that_a_driver_sends_as_something_else(connect: Connect) -> N
 
 
 def test_a_null_in_every_kind_of_column(connect: Connect) -> None:
-    kinds = ["int", "bit", "float", "nvarchar(20)", "nvarchar(max)", "varbinary(max)", "datetime", "uniqueidentifier", "decimal(9,2)", "date"]
+    kinds = [
+        "int",
+        "bit",
+        "float",
+        "nvarchar(20)",
+        "nvarchar(max)",
+        "varbinary(max)",
+        "datetime",
+        "uniqueidentifier",
+        "decimal(9,2)",
+        "date",
+    ]
     with connect(tds="7.4") as connection:
         row = connection.execute("SELECT " + ", ".join(f"CAST(NULL AS {kind})" for kind in kinds)).fetchone()
     assert list(row) == [None] * len(kinds)
@@ -141,6 +154,12 @@ def test_many_statements_in_one_batch(connect: Connect) -> None:
         ("USE Nowhere", 911),
         ("RAISERROR (N'%s failed', 16, 1, N'it')", 50000),
         ("COMMIT", 3902),
+        ("SELECT CAST('x' AS int)", 8114),
+        ("SELECT CAST('x' AS uniqueidentifier)", 8169),
+        ("WAITFOR DELAY 'soon'", 50000),
+        ("SET LOCK_TIMEOUT soon", 50000),
+        ("KILL 'x'", 6101),
+        ("BACKUP DATABASE master TO DISK = 'x' WITH STATS = soon", 50000),
         ("INSERT INTO __MOMManagementGroupInfo__ (ManagementGroupName) VALUES ('x')", 515),
     ],
 )
@@ -152,8 +171,13 @@ def test_errors_have_the_servers_numbers(connect: Connect, errors: Callable[[], 
 
 def test_an_ordinary_login_may_look_and_no_more(connect: Connect, errors: Callable[[], list[int]]) -> None:
     with connect(user="reader") as connection:
-        assert connection.execute("SELECT HAS_DBACCESS('OperationsManager'), IS_SRVROLEMEMBER('sysadmin')").fetchone()[:] == (1, 0)
-        for sql in ("ALTER DATABASE OperationsManager SET ENABLE_BROKER", "BACKUP DATABASE OperationsManager TO DISK='x'", "KILL 52"):
+        asked = connection.execute("SELECT HAS_DBACCESS('OperationsManager'), IS_SRVROLEMEMBER('sysadmin')").fetchone()
+        assert tuple(asked) == (1, 0)
+        for sql in (
+            "ALTER DATABASE OperationsManager SET ENABLE_BROKER",
+            "BACKUP DATABASE OperationsManager TO DISK='x'",
+            "KILL 52",
+        ):
             with pytest.raises(pyodbc.Error):
                 connection.execute(sql)
     assert errors() == [5011, 262, 6102]
@@ -202,10 +226,10 @@ def test_a_name_can_be_anything(server: SqlServer, connect: Connect) -> None:
     server.add_database(name)
     with connect("master") as connection:
         connection.execute("USE [we]]ird'na me]; CREATE TABLE [o]]dd] (a int PRIMARY KEY, b nvarchar(9))")
-        assert connection.execute("SELECT DB_NAME(), DB_ID(?)", name).fetchone()[:] == (name, 6)
+        assert tuple(connection.execute("SELECT DB_NAME(), DB_ID(?)", name).fetchone()) == (name, 6)
         connection.execute("INSERT INTO [we]]ird'na me].dbo.[o]]dd] VALUES (1, 'x]''')")
         assert connection.execute('SELECT b FROM "o]dd"').fetchval() == "x]'"
-        assert connection.execute("SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES").fetchall() == [("o]dd",)]
+        assert connection.execute("SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES").fetchval() == "o]dd"
 
 
 def test_twenty_clients_at_once(server: SqlServer, connect: Connect) -> None:
@@ -222,6 +246,18 @@ def test_twenty_clients_at_once(server: SqlServer, connect: Connect) -> None:
     for thread in threads:
         thread.join(10)
     assert sorted(answers) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\n\r\n" * 9, b"\x12\x01\x00\x09\x00\x00\x00\x00\xff", b"\x10\x01" + bytes(200), b""]
+)
+def test_who_speaks_no_tds_is_cut_off_and_the_server_lives_on(server: SqlServer, connect: Connect, sent: bytes) -> None:
+    with socket.create_connection((server.address, 1433), timeout=2) as raw:
+        raw.sendall(sent)
+        raw.shutdown(socket.SHUT_WR)
+        while raw.recv(4096):
+            pass
+    connect().close()
 
 
 def test_a_stopped_server_refuses_and_comes_back_with_what_was_committed(server: SqlServer, connect: Connect) -> None:
@@ -249,7 +285,8 @@ def test_two_servers_share_a_process(server: SqlServer, connect: Connect) -> Non
     finally:
         other.stop()
     assert [answer[:2] for answer in answers] == [("THUNDER", "10"), ("LIGHTNING", "9")]
-    assert "2008" in answers[0][2] and "2005" in answers[1][2]
+    assert "2008" in answers[0][2]
+    assert "2005" in answers[1][2]
 
 
 def test_a_fault_lets_a_statement_fail(server: SqlServer, connect: Connect) -> None:
