@@ -109,6 +109,7 @@ _REPLACED: dict[type[exp.Expr], Callable[[Any], exp.Expr]] = {
     exp.CurrentUser: lambda node: _call("SUSER_SNAME"),
     exp.Uuid: lambda node: _call("NEWID"),
     exp.Add: lambda node: _call("LAB_ADD", node.this, node.expression),
+    exp.Div: lambda node: _call("LAB_DIV", node.this, node.expression),
     exp.Cast: _cast,
     exp.TryCast: _cast,
     exp.Convert: _cast,

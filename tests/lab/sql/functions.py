@@ -50,6 +50,18 @@ def _add(left: Any, right: Any) -> Any:
     return _number(left) + _number(right)
 
 
+def _divide(left: Any, right: Any) -> Any:
+    """``/`` of two integers is an integer, cut off towards zero; nothing is divided by zero [ms]."""
+    if left is None or right is None:
+        return None
+    first, second = _number(left), _number(right)
+    if second == 0:
+        raise error(8134)
+    if isinstance(first, int) and isinstance(second, int):
+        return abs(first) // abs(second) * (1 if (first < 0) == (second < 0) else -1)
+    return first / second
+
+
 def _number(value: Any) -> int | float:
     if isinstance(value, (int, float)):
         return value
@@ -171,6 +183,7 @@ PLAIN: dict[str, tuple[int, Callable[..., Any]]] = {
     "SYSUTCDATETIME": (0, lambda: to_storage(dt.datetime.now(dt.timezone.utc))),
     "NEWID": (0, lambda: str(uuid.uuid4()).upper()),
     "LAB_ADD": (2, _add),
+    "LAB_DIV": (2, _divide),
     "LAB_CAST": (-1, _cast),
     "LAB_DATEADD": (3, _dateadd),
     "LAB_DATEDIFF": (3, _datediff),

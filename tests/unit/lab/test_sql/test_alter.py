@@ -160,8 +160,10 @@ def test_inside_a_transaction_it_is_refused(server: SqlServer, connect: Connect,
     connection.rollback()
     connection.autocommit = True
     refused(connection, "BEGIN TRAN; " + SINGLE)
-    assert errors() == [226, 226]
-    connection.execute("ROLLBACK; " + SINGLE)
+    connection.execute("ROLLBACK; SET IMPLICIT_TRANSACTIONS ON")
+    refused(connection, SINGLE)
+    assert errors() == [226, 226, 226]
+    connection.execute("SET IMPLICIT_TRANSACTIONS OFF; " + SINGLE)
 
 
 def test_broker_waits_for_the_others(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:

@@ -91,6 +91,8 @@ def test_expressions(server: SqlServer) -> None:
     asked = {
         "'a' + N'b'": "ab",
         "1 + 2 * 3": 7,
+        "-7 / 2": -3,
+        "7 / 2.0": 3.5,
         "LEN('abc  ')": 3,
         "LEFT('hydra', 2) + RIGHT('hydra', 2)": "hyra",
         "CHARINDEX('D', 'hydra')": 3,

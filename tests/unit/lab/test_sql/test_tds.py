@@ -155,6 +155,7 @@ def test_many_statements_in_one_batch(connect: Connect) -> None:
         ("RAISERROR (N'%s failed', 16, 1, N'it')", 50000),
         ("COMMIT", 3902),
         ("SELECT CAST('x' AS int)", 8114),
+        ("SELECT 1 / 0", 8134),
         ("SELECT CAST('x' AS uniqueidentifier)", 8169),
         ("WAITFOR DELAY 'soon'", 50000),
         ("SET LOCK_TIMEOUT soon", 50000),
