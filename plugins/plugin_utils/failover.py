@@ -85,7 +85,7 @@ class Plan:
     demote: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
 
 
@@ -104,7 +104,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     plan.problems += _target_problems(plan, wish, evidence)
     if plan.promotion_needed:
         plan.problems += _old_rms_problems(plan, wish, evidence)
-    plan.warnings += _other_servers(plan, wish, evidence)
+    plan.remarks += _other_servers(plan, wish, evidence)
     plan.unfinished += _unfinished(plan, wish, evidence)
     return plan
 

@@ -73,7 +73,9 @@ def _play(mode: str) -> tuple[float, bool]:
     command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", "playbooks/drill.yml"]
     sys.stdout.flush()
     started = time.monotonic()
-    played = subprocess.run(command, cwd=REPOSITORY, check=False).returncode == 0
+    # The playbook's own calls of the lab run in another directory.
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
+    played = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
     return time.monotonic() - started, played
 
 
