@@ -38,7 +38,8 @@ options:
     default: 4.0
 notes:
   - 'How a reply must end depends on what the tool reads from. A console takes CR as Enter, and an LF behind it as a second Enter, which answers the next
-    question with nothing. A pipe takes CR LF, and waits for ever for the end of a line that has only CR. So replies end in CR on a console and in CR LF on a pipe.'
+    question with nothing. A pipe takes CR LF, and waits for ever for the end of a line that has only CR.'
+  - So replies end in CR on a console and in CR LF on a pipe.
   - 'Which it is, is found out with a harmless conversation: V(set /p), answered with CR, shows whether CR was Enter.'
   - A tool that reads single keys cannot be answered through a pipe at all. The message then says so; run the tool at the server's own desk.
   - The transcript in the result and in messages has every secret replaced by V(********).
