@@ -253,6 +253,16 @@ def test_services_that_lost_the_database_come_back_to_it(lab: Lab) -> None:
     assert programs == wanted
 
 
+def test_a_root_that_was_lost_comes_back_as_an_ordinary_server(lab: Lab) -> None:
+    lab.power("hydra", False)
+    assert run(lab, "deathsting", PROMOTE, "Y\r").exit_code == 0
+    assert group_of(lab)["servers"] == [DEATHSTING, JUPITER]
+    lab.power("hydra", True)
+    assert states(lab, "hydra") == {"HealthService": RUNNING, "OMSDK": AUTO_BUT_STOPPED, "OMCFG": AUTO_BUT_STOPPED}
+    assert group_of(lab)["roles"]["hydra"] == "management_server"
+    assert group_of(lab)["servers"] == [DEATHSTING, HYDRA, JUPITER]
+
+
 def test_a_whole_failover_and_back(lab: Lab) -> None:
     run(lab, "deathsting", KEEP_OLD, "Y\r")
     run(lab, "hydra", DEMOTE)
