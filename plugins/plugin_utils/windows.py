@@ -84,11 +84,11 @@ class Questions:
 
     def command_line(self) -> str:
         """The command line that asks everything. Markers carry a random word, so that no output can be taken for one."""
-        asked = "& ".join(
+        asked = [
             f"echo [{self._mark} {name}]& ({command})2>&1&& echo [{self._mark} yes]|| echo [{self._mark} no]"
             for name, command in self._commands.items()
-        )
-        return f"{asked}& echo [{self._mark} end]"
+        ]
+        return "& ".join([*asked, f"echo [{self._mark} end]"])
 
     def answers(self, output: str) -> dict[str, Answer]:
         """Take the output apart.
@@ -175,7 +175,8 @@ def parse_service(query: Answer, configuration: Answer) -> ServiceState:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(found, 16) for found in re.findall(r"(?m)^\s+\S[^:\r\n]*:\s+([0-9a-fA-F]+)\s", text)]
+    # Only indented lines: SERVICE_NAME stands at the margin, and a service may be called FADE.
+    return [int(found, 16) for found in re.findall(r"(?m)^[^\S\r\n]+\S[^:\r\n]*:[^\S\r\n]+([0-9a-fA-F]+)\s", text)]
 
 
 def win32_error(text: str) -> int | None:
@@ -230,12 +231,13 @@ class WindowsHost:
         :raises OpsmgrError: what arrived is not what was sent
         """
         path = self.temporary_path(purpose)
-        lines = base64.encodebytes(content).replace(b"\n", b"\r\n")
+        # With the lines around it that certutil itself writes: that every version reads it without them is not documented.
+        lines = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % base64.encodebytes(content)
         command = (
             f'findstr "^">"{path}.in"&& certutil -f -decode "{path}.in" "{path}">nul&& certutil -f -encode "{path}" "{path}.out">nul&& type "{path}.out"'
             f'& del /f /q "{path}.in" "{path}.out"'
         )
-        written = self.shell.run(command, stdin=lines)
+        written = self.shell.run(command, stdin=lines.replace(b"\n", b"\r\n"))
         try:
             arrived = decode_certutil(written.stdout)
         except ValueError:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -161,3 +162,16 @@ def _answer(step: Step) -> tuple[bytes, bytes, int, bool]:
         return step.words, b"", step.exit_code, True
     assert isinstance(step, bytes)
     return step, b"", -1, False
+
+
+Reply = Callable[[str], tuple[bool, str]]
+
+
+def answer_batch(command_line: str, reply: Reply) -> str:
+    """What cmd.exe writes for the command line of a Questions batch, when `reply` says how each of its commands ends and what it writes."""
+    asked = re.findall(r"echo (\[(\w+) [^\]]*\])& \((.*?)\)2>&1&& echo", command_line)
+    written = []
+    for marker, mark, command in asked:
+        succeeded, text = reply(command)
+        written.append(f"{marker}\r\n{text}[{mark} {'yes' if succeeded else 'no'}]\r\n")
+    return "".join(written)
