@@ -20,16 +20,19 @@ UNHANDLED_CLR = 0xE0434F4D
 
 
 def split_arguments(tail: str) -> list[str]:
-    r"""The C runtime's rules: quotes group, ``\"`` is a quote, backslashes count only before quotes [ms]."""
+    r"""The C runtime's rules: quotes group, ``\"`` is a quote, so is ``""`` between quotes (and ends them), backslashes count
+    only before quotes [ms].
+    """
     arguments: list[str] = []
     current, quoted, present, index = "", False, False, 0
     while index < len(tail):
         run = len(tail[index:]) - len(tail[index:].lstrip("\\"))
         char = tail[index + run : index + run + 1]
         if char == '"':
-            current += "\\" * (run // 2) + ('"' if run % 2 else "")
-            quoted, present = (quoted, True) if run % 2 else (not quoted, True)
-            index += run + 1
+            doubled = quoted and not run % 2 and tail[index + run + 1 : index + run + 2] == '"'
+            current += "\\" * (run // 2) + ('"' if run % 2 or doubled else "")
+            quoted, present = quoted ^ (not run % 2), True
+            index += run + 1 + doubled
         elif run:
             current, present, index = current + "\\" * run, True, index + run
         elif char in " \t" and not quoted:
@@ -66,9 +69,7 @@ def stored_name(process: Process, path: str) -> str:
     return files.long_path(local) if local.lower() == path.lower() else path
 
 
-def child(
-    parent: Process, image: str, token: str, tail: str, *, argv: list[str] | None = None, **handles: object
-) -> Process:
+def child(parent: Process, image: str, token: str, tail: str, *, argv: list[str] | None = None, **handles: object) -> Process:
     """The process that ``parent`` starts: it inherits everything that ``handles`` (fields of Process) does not replace."""
     lifeline = Lifeline(parent.lifeline)
     created = replace(

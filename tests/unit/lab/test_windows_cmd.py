@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import pytest
+from unit.lab.windows_prompt import finish, make_host, out, run, start
+
 from lab.windows.host import WindowsHost
 from lab.windows.process import Process
-
-from unit.lab.windows_prompt import finish, make_host, out, run, start
 
 
 def show_arguments(process: Process) -> int:

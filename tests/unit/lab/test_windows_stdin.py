@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from unit.lab.windows_prompt import finish, make_host, run, start
+
 from lab.windows.host import WindowsHost
 from lab.windows.lifeline import Killed, Lifeline
 from lab.windows.process import Process, RunningCommand
 from lab.windows.stdin import Stdin
-
-from unit.lab.windows_prompt import finish, make_host, run, start
 
 WORKS, DIFFERENT, HANGS, EXCEPTION = "works", "do not match", "hangs", "exception"
 CR, CRLF, LF = b"\r", b"\r\n", b"\n"

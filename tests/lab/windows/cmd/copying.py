@@ -129,7 +129,7 @@ def target_of(io: Process, source: str, target: str) -> str:
 
 def renamed(name: str, pattern: str) -> str:
     """A name changed by a pattern such as ``*.bak``, stem and extension each for itself [assumed for rarer patterns]."""
-    stem, dot, extension = name.rpartition(".") if "." in name else (name, "", "")
+    stem, _dot, extension = name.rpartition(".") if "." in name else (name, "", "")
     wanted_stem, wanted_dot, wanted_extension = pattern.rpartition(".") if "." in pattern else (pattern, "", "")
     new_stem = _filled(wanted_stem, stem)
     if not wanted_dot:

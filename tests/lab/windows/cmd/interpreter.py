@@ -282,9 +282,7 @@ class Interpreter:
             self.errorlevel = 1
             io.complain("The system cannot find the path specified.")
         else:
-            io.complain(
-                f"'{token}' is not recognized as an internal or external command,", "operable program or batch file."
-            )
+            io.complain(f"'{token}' is not recognized as an internal or external command,", "operable program or batch file.")
         return 1
 
     def _not_a_program(self, image: str) -> list[str]:
