@@ -12,6 +12,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONV
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     describe,
+    open_backup,
     open_escrow,
     password_problem,
     seal_for_writing,
@@ -48,16 +49,16 @@ class ActionModule(OpsmgrAction):
         server = work.opsmgr.require_server(STEP, probe=True)
         _require_key(server)
         escrow = open_escrow(work.arguments["escrow"])
-        fresh = _fresh_backup(escrow, server, work.arguments["max_age"])
+        fresh = _fresh_backup(escrow, server, work.arguments["max_age"], work.arguments["seal_passphrase"])
         if fresh is not None:
             work.result.update(backup=describe(fresh), reused=True)
             return
-        work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
         seal = seal_for_writing(work.arguments["seal_passphrase"])
         origin = _origin(server)
         if work.check_mode:
             work.result.update(changed=True, backup=_predicted(origin, seal.name))
             return
+        work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
         prompts = (work.arguments["password_prompt"], work.arguments["confirmation_prompt"])
         backup = work.opsmgr.back_up_key(server, work.arguments["backup_password"], prompts)
         entry = escrow.store(backup.content, origin, seal)
@@ -72,14 +73,28 @@ def _require_key(server: ManagementServer) -> None:
         raise OpsmgrError(STEP, "the registry does not say which management group and version this server has", "Check that it is a management server")
 
 
-def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float) -> Entry | None:
-    """A backup of this very key at this very version that is young enough."""
+def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float, passphrase: str | None) -> Entry | None:
+    """A backup of this very key at this very version that is young enough, sealed as wanted, and opens.
+
+    Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by now.
+    """
+    if server.key_fingerprint is None:
+        return None
+    wanted_seal = seal_for_writing(passphrase).name
     oldest = datetime.now(timezone.utc) - timedelta(hours=max_age_hours)
     for entry in escrow.entries(server.management_group, server.computer_name).entries:
         same = entry.key_fingerprint == server.key_fingerprint and entry.server_version == server.version
-        if same and entry.taken_at > oldest:
+        if same and entry.taken_at > oldest and entry.seal == wanted_seal and _opens(escrow, entry, passphrase):
             return entry
     return None
+
+
+def _opens(escrow: Escrow, entry: Entry, passphrase: str | None) -> bool:
+    try:
+        open_backup(escrow, entry, passphrase)
+    except OpsmgrError:
+        return False
+    return True
 
 
 def _origin(server: ManagementServer) -> BackupOrigin:

@@ -33,7 +33,7 @@ class Look:
     def from_result(cls, result: t.Mapping[str, t.Any]) -> Look:
         """From one result of a loop over hosts with management_server_info."""
         server = result.get("server")
-        return cls(str(result["item"]), server, None if server else str(result.get("msg") or "it did not answer"))
+        return cls(str(result["item"]), server, None if server else str(result.get("problem") or result.get("msg") or "it did not answer"))
 
     @property
     def name(self) -> str:
@@ -104,6 +104,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     plan.problems += _target_problems(plan, wish, evidence)
     if plan.promotion_needed:
         plan.problems += _old_rms_problems(plan, wish, evidence)
+    plan.problems += _former_problems(plan, wish, evidence)
     plan.remarks += _other_servers(plan, wish, evidence)
     plan.unfinished += _unfinished(plan, wish, evidence)
     return plan
@@ -171,7 +172,12 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
         what = "Set it back with ALTER DATABASE ... SET MULTI_USER and run it again"
         problems.append(_problem(host, f"the operational database is in {state['user_access']}", what))
     names = _rms_by_database(evidence)
-    if len(names) != 1:
+    if database.get("servers") is None:
+        # An offline database is a problem of its own above, and has nothing to say about its servers.
+        if not problems:
+            what = "Put that right, so that the database can say who the RMS is"
+            problems.append(_problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what))
+    elif len(names) != 1:
         found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
         problems.append(_problem(host, found, "Find out which is right before anything is changed"))
     return problems
@@ -244,6 +250,12 @@ def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
             what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow"
             problems.append(_problem(look.host, "the RMS has no key in its registry", what))
     return problems + _pair_problems(look, wish, evidence)
+
+
+def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    """What would stop the demotion of a former RMS, which comes after the point of no return."""
+    former = [evidence.look(host) for host in plan.demote if not (plan.promotion_needed and host == plan.old_rms)]
+    return [problem for look in former if look is not None for problem in _server_problems(look, wish.management_group)]
 
 
 def _pair_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:

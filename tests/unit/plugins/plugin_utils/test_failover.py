@@ -1,0 +1,305 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table of situations, and what a failover of ODYSSEY from hydra to deathsting would do in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look, Plan, Wish, make_plan, short_name
+
+RUNNING = {"state": "running", "start_mode": "auto"}
+DISABLED = {"state": "stopped", "start_mode": "disabled"}
+TOOLS = {"SecureStorageBackup.exe": True, "ManagementServerConfigTool.exe": True}
+WISH = Wish("deathsting", "planned", True, ["hydra"], "ODYSSEY")
+
+Situation = dict[str, Any]
+Change = Callable[[Situation], None]
+
+
+def server(name: str, *, rms: bool = False) -> dict[str, Any]:
+    """A management server as management_server_info describes it."""
+    sdk = RUNNING if rms else DISABLED
+    return {
+        "computer_name": name.upper(),
+        "administrator": True,
+        "installed": True,
+        "install_directory": r"C:\Program Files\System Center Operations Manager 2007",
+        "version": "6.1.7221.0",
+        "management_group": "ODYSSEY",
+        "is_rms": rms,
+        "clustered": False,
+        "services": {"HealthService": dict(RUNNING), "OMSDK": dict(sdk), "OMCFG": dict(sdk)},
+        "tools": dict(TOOLS),
+        "media": None,
+        "key": {"present": rms, "fingerprint": None},
+    }
+
+
+def database(rms: str = "hydra") -> dict[str, Any]:
+    """The operational database as management_group_info describes it."""
+    names = ("hydra", "deathsting", "kraken")
+    return {
+        "reachable": True,
+        "problem": None,
+        "problems": [],
+        "management_group": "ODYSSEY",
+        "database": {"name": "OperationsManager", "state": "ONLINE", "user_access": "MULTI_USER"},
+        "servers": [{"name": f"{name}.odyssey.com", "roles": ["management_server", *(["rms"] if name == rms else [])]} for name in names],
+    }
+
+
+def healthy() -> Situation:
+    return {
+        "wish": WISH,
+        "hydra": server("hydra", rms=True),
+        "deathsting": server("deathsting"),
+        "kraken": server("kraken"),
+        "database": database(),
+    }
+
+
+def failed_over() -> Situation:
+    return {**healthy(), "hydra": server("hydra"), "deathsting": server("deathsting", rms=True), "database": database("deathsting")}
+
+
+def decide(situation: Situation, *changes: Change) -> Plan:
+    """Make the plan; a server that is a text did not answer, and the text says why."""
+    for change in changes:
+        change(situation)
+    looks = []
+    for name in ("hydra", "deathsting", "kraken"):
+        seen = situation[name]
+        looks.append(Look.from_result({"item": name, "msg": seen} if isinstance(seen, str) else {"item": name, "server": seen}))
+    return make_plan(situation["wish"], Evidence(looks, situation["database"]))
+
+
+def down(name: str) -> Change:
+    return lambda situation: situation.update({name: "connection refused"})
+
+
+def wish(**changes: Any) -> Change:
+    return lambda situation: situation.update(wish=replace(situation["wish"], **changes))
+
+
+def on(name: str, **changes: Any) -> Change:
+    return lambda situation: situation[name].update(changes)
+
+
+def state(name: str, value: str) -> Change:
+    return lambda situation: situation["database"]["database"].update({name: value})
+
+
+def roles(name: str, *values: str) -> Change:
+    def change(situation: Situation) -> None:
+        for each in situation["database"]["servers"]:
+            if each["name"].startswith(name):
+                each["roles"] = list(values)
+
+    return change
+
+
+def no_servers(situation: Situation) -> None:
+    situation["database"]["servers"] = None
+
+
+def stopped(name: str, service: str) -> Change:
+    return lambda situation: situation[name]["services"].update({service: {"state": "stopped", "start_mode": "auto"}})
+
+
+# --- nothing in the way ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_healthy_group_and_a_planned_failover() -> None:
+    plan = decide(healthy())
+    assert (plan.problems, plan.remarks, plan.follow_up) == ([], [], [])
+    assert (plan.old_rms, plan.old_rms_answers, plan.promotion_needed, plan.demote) == ("hydra", True, True, ["hydra"])
+    assert plan.unfinished[0] == "deathsting is not the RMS by database and registry"
+
+
+def test_a_finished_failover_leaves_nothing_to_do() -> None:
+    plan = decide(failed_over())
+    assert (plan.problems, plan.unfinished, plan.demote, plan.follow_up) == ([], [], [], [])
+    assert (plan.promotion_needed, plan.old_rms) == (False, "hydra")
+
+
+def test_a_disaster_needs_neither_the_rms_nor_its_tools() -> None:
+    plan = decide(healthy(), down("hydra"), wish(mode="disaster"))
+    assert plan.problems == []
+    assert (plan.old_rms, plan.old_rms_answers, plan.demote) == ("hydra", False, [])
+    assert plan.follow_up == [
+        "hydra does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
+        "until then it takes itself for the RMS"
+    ]
+
+
+def test_a_former_rms_that_is_back_after_a_disaster_is_demoted() -> None:
+    plan = decide({**failed_over(), "hydra": server("hydra", rms=True)}, wish(mode="disaster"))
+    assert (plan.promotion_needed, plan.problems, plan.demote, plan.follow_up) == (False, [], ["hydra"], [])
+    assert plan.unfinished[0] == "hydra still calls itself the RMS in its registry"
+    assert "hydra: OMSDK is running (auto) and not stopped (disabled)" in plan.unfinished
+
+
+def test_an_inventory_that_is_out_of_date_does_not_decide_who_the_rms_is() -> None:
+    plan = decide({**failed_over(), "wish": replace(WISH, target="kraken")})
+    assert (plan.old_rms, plan.promotion_needed, plan.demote, plan.problems) == ("deathsting", True, ["deathsting"], [])
+
+
+def test_the_inventory_decides_when_nothing_else_is_known() -> None:
+    plan = decide({**healthy(), "hydra": server("hydra")}, lambda situation: situation.update(database={"reachable": False, "problem": "down"}))
+    assert plan.old_rms == "hydra"
+
+
+def test_a_third_server_that_is_down_is_only_remarked_on() -> None:
+    plan = decide(healthy(), down("kraken"))
+    assert plan.problems == []
+    assert plan.remarks == [
+        "kraken: preflight: this management server does not answer: connection refused. The failover does not need it; look at it afterwards."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("in_database", "in_registry"),
+    [("deathsting", "hydra"), ("hydra", "deathsting")],
+)
+def test_when_registry_and_database_disagree_the_promotion_is_still_needed(in_database: str, in_registry: str) -> None:
+    situation = {**healthy(), "database": database(in_database), "hydra": server("hydra"), "deathsting": server("deathsting")}
+    situation[in_registry] = server(in_registry, rms=True)
+    plan = decide(situation)
+    assert (plan.promotion_needed, plan.old_rms) == (True, "hydra")
+
+
+def test_a_service_that_stopped_after_the_failover_is_started_again_without_a_promotion() -> None:
+    plan = decide(failed_over(), stopped("deathsting", "OMCFG"))
+    assert (plan.promotion_needed, plan.problems) == (False, [])
+    assert plan.unfinished == ["deathsting: OMCFG is stopped (auto) and not running (auto)"]
+
+
+# --- what stands in the way --------------------------------------------------------------------------------------------------------
+
+TABLE: dict[str, tuple[list[Change], list[str]]] = {
+    "the RMS is down, planned": (
+        [down("hydra")],
+        [
+            "hydra: preflight: the RMS cannot be reached: connection refused. Mend that; or, if the server is really gone, "
+            "set rms_failover_mode to disaster, which uses the newest key from the escrow."
+        ],
+    ),
+    "the target is down": (
+        [down("deathsting")],
+        ["deathsting: preflight: the server to promote cannot be used: connection refused. Mend that, or choose another management server."],
+    ),
+    "the target is not in the inventory": ([wish(target="medusa")], ["medusa: preflight: the server to promote cannot be used: it is not among the servers"]),
+    "the database is down": (
+        [lambda situation: situation.update(database={"reachable": False, "problem": "connection refused. Start it."})],
+        ["database: preflight: connection refused. Start it."],
+    ),
+    "the database is offline": (
+        [state("state", "OFFLINE"), no_servers],
+        ["database OperationsManager: preflight: the operational database is OFFLINE. Bring it online and run it again."],
+    ),
+    "the database is in single user": (
+        [state("user_access", "SINGLE_USER")],
+        ["database OperationsManager: preflight: the operational database is in SINGLE_USER. Set it back"],
+    ),
+    "another group's database": (
+        [lambda situation: situation["database"].update(management_group="ILIAD")],
+        ["database OperationsManager: preflight: the database belongs to management group ILIAD, and the inventory says ODYSSEY."],
+    ),
+    "no RMS in the database": (
+        [roles("hydra", "management_server")],
+        ["database OperationsManager: preflight: the database names no server as RMS, and exactly one was expected."],
+    ),
+    "two in the database": (
+        [roles("kraken", "rms")],
+        ["database OperationsManager: preflight: the database names hydra.odyssey.com and kraken.odyssey.com as RMS, and exactly one was expected."],
+    ),
+    "the servers cannot be read": (
+        [no_servers, lambda situation: situation["database"].update(problems=["Could not read the servers: error 229."])],
+        ["database OperationsManager: preflight: Could not read the servers: error 229. Put that right"],
+    ),
+    "the Health Service is stopped": (
+        [stopped("deathsting", "HealthService")],
+        [
+            "deathsting: preflight: HealthService is stopped, so this is not a working management server. "
+            "Start it (sc start HealthService), see that it stays up, and run it again."
+        ],
+    ),
+    "no tools and no media": (
+        [on("deathsting", tools={**TOOLS, "ManagementServerConfigTool.exe": False}), on("hydra", tools=dict.fromkeys(TOOLS, False))],
+        [
+            r"deathsting: preflight: ManagementServerConfigTool.exe not in C:\Program Files",
+            r"hydra: preflight: SecureStorageBackup.exe and ManagementServerConfigTool.exe not in C:\Program Files",
+        ],
+    ),
+    "no tools, but media": ([on("deathsting", tools=dict.fromkeys(TOOLS, False), media=r"D:\SupportTools\amd64")], []),
+    "not an administrator anywhere": (
+        [on("hydra", administrator=False), on("deathsting", administrator=False)],
+        ["deathsting: preflight: the account is not an administrator", "hydra: preflight: the account is not an administrator"],
+    ),
+    "not installed": ([on("deathsting", installed=False)], ["deathsting: preflight: Operations Manager is not installed here. Correct the inventory."]),
+    "another group": ([on("hydra", management_group="ILIAD")], ["hydra: preflight: it belongs to management group ILIAD, and the inventory says ODYSSEY."]),
+    "a gateway": ([roles("deathsting", "gateway")], ["deathsting: preflight: it is a gateway server, which cannot become the RMS."]),
+    "unknown to the database": (
+        [lambda situation: situation["database"]["servers"].pop(1)],
+        ["deathsting: preflight: the database does not know it as a management server of this group."],
+    ),
+    "another version": (
+        [on("deathsting", version="6.0.6278.0")],
+        ["deathsting: preflight: it has version 6.0.6278.0, and the RMS hydra has 6.1.7221.0. Bring both servers to the same version first."],
+    ),
+    "clustered": (
+        [on("hydra", clustered=True)],
+        [
+            "hydra: preflight: the RMS is clustered, and /DeleteExistingRMS:true would remove it from the database for good. "
+            "Set rms_failover_delete_existing_rms to false."
+        ],
+    ),
+    "clustered, and it may stay": ([on("hydra", clustered=True), wish(delete_existing_rms=False)], []),
+    "no key on the RMS": ([on("hydra", key={"present": False, "fingerprint": None})], ["hydra: preflight: the RMS has no key in its registry."]),
+    "nobody is the RMS": (
+        [wish(inventory_rms=[]), on("hydra", is_rms=False), roles("hydra", "management_server")],
+        ["database OperationsManager: preflight: the database names no server", "deathsting: preflight: no server of the inventory is known to be the RMS"],
+    ),
+    "another former RMS cannot be demoted": (
+        [wish(inventory_rms=["hydra", "kraken"]), on("kraken", administrator=False), stopped("kraken", "OMSDK")],
+        ["kraken: preflight: the account is not an administrator of this server."],
+    ),
+    "everything at once": (
+        [down("hydra"), state("user_access", "SINGLE_USER"), roles("kraken", "rms"), on("deathsting", tools=dict.fromkeys(TOOLS, False)),
+         stopped("deathsting", "HealthService"), roles("deathsting", "gateway")],
+        ["database OperationsManager: preflight: the operational database is in SINGLE_USER", "database OperationsManager: preflight: the database names hydra",
+         "deathsting: preflight: HealthService is stopped", "deathsting: preflight: SecureStorageBackup.exe and", "deathsting: preflight: it is a gateway",
+         "hydra: preflight: the RMS cannot be reached"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), TABLE.values(), ids=list(TABLE))
+def test_every_problem_is_found_and_no_other(changes: list[Change], expected: list[str]) -> None:
+    problems = decide(healthy(), *changes).problems
+    assert len(problems) == len(expected), problems
+    for problem, beginning in zip(problems, expected, strict=True):
+        assert problem.startswith(beginning)
+        assert problem.endswith(".")
+
+
+def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> None:
+    plan = decide(failed_over(), on("deathsting", tools=dict.fromkeys(TOOLS, False)), stopped("deathsting", "HealthService"), down("hydra"))
+    assert plan.problems == []
+
+
+@pytest.mark.parametrize("name", ["HYDRA", "hydra", "Hydra.odyssey.com"])
+def test_names_are_compared_without_domain_and_case(name: str) -> None:
+    assert short_name(name) == "hydra"
+
+
+@pytest.mark.parametrize("result", [{"item": "hydra"}, {"item": "hydra", "server": None, "unreachable": True, "msg": ""}])
+def test_a_host_that_says_nothing_did_not_answer(result: dict[str, Any]) -> None:
+    look = Look.from_result(result)
+    assert (look.server, look.trouble, look.name, look.is_rms) == (None, "it did not answer", "hydra", False)
