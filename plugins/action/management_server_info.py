@@ -4,13 +4,22 @@
 """management_server_info: look at an Operations Manager server and change nothing."""
 from __future__ import annotations
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, why_unreachable
 
 
 class ActionModule(OpsmgrAction):
     STEP = "look at the server"
-    SPEC = {"media": {"type": "str"}}
-    RESULT = {"server": None}
+    SPEC = {"media": {"type": "str"}, "report_unreachable": {"type": "bool", "default": False}}
+    RESULT = {"reachable": True, "problem": None, "server": None}
+
+    def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
+        if not arguments["report_unreachable"]:
+            raise error
+        result.update(reachable=False, problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
         work.result["server"] = work.opsmgr.observe().as_result()

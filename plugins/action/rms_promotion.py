@@ -4,8 +4,12 @@
 """rms_promotion: this server is the RMS. The reply Y is the point of no return."""
 from __future__ import annotations
 
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff, why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, PROMOTION_PROMPT, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     PIPE,
@@ -33,7 +37,6 @@ class ActionModule(OpsmgrAction):
         "promotion_prompt": {"type": "str", "default": PROMOTION_PROMPT},
         "promotion_timeout": {"type": "float", "default": 1800.0},
     }
-    UNREACHABLE_FAILS = True
     RESULT = {"is_rms": None, "command": None, "transcript": None, "past_point_of_no_return": False}
 
     def check_arguments(self, arguments: Arguments) -> None:
@@ -43,6 +46,10 @@ class ActionModule(OpsmgrAction):
                 "/DeleteExistingRMS:true would remove the clustered RMS from the database, and it cannot be created again later",
                 "Set delete_existing_rms to false",
             )
+
+    def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
+        # A play stops the old RMS before this step, and its rescue, which starts it again, runs for failed hosts only.
+        raise OpsmgrError(STEP, why_unreachable(error), "See that it answers and run it again")
 
     def act(self, work: Work) -> None:
         server = _after_any_running_promotion(work, work.opsmgr.require_server(STEP, probe=True))
@@ -80,8 +87,9 @@ def _after_any_running_promotion(work: Work, server: ManagementServer) -> Manage
 
 
 def _require_ready(work: Work, server: ManagementServer) -> None:
-    """Everything that can be known before the point of no return."""
-    work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
+    """Everything that can be known before the point of no return. In check mode earlier steps were only predicted."""
+    if not work.check_mode:
+        work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     if not server.key_present and not work.check_mode:
         raise OpsmgrError(STEP, "the group's key is not on this server", "Restore it first; opsmgr.recovery.secure_storage_restore does that")
     if server.is_rms is None:

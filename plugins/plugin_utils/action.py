@@ -69,8 +69,6 @@ class OpsmgrAction(ActionBase):
     SPEC: t.ClassVar[dict[str, dict[str, t.Any]]]
     REQUIRED: t.ClassVar[dict[str, t.Any]] = {}
     RESULT: t.ClassVar[dict[str, t.Any]] = {}
-    # True for a step that follows others which must be undone: a play's rescue runs for failed hosts, not for unreachable ones.
-    UNREACHABLE_FAILS: t.ClassVar[bool] = False
 
     @abstractmethod
     def act(self, work: Work) -> None:
@@ -78,6 +76,10 @@ class OpsmgrAction(ActionBase):
 
     def check_arguments(self, arguments: Arguments) -> None:
         """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
+
+    def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
+        """What it means that the server does not answer; returning means that it is an answer. By default the host is unreachable."""
+        raise error
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
@@ -118,7 +120,12 @@ class OpsmgrAction(ActionBase):
                 f"the connection plugin is {self._connection.transport}, which cannot hold a conversation with a console program",
                 "Set ansible_connection to winrm for this host",
             )
-        self._connect()
+        try:
+            # ansible-core's own actions call this through exec_command; it opens the shell.
+            self._connection._connect()
+        except AnsibleConnectionFailure as error:
+            self.when_unreachable(error, arguments, result)
+            return
         shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
         try:
             self.act(Work(arguments, self._task.check_mode, OpsMgrHost(WindowsHost(shell), arguments.get("media")), result))
@@ -135,16 +142,6 @@ class OpsmgrAction(ActionBase):
         connection.shell_id = connection.protocol.open_shell(codepage=SHELL_CODE_PAGE)
         return str(connection.shell_id)
 
-    def _connect(self) -> None:
-        """Open the connection and its shell. A server that does not answer is unreachable, unless a rescue must hear of it."""
-        try:
-            # ansible-core's own actions call this through exec_command; it opens the shell.
-            self._connection._connect()
-        except AnsibleConnectionFailure as error:
-            if not self.UNREACHABLE_FAILS:
-                raise
-            raise OpsmgrError(self.STEP, f"the server does not answer: {error}", "See that it answers and run it again") from None
-
     def _host_name(self, task_vars: t.Mapping[str, t.Any]) -> str:
         """The inventory name of the host that the task really talks to."""
         return str(self._task.delegate_to or task_vars.get("inventory_hostname") or "this host")
@@ -158,6 +155,13 @@ def _manner(arguments: Arguments) -> Manner:
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
         answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
     )
+
+
+def why_unreachable(error: AnsibleConnectionFailure) -> str:
+    """The reason in a connection plugin's message, without the client's inner life around it."""
+    text = str(error)
+    reason = re.search(r"\[Errno -?\d+\] [^'\")]+", text) or re.search(r"timed out|the specified credentials were rejected by the server", text)
+    return f"the server does not answer: {reason[0] if reason else text}"
 
 
 def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:

@@ -312,7 +312,7 @@ class OpsMgrHost:
         """
         path = self.windows.temporary_path(f"{self._token}.fp")
         return (
-            f'(reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul&& reg export "{KEY_MATERIAL_KEY}" "{path}.r" /y>nul'
+            f'(reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul&& reg export "{KEY_MATERIAL_KEY}" "{path}.r">nul'
             f'&& (echo {FINGERPRINT_SALT})>"{path}.s"&& copy /b /y "{path}.s"+"{path}.r" "{path}">nul&& certutil -hashfile "{path}" SHA256)'
             f'& del /f /q "{path}" "{path}.r" "{path}.s"'
         )
