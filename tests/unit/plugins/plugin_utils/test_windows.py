@@ -434,7 +434,7 @@ def test_what_is_so_already_is_no_error(clock: Clock, change: ServiceChange, tex
             "start service OMSDK: the service control manager refused with error 1058: the service is disabled. "
             "Put that right on the server and run it again.",
         ),
-        (ServiceChange.stop("OMSDK"), "[SC] OpenService FAILED 5:\r\n\r\nAccess is denied.\r\n", "error 5: access denied: the account is not an administrator."),
+        (ServiceChange.stop("OMSDK"), "[SC] OpenService FAILED 5:\r\n\r\nDenied.\r\n", "error 5: access denied: the account is not an administrator."),
         (ServiceChange.start_mode("OMSDK", "auto"), "[SC] X FAILED 87:\r\n\r\nWrong.\r\n", "error 87: [SC] X FAILED 87: Wrong."),
     ],
 )

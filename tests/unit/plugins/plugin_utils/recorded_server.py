@@ -1,0 +1,162 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Operations Manager server as far as the plugins see one: it answers with what real commands are known to write."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script, ScriptedProtocol, answer_batch
+
+KEY = b"a key, encrypted with the backup password " * 20
+FINGERPRINT = "0123456789abcdef" * 4
+OTHER_FINGERPRINT = "f" * 64
+PASSWORD = "p%PATH%^&\"!' ü8"
+R = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
+DIRECTORY = "C:\\Program Files\\System Center Operations Manager 2007\\"
+NUMBERS = {"stopped": 1, "start_pending": 2, "stop_pending": 3, "running": 4}
+MODES = {"auto": 2, "demand": 3, "disabled": 4}
+MISSING_KEY = "ERROR: The system was unable to find the specified registry key or value.\r\n"
+ASK = b"Please enter the password to use for storage/retrieval:"
+AGAIN = b"Please re-enter the password to use for storage/retrieval:"
+WARNING = (
+    b"Running this tool can cause irreversible damage to your Operations Database. "
+    b"Type Y to continue to promote the Management Server to become the Root Management Server."
+)
+
+
+def encoded(content: bytes) -> str:
+    """What `certutil -encode` writes."""
+    body = base64.encodebytes(content).decode().replace("\n", "\r\n")
+    return f"-----BEGIN CERTIFICATE-----\r\n{body}-----END CERTIFICATE-----\r\n"
+
+
+def fetched(content: bytes, size: int | None = None, sha256: str | None = "") -> str:
+    """What the end of the backup's command line writes about its file; no hash on Windows Server 2003."""
+    digits = hashlib.sha256(content).hexdigest() if sha256 == "" else sha256
+    spaced = " ".join(digits[at : at + 2] for at in range(0, 64, 2)) if digits else "CertUtil: Unknown arg: -hashfile"
+    return f"[size {len(content) if size is None else size}]\r\n{encoded(content)}SHA256 hash of file:\r\n{spaced}\r\nCertUtil: ok\r\n"
+
+
+@dataclass
+class RecordedServer:
+    """Change a field to change the server; `scripts` say how its tools behave, `effects` what they do."""
+
+    clock: Clock
+    is_rms: bool = True
+    version: str = "6.1.7221.0"
+    groups: str | None = None
+    administrator: bool = True
+    installed: bool = True
+    fingerprint: str | None = FINGERPRINT
+    hashfile: bool = True
+    windows_2003: bool = False
+    architecture: str = "AMD64"
+    media: list[str] = field(default_factory=list)
+    tools: list[str] = field(default_factory=lambda: ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
+    services: dict[str, tuple[str, str]] = field(default_factory=dict)
+    promotion_running: list[bool] = field(default_factory=list)
+    mark: str | None = None
+    mark_exit_code: int = 0
+    console: bool = True
+    arrives: bytes = KEY
+    scripts: dict[str, Script] = field(default_factory=dict)
+    effects: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sdk = ("running", "auto") if self.is_rms else ("stopped", "disabled")
+        self.services = {"HealthService": ("running", "auto"), "OMSDK": sdk, "OMCFG": sdk, **self.services}
+        self.protocol = ScriptedProtocol(self.respond, self.clock)
+
+    @property
+    def commands(self) -> list[str]:
+        return self.protocol.commands
+
+    def ran(self, part: str) -> bool:
+        """Whether a command line with this in it was started."""
+        return any(part in command for command in self.commands)
+
+    def backs_up(self, output: str, exit_code: int = 0) -> None:
+        """Let SecureStorageBackup ask twice and then write `output` behind the mark that ends its own words."""
+        typed = PASSWORD.encode() + b"\r"
+        self.scripts['.exe Backup "'] = [ASK, Hears(typed), b"\r\n" + AGAIN, Hears(typed), b"\r\nDone.\r\n", Ends(exit_code, b"@end@\r\n" + output.encode())]
+
+    def respond(self, command: str) -> Script:
+        for name, script in self.scripts.items():
+            if name in command:
+                self.effects.get(name, lambda: None)()
+                mark = re.search(r"echo (\[\w+ end\])&", command)
+                return [Ends(step.exit_code, step.words.replace(b"@end@", mark[1].encode())) if isinstance(step, Ends) and mark else step for step in script]
+        return [Ends(self.mark_exit_code if "reg add" in command else 0, self._says(command).encode())]
+
+    def _says(self, command: str) -> str:
+        if "findstr" in command:
+            return encoded(self.arrives)
+        answer = answer_batch(command, self._answer)
+        if command.startswith("set /p"):
+            answer = ("opsmgr_a=1\r\nopsmgr_b=2\r\n" if self.console else "opsmgr_a=1\r2\r\n") + "[probed]\r\n" + answer
+        return answer
+
+    def _answer(self, command: str) -> tuple[bool, str]:
+        if command.startswith("sc "):
+            return self._sc(command)
+        if command.startswith("tasklist"):
+            return True, self._tasks()
+        for part, answer in self._answers().items():
+            if part in command:
+                return answer
+        return True, ""
+
+    def _answers(self) -> dict[str, tuple[bool, str]]:
+        """By a part of the command, the first that fits."""
+        return {
+            "S-1-5-19": (self.administrator, "" if self.administrator else "ERROR: Access is denied.\r\n"),
+            "COMPUTERNAME": (True, "HYDRA\r\n"),
+            "PROCESSOR_ARCHITECTURE": (True, self.architecture + "\r\n"),
+            "-hashfile": (True, self._hash()),
+            "tokens=2*": (True, "".join(f"{tool}\r\n" for tool in self.tools)),
+            "for %d": (True, "".join(f"{folder}\r\n" for folder in self.media)),
+            "PromotionAnswered": (self.mark is not None, self._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery", PromotionAnswered=self.mark)),
+            "MOMBins": (self.fingerprint is not None, "" if self.fingerprint else MISSING_KEY),
+            "Groups": (True, self._groups()),
+            "\\Setup": (self.installed, self._setup() if self.installed else MISSING_KEY),
+        }
+
+    def _hash(self) -> str:
+        return f"SHA256 hash of file x:\r\n{self.fingerprint}\r\nCertUtil: ok\r\n" if self.fingerprint and self.hashfile else "CertUtil: Unknown arg\r\n"
+
+    def _tasks(self) -> str:
+        running = self.promotion_running.pop(0) if self.promotion_running else False
+        return '"ManagementServerConfigTool.exe","4711","Services","0","9,000 K"\r\n' if running else "INFO: No tasks are running.\r\n"
+
+    def _query(self, key: str, **values: str | None) -> str:
+        tab = "\t" if self.windows_2003 else "    "
+        kinds = {name: "REG_DWORD" if (data or "").startswith("0x") else "REG_SZ" for name, data in values.items()}
+        lines = [f"    {name}{tab}{kinds[name]}{tab}{data}" for name, data in values.items() if data is not None]
+        return "\r\n".join(["", *(["! REG.EXE VERSION 3.0", ""] if self.windows_2003 else []), key, *lines, "", ""])
+
+    def _setup(self) -> str:
+        return self._query(R + r"\Setup", InstallDirectory=DIRECTORY, ServerVersion=self.version, DatabaseServerName="SQL01", DatabaseName="OperationsManager")
+
+    def _groups(self) -> str:
+        above = R + r"\Server Management Groups"
+        root = "0x1" if self.is_rms else "0x0"
+        own = self._query(above + r"\ODYSSEY", IsRootHealthService=root) + self._query(above + r"\ODYSSEY\Parent Health Services\0", NetworkName="x")
+        return own if self.groups is None else self.groups
+
+    def _sc(self, command: str) -> tuple[bool, str]:
+        verb, name, *rest = command.split()[1:]
+        if name not in self.services:
+            return False, "[SC] OpenService FAILED 1060:\r\n"
+        state, mode = self.services[name]
+        if verb in ("start", "stop"):
+            self.services[name] = ({"start": "running", "stop": "stopped"}[verb], mode)
+        elif verb == "config":
+            self.services[name] = (state, rest[-1])
+        number = NUMBERS[state] if verb == "queryex" else MODES[mode]
+        return True, f"\r\nSERVICE_NAME: {name}\r\n        TYPE : 10  WIN32_OWN_PROCESS\r\n        STATE : {number}  WORD\r\n"
