@@ -161,11 +161,12 @@ def _back_up(engine: Engine, device: Device, kind: str, what: str) -> None:
         copy_only=device.has("COPY_ONLY"),
         checksum=device.has("CHECKSUM"),
         kind="I" if device.has("DIFFERENTIAL") else kind,
+        software=list(engine.server.wire_version),
     )
     if kind == "L":
         taken.tables = []
     position = append(engine.server.files, device.path, taken, overwrite=device.has("INIT") or device.has("FORMAT"))
-    _remember(engine, device, taken, position)
+    _remember(engine, device.path, taken, position)
     engine.tell(*_progress(device))
     names = [logical for _kind, logical, _path in taken.files]
     engine.tell(
@@ -174,18 +175,41 @@ def _back_up(engine: Engine, device: Device, kind: str, what: str) -> None:
     engine.tell(message(3014, what, taken.pages + 2, 0.21, (taken.pages + 2) / 128 / 0.21), Done())
 
 
-def _remember(engine: Engine, device: Device, taken: BackupSet, position: int) -> None:
-    """The rows that msdb keeps of a backup."""
-    store, msdb = engine.server.store, engine.server.databases["msdb"]
-    number = int(store.run(f'SELECT COUNT(*) FROM "{stored_name(msdb, "dbo", "backupset")}"').fetchone()[0]) + 1
+def _remember(engine: Engine, path: str, taken: BackupSet, position: int) -> int:
+    """The rows that msdb keeps of a backup; returns the set's number."""
+    number = _rows_in(engine, "backupset") + 1
     row = (
         number, number, taken.name or None, taken.user, taken.database, taken.server, taken.kind, position, taken.started, taken.finished,
-        taken.size, taken.copy_only, taken.checksum, False, taken.recovery_model,
+        taken.size, taken.copy_only, taken.checksum, False, taken.recovery_model, taken.identity,
     )  # fmt: skip
-    sets, media = msdb.table("dbo", "backupset"), msdb.table("dbo", "backupmediafamily")
-    if sets is not None and media is not None:
-        store.insert(msdb, sets, [row])
-        store.insert(msdb, media, [(number, 1, device.path, 2)])
+    _keep(engine, "backupset", row)
+    _keep(engine, "backupmediafamily", (number, 1, path, 2))
+    return number
+
+
+def _remember_restore(engine: Engine, device: Device, taken: BackupSet) -> None:
+    """The rows that msdb keeps of a restore: the backup too, if it was made elsewhere [ms]."""
+    store, msdb = engine.server.store, engine.server.databases["msdb"]
+    name = stored_name(msdb, "dbo", "backupset")
+    found = store.run(f'SELECT backup_set_id FROM "{name}" WHERE backup_set_uuid = ?', [taken.identity]).fetchone()
+    number = found[0] if found else _remember(engine, device.path, taken, int(device.options.get("FILE") or 1))
+    row = (
+        _rows_in(engine, "restorehistory") + 1, to_storage(dt.datetime.now()), device.database, engine.session.user, number, taken.kind,
+        device.has("REPLACE"), not device.has("NORECOVERY"),
+    )  # fmt: skip
+    _keep(engine, "restorehistory", row)
+
+
+def _rows_in(engine: Engine, table: str) -> int:
+    name = stored_name(engine.server.databases["msdb"], "dbo", table)
+    return int(engine.server.store.run(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0])
+
+
+def _keep(engine: Engine, table: str, row: tuple[Any, ...]) -> None:
+    msdb = engine.server.databases["msdb"]
+    definition = msdb.table("dbo", table)
+    if definition is not None:
+        engine.server.store.insert(msdb, definition, [row])
 
 
 def _chosen(engine: Engine, device: Device) -> BackupSet:
@@ -225,7 +249,8 @@ _HEADER = [
     ("DatabaseName", NAME), ("DatabaseVersion", INT), ("DatabaseCreationDate", DATETIME), ("BackupSize", SqlType("decimal", None, 20, 0)),
     ("BackupStartDate", DATETIME), ("BackupFinishDate", DATETIME), ("CompatibilityLevel", SqlType("tinyint")), ("IsSnapshot", BIT),
     ("IsReadOnly", BIT), ("IsSingleUser", BIT), ("HasBackupChecksums", BIT), ("IsDamaged", BIT), ("RecoveryModel", NAME), ("IsCopyOnly", BIT),
-    ("FamilyGUID", GUID), ("BackupTypeDescription", NAME),
+    ("FamilyGUID", GUID), ("BackupTypeDescription", NAME), ("BackupSetGUID", GUID), ("SoftwareVersionMajor", INT),
+    ("SoftwareVersionMinor", INT), ("SoftwareVersionBuild", INT),
 ]  # fmt: skip
 _KINDS = {"D": (1, "Database"), "L": (2, "Transaction Log"), "I": (5, "Database Differential")}
 
@@ -235,7 +260,7 @@ def _header(taken: BackupSet, position: int) -> tuple[Any, ...]:
     return (
         taken.name or None, None, number, None, 0, position, 2, taken.user, taken.server, taken.database, 655, taken.create_date, taken.size,
         taken.started, taken.finished, taken.compatibility_level, 0, 0, taken.user_access == "SINGLE_USER", taken.checksum, taken.damaged,
-        taken.recovery_model, taken.copy_only, taken.family, text,
+        taken.recovery_model, taken.copy_only, taken.family, text, taken.identity, *taken.software,
     )  # fmt: skip
 
 
@@ -296,6 +321,7 @@ def restore(engine: Engine, statement: Statement) -> None:
     put_back(taken, database, engine.server.store)
     database.options.update(LOGICAL_NAME=taken.files[0][1], DATA_FILE=files[0], LOG_FILE=files[1])
     _set_state(engine, device, database)
+    _remember_restore(engine, device, taken)
     engine.tell(*_progress(device))
     engine.tell(
         message(4035, taken.pages, database.name, taken.files[0][1], 1), message(4035, 2, database.name, taken.files[1][1], 1)

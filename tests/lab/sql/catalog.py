@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.sql.sessions import Session
 from lab.sql.store import Column, Database, Table
-from lab.sql.values import BIGINT, BIT, DATETIME, GUID, INT, NAME, SqlType
+from lab.sql.values import BIGINT, BIT, DATETIME, FLOAT, GUID, INT, NAME, SqlType
 
 if TYPE_CHECKING:
     from lab.sql.server import SqlServer
@@ -58,12 +58,17 @@ def _databases(server: SqlServer, session: Session, database: Database) -> Rows:
     return [_database(one) for one in server.database_list()]
 
 
+def _visible(server: SqlServer, session: Session) -> list[Session]:
+    """Without VIEW SERVER STATE, which the lab's administrators have, a login sees only its own session [ms]."""
+    return [one for one in server.session_list() if session.login.is_sysadmin or one is session]
+
+
 def _status(session: Session) -> str:
     return "running" if session.running else "sleeping"
 
 
 def _sessions(server: SqlServer, session: Session, database: Database) -> Rows:
-    for one in server.session_list():
+    for one in _visible(server, session):
         yield (
             one.spid, one.login_time, one.host, one.program, 4711, one.interface, one.user, _status(one), one.trancount,
             one.database.id, True, one.user,
@@ -71,11 +76,21 @@ def _sessions(server: SqlServer, session: Session, database: Database) -> Rows:
 
 
 def _processes(server: SqlServer, session: Session, database: Database) -> Rows:
-    for one in server.session_list():
+    for one in _visible(server, session):
         yield (
             one.spid, 0, one.database.id, 0, one.login_time, _status(one), one.host, one.program, "4711", one.user, one.trancount,
             "AWAITING COMMAND" if not one.running else "SELECT", one.login_time,
         )  # fmt: skip
+
+
+def _requests(server: SqlServer, session: Session, database: Database) -> Rows:
+    for one in _visible(server, session):
+        if one.running:
+            yield (one.spid, one.command, one.percent_complete, one.database.id, "running")
+
+
+def _recovery(server: SqlServer, session: Session, database: Database) -> Rows:
+    return [(one.id, one.family, one.family) for one in server.database_list() if session.login.may_administer(one)]
 
 
 def _locks(server: SqlServer, session: Session, database: Database) -> Rows:
@@ -158,6 +173,10 @@ VIEWS: dict[str, View] = {
     "sys.databases": View(_DATABASE, _databases),
     "sys.dm_exec_sessions": View(_SESSION, _sessions),
     "sys.sysprocesses": View(_PROCESS, _processes),
+    "sys.dm_exec_requests": View(
+        [("session_id", _SMALL), ("command", NAME), ("percent_complete", FLOAT), ("database_id", _SMALL), ("status", NAME)], _requests
+    ),
+    "sys.database_recovery_status": View([("database_id", INT), ("database_guid", GUID), ("family_guid", GUID)], _recovery),
     "sys.dm_tran_locks": View(
         [("resource_type", NAME), ("resource_database_id", INT), ("request_mode", NAME), ("request_status", NAME), ("request_session_id", INT)],
         _locks,
@@ -199,6 +218,7 @@ BACKUPSET = Table(
         Column("database_name", NAME), Column("server_name", NAME), Column("type", SqlType("char", 1)), Column("position", INT),
         Column("backup_start_date", DATETIME), Column("backup_finish_date", DATETIME), Column("backup_size", BIGINT),
         Column("is_copy_only", BIT), Column("has_backup_checksums", BIT), Column("is_damaged", BIT), Column("recovery_model", NAME),
+        Column("backup_set_uuid", GUID),
     ],
 )  # fmt: skip
 BACKUPMEDIAFAMILY = Table(
@@ -211,6 +231,16 @@ BACKUPMEDIAFAMILY = Table(
         Column("device_type", _TINY),
     ],
 )
+
+RESTOREHISTORY = Table(
+    "dbo",
+    "restorehistory",
+    [
+        Column("restore_history_id", INT, identity=True), Column("restore_date", DATETIME), Column("destination_database_name", NAME),
+        Column("user_name", NAME), Column("backup_set_id", INT), Column("restore_type", SqlType("char", 1)), Column("replace", BIT),
+        Column("recovery", BIT),
+    ],
+)  # fmt: skip
 
 
 def find_view(schema: str, name: str) -> tuple[str, View] | None:

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import struct
+import uuid
 import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -36,12 +37,17 @@ class Files(Protocol):
     def write(self, path: str, data: bytes) -> object:
         """Make or replace a file."""
 
+    @property
+    def free_megabytes(self) -> dict[str, int]:
+        """The free space of each local drive."""
+
 
 class MemoryFiles:
     """Files of a server that is on no simulated machine."""
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.free_megabytes: dict[str, int] = {"C": 20480, "D": 20480, "E": 20480}
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -82,6 +88,8 @@ class BackupSet:
     options: dict[str, str] = field(default_factory=dict)
     tables: list[dict[str, Any]] = field(default_factory=list)
     damaged: bool = False
+    identity: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
+    software: list[int] = field(default_factory=lambda: [10, 0, 0])
 
     @property
     def pages(self) -> int:

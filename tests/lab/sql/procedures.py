@@ -106,10 +106,16 @@ def reset_connection(engine: Engine, arguments: tuple[Token, ...]) -> None:
     engine.server.reset(engine.session, keep_transaction=False)
 
 
+def fixed_drives(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """xp_fixeddrives."""
+    _answer(engine, [("drive", SqlType("varchar", 1)), ("MB free", INT)], sorted(engine.server.files.free_megabytes.items()))
+
+
 _PROCEDURES: dict[str, Callable[[Engine, tuple[Token, ...]], None]] = {
     **dict.fromkeys(("sp_datatype_info", "sp_datatype_info_90", "sp_datatype_info_100"), data_type_info),
     **dict.fromkeys(("sp_who", "sp_who2"), who),
     "sp_reset_connection": reset_connection,
+    "xp_fixeddrives": fixed_drives,
 }
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, copy_table
+from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, RESTOREHISTORY, copy_table
 from lab.sql.engine import Engine
 from lab.sql.media import Files, MemoryFiles
 from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, message
@@ -65,7 +65,7 @@ class SqlServer:
         ServerFunctions(self).register()
         for system in SYSTEM_DATABASES:
             self.add_database(system, broker=system == "msdb")
-        for table in (BACKUPSET, BACKUPMEDIAFAMILY):
+        for table in (BACKUPSET, BACKUPMEDIAFAMILY, RESTOREHISTORY):
             self.store.create(self.databases["msdb"], copy_table(table))
         for user, given in (logins or {}).items():
             self.add_login(given if isinstance(given, Login) else Login(user, given, is_windows="\\" in user))
@@ -264,11 +264,12 @@ class SqlServer:
 
     def strike(self, session: Session, head: str) -> None:
         """Let a fault happen to a client's statement; the lab's own services have none."""
+        session.command, session.percent_complete = head, 0
         if session.is_client:
-            self.suffer(session.poll, head)
+            self.suffer(session.poll, head, session)
 
-    def suffer(self, poll: Callable[[], None], name: str) -> None:
-        """Let a fault of that name happen, if there is one."""
+    def suffer(self, poll: Callable[[], None], name: str, session: Session | None = None) -> None:
+        """Let a fault of that name happen, if there is one; a stalled statement's share that is done grows."""
         fault = self.faults.match(self.name, "sql", name) if self.faults is not None else None
         if fault is None:
             return
@@ -277,8 +278,11 @@ class SqlServer:
         if fault.action == "fail":
             raise SqlError(_failure(fault.code or 50000, fault.text))
         pause = threading.Event()
-        for _step in range(int(fault.seconds * 20)):
+        steps = int(fault.seconds * 20)
+        for step in range(steps):
             poll()
+            if session is not None:
+                session.percent_complete = 100 * step / steps
             pause.wait(0.05)
 
     def record(self, user: str, database: str, statement: str, parameters: Any, outcome: list[Message]) -> None:

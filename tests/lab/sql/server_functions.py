@@ -53,6 +53,8 @@ class ServerFunctions:
             "DATABASEPROPERTYEX": (2, self._database_property),
             "HAS_DBACCESS": (1, self._has_access),
             "OBJECT_ID": (-1, self._object_id),
+            "HAS_PERMS_BY_NAME": (-1, self._has_permission),
+            "FILEPROPERTY": (2, self._file_property),
             "IS_SRVROLEMEMBER": (-1, self._is_role_member),
             "IS_MEMBER": (1, lambda role: int(str(role).lower() == "public" or self._owns())),
             "SUSER_SNAME": (-1, lambda *sid: self._session().user),
@@ -134,6 +136,20 @@ class ServerFunctions:
         if database is None:
             return None
         return int(refusal(session.login, session, database, self._server.session_list()) is None)
+
+    def _has_permission(self, securable: Any, kind: Any, permission: Any, *_rest: Any) -> int | None:
+        """Only what may be done to a database is known."""
+        names = [token.value for token in tokenize(str(securable)) if token.is_name]
+        database = self._server.find(names[0]) if names and str(kind).upper() == "DATABASE" else None
+        return None if database is None else int(self._session().login.may_administer(database))
+
+    def _file_property(self, name: Any, wanted: Any) -> int | None:
+        """The pages in use of a file of the current database."""
+        server, database = self._server, self._session().database
+        names = [logical.lower() for _kind, logical, _path in server.files_of(database)]
+        if str(name).lower() not in names or str(wanted).lower() != "spaceused":
+            return None
+        return 168
 
     def _object_id(self, name: Any, kind: Any = None, *_rest: Any) -> int | None:
         parts = ("", "", *(token.value for token in tokenize(str(name)) if token.is_name))[-3:]

@@ -60,6 +60,8 @@ class Session:
     is_client: bool = False
     login_time: dt.datetime = field(default_factory=dt.datetime.now)
     running: bool = False
+    command: str = ""
+    percent_complete: float = 0
     ended: str = ""
     trancount: int = 0
     implicit_transactions: bool = False

@@ -299,6 +299,11 @@ class FileSystem:
         """Bytes in the files of a drive."""
         return sum(len(node.data) for _path, node in self.walk(f"{letter}:\\") if isinstance(node, File))
 
+    @property
+    def free_megabytes(self) -> dict[str, int]:
+        """The free space of each drive."""
+        return {letter: (CAPACITY - self.used(letter)) // 2**20 for letter in self.volumes}
+
     def dump(self) -> dict[str, dict[str, object]]:
         """All files and empty folders that are not of Windows itself: path -> size, hash, attribute."""
         found: dict[str, dict[str, object]] = {}
