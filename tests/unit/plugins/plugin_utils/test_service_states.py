@@ -1,0 +1,111 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order of stops and starts, and services that do not do as they are told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from unit.plugins.plugin_utils.doubles import Clock, Script, Silence
+from unit.plugins.plugin_utils.recorded_server import RecordedServer
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import bring_about, describe, to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceState, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
+
+ALL = ("HealthService", "OMSDK", "OMCFG")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(winrs, "time", clock)
+    return clock
+
+
+def orders(recorded: RecordedServer) -> list[str]:
+    return re.findall(r"\(sc ((?:config|start|stop) [^)]*)\)", " ".join(recorded.commands))
+
+
+def change(recorded: RecordedServer, todo: dict[str, str], timeout: float = 60, stable: int = 5) -> dict[str, ServiceState]:
+    return bring_about(WindowsHost(Shell(recorded.protocol, "shell-1")), "set services", todo, timeout, stable)
+
+
+def test_what_runs_is_stopped_from_the_top(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    states = change(recorded, dict.fromkeys(reversed(ALL), "stopped"))
+    assert orders(recorded) == ["stop HealthService", "stop OMCFG", "stop OMSDK"]
+    assert {state.state for state in states.values()} == {"stopped"}
+    assert {state.start_mode for state in states.values()} == {"auto"}, "stopped leaves the start mode as it is"
+
+
+def test_what_is_down_is_started_from_the_bottom_after_its_start_mode_is_set(clock: Clock) -> None:
+    recorded = RecordedServer(clock, services=dict.fromkeys(ALL, ("stopped", "disabled")))
+    states = change(recorded, dict.fromkeys(ALL, "running"))
+    assert sorted(orders(recorded)[:3]) == ["config HealthService start= auto", "config OMCFG start= auto", "config OMSDK start= auto"]
+    assert orders(recorded)[3:] == ["start OMSDK", "start OMCFG", "start HealthService"]
+    assert set(states.values()) == {ServiceState("running", "auto")}
+
+
+def test_stops_come_before_starts(clock: Clock) -> None:
+    recorded = RecordedServer(clock, services={"HealthService": ("stopped", "auto")})
+    change(recorded, {"HealthService": "running", "OMSDK": "disabled"})
+    assert [order for order in orders(recorded) if "config" not in order] == ["stop OMSDK", "start HealthService"]
+    assert recorded.services["OMSDK"] == ("stopped", "disabled")
+
+
+def test_a_service_that_does_not_stay_up(clock: Clock) -> None:
+    recorded = RecordedServer(clock, services={"OMSDK": ("stopped", "auto")})
+
+    def pause(command: str) -> Script:
+        if command.startswith("ping"):
+            recorded.services["OMSDK"] = ("stopped", "auto")
+        return recorded.respond(command)
+
+    recorded.protocol._respond = pause
+    with pytest.raises(OpsmgrError) as caught:
+        change(recorded, {"OMSDK": "running"})
+    assert str(caught.value) == (
+        "set services: OMSDK is stopped and not running. Look at the Operations Manager event log there: most often the database cannot be reached, "
+        "or the key on this server is not the key of the management group."
+    )
+
+
+def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> None:
+    recorded = RecordedServer(clock, services={"HealthService": ("start_pending", "auto")})
+
+    def stuck(command: str) -> Script:
+        script = recorded.respond(command)
+        recorded.services["HealthService"] = ("start_pending", "auto")
+        return [Silence(10), *script]
+
+    recorded.protocol._respond = stuck
+    with pytest.raises(OpsmgrError, match=r"HealthService is start_pending and not running. Look at the Operations Manager and System event logs"):
+        change(recorded, {"HealthService": "running"}, timeout=60)
+    assert 60 <= clock.now - 1000 <= 120
+
+
+@pytest.mark.parametrize(
+    ("wanted", "todo"),
+    [
+        ({"OMSDK": "running"}, {}),
+        ({"OMSDK": "stopped"}, {"OMSDK": "stopped"}),
+        ({"OMCFG": "disabled", "HealthService": "stopped"}, {"OMCFG": "disabled"}),
+        ({"OMCFG": "stopped"}, {}),
+        ({"OMCFG": "running"}, {"OMCFG": "running"}),
+    ],
+)
+def test_only_what_is_not_so_yet_is_changed(wanted: dict[str, str], todo: dict[str, str]) -> None:
+    services = {"OMSDK": ServiceState("running", "auto"), "OMCFG": ServiceState("stopped", "auto"), "HealthService": ServiceState("stopped", "demand")}
+    assert to_change("set services", services, wanted) == todo
+
+
+def test_services_that_are_missing_are_all_named() -> None:
+    services = {"OMSDK": ServiceState(None, None), "OMCFG": ServiceState(None, None), "HealthService": ServiceState("running", "auto")}
+    with pytest.raises(OpsmgrError, match="set services: there is no service OMSDK and no service OMCFG here"):
+        to_change("set services", services, dict.fromkeys(services, "running"))
+    assert describe(services, ["HealthService"]) == {"HealthService": "running, auto"}
