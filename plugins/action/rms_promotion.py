@@ -70,7 +70,11 @@ class ActionModule(OpsmgrAction):
 
 def _after_any_running_promotion(work: Work, server: ManagementServer) -> ManagementServer:
     """Let a promotion that an interrupted run started come to its end, or end it if it still waits for its answer."""
-    if not server.promotion_running or work.check_mode:
+    if work.check_mode:
+        return server
+    if not server.promotion_running:
+        if server.promotion_answered is not None:
+            work.opsmgr.clear_promotion_mark()
         return server
     if server.promotion_answered is False:
         work.opsmgr.stop_unanswered_promotion()

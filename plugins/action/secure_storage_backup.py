@@ -46,7 +46,7 @@ class ActionModule(OpsmgrAction):
             raise OpsmgrError(STEP, problem, "Choose a longer one in the option backup_password")
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True)
+        server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
         _require_key(server)
         escrow = open_escrow(work.arguments["escrow"])
         fresh = _fresh_backup(escrow, server, work.arguments["max_age"], work.arguments["seal_passphrase"])

@@ -28,6 +28,9 @@ STEP = "restore the key"
 FAILURE_PATTERN = r"(?i)\b(error|fail(ed|ure)?|exception|invalid|incorrect|denied|cannot|could not|unable|wrong)\b"
 
 
+SHARE_ADVICE = "A WinRM logon cannot reach a file share on another machine: use escrow instead of path, or copy the file to this server"
+
+
 class ActionModule(OpsmgrAction):
     STEP = STEP
     SPEC = {
@@ -52,7 +55,7 @@ class ActionModule(OpsmgrAction):
             raise OpsmgrError(STEP, problem, "Give the password that was typed when the backup was made")
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True)
+        server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
         if work.arguments["path"] is not None:
             _restore(work, server, None, lambda: _restore_path(work, server))
             return
@@ -105,7 +108,7 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool:
         return
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
     talk = run_tool()
-    after = work.opsmgr.observe()
+    after = work.opsmgr.observe(only_key=True)
     _require_restored(work, after, wanted, talk)
     _predict(work, before, wanted)
     unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
@@ -136,7 +139,12 @@ def _restore_content(work: Work, server: ManagementServer, content: bytes) -> Co
 
 def _restore_path(work: Work, server: ManagementServer) -> Conversation:
     path = quote(work.arguments["path"])[1:-1]
-    return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path)
+    try:
+        return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path)
+    except OpsmgrError as error:
+        if not path.startswith("\\\\"):
+            raise
+        raise OpsmgrError(error.step, error.found, SHARE_ADVICE) from error
 
 
 def _require_restored(work: Work, after: ManagementServer, wanted: str | None, talk: Conversation) -> None:
@@ -149,9 +157,4 @@ def _require_restored(work: Work, after: ManagementServer, wanted: str | None, t
             raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, what, talk)
         return
     if talk.exit_code != 0 or re.search(work.arguments["failure_pattern"], talk.transcript):
-        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained" + _share_advice(work), talk)
-
-
-def _share_advice(work: Work) -> str:
-    share = str(work.arguments["path"] or "").startswith("\\\\")
-    return "; a WinRM logon cannot reach a file share on another machine, use escrow instead of path" if share else ""
+        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained", talk)

@@ -66,6 +66,8 @@ DEMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue|\(Y/N\)"
 ADMINISTRATOR_TEST = r'reg query "HKU\S-1-5-19">nul'
 # A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need not be secret.
 FINGERPRINT_SALT = "opsmgr.recovery key fingerprint 1"
+# Questions whose answers the work with a key does not need.
+NOT_FOR_KEY = ("architecture", "media", "running", "mark")
 MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 
 # %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
@@ -145,20 +147,26 @@ class OpsMgrHost:
         self._media = media
         self._token = secrets.token_hex(4)
 
-    def observe(self, probe: bool = False) -> ManagementServer:
-        """Look at everything in one round trip; with `probe`, find out the kind of standard input on the way."""
+    def observe(self, probe: bool = False, only_key: bool = False) -> ManagementServer:
+        """Look at the server in one round trip.
+
+        :param probe: find out the kind of standard input on the way
+        :param only_key: leave out services, media and promotions, which the work with a key does not need
+        """
         questions = Questions()
         for name, command in self._commands().items():
-            questions.ask(name, command)
-        self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
-        return self._read(self.windows.ask(questions, probe))
+            if not (only_key and name in NOT_FOR_KEY):
+                questions.ask(name, command)
+        if not only_key:
+            self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
+        return self._read(self.windows.ask(questions, probe), only_key)
 
-    def require_server(self, step: str, probe: bool = False) -> ManagementServer:
+    def require_server(self, step: str, probe: bool = False, only_key: bool = False) -> ManagementServer:
         """observe(), and refuse a server that no step of a recovery can work on.
 
         :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
         """
-        server = self.observe(probe)
+        server = self.observe(probe, only_key)
         if not server.administrator:
             raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group.")
         if not server.installed:
@@ -331,11 +339,12 @@ class OpsMgrHost:
         folders = [place for media in places for place in (*(directory_join(media, name) for name in MEDIA_FOLDERS.values()), media)]
         return f'for %d in ({" ".join(map(quote, folders))}) do @if exist "%~d\\{BACKUP_TOOL}" if exist "%~d\\{CONFIG_TOOL}" echo %~d'
 
-    def _read(self, answers: t.Mapping[str, Answer]) -> ManagementServer:
+    def _read(self, asked: t.Mapping[str, Answer], only_key: bool = False) -> ManagementServer:
+        answers = {**dict.fromkeys(NOT_FOR_KEY, Answer(False, "")), **asked}
         setup = _values(answers["setup"])
-        services = self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
+        services = {} if only_key else self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
         group, is_rms = _group(answers["groups"])
-        cluster = services.pop(CLUSTER_SERVICE)
+        cluster = services.pop(CLUSTER_SERVICE, ServiceState(None, None))
         mark = _values(answers["mark"]).get(PROMOTION_MARK_VALUE.lower())
         return ManagementServer(
             computer_name=answers["computer"].text.strip(),

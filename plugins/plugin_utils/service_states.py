@@ -61,7 +61,7 @@ def bring_about(
     stopping = [name for name in STOP_ORDER if targets.get(name) == "stopped"]
     starting = [name for name in START_ORDER if targets.get(name) == "running"]
     windows.change_services([*_start_modes(todo), *(ServiceChange.stop(name) for name in stopping)])
-    _wait(windows, step, {name: "stopped" for name in stopping}, timeout_seconds)
+    _wait(windows, step, dict.fromkeys(stopping, "stopped"), timeout_seconds)
     for name in starting:
         windows.change_services([ServiceChange.start(name)])
         _wait(windows, step, {name: "running"}, timeout_seconds)

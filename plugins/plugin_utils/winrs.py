@@ -24,6 +24,7 @@ SHELL_CODE_PAGE = 65001
 RUN_TIMEOUT_SECONDS = 120.0
 # Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means "ask again".
 RECEIVE_SECONDS = 20
+SETTLE_SECONDS = 0.05
 PROBE_TIMEOUT_SECONDS = 30.0
 PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
 TRANSCRIPT_CHARACTERS = 4000
@@ -234,6 +235,7 @@ class Shell:
         self._renew = renew
         self._started = 0
         self._open_commands = 0
+        self._ended: list[_Running] = []
         self.manner = manner or Manner()
         self._probed: str | None = None
         # A program past its decision is never killed: closing this shell would do that, so the caller must leave it open.
@@ -305,13 +307,26 @@ class Shell:
         if self._renew is not None and self._started >= COMMANDS_PER_SHELL and not self._open_commands:
             self._shell_id = _call(self._renew)
             self._started = 0
+            self._ended.clear()
+        self._release_ended()
         self._started += 1
         return _Running(_call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
 
     def _terminate(self, running: _Running) -> None:
         _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
 
+    def _release_ended(self) -> None:
+        """Release commands that have ended by themselves. The last one of a shell goes with the shell, which saves a round trip."""
+        while self._ended:
+            with contextlib.suppress(ConnectionLost, ShellFault):
+                self._terminate(self._ended.pop())
+
     def _send(self, running: _Running, data: bytes, end: bool = False) -> None:
+        """Send input, and give the program a moment to answer it: asking too early costs one round trip more."""
+        self._send_once(running, data, end)
+        time.sleep(SETTLE_SECONDS)
+
+    def _send_once(self, running: _Running, data: bytes, end: bool) -> None:
         try:
             _call(self._protocol.send_command_input, self._shell_id, running.command_id, data, end=end)
         except _TimedOut:
@@ -355,8 +370,10 @@ class _OpenCommand:
 
     def __exit__(self, *_error: object) -> None:
         self._shell._open_commands -= 1
-        # After an error the first one is what the user must see; after success nothing is lost with the clean-up.
-        if not self._shell.left_running:
+        if self._running.done:
+            self._shell._ended.append(self._running)
+        elif not self._shell.left_running:
+            # After an error the first one is what the user must see.
             with contextlib.suppress(ConnectionLost, ShellFault):
                 self._shell._terminate(self._running)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.lab import Lab
-
-
 from playing import Player
+
+from lab.lab import Lab
 
 StartLab = Callable[..., Player]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
 
@@ -100,10 +101,11 @@ class Player:
         return self._run(folder, arguments, cut)
 
     def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
-        """Run one module on one host and return its result."""
+        """Run one module on one host and return its result, with what ansible itself keeps from callbacks: whether it failed."""
         play = {"hosts": host, "gather_facts": False, "tasks": [{"name": "The task", f"opsmgr.recovery.{module}": dict(options)}]}
-        results = self.play([play], check=check, **settings).results("The task")
-        return results[-1]
+        run = self.play([play], check=check, **settings)
+        [result] = run.results("The task")
+        return {**result, "failed": not run.ended_well}
 
     @staticmethod
     def _written(folder: Path, plays: Sequence[Mapping[str, Any]]) -> str:

@@ -89,7 +89,8 @@ TROUBLES = {
         ("deathsting: restore the key: SecureStorageBackup.exe", "The role has not moved"), backup_with_another_password, DISASTER
     ),
     "another management group": Trouble(
-        ("it belongs to management group ODYSSEY, and the inventory says ILIAD",), variables={"rms_failover_management_group": "ILIAD", "opsmgr_management_group": "ILIAD"}
+        ("it belongs to management group ODYSSEY, and the inventory says ILIAD",),
+        variables={"rms_failover_management_group": "ILIAD", "opsmgr_management_group": "ILIAD"},
     ),
 }
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playing import PASSWORD, SEAL, Player
+
 from lab.drill import unproven
 from lab.inventory import WinRMAccess
-from playing import PASSWORD, SEAL, Player
 
 
 def back_up_on_a_quiet_day(player: Player) -> None:

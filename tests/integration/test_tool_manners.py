@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lab.drill import unproven
 from playing import PASSWORD, Player
+
+from lab.drill import unproven
 
 AT_END = {"SecureStorageBackup": "at_end"}
 

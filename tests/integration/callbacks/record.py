@@ -29,14 +29,14 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self._file = open(os.environ["RECORD_FILE"], "a", encoding="utf-8")
+        self._path = os.environ["RECORD_FILE"]
         number, _plus, seconds = os.environ.get("RECORD_CUT", "0").partition("+")
         self._cut, self._cut_after = int(number), float(seconds or 0)
         self._task = 0
 
     def _write(self, **event):
-        self._file.write(json.dumps(event, default=str) + "\n")
-        self._file.flush()
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event, default=str) + "\n")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._task += 1

@@ -241,6 +241,8 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
         ({"server": None}, "missing required arguments: server"),
         ({"encryption": "maybe"}, "must be one of: off, request, require"),
     ],
+    # The address differs between test workers, and a test's name must not.
+    ids=["port", "login without password", "no server", "encryption"],
 )
 def test_options_that_cannot_work_fail(sql: SqlServer, run: Run, options: dict[str, Any], message: str) -> None:
     result = run(**options)
