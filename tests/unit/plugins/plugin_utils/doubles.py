@@ -23,6 +23,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        """What the code under test waits on the controller is short and takes no time here."""
+
     def pass_seconds(self, seconds: float) -> None:
         self.now += seconds
 
@@ -77,6 +80,7 @@ class Program:
     script: Script
     typed: bytearray = field(default_factory=bytearray)
     input_ended: bool = False
+    ended: bool = False
     cleaned_up: bool = False
 
 
@@ -130,6 +134,7 @@ class ScriptedProtocol:
         while isinstance(step := program.script[0], (Silence, Hears)):
             left = self._pass(program, step, left)
         program.script.pop(0)
+        program.ended = isinstance(step, Ends)
         return _answer(step)
 
     def _pass(self, program: Program, step: Silence | Hears, left: float) -> float:

@@ -68,7 +68,8 @@ class Desk:
 
     @property
     def cleaned_up(self) -> list[bool]:
-        return [program.cleaned_up for program in self.protocol.programs]
+        """For each command whether nothing of it is left: one that has ended by itself goes with its shell at the latest."""
+        return [program.cleaned_up or program.ended for program in self.protocol.programs]
 
 
 # --- run ---------------------------------------------------------------------------------------------------------------------------
@@ -192,6 +193,13 @@ def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Cl
     assert desk.shell._shell_id == "shell-1"
     desk.shell.run("hostname")
     assert desk.shell._shell_id == "shell-2"
+
+
+def test_commands_that_have_ended_are_released_before_the_next_one(clock: Clock) -> None:
+    desk = Desk(clock, [Ends()], [Ends()], [Ends()])
+    for _ in range(3):
+        desk.shell.run("hostname")
+    assert [program.cleaned_up for program in desk.protocol.programs][:2] == [True, True]
 
 
 # --- the probe ---------------------------------------------------------------------------------------------------------------------

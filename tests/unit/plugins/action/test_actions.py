@@ -1,0 +1,321 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Windows-side actions as a task sees them: whole results, one sentence for each failure, closed connections, no secret anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from unit.plugins.action.bench import Connection, run, texts
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script, Silence, fault
+from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, WARNING, RecordedServer, fetched
+from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+
+PASSPHRASE = "seal it well & twice"
+UNREACHABLE = AnsibleConnectionFailure("ntlm: HTTPConnectionPool: Max retries exceeded: [Errno 111] Connection refused'))")
+
+# Each action with arguments that it accepts, and the keys of its result.
+ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "management_server_info": ({}, {"server"}),
+    "management_services": ({"sdk_service": "running"}, {"services"}),
+    "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
+    "rms_promotion": ({}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
+    "secure_storage_backup": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "reused"}),
+    "secure_storage_restore": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "key", "warnings"}),
+    "support_tools": ({}, {"install_directory", "media", "copied", "removed"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(winrs, "time", clock)
+    monkeypatch.setattr(action_base, "time", clock)
+    return clock
+
+
+def no_secret(result: dict[str, Any]) -> None:
+    for text in texts(result):
+        for secret in (PASSWORD, PASSPHRASE, KEY_FILE.decode()):
+            assert secret not in text
+
+
+# --- every action ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str, check_mode: bool) -> None:
+    arguments, keys = ACTIONS[name]
+    recorded = RecordedServer(clock)
+    recorded.protocol.start_error = fault(5, "Access is denied.")
+    connection = Connection(recorded)
+    result = run(name, connection, check_mode, **arguments)
+    assert keys | {"changed", "failed", "msg", "elapsed_seconds"} <= result.keys()
+    assert (result["changed"], result["failed"]) == (False, True)
+    assert result["msg"].startswith("hydra: ")
+    assert "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server." in result["msg"]
+    assert connection.closed_shells == ["shell-1"]
+    no_secret(result)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) -> None:
+    if name == "rms_promotion":
+        result = run(name, Connection(None, UNREACHABLE))
+        assert result["msg"] == (
+            "hydra: promote this server to the RMS: the server does not answer: [Errno 111] Connection refused. See that it answers and run it again."
+        )
+        return
+    with pytest.raises(AnsibleConnectionFailure):
+        run(name, Connection(None, UNREACHABLE), **ACTIONS[name][0])
+
+
+def test_management_server_info_can_report_it_instead() -> None:
+    result = run("management_server_info", Connection(None, UNREACHABLE), report_unreachable=True)
+    assert (result["reachable"], result["problem"], result["server"]) == (False, "the server does not answer: [Errno 111] Connection refused", None)
+    assert not result.get("failed")
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_arguments_are_validated_before_anything_is_opened(name: str, check_mode: bool) -> None:
+    connection = Connection(None, AssertionError("was opened"))
+    with pytest.raises(AnsibleActionFail, match=r"Unsupported parameters.*no_such_option"):
+        run(name, connection, check_mode, no_such_option=1, **ACTIONS[name][0])
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_only_winrm_can_hold_a_conversation(name: str) -> None:
+    connection = Connection(None, transport="psrp")
+    result = run(name, connection, **ACTIONS[name][0])
+    assert result["failed"]
+    assert result["msg"].endswith(
+        "the connection plugin is psrp, which cannot hold a conversation with a console program. Set ansible_connection to winrm for this host."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("rms_promotion", "promotion_prompt"), ("rms_demotion", "demotion_prompt"), ("secure_storage_backup", "confirmation_prompt"),
+     ("secure_storage_restore", "failure_pattern")],
+)  # fmt: skip
+def test_a_pattern_that_is_none_is_refused_at_once(name: str, option: str) -> None:
+    result = run(name, Connection(None, AssertionError("was opened")), **ACTIONS[name][0], **{option: "(Y/N"})
+    assert f"{option} is not a regular expression" in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["secure_storage_backup", "secure_storage_restore"])
+def test_a_password_that_the_tool_would_refuse_is_refused_here(name: str) -> None:
+    result = run(name, Connection(None, AssertionError("was opened")), escrow="/nowhere", backup_password="short")
+    assert "the backup password has 5 characters, and SecureStorageBackup takes at least 8" in result["msg"]
+
+
+# --- rms_promotion -----------------------------------------------------------------------------------------------------------------
+
+
+def promotable(clock: Clock, script: Script, **changes: Any) -> RecordedServer:
+    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": script}, **changes)
+    recorded.effects["PromoteRMS"] = lambda: setattr(recorded, "is_rms", any(isinstance(step, Ends) for step in script))
+    return recorded
+
+
+def test_promotion(clock: Clock) -> None:
+    connection = Connection(promotable(clock, [WARNING, Hears(b"Y\r"), Ends(0, b"Promoted.")]))
+    result = run("rms_promotion", connection)
+    assert {name: result[name] for name in ("changed", "is_rms", "past_point_of_no_return", "command")} == {
+        "changed": True,
+        "is_rms": True,
+        "past_point_of_no_return": True,
+        "command": "ManagementServerConfigTool.exe PromoteRMS /DeleteExistingRMS:true",
+    }
+    assert result["diff"]["after"] == "RMS: True\n"
+    assert connection.closed_shells == ["shell-1"]
+
+
+@pytest.mark.parametrize(
+    ("after_the_answer", "found"),
+    [
+        ([Silence(5000)], "did not end within 1800 seconds"),
+        ([Breaks(requests.exceptions.ConnectionError())], "ConnectionError: the connection to the server broke"),
+        ([Breaks(fault(2150858843, "The shell was not found."))], "The shell was not found."),
+    ],
+    ids=["never ends", "connection lost", "shell gone"],
+)
+def test_past_the_point_of_no_return_nothing_is_called_undone(clock: Clock, after_the_answer: Script, found: str) -> None:
+    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), *after_the_answer])
+    connection = Connection(recorded)
+    result = run("rms_promotion", connection)
+    assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, True, True)
+    assert found in result["msg"]
+    assert "Done so far: the question was answered with Y, the point of no return is passed. A rerun will look at the registry first" in result["msg"]
+    assert connection.closed_shells == [None], "deleting the shell would kill the program in it"
+    assert not recorded.ran("reg delete")
+
+
+@pytest.mark.parametrize("script", [[Silence(5000)], [b"No key.", Ends(1)], [Breaks(requests.exceptions.ConnectionError())], [b"Sure?", Silence(5000)]])
+def test_before_the_point_of_no_return_nothing_is_changed(clock: Clock, script: Script) -> None:
+    recorded = promotable(clock, script)
+    recorded.effects.clear()
+    connection = Connection(recorded)
+    result = run("rms_promotion", connection)
+    assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, False, False)
+    assert "diff" not in result
+    assert connection.closed_shells == ["shell-1"]
+
+
+def test_promotion_without_effect_is_past_the_point_and_failed(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")], "ping": [Silence(1), Ends()]})
+    result = run("rms_promotion", Connection(recorded))
+    assert (result["failed"], result["past_point_of_no_return"], result["is_rms"]) == (True, True, False)
+    assert "the registry does not call this server the RMS" in result["msg"]
+
+
+def test_check_mode_predicts_a_promotion_and_changes_nothing(clock: Clock) -> None:
+    recorded = promotable(clock, [Ends()])
+    result = run("rms_promotion", Connection(recorded), check_mode=True)
+    assert (result["changed"], result["past_point_of_no_return"], len(recorded.commands)) == (True, False, 1)
+
+
+def test_the_rms_is_not_promoted_again(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    assert run("rms_promotion", Connection(recorded))["changed"] is False
+    assert len(recorded.commands) == 1
+
+
+@pytest.mark.parametrize(("mark", "killed"), [("0x0", True), ("0x1", False), (None, False)])
+def test_a_promotion_that_runs_already(clock: Clock, mark: str | None, killed: bool) -> None:
+    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], promotion_running=[True, not killed], mark=mark)
+    result = run("rms_promotion", Connection(recorded))
+    assert result["is_rms"] is True
+    assert recorded.ran("taskkill") is killed
+    assert sum("PromoteRMS" in command for command in recorded.commands) == 1
+
+
+def test_a_clustered_rms_is_never_deleted() -> None:
+    result = run("rms_promotion", Connection(None, AssertionError("was opened")), existing_rms_clustered=True)
+    assert "Set delete_existing_rms to false" in result["msg"]
+
+
+# --- the key -----------------------------------------------------------------------------------------------------------------------
+
+
+def back_up(clock: Clock, escrow: Path, check_mode: bool = False, **options: Any) -> tuple[dict[str, Any], RecordedServer]:
+    recorded = RecordedServer(clock, **options.pop("server", {}))
+    recorded.backs_up(fetched(KEY_FILE))
+    return run("secure_storage_backup", Connection(recorded), check_mode, escrow=str(escrow), backup_password=PASSWORD, **options), recorded
+
+
+def test_a_backup_is_made_once_and_then_reused(clock: Clock, tmp_path: Path) -> None:
+    first, _recorded = back_up(clock, tmp_path, seal_passphrase=PASSPHRASE)
+    assert (first["changed"], first["reused"], first["backup"]["seal"]) == (True, False, "ansible-vault")
+    second, recorded = back_up(clock, tmp_path, seal_passphrase=PASSPHRASE)
+    assert (second["changed"], second["reused"], second["backup"]) == (False, True, first["backup"])
+    assert len(recorded.commands) == 1
+    no_secret(first)
+    no_secret(second)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"seal_passphrase": PASSPHRASE}, {"max_age": 0}, {"server": {"fingerprint": OTHER_FINGERPRINT}}, {"server": {"hashfile": False}},
+     {"server": {"version": "6.0.6278.0"}}],
+    ids=["another seal", "too old", "another key", "nobody knows which key", "another version"],
+)  # fmt: skip
+def test_a_backup_that_does_not_answer_for_this_key_is_not_reused(clock: Clock, tmp_path: Path, options: dict[str, Any]) -> None:
+    back_up(clock, tmp_path, server={"hashfile": options.get("server", {}).get("hashfile", True)})
+    assert back_up(clock, tmp_path, **options)[0]["reused"] is False
+
+
+def test_check_mode_predicts_a_backup(clock: Clock, tmp_path: Path) -> None:
+    result, recorded = back_up(clock, tmp_path / "escrow", check_mode=True)
+    assert (result["changed"], result["backup"]["sha256"], result["backup"]["server"], len(recorded.commands)) == (True, None, "HYDRA", 1)
+    assert not (tmp_path / "escrow").exists()
+
+
+def restore(clock: Clock, escrow: Path, effect: str | None, words: bytes = b"Done.", check_mode: bool = False, **server: Any) -> dict[str, Any]:
+    """Restore on a server whose key has the fingerprint `effect` afterwards."""
+    recorded = RecordedServer(clock, is_rms=False, **{"fingerprint": None, **server})
+    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\n" + words)]
+    recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", effect)
+    return run("secure_storage_restore", Connection(recorded), check_mode, escrow=str(escrow), backup_password=PASSWORD)
+
+
+def test_a_restore_is_proved_by_the_registry(clock: Clock, tmp_path: Path) -> None:
+    back_up(clock, tmp_path)
+    result = restore(clock, tmp_path, FINGERPRINT, b"An error occurred.")
+    assert (result["changed"], result["key"]) == (True, {"present": True, "fingerprint": "sha256:" + FINGERPRINT})
+    assert result["diff"]["before"] == "key: absent\n"
+    no_secret(result)
+
+
+@pytest.mark.parametrize(
+    ("effect", "found"),
+    [(None, "there is still no key in the registry"), (OTHER_FINGERPRINT, "the key in the registry is not the key of the backup: the password is wrong")],
+)
+def test_a_restore_that_failed_claims_no_key(clock: Clock, tmp_path: Path, effect: str | None, found: str) -> None:
+    back_up(clock, tmp_path)
+    result = restore(clock, tmp_path, effect)
+    assert (result["failed"], result["changed"], result["key"]) == (True, False, None)
+    assert found in result["msg"]
+    assert "diff" not in result
+    no_secret(result)
+
+
+def test_a_key_that_is_there_is_not_restored_again(clock: Clock, tmp_path: Path) -> None:
+    back_up(clock, tmp_path)
+    assert restore(clock, tmp_path, OTHER_FINGERPRINT, fingerprint=FINGERPRINT)["changed"] is False
+
+
+def test_check_mode_predicts_a_restore(clock: Clock, tmp_path: Path) -> None:
+    back_up(clock, tmp_path)
+    result = restore(clock, tmp_path, None, check_mode=True)
+    assert (result["changed"], result["key"]["fingerprint"]) == (True, "sha256:" + FINGERPRINT)
+
+
+# --- the others --------------------------------------------------------------------------------------------------------------------
+
+
+def test_demotion(clock: Clock) -> None:
+    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": [Ends(0, b"Done.")]})
+    recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
+    result = run("rms_demotion", Connection(recorded))
+    assert (result["changed"], result["is_rms"]) == (True, False)
+    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "stopped, disabled", "OMCFG": "stopped, disabled"}
+    again = run("rms_demotion", Connection(recorded))
+    assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
+
+
+def test_support_tools_without_media(clock: Clock) -> None:
+    result = run("support_tools", Connection(RecordedServer(clock, tools=[])))
+    assert "SecureStorageBackup.exe, ManagementServerConfigTool.exe is missing in C:\\Program Files" in result["msg"]
+
+
+def test_support_tools_are_copied_from_the_media(clock: Clock) -> None:
+    recorded = RecordedServer(clock, tools=[], media=[r"D:\SupportTools\amd64"])
+    recorded.scripts["copy /b /y \"D:"] = [Ends()]
+    recorded.effects["copy /b /y \"D:"] = lambda: setattr(recorded, "tools", ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
+    result = run("support_tools", Connection(recorded))
+    assert (result["changed"], result["copied"]) == (True, ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
+
+
+def test_services_are_changed_and_described(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    result = run("management_services", Connection(recorded), sdk_service="stopped", health_service="running")
+    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "stopped, auto"}
+    assert run("management_services", Connection(recorded), sdk_service="stopped")["changed"] is False
+
+
+def test_services_in_check_mode(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    result = run("management_services", Connection(recorded), check_mode=True, sdk_service="disabled")
+    assert (result["changed"], result["diff"]["after"]) == (True, "OMSDK: stopped, disabled\n")
+    assert len(recorded.commands) == 1
