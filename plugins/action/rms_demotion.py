@@ -14,7 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     SDK_SERVICE,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import bring_about, describe, to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, to_change
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
 
 STEP = "demote this former RMS"
@@ -35,12 +35,15 @@ class ActionModule(OpsmgrAction):
         wanted = {HEALTH_SERVICE: work.arguments["health_service"], SDK_SERVICE: "disabled", CONFIG_SERVICE: "disabled"}
         todo = to_change(STEP, server.services, wanted)
         before = {"RMS": server.is_rms, **describe(server.services, wanted)}
-        work.result.update(changed=bool(server.is_rms or todo), is_rms=server.is_rms, services=describe(server.services, wanted))
-        if work.check_mode or not work.result["changed"]:
-            work.result["diff"] = diff(before, {**before, "RMS": False, **todo}, server.computer_name)
+        needed = bool(server.is_rms or todo)
+        work.result.update(is_rms=server.is_rms, services=describe(server.services, wanted))
+        if work.check_mode or not needed:
+            predicted = {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}} if needed else before
+            work.result.update(changed=needed, diff=diff(before, predicted, server.computer_name))
             return
         if server.is_rms:
             _demote(work, server)
+        work.result["changed"] = True
         after = _settle_services(work, wanted)
         work.result["services"] = after
         work.result["diff"] = diff(before, {"RMS": work.result["is_rms"], **after}, server.computer_name)
@@ -51,7 +54,7 @@ def _demote(work: Work, server: ManagementServer) -> None:
     work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     work.result["command"] = f"{CONFIG_TOOL} UpdateDemotedRMS"
     talk = work.opsmgr.demote(server, work.arguments["demotion_prompt"])
-    work.result["transcript"] = talk.transcript
+    work.result.update(changed=True, transcript=talk.transcript)
     if work.arguments["health_service"] == "running":
         _restart_health_service(work)
     deadline = Deadline(work.arguments["timeout"])

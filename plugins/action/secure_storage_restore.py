@@ -24,6 +24,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quo
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation
 
 STEP = "restore the key"
+# What check mode needs to know of a backup that secure_storage_backup only predicted.
+PREDICTED = {"management_group", "server_version", "key_fingerprint"}
 # [assumed] Words of an error; only used where the key's fingerprint cannot tell.
 FAILURE_PATTERN = r"(?i)\b(error|fail(ed|ure)?|exception|invalid|incorrect|denied|cannot|could not|unable|wrong)\b"
 
@@ -76,7 +78,7 @@ def _choose(work: Work, server: ManagementServer, escrow: Escrow) -> tuple[dict[
     if given is None:
         entry = fitting_backup(escrow, work.arguments["management_group"] or str(server.management_group), server.version)
         return describe(entry), entry
-    if work.check_mode and given.get("sha256") is None:
+    if work.check_mode and given.get("sha256") is None and given.keys() >= PREDICTED:
         return given, None
     found = escrow.find(str(given.get("management_group")), str(given.get("sha256")))
     if found is None:

@@ -109,7 +109,8 @@ def test_only_winrm_can_hold_a_conversation(name: str) -> None:
      ("secure_storage_restore", "failure_pattern")],
 )  # fmt: skip
 def test_a_pattern_that_is_none_is_refused_at_once(name: str, option: str) -> None:
-    result = run(name, Connection(None, AssertionError("was opened")), **ACTIONS[name][0], **{option: "(Y/N"})
+    arguments: dict[str, Any] = {**ACTIONS[name][0], option: "(Y/N"}
+    result = run(name, Connection(None, AssertionError("was opened")), **arguments)
     assert f"{option} is not a regular expression" in result["msg"]
 
 
@@ -292,6 +293,26 @@ def test_demotion(clock: Clock) -> None:
     assert result["services"] == {"HealthService": "running, auto", "OMSDK": "stopped, disabled", "OMCFG": "stopped, disabled"}
     again = run("rms_demotion", Connection(recorded))
     assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
+
+
+def test_a_demotion_that_fails_before_it_begins_has_changed_nothing(clock: Clock) -> None:
+    result = run("rms_demotion", Connection(RecordedServer(clock, tools=[])))
+    assert (result["failed"], result["changed"], result["is_rms"]) == (True, False, True)
+
+
+def test_a_demotion_in_check_mode(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    result = run("rms_demotion", Connection(recorded), check_mode=True)
+    assert result["changed"] is True
+    assert result["diff"]["after"] == "RMS: False\nHealthService: running, auto\nOMSDK: stopped, disabled\nOMCFG: stopped, disabled\n"
+    assert len(recorded.commands) == 1
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_backup_that_is_none_is_refused(clock: Clock, tmp_path: Path, check_mode: bool) -> None:
+    connection = Connection(RecordedServer(clock))
+    result = run("secure_storage_restore", connection, check_mode, escrow=str(tmp_path), backup_password=PASSWORD, backup={"file": "x"})
+    assert "the backup with SHA-256 None is not in" in result["msg"]
 
 
 def test_support_tools_without_media(clock: Clock) -> None:

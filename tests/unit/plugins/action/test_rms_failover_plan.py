@@ -1,0 +1,82 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as a task sees it: what the decision needs of the controller, all problems at once, and no secret."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.plugins.action.bench import Connection, run, texts
+from unit.plugins.plugin_utils.recorded_server import PASSWORD
+from unit.plugins.plugin_utils.test_failover import failed_over, healthy
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow, seal_for_writing
+
+PASSPHRASE = "seal it well & twice"
+
+
+def plan(situation: dict[str, Any], **arguments: Any) -> dict[str, Any]:
+    looks = [{"item": name, "server": situation[name]} for name in ("hydra", "deathsting", "kraken")]
+    given = {"target": "deathsting", "management_group": "ODYSSEY", "inventory_rms": ["hydra"], "servers": looks, "database": situation["database"]}
+    result = run("rms_failover_plan", Connection(None, AssertionError("was opened"), transport="local"), check_mode=True, **{**given, **arguments})
+    assert not any(secret in text for text in texts(result) for secret in (PASSWORD, PASSPHRASE))
+    return result
+
+
+def disaster(escrow: Path, **arguments: Any) -> dict[str, Any]:
+    return plan({**healthy(), "hydra": None}, mode="disaster", escrow=str(escrow), backup_password=PASSWORD, **arguments)
+
+
+def test_a_planned_failover_needs_a_place_for_the_backup_and_its_password(tmp_path: Path) -> None:
+    result = plan(healthy(), escrow=str(tmp_path / "new" / "escrow"), backup_password=PASSWORD)
+    assert (result["problems"], result["changed"], result["backup"], result["old_rms"]) == ([], False, None, "hydra")
+    assert not (tmp_path / "new").exists()
+
+
+def test_all_problems_of_the_controller_are_found_at_once() -> None:
+    assert plan(healthy(), seal_passphrase=" blank ")["problems"] == [
+        "controller: preflight: no backup password is given. Set rms_failover_backup_password (from a vault).",
+        "controller: seal the key backup: the seal passphrase is empty or begins or ends with white space. "
+        "Choose another one: ansible-vault could not be given this one at its prompt.",
+        "controller: preflight: no escrow directory is given. Set rms_failover_escrow.",
+    ]
+
+
+def test_an_escrow_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    [problem] = plan(healthy(), escrow=str(tmp_path / "file" / "escrow"), backup_password=PASSWORD)["problems"]
+    assert "is not a directory that this user may write to" in problem
+
+
+def test_a_finished_failover_needs_no_key() -> None:
+    assert plan(failed_over())["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("seal", "passphrase", "sentence"),
+    [
+        (None, None, None),
+        (PASSPHRASE, PASSPHRASE, None),
+        (PASSPHRASE, None, "is sealed with a passphrase and none was given. Give seal_passphrase."),
+        (PASSPHRASE, "another one", "the seal passphrase does not open it"),
+        (PASSPHRASE, " blank ", "the seal passphrase is empty or begins or ends with white space"),
+    ],
+)
+def test_in_a_disaster_the_backup_is_opened_before_anything_is_done(tmp_path: Path, seal: str | None, passphrase: str | None, sentence: str | None) -> None:
+    origin = BackupOrigin("ODYSSEY", "HYDRA", R2, datetime(2026, 3, 1, tzinfo=timezone.utc))
+    open_escrow(str(tmp_path)).store(b"key file", origin, seal_for_writing(seal))
+    result = disaster(tmp_path, **({} if passphrase is None else {"seal_passphrase": passphrase}))
+    assert len(result["problems"]) == (sentence is not None)
+    assert sentence is None or sentence in result["problems"][0]
+    assert sentence is not None or result["backup"]["server"] == "HYDRA"
+
+
+def test_in_a_disaster_without_a_backup(tmp_path: Path) -> None:
+    [problem] = disaster(tmp_path)["problems"]
+    assert problem.startswith("controller: choose a key backup:")
