@@ -169,8 +169,8 @@ class Document:
         if attribute is not None:
             spans = [span for name, span in self.elements[element].attributes.items() if name == attribute]
         if not spans:
-            # A default value from the document type declaration, for example.
-            raise ConfigError(self.path, "the value of this element is not written in it", _BY_HAND, self.line(element))
+            # lxml takes default values of attributes from a document type declaration.
+            raise UnreadableConfig(self.path, "the value of this element is not written in it", _PLAIN, self.line(element))
         return spans
 
     def _characters(self, element: int, attribute: str | None, spans: Sequence[Span]) -> list[Character]:

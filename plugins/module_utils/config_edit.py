@@ -68,12 +68,14 @@ def change_server_names(content: bytes, old_names: Collection[str], new_name: st
     replacements, untouched = [], _other_spellings(document)
     for entry in entries:
         value = document.text(entry).strip(XML_SPACE)
-        has_children = document.elements[entry].has_children
-        if has_children or not (is_one_of(value, old) or is_one_of(value, new)):
-            reason = "it holds other elements" if has_children else "it names another server"
-            untouched.append(Untouched(document.line(entry), value, reason))
-        elif not is_one_of(value, new):
+        if document.elements[entry].has_children:
+            untouched.append(Untouched(document.line(entry), value, "it holds other elements"))
+        elif is_one_of(value, new):
+            continue
+        elif is_one_of(value, old):
             replacements.append(document.replacement(entry, None, _in_form(value, old_names, new_name)))
+        else:
+            untouched.append(Untouched(document.line(entry), value, "it names another server" if value else "it is empty"))
     return document.replaced(replacements, sorted(untouched, key=lambda left: left.line))
 
 

@@ -41,14 +41,16 @@ class AmbiguousEntry(ConfigError):
 
 
 class InvalidName(ConfigError):
-    """A given name is no DNS name. Field C(name)."""
+    """A given name is no DNS name. Fields: C(name), C(problem)."""
 
-    def __init__(self, path: str, name: str, reason: str) -> None:
-        super().__init__(path, f"{name!r} is not usable as a server's name: {reason}", "Give the name as in DNS, such as deathsting.odyssey.com")
+    def __init__(self, path: str, name: str, problem: str) -> None:
+        reason = f"{name!r} is not usable as a server's name: {problem}"
+        super().__init__(path, reason, "Give the name as in DNS, such as deathsting.odyssey.com")
         self.name = name
+        self.problem = problem
 
     def __reduce__(self) -> tuple[type[InvalidName], tuple[str, str, str]]:  # type: ignore[override]
-        return type(self), (self.path, self.name, self.reason)
+        return type(self), (self.path, self.name, self.problem)
 
 
 class LxmlMissing(OpsmgrError):
