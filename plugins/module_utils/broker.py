@@ -1,0 +1,394 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Service Broker of the operational database: on, and the database in MULTI_USER whatever happens on the way.
+
+The statements are the book's three. Every error number here is in SQL Server's documentation [ms].
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, Reader, read_database
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem, SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
+    UNREACHABLE,
+    ConnectionProblem,
+    SqlConnection,
+    SqlError,
+    connect,
+)
+
+_Answer = TypeVar("_Answer")
+
+# HAS_PERMS_BY_NAME is NULL when it cannot tell; only 0 is a refusal.
+RIGHT = "SELECT HAS_PERMS_BY_NAME(?, 'DATABASE', 'ALTER') AS allowed"
+
+# Whose broker is on under the same id: what error 9772 is about.
+TWINS = (
+    "SELECT name FROM sys.databases WHERE is_broker_enabled = 1 AND name <> ? "
+    "AND service_broker_guid = (SELECT service_broker_guid FROM sys.databases WHERE name = ?) ORDER BY name"
+)
+
+# sys.dm_exec_sessions does not tell the database before SQL Server 2012 [ms]. Without VIEW SERVER STATE, only one's own session is shown.
+SESSIONS = "SELECT spid, loginame, program_name, hostname FROM sys.sysprocesses WHERE dbid = DB_ID(?) AND spid <> @@SPID ORDER BY spid"
+
+# The only seat is taken (924, 5064), or the database cannot be had alone at the moment (5061, 5070); 1205 is a lost deadlock.
+_TAKEN = frozenset((924, 5061, 5064, 5070, 1205))
+_SAME_BROKER = 9772
+_NO_RIGHT = frozenset((5011, 15247, 262, 297, 300))
+# How often the whole is begun again after the connection or the seat was lost.
+_TRIES = 3
+_LONGEST_PAUSE_SECONDS = 5.0
+_SHORTEST_RESTORE_SECONDS = 30
+
+
+class BrokerProblem(OpsmgrError):
+    """The database is not as wanted. Field: C(number), of SQL Server, or 0."""
+
+    def __init__(self, database: str, found: str, what_to_do: str, number: int = 0) -> None:
+        super().__init__(f"turn on Service Broker of the database {database}", found, what_to_do)
+        self.database = database
+        self.number = number
+
+    def __reduce__(self) -> tuple[type[BrokerProblem], tuple[str, str, str, int]]:
+        return type(self), (self.database, self.found, self.what_to_do, self.number)
+
+
+class Interrupted(BaseException):
+    """The process was told to end. Not an Exception, so that nobody takes it for a failed statement."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session in a database: what a person needs to find whose it is."""
+
+    number: int
+    login: str
+    program: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"session {self.number}: {self.login or 'unknown login'}, program {self.program or 'unknown'}, on {self.host or 'unknown host'}"
+
+
+@dataclass
+class BrokerReport:
+    """What was seen and sent so far. It is filled while the work goes on, so that a failure has it too."""
+
+    before: DatabaseState | None = None
+    after: DatabaseState | None = None
+    sessions: list[Session] | None = None
+    statements: list[str] = field(default_factory=list)
+
+
+class Deadline:
+    """A moment after which nothing new is begun. C(seconds) from now."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left, not below 0."""
+        return max(0.0, self._end - self._clock())
+
+
+def read_sessions(reader: Reader, database: str) -> list[Session]:
+    """The sessions of others in a database, as far as this login may see them. Raises SqlError."""
+    return [
+        Session(int(row["spid"]), *(str(row[name] or "").strip() for name in ("loginame", "program_name", "hostname")))
+        for row in reader.rows(SESSIONS, database)
+    ]
+
+
+def sessions_text(sessions: list[Session]) -> str:
+    """The sessions in one line."""
+    return "; ".join(str(session) for session in sessions)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn a polite end of the process (SIGTERM, SIGHUP) into an exception, so that C(finally) gets its turn."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise Interrupted(signal.Signals(number).name)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    old = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+class AccessGuard:
+    """Brings one database back to MULTI_USER, with as many tries as the time allows. It ends nobody's session by KILL."""
+
+    def __init__(self, options: SqlOptions, statements: list[str]) -> None:
+        self._options = replace(options, database="master")
+        self._database = options.database
+        self._statements = statements
+
+    @property
+    def by_hand(self) -> str:
+        """The statement that a person has to type when this cannot."""
+        return f"ALTER DATABASE {quote_identifier(self._database)} SET MULTI_USER WITH ROLLBACK IMMEDIATE"
+
+    def reopen(self, seconds: float) -> None:
+        """Make the database MULTI_USER. Raises BrokerProblem, with what is in the way, when that fails for C(seconds)."""
+        deadline, pause = Deadline(seconds), 0.25
+        while True:
+            try:
+                self._try(deadline)
+                return
+            except (SqlError, ConnectionProblem) as error:
+                if not _passes(error) or deadline.left <= pause:
+                    raise self._left_closed(error) from error
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _try(self, deadline: Deadline) -> None:
+        with self.connect(deadline) as connection:
+            found = read_database(connection, self._database)
+            if found is not None and found.user_access != "MULTI_USER":
+                connection.execute(self.by_hand)
+
+    @contextmanager
+    def connect(self, deadline: Deadline) -> Iterator[SqlConnection]:
+        """A session in master, whose statements are recorded even if it is lost."""
+        connection = connect(self._options, query_timeout_seconds=max(1, round(deadline.left)))
+        try:
+            yield connection
+        finally:
+            self._statements.extend(connection.statements)
+            connection.close()
+
+    def _left_closed(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
+        found, sessions = self._look()
+        state = "in a state that could not be read, possibly SINGLE_USER" if found is None else f"in {found.user_access}"
+        holders = f". In it: {sessions_text(sessions)}" if sessions else ". This login cannot see who is in it"
+        return BrokerProblem(
+            self._database,
+            f"THE DATABASE IS LEFT {state}, so that OpsMgr cannot use it, because: {_reason(error)}{holders}",
+            f"Stop those programs (the OpsMgr services first), then run this again, or type: {self.by_hand}",
+            _number(error),
+        )
+
+    def _look(self) -> tuple[DatabaseState | None, list[Session]]:
+        found: DatabaseState | None = None
+        try:
+            with self.connect(Deadline(self._options.connect_timeout)) as connection:
+                found = read_database(connection, self._database)
+                return found, read_sessions(connection, self._database)
+        except (SqlError, ConnectionProblem):
+            return found, []
+
+
+class BrokerRepair:
+    """Service Broker of one database: look, plan, repair. C(seconds) is the deadline of the repair as a whole."""
+
+    def __init__(self, options: SqlOptions, *, new_broker: bool, seconds: int) -> None:
+        if seconds < 1:
+            raise OptionProblem(f"timeout is {seconds}", "Use at least one second")
+        self.report = BrokerReport()
+        self._options = options
+        self._database = options.database
+        self._new_broker = new_broker
+        self._seconds = seconds
+        self._twins: list[str] = []
+        self._guard = AccessGuard(options, self.report.statements)
+
+    def observe(self) -> None:
+        """Read everything that decides. Raises BrokerProblem for what this cannot repair, ConnectionProblem, SqlError."""
+        with self._guard.connect(Deadline(self._seconds)) as connection:
+            self.report.before = self.report.after = read_database(connection, self._database)
+            self._require_usable()
+            if not self.needed:
+                return
+            self._require_right(connection)
+            self.report.sessions = _if_allowed(lambda: read_sessions(connection, self._database))
+            self._twins = [str(row["name"]) for row in connection.rows(TWINS, self._database, self._database)]
+
+    @property
+    def needed(self) -> bool:
+        """Whether something is not as wanted."""
+        return self._closed or self._off
+
+    @property
+    def plan(self) -> list[str]:
+        """The statements that a repair sends when nobody is in the way."""
+        return ([self._guard.by_hand] if self._closed else []) + (self._switch_statements() if self._off and not self._twin_forbids else [])
+
+    @property
+    def predicted(self) -> DatabaseState | None:
+        """The state after C(plan)."""
+        before = self.report.before
+        return before and replace(before, user_access="MULTI_USER", is_broker_enabled=before.is_broker_enabled or not self._twin_forbids)
+
+    def require_possible(self) -> None:
+        """Raise BrokerProblem when the broker would be refused (9772). To be asked after the access mode is mended."""
+        if self._off and self._twin_forbids:
+            raise self._same_broker(", ".join(self._twins))
+
+    def carry_out(self) -> None:
+        """Repair, and read the state back into the report. Raises BrokerProblem; its text says what was left behind."""
+        deadline = Deadline(self._seconds)
+        try:
+            if self._closed:
+                self._guard.reopen(deadline.left)
+            self.require_possible()
+            if self._off:
+                self._enable(deadline)
+        finally:
+            self._read_back()
+        self._require_wanted()
+
+    @property
+    def _closed(self) -> bool:
+        return self.report.before is not None and self.report.before.user_access != "MULTI_USER"
+
+    @property
+    def _off(self) -> bool:
+        return self.report.before is not None and not self.report.before.is_broker_enabled
+
+    @property
+    def _twin_forbids(self) -> bool:
+        return bool(self._twins) and not self._new_broker
+
+    def _switch_statements(self) -> list[str]:
+        name = quote_identifier(self._database)
+        # A new id is only taken where the old one cannot be kept: it ends all conversations.
+        broker = "NEW_BROKER" if self._twins else "ENABLE_BROKER"
+        return [
+            # Being in it is what makes the only seat this session's, beyond doubt.
+            f"USE {name}",
+            f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
+            f"ALTER DATABASE {name} SET {broker}",
+            f"ALTER DATABASE {name} SET MULTI_USER",
+        ]
+
+    def _enable(self, deadline: Deadline) -> None:
+        for remaining in reversed(range(_TRIES)):
+            try:
+                self._switch(deadline)
+                return
+            except (SqlError, ConnectionProblem) as error:
+                if remaining and _number(error) == _SAME_BROKER and self._new_broker and not self._twins:
+                    self._twins = ["another database"]  # one that this login cannot see
+                elif not remaining or not _passes(error) or not deadline.left:
+                    raise self._explained(error) from error
+
+    def _switch(self, deadline: Deadline) -> None:
+        try:
+            with self._guard.connect(deadline) as connection:
+                use, single, broker, multi = self._switch_statements()
+                connection.execute(use)
+                try:
+                    connection.execute(single)
+                    connection.execute(broker)
+                finally:
+                    # In the session that has the only seat: any other would have to compete for it.
+                    connection.execute(multi)
+        except BaseException:
+            # The session is closed by now. This has time of its own: it must not fail for being late.
+            self._guard.reopen(max(deadline.left, _SHORTEST_RESTORE_SECONDS))
+            raise
+
+    def _read_back(self) -> None:
+        try:
+            with self._guard.connect(Deadline(self._options.connect_timeout)) as connection:
+                self.report.after = read_database(connection, self._database)
+        except (SqlError, ConnectionProblem):
+            self.report.after = None
+
+    def _require_usable(self) -> None:
+        before = self.report.before
+        if before is None:
+            raise BrokerProblem(self._database, "the server shows this login no such database", "Check the name, and that this login may see it")
+        if before.state != "ONLINE":
+            advice = {
+                "RESTORING": "Finish the restore (RESTORE DATABASE ... WITH RECOVERY), then run this again",
+                "OFFLINE": "Bring it online (ALTER DATABASE ... SET ONLINE), then run this again",
+            }.get(before.state, "Look into the error log of SQL Server, then run this again")
+            raise BrokerProblem(self._database, f"it is {before.state}, and only a database that is ONLINE can be repaired. Nothing was changed", advice)
+
+    def _require_right(self, connection: SqlConnection) -> None:
+        rows = _if_allowed(lambda: connection.rows(RIGHT, quote_identifier(self._database)))
+        if rows and rows[0]["allowed"] == 0:
+            raise self._no_right("it has no ALTER permission", 0)
+
+    def _require_wanted(self) -> None:
+        after = self.report.after
+        if after is None or after.user_access != "MULTI_USER" or not after.is_broker_enabled:
+            state = "could not be read" if after is None else f"is {after.user_access}, Service Broker {'on' if after.is_broker_enabled else 'off'}"
+            raise BrokerProblem(self._database, f"all statements ran, and afterwards its state {state}", f"Run this again, or type: {self._guard.by_hand}")
+
+    def _explained(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
+        number = _number(error)
+        if number == _SAME_BROKER:
+            return self._same_broker("another database")
+        if number in _NO_RIGHT:
+            return self._no_right(_reason(error), number)
+        return BrokerProblem(self._database, f"{_reason(error)}. It is in MULTI_USER, Service Broker is still off", error.what_to_do, number)
+
+    def _no_right(self, reason: str, number: int) -> BrokerProblem:
+        return BrokerProblem(
+            self._database,
+            f"the login may not alter it ({reason}). It is as it was",
+            "Log in as a member of sysadmin, as the owner of the database, or as one with ALTER on it",
+            number,
+        )
+
+    def _same_broker(self, twins: str) -> BrokerProblem:
+        return BrokerProblem(
+            self._database,
+            f"{twins} has the same broker id and its broker on, which SQL Server refuses (9772). One is a restored copy of the other. "
+            "Service Broker stays off",
+            f"Drop the copy or turn its broker off (ALTER DATABASE ... SET DISABLE_BROKER), or set new_broker: true, which gives {self._database} "
+            "an id of its own and drops all its open conversations",
+            _SAME_BROKER,
+        )
+
+
+def _if_allowed(read: Callable[[], _Answer]) -> _Answer | None:
+    """An answer that helps but decides nothing: None where the server refuses it."""
+    try:
+        return read()
+    except SqlError:
+        return None
+
+
+def _passes(error: SqlError | ConnectionProblem) -> bool:
+    """Whether it may be better a moment later."""
+    if isinstance(error, SqlError):
+        return error.number in _TAKEN
+    return error.kind == UNREACHABLE
+
+
+def _number(error: SqlError | ConnectionProblem) -> int:
+    return error.number if isinstance(error, SqlError) else 0
+
+
+def _reason(error: SqlError | ConnectionProblem) -> str:
+    if isinstance(error, SqlError):
+        return f"error {error.number} ({error.message.rstrip('.')})"
+    return error.found
+
+
+def state_result(state: DatabaseState | None) -> dict[str, Any] | None:
+    """The part of a state that a repair is about, for a module's result."""
+    if state is None:
+        return None
+    return {"state": state.state, "user_access": state.user_access, "is_broker_enabled": state.is_broker_enabled}

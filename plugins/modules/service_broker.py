@@ -1,0 +1,211 @@
+#!/usr/bin/python
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module service_broker: Service Broker of the operational database is on, and the database in MULTI_USER."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_broker
+short_description: Turn on Service Broker of the operational database
+version_added: 1.0.0
+description:
+  - Makes sure that Service Broker of the operational database of Operations Manager 2007 is on, and that the database is in V(MULTI_USER). Without
+    the broker, discovery and tasks do not work; it is off after a restore.
+  - Turning it on needs the database alone. All other sessions in it are ended, and their open transactions rolled back. OpsMgr services connect
+    again at once, so stop C(OMSDK), C(OMCFG) and C(HealthService) of the RMS first.
+  - One session goes from V(SINGLE_USER) to V(MULTI_USER). When it fails, is lost, or the task is ended (SIGTERM), the database is brought back to
+    V(MULTI_USER), with as many tries as O(timeout) allows, but for at least 30 seconds. When even that fails, the message says what state was left, who is in
+    the database, and which statement to type.
+  - A database that is found in V(SINGLE_USER) or V(RESTRICTED_USER) is always brought to V(MULTI_USER), whoever set it so, with the broker on or
+    off. That is how a run that was killed (SIGKILL) is repaired by the next one.
+  - Nobody's session is ended by C(KILL). Who holds the only seat of a database in V(SINGLE_USER) is waited for until O(timeout), and then named.
+options:
+  new_broker:
+    description:
+      - Whether the database may get a new broker id when another database of the server has the same one and its broker on (error 9772). That is so
+        when one was restored from a backup of the other.
+      - A NEW ID DROPS ALL OPEN CONVERSATIONS of the database.
+      - When V(false), such a database is an error and nothing is lost. When no other database has the id, both values do the same.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds that the repair may take, waiting for others included. After that nothing new is tried.
+      - Rolling back the transactions of others is part of it, and can take as long as they did.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It reads everything that decides, and predicts the statements. It cannot predict who takes the only seat meanwhile.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details: With the broker on and the database in V(MULTI_USER) nothing is sent that changes anything, O(new_broker=true) included.
+  platform:
+    support: full
+    platforms: posix
+  action:
+    support: none
+    details: It is an ordinary module, usually delegated to the controller.
+  async:
+    support: full
+    details: Ending the job with SIGTERM brings the database back to V(MULTI_USER) first.
+  bypass_host_loop:
+    support: none
+notes:
+  - The login must be a member of C(sysadmin), the owner of the database, or have C(ALTER) on it.
+  - To see whose sessions are in the way it needs C(VIEW SERVER STATE).
+seealso:
+  - module: opsmgr.recovery.management_group_info
+  - module: opsmgr.recovery.management_services
+  - module: opsmgr.recovery.database_restore
+author:
+  - opsmgr.recovery contributors (@opsmgr-recovery)
+"""
+
+EXAMPLES = r"""
+- name: Turn on Service Broker
+  opsmgr.recovery.service_broker:
+    server: sql1.odyssey.com
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: The same for a copy that was restored beside the original
+  opsmgr.recovery.service_broker:
+    server: sql1.odyssey.com
+    database: OperationsManager_Copy
+    new_broker: true
+    timeout: 300
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+database:
+  description: Name of the database.
+  returned: always
+  type: str
+  sample: OperationsManager
+before:
+  description: State at the start, in SQL Server's own words; V(null) when it could not be read.
+  returned: always
+  type: dict
+  sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: false}
+after:
+  description: State at the end, read back over a fresh connection; in check mode the predicted one. V(null) when it could not be read.
+  returned: always
+  type: dict
+  sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: true}
+sessions:
+  description:
+    - The sessions in the database before anything was changed, as far as this login may see them. They are the ones that are ended.
+    - V(null) when nothing had to be changed, or they could not be read.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    number:
+      description: Number of the session.
+      type: int
+      sample: 53
+    login:
+      description: Its login.
+      type: str
+      sample: ODYSSEY\svc-sdk
+    program:
+      description: The program, as it calls itself.
+      type: str
+      sample: OpsMgr SDK Service
+    host:
+      description: The computer that it comes from.
+      type: str
+      sample: HYDRA
+  sample:
+    - {number: 53, login: ODYSSEY\svc-sdk, program: OpsMgr SDK Service, host: HYDRA}
+statements:
+  description:
+    - The SQL statements that were sent, the reading ones included. Values bound to them are not part of the text.
+    - In check mode, those that would change something.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - USE [OperationsManager]
+    - ALTER DATABASE [OperationsManager] SET SINGLE_USER WITH ROLLBACK IMMEDIATE
+    - ALTER DATABASE [OperationsManager] SET ENABLE_BROKER
+    - ALTER DATABASE [OperationsManager] SET MULTI_USER
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import BrokerRepair, BrokerReport, Interrupted, interruptible, state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing
+
+
+def repair(broker: BrokerRepair, *, check_mode: bool) -> bool:
+    """Do what is needed and return whether anything was. Raises OpsmgrError and Interrupted; the broker's report is filled all the same."""
+    broker.observe()
+    changed = broker.needed
+    if check_mode:
+        broker.report.after = broker.predicted
+        broker.report.statements[:] = broker.plan
+        broker.require_possible()
+    elif changed:
+        broker.carry_out()
+    return changed
+
+
+def result(database: str, report: BrokerReport) -> dict[str, Any]:
+    """The module's result, the same keys in every outcome."""
+    return {
+        "database": database,
+        "before": state_result(report.before),
+        "after": state_result(report.after),
+        "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
+        "statements": report.statements,
+        "diff": {"before": state_result(report.before) or {}, "after": state_result(report.after) or {}},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            sql_connection_spec(),
+            new_broker={"type": "bool", "default": False},
+            timeout={"type": "int", "default": 120},
+        ),
+        supports_check_mode=True,
+    )
+    host, report = module.params["server"], BrokerReport()
+    try:
+        options = SqlOptions.from_params(module.params)
+        broker = BrokerRepair(options, new_broker=module.params["new_broker"], seconds=module.params["timeout"])
+        report = broker.report
+        with interruptible():
+            changed = repair(broker, check_mode=module.check_mode)
+    except PyodbcMissing as error:
+        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
+    except OpsmgrError as error:
+        module.fail_json(msg=error.sentence(host), changed=report.before != report.after, **result(module.params["database"], report))
+    except Interrupted as signal_name:
+        found = f"ended by {signal_name}; see after for the state that the database is in"
+        module.fail_json(msg=f"{host}: {found}.", changed=report.before != report.after, **result(module.params["database"], report))
+    module.exit_json(changed=changed, **result(options.database, report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,393 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""service_broker against the lab's SQL Server, through the real pyodbc and FreeTDS: whatever happens, the database ends in MULTI_USER or the message says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils import broker as broker_utils
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.modules import service_broker
+from lab.faults import Fault, Faults
+from lab.recorder import Recorder
+from lab.sql.messages import SqlError
+from lab.sql.opsmgr_schema import create_operations_manager
+from lab.sql.server import SqlServer, SqlSession
+from lab.sql.sessions import Login
+
+pyodbc = pytest.importorskip("pyodbc")
+if "FreeTDS" not in pyodbc.drivers():
+    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+
+# Workers of pytest-xdist must not share an address.
+ADDRESS = f"127.67.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
+NAME = "OperationsManager"
+HOSTILE = "My]D'b; DROP DATABASE x --"
+ADMIN = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
+WEAK = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
+COLLECTIONS = Path(__file__).resolve().parents[4] / ".build" / "collections"
+KEYS = {"changed", "database", "before", "after", "sessions", "statements", "diff"}
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def sql() -> Iterator[SqlServer]:
+    logins = {
+        ADMIN["login_user"]: Login(ADMIN["login_user"], ADMIN["login_password"], is_sysadmin=True, is_windows=True),
+        WEAK["login_user"]: Login(WEAK["login_user"], WEAK["login_password"]),
+    }
+    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins=logins)
+    create_operations_manager(server, NAME, "ODYSSEY")
+    server.databases[NAME].is_broker_enabled = False
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_utils, "_SHORTEST_RESTORE_SECONDS", 3)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the module's main() as Ansible does, and returns what it printed."""
+
+    def call(**options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments(options))
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            service_broker.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert "Traceback" not in json.dumps(result)
+        for login in (ADMIN, WEAK):
+            assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
+        return result
+
+    return call
+
+
+def arguments(options: dict[str, Any]) -> bytes:
+    return json.dumps({"ANSIBLE_MODULE_ARGS": {"server": ADDRESS, "connect_timeout": 5, "timeout": 5, **ADMIN, **options}}).encode()
+
+
+def state(sql: SqlServer, name: str = NAME) -> tuple[str, bool]:
+    return sql.databases[name].user_access, sql.databases[name].is_broker_enabled
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def fault(sql: SqlServer, action: Any, nth: int = 1, **more: Any) -> None:
+    assert sql.faults is not None
+    sql.faults.add(Fault("sql1", "sql", "ALTER DATABASE", action, nth=nth, **more))
+
+
+def alterations(result: dict[str, Any]) -> list[str]:
+    return [statement for statement in result["statements"] if statement.startswith("ALTER")]
+
+
+class Service:
+    """A service that connects again at once when it is thrown out, as those of OpsMgr do."""
+
+    def __init__(self, sql: SqlServer) -> None:
+        self.sql = sql
+        self.stopped = False
+        self.session: SqlSession | None = None
+        self.again("started")
+
+    def again(self, _why: str) -> None:
+        while not self.stopped:
+            try:
+                self.session = self.sql.connect("OpsMgr SDK Service", NAME, host="HYDRA", on_end=self.again)
+                return
+            except (SqlError, ConnectionRefusedError):
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.session is not None:
+            self.session.close()
+
+
+@pytest.fixture
+def service(sql: SqlServer) -> Iterator[Service]:
+    made = Service(sql)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("name", [NAME, HOSTILE])
+def test_check_run_check_run(sql: SqlServer, run: Run, name: str) -> None:
+    if name == HOSTILE:
+        create_operations_manager(sql, HOSTILE, "ILIAD")
+        sql.databases[HOSTILE].is_broker_enabled = False
+    predicted = run(database=name, _ansible_check_mode=True)
+    assert state(sql, name) == ("MULTI_USER", False)
+    real = run(database=name)
+    assert state(sql, name) == ("MULTI_USER", True)
+    assert predicted["changed"] is real["changed"] is True
+    assert predicted["after"] == real["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+    assert predicted["before"] == real["before"] == {**real["after"], "is_broker_enabled": False}
+    assert predicted["statements"][1:] == alterations(real)
+    assert predicted["statements"][0] == f"USE {sqlserver.quote_identifier(name)}"
+    assert real.keys() == KEYS | {"invocation"}
+    for check in (True, False):
+        again = run(database=name, _ansible_check_mode=check)
+        assert (again["changed"], alterations(again)) == (False, [])
+
+
+@pytest.mark.parametrize("access", ["SINGLE_USER", "RESTRICTED_USER"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_access_mode_that_was_left_is_repaired(sql: SqlServer, run: Run, access: str, enabled: bool) -> None:
+    sql.databases[NAME].user_access = access
+    sql.databases[NAME].is_broker_enabled = enabled
+    predicted = run(_ansible_check_mode=True)
+    result = run()
+    assert (result["changed"], state(sql)) == (True, ("MULTI_USER", True))
+    assert len(alterations(result)) == (1 if enabled else 4)
+    assert [text for text in predicted["statements"] if text.startswith("ALTER")] == alterations(result)
+
+
+def test_someone_who_holds_a_connection_is_named_and_thrown_out(sql: SqlServer, run: Run, service: Service) -> None:
+    result = run()
+    assert (result["changed"], state(sql)) == (True, ("MULTI_USER", True))
+    assert result["sessions"] == [{"number": 51, "login": "NT AUTHORITY\\SYSTEM", "program": "OpsMgr SDK Service", "host": "HYDRA"}]
+
+
+def test_an_issuer_that_does_not_keep_the_seat_loses_nothing(sql: SqlServer, run: Run, service: Service) -> None:
+    sql.issuer_keeps_seat = False
+    assert run()["changed"] is True
+    assert state(sql) == ("MULTI_USER", True)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_seat_that_is_taken_is_waited_for(sql: SqlServer, run: Run, enabled: bool) -> None:
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    sql.databases[NAME].is_broker_enabled = enabled
+    with sql.lock:
+        thief = sql.connect("sqlcmd", NAME)
+    threading.Timer(1, thief.close).start()
+    assert run()["changed"] is True
+    assert state(sql) == ("MULTI_USER", True)
+
+
+def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    with sql.lock:
+        thief = sql.connect("sqlcmd", NAME, host="PENELOPE")
+    result = run(timeout=1)
+    assert (result["failed"], result["changed"], state(sql)) == (True, False, ("SINGLE_USER", False))
+    for words in (
+        "THE DATABASE IS LEFT in SINGLE_USER",
+        "5064",
+        "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
+        "or type: ALTER DATABASE [OperationsManager] SET MULTI_USER WITH ROLLBACK IMMEDIATE",
+    ):
+        assert words in result["msg"]
+    thief.close()
+    assert run()["after"]["user_access"] == "MULTI_USER"
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize("action", ["drop", "fail"])
+def test_a_statement_that_fails_or_a_connection_that_is_cut(sql: SqlServer, run: Run, action: str, nth: int) -> None:
+    fault(sql, action, nth)
+    result = run()
+    assert state(sql)[0] == "MULTI_USER"
+    if action == "drop":
+        assert (result["changed"], state(sql)[1]) == (True, True)
+    elif "failed" in result:
+        assert "Service Broker is still off" in result["msg"]
+        assert result["after"]["user_access"] == "MULTI_USER"
+
+
+@pytest.fixture
+def quick_thief(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A service that is always faster than the module."""
+    real = broker_utils.AccessGuard.reopen
+
+    def late(guard: broker_utils.AccessGuard, seconds: float) -> None:
+        until(lambda: service.stopped or (service.session is not None and service.session.alive))
+        real(guard, seconds)
+
+    monkeypatch.setattr(broker_utils.AccessGuard, "reopen", late)
+    return service
+
+
+def test_a_thief_after_a_cut_connection(sql: SqlServer, run: Run, quick_thief: Service) -> None:
+    fault(sql, "drop", 2)
+    threading.Timer(1.5, quick_thief.stop).start()
+    assert run()["changed"] is True
+    assert state(sql) == ("MULTI_USER", True)
+
+
+def test_a_thief_after_a_cut_connection_who_stays(sql: SqlServer, run: Run, quick_thief: Service) -> None:
+    fault(sql, "drop", 2)
+    result = run()
+    assert (result["failed"], state(sql)) == (True, ("SINGLE_USER", False))
+    assert "program OpsMgr SDK Service, on HYDRA" in result["msg"]
+    assert "SET MULTI_USER WITH ROLLBACK IMMEDIATE" in result["msg"]
+    assert result["after"]["user_access"] == "SINGLE_USER"
+    quick_thief.stop()
+    assert run()["changed"] is True
+    assert state(sql) == ("MULTI_USER", True)
+
+
+def test_a_seat_that_is_refused_all_the_time_still_ends_in_multi_user(sql: SqlServer, run: Run) -> None:
+    for nth in (1, 3, 5):
+        fault(sql, "fail", nth, code=5064)
+    result = run()
+    assert state(sql)[0] == "MULTI_USER"
+    assert result.get("failed") or state(sql)[1]
+
+
+def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
+    fault(sql, "stall", 2, seconds=30)
+    until_single = threading.Thread(target=lambda: (until(lambda: state(sql)[0] == "SINGLE_USER"), sql.stop()))
+    until_single.start()
+    result = run(connect_timeout=1)
+    until_single.join()
+    assert result["failed"] is True
+    assert "in a state that could not be read, possibly SINGLE_USER" in result["msg"]
+    assert result["after"] is None
+    sql.start()
+    assert run()["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("nth", [2, 3])
+def test_a_killed_process(sql: SqlServer, run: Run, number: signal.Signals, nth: int) -> None:
+    fault(sql, "stall", nth, seconds=2)
+    code = "from ansible_collections.opsmgr.recovery.plugins.modules import service_broker as s; s.main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert process.stdin is not None
+    process.stdin.write(arguments({}))
+    process.stdin.close()
+    until(lambda: state(sql) == ("SINGLE_USER", nth == 3))
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    process.wait(20)
+    until(lambda: not sql.sessions)
+    if number == signal.SIGTERM:
+        assert state(sql)[0] == "MULTI_USER"
+        result = json.loads(output)
+        assert "ended by SIGTERM" in result["msg"]
+        assert result["after"]["user_access"] == "MULTI_USER"
+    else:
+        assert state(sql)[0] == "SINGLE_USER"
+    assert run()["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+    assert state(sql) == ("MULTI_USER", True)
+
+
+@pytest.fixture
+def twin(sql: SqlServer) -> SqlServer:
+    copy = sql.add_database("Copy")
+    copy.service_broker_guid = sql.databases[NAME].service_broker_guid
+    return sql
+
+
+@pytest.mark.parametrize("access", ["MULTI_USER", "SINGLE_USER"])
+def test_a_copy_with_the_same_id_is_explained_before_anything_happens(twin: SqlServer, run: Run, access: str) -> None:
+    twin.databases[NAME].user_access = access
+    twin.databases[NAME].conversations = 7
+    for check in (True, False):
+        result = run(_ansible_check_mode=check)
+        assert result["failed"] is True
+        assert "Copy has the same broker id" in result["msg"] and "9772" in result["msg"] and "new_broker: true" in result["msg"]
+    assert state(twin) == ("MULTI_USER", False)
+    assert not any("SINGLE_USER" in statement for statement in result["statements"])
+    assert twin.databases[NAME].conversations == 7
+
+
+def test_a_new_broker_on_request(twin: SqlServer, run: Run) -> None:
+    result = run(new_broker=True)
+    assert "ALTER DATABASE [OperationsManager] SET NEW_BROKER" in result["statements"]
+    assert state(twin) == ("MULTI_USER", True)
+    identity = twin.databases[NAME].service_broker_guid
+    assert run(new_broker=True)["changed"] is False
+    assert twin.databases[NAME].service_broker_guid == identity != twin.databases["Copy"].service_broker_guid
+
+
+def test_a_new_broker_is_not_taken_without_need(sql: SqlServer, run: Run) -> None:
+    identity = sql.databases[NAME].service_broker_guid
+    assert run(new_broker=True)["changed"] is True
+    assert sql.databases[NAME].service_broker_guid == identity
+
+
+@pytest.mark.parametrize("new_broker", [True, False])
+def test_a_copy_that_nobody_sees_beforehand(twin: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch, new_broker: bool) -> None:
+    monkeypatch.setattr(broker_utils, "TWINS", "SELECT name FROM sys.databases WHERE name = ? AND name = ? AND 1 = 2")
+    result = run(new_broker=new_broker)
+    assert state(twin) == ("MULTI_USER", new_broker)
+    assert new_broker or "9772" in result["msg"]
+
+
+def test_a_login_without_rights_changes_nothing(sql: SqlServer, run: Run) -> None:
+    for check in (True, False):
+        result = run(**WEAK, _ansible_check_mode=check)
+        assert result["failed"] is True
+        assert "the login may not alter it" in result["msg"] and "sysadmin" in result["msg"]
+        assert alterations(result) == []
+
+
+@pytest.mark.parametrize("code", [5011, 15247])
+def test_a_right_that_turns_out_to_be_missing(sql: SqlServer, run: Run, code: int) -> None:
+    fault(sql, "fail", 1, times=2, code=code)
+    result = run()
+    assert f"the login may not alter it (error {code}" in result["msg"]
+    assert (result["changed"], state(sql)) == (False, ("MULTI_USER", False))
+
+
+@pytest.mark.parametrize("there", ["missing", "RESTORING", "OFFLINE"])
+def test_a_database_that_cannot_be_repaired(sql: SqlServer, run: Run, there: str) -> None:
+    if there == "missing":
+        sql.remove_database(sql.databases[NAME])
+    else:
+        sql.databases[NAME].state = there
+    for check in (True, False):
+        result = run(_ansible_check_mode=check)
+        assert result["failed"] is True
+        assert ("no such database" if there == "missing" else f"it is {there}") in result["msg"]
+        assert result.keys() == KEYS | {"invocation", "msg", "failed"}
+        assert alterations(result) == []
+
+
+@pytest.mark.parametrize(("options", "words"), [({"timeout": 0}, "timeout is 0"), ({"port": 70000}, "port is 70000"), ({"login_password": "wrong"}, "refused")])
+def test_options_that_cannot_work(sql: SqlServer, run: Run, options: dict[str, Any], words: str) -> None:
+    result = run(**options)
+    assert result["failed"] is True
+    assert words in result["msg"]
+
+
+def test_missing_pyodbc_fails_by_name(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(service_broker, "PYODBC_IMPORT_ERROR", "no module")
+    assert "(pyodbc)" in run()["msg"]
+
+
+def test_the_documentation_has_the_real_keys() -> None:
+    assert yaml.safe_load(service_broker.RETURN).keys() == KEYS - {"changed", "diff"}
