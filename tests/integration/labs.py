@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,25 @@ from lab.lab import Lab
 StartLab = Callable[..., Player]
 
 
+RESERVED_PORT = 49151
+
+
+@lru_cache
 def network() -> str:
-    """Addresses that no other test worker uses."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return f"127.{40 + int(worker)}"
+    """Addresses that no other process uses, be it another worker or another run of the tests; reserved as long as this one lives."""
+    for number in range(40, 100):
+        reservation = socket.socket()
+        try:
+            reservation.bind((f"127.{number}.0.1", RESERVED_PORT))
+        except OSError:
+            reservation.close()
+        else:
+            RESERVATIONS.append(reservation)
+            return f"127.{number}"
+    raise RuntimeError("all addresses for labs are in use")
+
+
+RESERVATIONS: list[socket.socket] = []
 
 
 @pytest.fixture
