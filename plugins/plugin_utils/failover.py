@@ -177,10 +177,21 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
         if not problems:
             what = "Put that right, so that the database can say who the RMS is"
             problems.append(_problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what))
-    elif len(names) != 1:
-        found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
-        problems.append(_problem(host, found, "Find out which is right before anything is changed"))
+    else:
+        problems += _rms_name_problems(host, names, wish, evidence)
     return problems
+
+
+def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: Evidence) -> list[str]:
+    if len(names) != 1:
+        found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
+        return [_problem(host, found, "Find out which is right before anything is changed")]
+    if evidence.named(names[0]) is None and wish.delete_existing_rms:
+        # A cluster whose nodes are all down looks like this, and deleting its virtual server cannot be undone [field].
+        found = f"the database calls {names[0]} the RMS, and no server of the inventory has this name"
+        what = "If that is the virtual server of a cluster, set rms_failover_delete_existing_rms to false; else give the server this name in the inventory"
+        return [_problem(host, found, what)]
+    return []
 
 
 def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:

@@ -60,11 +60,12 @@ def bring_about(
     targets = {name: WANTED[state].state for name, state in todo.items()}
     stopping = [name for name in STOP_ORDER if targets.get(name) == "stopped"]
     starting = [name for name in START_ORDER if targets.get(name) == "running"]
-    windows.change_services([*_start_modes(todo), *(ServiceChange.stop(name) for name in stopping)])
-    _wait(windows, step, dict.fromkeys(stopping, "stopped"), timeout_seconds)
-    for name in starting:
-        windows.change_services([ServiceChange.start(name)])
-        _wait(windows, step, {name: "running"}, timeout_seconds)
+    windows.change_services(_start_modes(todo))
+    # One after the other: a service that another running one depends on refuses to stop (1051).
+    for order, names, state in ((ServiceChange.stop, stopping, "stopped"), (ServiceChange.start, starting, "running")):
+        for name in names:
+            windows.change_services([order(name)])
+            _wait(windows, step, {name: state}, timeout_seconds)
     if starting and stable_seconds:
         windows.pause(stable_seconds)
     return _wait(windows, step, targets, 0)

@@ -279,6 +279,8 @@ class WindowsHost:
 
         :raises OpsmgrError: the service control manager refused one of them
         """
+        if not changes:
+            return
         questions = Questions()
         for change in changes:
             questions.ask(change.what, change.command)

@@ -303,3 +303,18 @@ def test_names_are_compared_without_domain_and_case(name: str) -> None:
 def test_a_host_that_says_nothing_did_not_answer(result: dict[str, Any]) -> None:
     look = Look.from_result(result)
     assert (look.server, look.trouble, look.name, look.is_rms) == (None, "it did not answer", "hydra", False)
+
+
+def virtual_server(situation: Situation) -> None:
+    """The database knows the RMS by a name that no host of the inventory has, as that of a cluster whose nodes are down."""
+    situation["database"]["servers"][0]["name"] = "vs-rms.odyssey.com"
+
+
+def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_deleted() -> None:
+    plan = decide(healthy(), wish(mode="disaster"), down("hydra"), virtual_server)
+    assert [problem for problem in plan.problems if "vs-rms.odyssey.com" in problem] == [
+        "database OperationsManager: preflight: the database calls vs-rms.odyssey.com the RMS, and no server of the inventory has this name. "
+        "If that is the virtual server of a cluster, set rms_failover_delete_existing_rms to false; else give the server this name in the inventory."
+    ]
+    kept = decide(healthy(), wish(mode="disaster", delete_existing_rms=False), down("hydra"), virtual_server)
+    assert kept.problems == []
