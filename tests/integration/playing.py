@@ -49,8 +49,9 @@ class Run:
         return sum(host["changed"] for hosts in stats for host in hosts.values())
 
     def results(self, task: str) -> list[dict[str, Any]]:
-        """Results of the tasks whose name ends so."""
-        return [event["result"] for event in self.events if event["event"] == "result" and event["task"].endswith(task)]
+        """Results of the tasks whose name ends so, with what ansible itself keeps from callbacks: whether each failed."""
+        found = [event for event in self.events if event["event"] == "result" and event["task"].endswith(task)]
+        return [{**event["result"], "failed": event["status"] in ("failed", "unreachable")} for event in found]
 
     @property
     def failures(self) -> list[str]:
@@ -101,11 +102,10 @@ class Player:
         return self._run(folder, arguments, cut)
 
     def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
-        """Run one module on one host and return its result, with what ansible itself keeps from callbacks: whether it failed."""
+        """Run one module on one host and return its result."""
         play = {"hosts": host, "gather_facts": False, "tasks": [{"name": "The task", f"opsmgr.recovery.{module}": dict(options)}]}
-        run = self.play([play], check=check, **settings)
-        [result] = run.results("The task")
-        return {**result, "failed": not run.ended_well}
+        [result] = self.play([play], check=check, **settings).results("The task")
+        return result
 
     @staticmethod
     def _written(folder: Path, plays: Sequence[Mapping[str, Any]]) -> str:
