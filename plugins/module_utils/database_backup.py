@@ -1,0 +1,257 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A full backup of one database to a file on the SQL Server, verified.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import (
+    BackupSet,
+    FileProblem,
+    check_path,
+    drive_of,
+    explained,
+    file_name,
+    joined,
+    parent,
+    read_free_bytes,
+    read_sets_if_there,
+    same_path,
+    space_problem,
+    verify_statement,
+)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import read_sql_server_version
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
+
+NOW = "SELECT GETDATE() AS now"
+RIGHT = "SELECT HAS_PERMS_BY_NAME(?, 'DATABASE', 'BACKUP DATABASE') AS allowed"
+
+# Pages of 8 KiB in use by data files: what a backup holds. FILEPROPERTY only knows the current database.
+USED = "SELECT SUM(CAST(FILEPROPERTY(name, 'SpaceUsed') AS bigint)) AS pages FROM sys.database_files WHERE type = 0"
+_PAGE_BYTES = 8192
+
+# Full backups of this server to a disk file (2, 102) with checksums. After a restore, msdb also lists backups that were made elsewhere.
+HISTORY = (
+    "SELECT s.backup_set_uuid AS set_guid, s.backup_finish_date AS finished, f.physical_device_name AS path, "
+    "DATEDIFF(second, s.backup_finish_date, GETDATE()) AS age_seconds "
+    "FROM msdb.dbo.backupset AS s JOIN msdb.dbo.backupmediafamily AS f ON f.media_set_id = s.media_set_id "
+    "WHERE s.database_name = ? AND s.type = 'D' AND s.server_name = @@SERVERNAME AND s.has_backup_checksums = 1 AND s.is_damaged = 0 "
+    "AND f.device_type IN (2, 102) ORDER BY s.backup_finish_date DESC"
+)
+
+# COPY_ONLY is there since SQL Server 2005.
+_COPY_ONLY_MAJOR = 9
+# How many recent backups are looked at for one whose file is still there.
+_CANDIDATES = 3
+
+
+@dataclass(frozen=True)
+class BackupWish:
+    """What is asked for. One of C(path) and C(directory) is set; C(existing) is C(fail), C(append) or C(overwrite)."""
+
+    path: str | None
+    directory: str | None
+    existing: str = "fail"
+    copy_only: bool = True
+    verify: bool = True
+    max_age_hours: float | None = None
+
+
+@dataclass
+class BackupReport:
+    """What was seen and done so far, filled while the work goes on."""
+
+    path: str | None = None
+    backup: dict[str, Any] | None = None
+    needed_bytes: int | None = None
+    free_bytes: int | None = None
+    problems: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+
+class DatabaseBackup:
+    """One backup: look, plan, make. The connection is in the database itself."""
+
+    def __init__(self, connection: SqlConnection, options: SqlOptions, wish: BackupWish, progress: Progress) -> None:
+        self.report = BackupReport(statements=connection.statements)
+        self._connection = connection
+        self._options = options
+        self._database = options.database
+        self._step = f"back up the database {options.database}"
+        self._wish = wish
+        self._progress = progress
+        self._is_copy_only = wish.copy_only
+        self._position = 1
+
+    def observe(self) -> None:
+        """Look for a backup that is young enough, else for what a new one needs. Raises FileProblem, SqlError, ConnectionProblem."""
+        self._check_wish()
+        if self._wish.max_age_hours is not None:
+            self._find_recent(self._wish.max_age_hours)
+        if not self.needed:
+            return
+        self._require_right()
+        self._choose_path()
+        self._look_at_file()
+        self._check_version()
+        self._check_space()
+
+    @property
+    def needed(self) -> bool:
+        """Whether a new backup is to be made."""
+        return self.report.backup is None
+
+    @property
+    def plan(self) -> list[str]:
+        """The statements that make and verify the backup."""
+        return [self._statement()] + ([verify_statement(self._position, checksum=True)] if self._wish.verify else [])
+
+    def carry_out(self) -> None:
+        """Make the backup, read it back from its file, and verify it. Raises FileProblem, ConnectionProblem."""
+        path = str(self.report.path)
+        try:
+            with watched(self._connection, self._options, self._progress, f"BACKUP of {self._database}"):
+                self._connection.execute(self._statement(), path)
+        except SqlError as error:
+            raise explained(error, self._step, path, "There is no new backup; a file that it began may be left") from error
+        made = self._read_back(path)
+        self.report.backup = backup_result(made, path)
+        if self._wish.verify:
+            self._verify(made, path)
+
+    def _check_wish(self) -> None:
+        for option in ("path", "directory"):
+            value = getattr(self._wish, option)
+            if value is not None:
+                check_path(value, option, self._step)
+        age = self._wish.max_age_hours
+        if age is not None and age <= 0:
+            raise FileProblem(self._step, "", f"max_age is {age:g}", "Use more than 0 hours, or leave it out to make a backup each time")
+
+    def _find_recent(self, hours: float) -> None:
+        try:
+            rows = self._connection.rows(HISTORY, self._database)
+        except SqlError as error:
+            self.report.problems.append(f"The history of backups could not be read, so a new one is made: error {error.number} ({error.message.rstrip('.')}).")
+            return
+        young = [row for row in rows if int(row["age_seconds"]) <= hours * 3600 and self._fits(str(row["path"]))]
+        for row in young[:_CANDIDATES]:
+            found = self._still_there(str(row["path"]), str(row["set_guid"]))
+            if found is not None:
+                self.report.path = str(row["path"])
+                self.report.backup = backup_result(found, self.report.path)
+                return
+
+    def _fits(self, path: str) -> bool:
+        if self._wish.path is not None:
+            return same_path(path, self._wish.path)
+        return same_path(parent(path), (self._wish.directory or "").rstrip("\\/"))
+
+    def _still_there(self, path: str, identity: str) -> BackupSet | None:
+        try:
+            sets = read_sets_if_there(self._connection, path) or []
+        except SqlError:
+            return None
+        return next((one for one in sets if one.identity == identity.upper() and not one.is_damaged), None)
+
+    def _require_right(self) -> None:
+        rows = self._connection.rows(RIGHT, quote_identifier(self._database))
+        if rows and rows[0]["allowed"] == 0:
+            raise FileProblem(
+                self._step,
+                "",
+                "the login may not back it up. Nothing was changed",
+                "Log in as a member of sysadmin, or give the login the role db_backupoperator in the database",
+            )
+
+    def _choose_path(self) -> None:
+        self.report.path = self._wish.path
+        if self._wish.path is None:
+            now = self._connection.rows(NOW)[0]["now"]
+            name = f"{file_name(self._database)}_{now:%Y%m%dT%H%M%S}.bak"
+            self.report.path = check_path(joined(str(self._wish.directory), name), "directory", self._step)
+
+    def _look_at_file(self) -> None:
+        path = str(self.report.path)
+        try:
+            sets = read_sets_if_there(self._connection, path)
+        except SqlError as error:
+            raise explained(error, self._step, path, "Nothing was changed") from error
+        if sets is not None and self._wish.existing == "fail":
+            found = f"{path} exists and holds {len(sets)} backup(s). Nothing was changed"
+            raise FileProblem(self._step, path, found, "Use directory instead of path, or set existing to append or overwrite")
+        if sets is not None and self._wish.existing == "append":
+            self._position = len(sets) + 1
+
+    def _check_version(self) -> None:
+        version = read_sql_server_version(self._connection) or ""
+        major = version.partition(".")[0]
+        if self._wish.copy_only and major.isdigit() and int(major) < _COPY_ONLY_MAJOR:
+            self._is_copy_only = False
+            self.report.problems.append(f"SQL Server {version} has no COPY_ONLY, so this backup is part of the usual chain.")
+
+    def _check_space(self) -> None:
+        drive = drive_of(str(self.report.path))
+        try:
+            self.report.needed_bytes = int(self._connection.rows(USED)[0]["pages"] or 0) * _PAGE_BYTES
+            if drive is not None:
+                self.report.free_bytes = read_free_bytes(self._connection).get(drive)
+        except SqlError as error:
+            self.report.problems.append(f"The free space could not be checked: error {error.number} ({error.message.rstrip('.')}).")
+            return
+        if drive is not None and self.report.free_bytes is not None:
+            problem = space_problem(self._step, {drive: self.report.needed_bytes}, {drive: self.report.free_bytes})
+            if problem is not None:
+                raise problem
+
+    def _statement(self) -> str:
+        options = ["CHECKSUM", "INIT" if self._wish.existing == "overwrite" else "NOINIT"]
+        if self._is_copy_only:
+            options.append("COPY_ONLY")
+        return f"BACKUP DATABASE {quote_identifier(self._database)} TO DISK = ? WITH {', '.join(options)}"
+
+    def _read_back(self, path: str) -> BackupSet:
+        try:
+            sets = read_sets_if_there(self._connection, path)
+        except SqlError as error:
+            raise explained(error, self._step, path, "The backup was made, and could not be read back: do not rely on it") from error
+        if not sets or sets[-1].database.lower() != self._database.lower() or not sets[-1].is_full:
+            raise FileProblem(self._step, path, f"the backup was made, but is not the last one in {path}", "Look who else writes to that file")
+        return sets[-1]
+
+    def _verify(self, made: BackupSet, path: str) -> None:
+        try:
+            self._connection.execute(verify_statement(made.position, checksum=True), path)
+        except SqlError as error:
+            raise explained(error, self._step, path, "The backup was made, but does not verify: do not rely on it") from error
+        self.report.backup = {**backup_result(made, path), "verified": True}
+
+
+def backup_result(found: BackupSet, path: str) -> dict[str, Any]:
+    """A backup as a module's result shows it."""
+    return {
+        "path": path,
+        "position": found.position,
+        "set_guid": found.identity,
+        "database": found.database,
+        "server": found.server,
+        "finished": text_of(found.finished),
+        "size_bytes": found.size_bytes,
+        "copy_only": found.is_copy_only,
+        "checksums": found.has_checksums,
+        "verified": None,
+    }
+
+
+def text_of(moment: datetime | None) -> str | None:
+    """A server's local time as text; None stays None."""
+    return None if moment is None else moment.isoformat(timespec="seconds")

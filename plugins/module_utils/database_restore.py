@@ -1,0 +1,381 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One database restored from a full backup in a file on the SQL Server, without losing another by mistake.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import AccessGuard, Deadline, Session, read_sessions, sessions_text
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import (
+    BackupSet,
+    FileProblem,
+    StoredFile,
+    base_name,
+    check_path,
+    drive_of,
+    explained,
+    file_name,
+    joined,
+    parent,
+    read_backup_sets,
+    read_free_bytes,
+    read_stored_files,
+    same_path,
+    space_problem,
+    verify_statement,
+)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database, read_sql_server_version
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, SqlConnection, SqlError
+
+# The last thing that was restored into a database; restorehistory outlives the database.
+LAST_RESTORE = (
+    "SELECT TOP 1 s.backup_set_uuid AS set_guid, h.restore_type AS kind "
+    "FROM msdb.dbo.restorehistory AS h JOIN msdb.dbo.backupset AS s ON s.backup_set_id = h.backup_set_id "
+    "WHERE h.destination_database_name = ? ORDER BY h.restore_history_id DESC"
+)
+
+# Stays the same from backup to restore, and is another one in a database that was dropped and created again.
+FAMILY = "SELECT family_guid FROM sys.database_recovery_status WHERE database_id = DB_ID(?)"
+
+FILES = (
+    "SELECT d.name AS database_name, f.name AS logical_name, f.physical_name AS path, f.type AS kind, f.size AS pages "
+    "FROM sys.master_files AS f JOIN sys.databases AS d ON d.database_id = f.database_id ORDER BY f.database_id, f.file_id"
+)
+
+# From master, so that no seat in the database is taken.
+GROUP_NAME = "SELECT ManagementGroupName FROM {database}.dbo.__MOMManagementGroupInfo__"
+
+NEVER, SAME_GROUP, ANY = "never", "same_group", "any"
+_PAGE_BYTES = 8192
+_LOG = 1
+_REOPEN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class RestoreWish:
+    """What is asked for. C(overwrite) is C(never), C(same_group) or C(any); C(move) is from logical names to paths."""
+
+    path: str
+    position: int | None = None
+    management_group: str | None = None
+    overwrite: str = NEVER
+    disconnect: bool = False
+    data_directory: str | None = None
+    log_directory: str | None = None
+    move: dict[str, str] = field(default_factory=dict)
+    verify: bool = True
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class DatabaseFile:
+    """A file of a database that is there: C(is_log) or data."""
+
+    database: str
+    logical_name: str
+    path: str
+    is_log: bool
+    size_bytes: int
+
+
+@dataclass
+class RestoreReport:
+    """What was seen and done so far, filled while the work goes on."""
+
+    backup: BackupSet | None = None
+    before: DatabaseState | None = None
+    after: DatabaseState | None = None
+    group_before: str | None = None
+    group_after: str | None = None
+    sessions: list[Session] | None = None
+    files: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+
+
+class DatabaseRestore:
+    """One restore: look, plan, restore. The connection is in master."""
+
+    def __init__(self, connection: SqlConnection, options: SqlOptions, wish: RestoreWish, progress: Progress) -> None:
+        self.report = RestoreReport(statements=connection.statements)
+        self._connection = connection
+        self._options = options
+        self._database = options.database
+        self._name = quote_identifier(options.database)
+        self._step = f"restore the database {options.database}"
+        self._wish = wish
+        self._progress = progress
+        self._guard = AccessGuard(options, connection.statements)
+        self._is_there = False
+
+    def observe(self) -> None:
+        """Read everything that decides. Raises FileProblem for what must not or cannot be restored, SqlError, ConnectionProblem."""
+        self._check_wish()
+        self.report.backup = self._chosen()
+        self._check_version(self.report.backup)
+        self.report.before = self.report.after = read_database(self._connection, self._database)
+        self.report.group_before = self.report.group_after = self._group_name()
+        self._is_there = not self._wish.force and self._was_restored_from(self.report.backup)
+        if self._is_there:
+            return
+        self._require_overwritable()
+        self._require_unused()
+        self._place_files(self.report.backup)
+
+    @property
+    def needed(self) -> bool:
+        """Whether the database is to be restored."""
+        return not self._is_there
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the database, restored already, is not in MULTI_USER."""
+        before = self.report.before
+        return self._is_there and before is not None and before.user_access != "MULTI_USER"
+
+    @property
+    def plan(self) -> list[str]:
+        """The statements that change something."""
+        if self._is_there:
+            return [self._guard.by_hand] if self.is_closed else []
+        return ([self._offline] if self._takes_offline else []) + [self._statement()]
+
+    def carry_out(self) -> None:
+        """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem, ConnectionProblem."""
+        if self.needed:
+            self._verify()
+            self._restore()
+        self.report.after = read_database(self._connection, self._database)
+        if self.report.after is not None and self.report.after.user_access != "MULTI_USER":
+            self._guard.reopen(_REOPEN_SECONDS)
+            self.report.after = read_database(self._connection, self._database)
+        self.report.group_after = self._group_name()
+        self._require_wanted()
+
+    # looking
+
+    def _check_wish(self) -> None:
+        wish = self._wish
+        for option, path in {"path": wish.path, "data_directory": wish.data_directory, "log_directory": wish.log_directory}.items():
+            if path is not None:
+                check_path(path, option, self._step)
+        for name, path in wish.move.items():
+            check_path(str(path), f"move of {name}", self._step)
+        if wish.overwrite == SAME_GROUP and not wish.management_group:
+            raise self._problem("overwrite is same_group, and management_group is not set", "Set management_group to the name of the management group")
+
+    def _chosen(self) -> BackupSet:
+        try:
+            sets = read_backup_sets(self._connection, self._wish.path)
+        except SqlError as error:
+            raise explained(error, self._step, self._wish.path, "Nothing was changed") from error
+        wanted = [one for one in sets if one.position == self._wish.position or (self._wish.position is None and one.is_full)]
+        if not wanted or not wanted[-1].is_full:
+            where = "" if self._wish.position is None else f" at position {self._wish.position}"
+            found = f"{self._wish.path} has no full backup of a database{where}; it holds {len(sets)} backup(s)"
+            raise self._problem(found, "Choose another file or position")
+        if wanted[-1].is_damaged:
+            raise self._problem(f"the backup at position {wanted[-1].position} of {self._wish.path} is marked as damaged", "Use another backup")
+        return wanted[-1]
+
+    def _check_version(self, backup: BackupSet) -> None:
+        version = read_sql_server_version(self._connection) or ""
+        major = version.partition(".")[0]
+        if backup.server_major is not None and major.isdigit() and backup.server_major > int(major):
+            found = f"the backup was made by SQL Server {backup.server_major}, and this one is {version}"
+            raise self._problem(found, "Restore it on a SQL Server that is at least as new")
+
+    def _group_name(self) -> str | None:
+        if self.report.after is None or self.report.after.state != "ONLINE":
+            return None
+        try:
+            rows = self._connection.rows(GROUP_NAME.format(database=self._name))
+        except SqlError as error:
+            self.report.problems.append(f"The management group of {self._database} could not be read: error {error.number} ({error.message.rstrip('.')}).")
+            return None
+        return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
+
+    def _was_restored_from(self, backup: BackupSet) -> bool:
+        before = self.report.before
+        if before is None or before.state != "ONLINE":
+            return False
+        try:
+            last = self._connection.rows(LAST_RESTORE, self._database)
+            family = self._connection.rows(FAMILY, self._database)
+        except SqlError as error:
+            self.report.problems.append(f"The history of restores could not be read: error {error.number} ({error.message.rstrip('.')}).")
+            return False
+        if family and str(family[0]["family_guid"]).upper() != backup.family:
+            return False
+        return bool(last) and str(last[0]["kind"]).strip() == "D" and str(last[0]["set_guid"]).upper() == backup.identity
+
+    def _require_overwritable(self) -> None:
+        before, wish = self.report.before, self._wish
+        # What is RESTORING holds nothing that could be used: an earlier restore was cut off.
+        if before is None or before.state == "RESTORING" or wish.overwrite == ANY:
+            return
+        owner = f"the database exists ({before.state}), of the management group {self.report.group_before or 'that could not be read'}"
+        if wish.overwrite == NEVER:
+            raise self._problem(owner, "Restore under another name, or set overwrite to same_group with management_group; what is in it is lost then")
+        if self.report.group_before is None or self.report.group_before.lower() != (wish.management_group or "").lower():
+            raise self._problem(f"{owner}, not {wish.management_group}", "Check database and management_group. Only overwrite: any overwrites it all the same")
+
+    def _require_unused(self) -> None:
+        if self.report.before is None:
+            return
+        try:
+            self.report.sessions = read_sessions(self._connection, self._database)
+        except SqlError as error:
+            self.report.problems.append(f"The sessions could not be read: error {error.number} ({error.message.rstrip('.')}).")
+        if self.report.sessions and not self._wish.disconnect:
+            found = f"the database is in use: {sessions_text(self.report.sessions)}"
+            raise self._problem(found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions")
+
+    # where the files go
+
+    def _place_files(self, backup: BackupSet) -> None:
+        try:
+            stored = read_stored_files(self._connection, self._wish.path, backup.position)
+        except SqlError as error:
+            raise explained(error, self._step, self._wish.path, "Nothing was changed") from error
+        present = [
+            DatabaseFile(str(row["database_name"]), str(row["logical_name"]), str(row["path"]), int(row["kind"]) == _LOG, int(row["pages"]) * _PAGE_BYTES)
+            for row in self._connection.rows(FILES)
+        ]
+        unknown = sorted(self._wish.move.keys() - {one.logical_name for one in stored})
+        if unknown:
+            names = ", ".join(one.logical_name for one in stored)
+            raise self._problem(f"move names {', '.join(unknown)}, and the backup has the files {names}", "Correct move")
+        self.report.files = [
+            {"logical_name": one.logical_name, "path": self._place(one, backup, present), "size_bytes": one.size_bytes} for one in stored
+        ]
+        self._require_free_places(present)
+        self._require_space(present)
+
+    def _place(self, one: StoredFile, backup: BackupSet, present: list[DatabaseFile]) -> str:
+        directory = self._wish.log_directory if one.is_log else self._wish.data_directory
+        if one.logical_name in self._wish.move:
+            return self._wish.move[one.logical_name]
+        own = [other for other in present if self._is_own(other)]
+        same = [other.path for other in own if other.logical_name.lower() == one.logical_name.lower()]
+        if directory is None and same:
+            return same[0]
+        if directory is None:
+            # The first files of the server are those of master, which are where its files go unless somebody said otherwise.
+            directory = parent(next(other.path for other in [*own, *present] if other.is_log == one.is_log))
+        name = base_name(one.path)
+        if backup.database.lower() != self._database.lower():
+            name = file_name(f"{self._database}_{one.logical_name}") + "." + (name.rpartition(".")[2] or "ndf")
+        return check_path(joined(directory, name), "the path of a database file", self._step)
+
+    def _is_own(self, other: DatabaseFile) -> bool:
+        return other.database.lower() == self._database.lower()
+
+    def _require_free_places(self, present: list[DatabaseFile]) -> None:
+        paths = [str(one["path"]) for one in self.report.files]
+        for path, count in Counter(path.lower() for path in paths).items():
+            if count > 1:
+                raise self._problem(f"two files of the backup would go to {path}", "Give each one a path of its own with move")
+        for path in paths:
+            for other in present:
+                if same_path(other.path, path) and not self._is_own(other):
+                    raise self._problem(f"{path} is a file of the database {other.database}", "Set move, or data_directory and log_directory, to another place")
+
+    def _require_space(self, present: list[DatabaseFile]) -> None:
+        needed: Counter[str] = Counter()
+        for one in self.report.files:
+            replaced = sum(other.size_bytes for other in present if same_path(other.path, str(one["path"])))
+            needed[drive_of(str(one["path"])) or ""] += max(0, int(one["size_bytes"]) - replaced)
+        try:
+            free = read_free_bytes(self._connection)
+        except SqlError as error:
+            self.report.problems.append(f"The free space could not be checked: error {error.number} ({error.message.rstrip('.')}).")
+            return
+        problem = space_problem(self._step, dict(needed), free)
+        if problem is not None:
+            raise problem
+
+    # deeds
+
+    @property
+    def _offline(self) -> str:
+        # Nobody can come back into a database that is offline; in SINGLE_USER, somebody else could take the seat.
+        return f"ALTER DATABASE {self._name} SET OFFLINE WITH ROLLBACK IMMEDIATE"
+
+    @property
+    def _takes_offline(self) -> bool:
+        return self._wish.disconnect and self.report.before is not None and self.report.before.state == "ONLINE"
+
+    def _statement(self) -> str:
+        backup, before = self.report.backup, self.report.before
+        options = [f"FILE = {backup.position if backup else 1}", *["MOVE ? TO ?"] * len(self.report.files)]
+        if backup is not None and backup.has_checksums:
+            options.append("CHECKSUM")
+        if before is not None and (before.state != "RESTORING" or self._wish.overwrite == ANY):
+            options.append("REPLACE")
+        return f"RESTORE DATABASE {self._name} FROM DISK = ? WITH {', '.join(options)}, RECOVERY"
+
+    def _verify(self) -> None:
+        backup = self.report.backup
+        if not self._wish.verify or backup is None:
+            return
+        try:
+            self._connection.execute(verify_statement(backup.position, checksum=backup.has_checksums), self._wish.path)
+        except SqlError as error:
+            raise explained(error, self._step, self._wish.path, "The backup does not verify. Nothing was changed") from error
+
+    def _restore(self) -> None:
+        values = [text for one in self.report.files for text in (one["logical_name"], one["path"])]
+        try:
+            if self._takes_offline:
+                self._connection.execute(self._offline)
+            with watched(self._connection, self._options, self._progress, f"RESTORE of {self._database}"):
+                self._connection.execute(self._statement(), self._wish.path, *values)
+        except SqlError as error:
+            raise explained(error, self._step, self._wish.path, self._left()) from error
+        except ConnectionProblem as error:
+            raise self._problem(f"{error.found}. {self._left()}", error.what_to_do) from error
+        except BaseException:
+            self._left()
+            raise
+
+    def _left(self) -> str:
+        """What a failed restore left, after bringing back a database that was only taken offline."""
+        try:
+            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+                found = read_database(connection, self._database)
+                if found is not None and found.state == "OFFLINE" and self._takes_offline:
+                    connection.execute(f"ALTER DATABASE {self._name} SET ONLINE")
+                    found = read_database(connection, self._database)
+        except (SqlError, ConnectionProblem):
+            self.report.after = None
+            return f"The state of the database could not be read afterwards; if it is OFFLINE, type: ALTER DATABASE {self._name} SET ONLINE"
+        self.report.after = found
+        if found is None:
+            return "There is no such database now, as before" if self.report.before is None else "The database is gone"
+        if found.state == "RESTORING":
+            return "The database is left RESTORING and cannot be used until it is restored; run this again"
+        return f"The database is {found.state}, {found.user_access}"
+
+    def _require_wanted(self) -> None:
+        after, wanted = self.report.after, self._wish.management_group
+        if after is None or after.state != "ONLINE" or after.user_access != "MULTI_USER":
+            state = "cannot be seen" if after is None else f"is {after.state}, {after.user_access}"
+            raise self._problem(f"it was restored, and {state}", f"Look into the error log of SQL Server, or type: {self._guard.by_hand}")
+        if wanted and (self.report.group_after or "").lower() != wanted.lower():
+            found = f"it was restored, and belongs to the management group {self.report.group_after or 'that could not be read'}, not {wanted}"
+            raise self._problem(found, "This is the wrong backup, or the wrong name in management_group. Do not start OpsMgr with this database")
+        if not after.is_broker_enabled:
+            self.report.problems.append(f"Service Broker is off in {self._database}, as after most restores. Turn it on with service_broker.")
+
+    def _problem(self, found: str, what_to_do: str) -> FileProblem:
+        return FileProblem(self._step, self._wish.path, found, what_to_do)

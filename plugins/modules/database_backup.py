@@ -1,0 +1,304 @@
+#!/usr/bin/python
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module database_backup: a verified full backup of the operational database in a file on the SQL Server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_backup
+short_description: Back up the operational database to a file on the SQL Server
+version_added: 1.0.0
+description:
+  - Makes a full backup of the operational database with checksums, reads it back from its file, and verifies it with C(RESTORE VERIFYONLY).
+  - The file is written by the SQL Server itself, under the account that it runs as, on its own machine or on a share that this account may use.
+  - Before that it checks the right to back up, that no file is in the way, and the free space where the server tells it, which it does for local drives only.
+options:
+  path:
+    description:
+      - Full path of the backup file, as the SQL Server sees it.
+      - Either this or O(directory) must be set.
+    type: str
+  directory:
+    description:
+      - Directory, as the SQL Server sees it, for a file named after the database and the time of the SQL Server, as in
+        C(OperationsManager_20260131T020304.bak). It must exist.
+      - Either this or O(path) must be set.
+    type: str
+  existing:
+    description:
+      - What to do when the file exists already.
+      - V(fail) leaves it as it is and fails.
+      - V(append) adds the backup to those in the file.
+      - V(overwrite) replaces ALL BACKUPS IN THE FILE. When the new backup then fails, the old ones are lost.
+      - A file that is no backup is never written to.
+    type: str
+    choices: [fail, append, overwrite]
+    default: fail
+  copy_only:
+    description:
+      - Make a backup that does not disturb other backup plans, with C(COPY_ONLY), which SQL Server has since 2005.
+      - When V(false), later differential backups are based on this one.
+    type: bool
+    default: true
+  verify:
+    description:
+      - Read the whole backup again and compare its checksums.
+      - When V(false), a backup that cannot be read shows only when it is needed.
+    type: bool
+    default: true
+  max_age:
+    description:
+      - Hours for which a backup is good enough. A full backup with checksums that is younger, lies at O(path) or in O(directory) and is still
+        there is returned, and nothing is changed.
+      - When left out, each run makes a new backup.
+    type: float
+  timeout:
+    description:
+      - Seconds that one statement may take, the backup or its verification. It is cancelled then.
+      - V(0) waits as long as it takes.
+    type: int
+    default: 0
+  progress_file:
+    description:
+      - A file, where the task runs, that gets a line for every 5 percent while the backup runs, to be followed with C(tail -f). It is appended to.
+      - A module cannot show anything before it ends. Without this, the milestones are seen only in RV(progress).
+    type: path
+extends_documentation_fragment:
+  - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It reads everything that decides, and predicts file and statements. The time in the name of a file in O(directory) is that of the check.
+  diff_mode:
+    support: none
+    details: There is nothing to compare.
+  idempotent:
+    support: partial
+    details: With O(max_age), a backup that is young enough is left as it is. Without it, each run makes a new one.
+  platform:
+    support: full
+    platforms: posix
+  action:
+    support: none
+    details: It is an ordinary module, usually delegated to the controller.
+  async:
+    support: full
+  bypass_host_loop:
+    support: none
+notes:
+  - The login must be a member of C(sysadmin), or have the role C(db_backupoperator) and the right C(CREATE DATABASE), which looking into backup files takes.
+    Progress needs C(VIEW SERVER STATE); without it, RV(problems) says so.
+seealso:
+  - module: opsmgr.recovery.database_restore
+  - module: opsmgr.recovery.management_group_info
+author:
+  - opsmgr.recovery contributors (@opsmgr-recovery)
+"""
+
+EXAMPLES = r"""
+- name: Back up the operational database, unless that was done within the last hour
+  opsmgr.recovery.database_backup:
+    server: sql1.odyssey.com
+    directory: D:\Backups
+    max_age: 1
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: Back up to one file, and watch it with tail -f
+  opsmgr.recovery.database_backup:
+    server: sql1.odyssey.com
+    path: \\nas1.odyssey.com\opsmgr\before-failover.bak
+    existing: append
+    progress_file: /tmp/odyssey-backup.log
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+path:
+  description: The backup file; in check mode the one that would be written. V(null) when it was not decided yet.
+  returned: always
+  type: str
+  sample: D:\Backups\OperationsManager_20260131T020304.bak
+backup:
+  description: The backup, by its header in the file. V(null) when there is none, as in check mode.
+  returned: always
+  type: dict
+  contains:
+    path:
+      description: Its file.
+      type: str
+      sample: D:\Backups\OperationsManager_20260131T020304.bak
+    position:
+      description: Its place in the file, from 1.
+      type: int
+      sample: 1
+    set_guid:
+      description: Its identity, also known to C(msdb).
+      type: str
+      sample: 6C2B1F2E-3A47-4D0B-9C55-0C1F5C7C9A10
+    database:
+      description: The database that it holds.
+      type: str
+      sample: OperationsManager
+    server:
+      description: The server that made it.
+      type: str
+      sample: SQL1
+    finished:
+      description: When it ended, in the local time of that server.
+      type: str
+      sample: '2026-01-31T02:03:09'
+    size_bytes:
+      description: Its size.
+      type: int
+      sample: 734003200
+    copy_only:
+      description: Whether it was made with C(COPY_ONLY).
+      type: bool
+      sample: true
+    checksums:
+      description: Whether it has checksums.
+      type: bool
+      sample: true
+    verified:
+      description: V(true) when this run verified it; V(null) when it did not, as for a backup that is returned because of O(max_age).
+      type: bool
+      sample: true
+  sample:
+    path: D:\Backups\OperationsManager_20260131T020304.bak
+    position: 1
+    set_guid: 6C2B1F2E-3A47-4D0B-9C55-0C1F5C7C9A10
+    database: OperationsManager
+    server: SQL1
+    finished: '2026-01-31T02:03:09'
+    size_bytes: 734003200
+    copy_only: true
+    checksums: true
+    verified: true
+needed_bytes:
+  description: Bytes in use in the database, which is about what the backup takes; V(null) when not asked for or not told.
+  returned: always
+  type: int
+  sample: 734003200
+free_bytes:
+  description: Free bytes on the local drive of the SQL Server; V(null) when not asked for or not told, as for a share.
+  returned: always
+  type: int
+  sample: 53687091200
+progress:
+  description: Milestones of the backup. A backup that ends within two seconds has only the last one.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    percent:
+      description: What the server said to have done.
+      type: float
+      sample: 45.0
+    seconds:
+      description: Seconds since the beginning.
+      type: float
+      sample: 12.1
+  sample:
+    - {percent: 45.0, seconds: 12.1}
+    - {percent: 100.0, seconds: 27.3}
+problems:
+  description: What could not be checked or observed, and why.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+statements:
+  description:
+    - The SQL statements that were sent, the reading ones included. Values bound to them are not part of the text.
+    - In check mode, those that would make and verify the backup.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - BACKUP DATABASE [OperationsManager] TO DISK = ? WITH CHECKSUM, NOINIT, COPY_ONLY
+    - RESTORE VERIFYONLY FROM DISK = ? WITH FILE = 1, CHECKSUM
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import BackupReport, BackupWish, DatabaseBackup
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing, connect
+
+SPEC: dict[str, dict[str, Any]] = {
+    "path": {"type": "str"},
+    "directory": {"type": "str"},
+    "existing": {"type": "str", "choices": ["fail", "append", "overwrite"], "default": "fail"},
+    "copy_only": {"type": "bool", "default": True},
+    "verify": {"type": "bool", "default": True},
+    "max_age": {"type": "float"},
+    "timeout": {"type": "int", "default": 0},
+    "progress_file": {"type": "path"},
+}
+
+
+class Work:
+    """One run of the module: its result can be asked for at any time."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._params = params
+        self._progress = Progress(file=params["progress_file"])
+        self._report = BackupReport()
+        self.has_begun = False
+
+    def run(self, *, check_mode: bool) -> bool:
+        """Do what is needed and return whether anything was. Raises OpsmgrError."""
+        options = SqlOptions.from_params(self._params)
+        names = ("path", "directory", "existing", "copy_only", "verify")
+        wish = BackupWish(max_age_hours=self._params["max_age"], **{name: self._params[name] for name in names})
+        with connect(options, query_timeout_seconds=max(0, self._params["timeout"])) as connection:
+            backup = DatabaseBackup(connection, options, wish, self._progress)
+            self._report = backup.report
+            backup.observe()
+            if check_mode and backup.needed:
+                self._report.statements = backup.plan
+                return True
+            if not backup.needed:
+                return False
+            self.has_begun = True
+            backup.carry_out()
+            return True
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The module's result, the same keys in every outcome."""
+        problems = [*self._report.problems, *([self._progress.problem] if self._progress.problem else [])]
+        return {**asdict(self._report), "progress": self._progress.milestones, "problems": problems}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(sql_connection_spec(), **SPEC),
+        required_one_of=[("path", "directory")],
+        mutually_exclusive=[("path", "directory")],
+        supports_check_mode=True,
+    )
+    work = Work(module.params)
+    try:
+        changed = work.run(check_mode=module.check_mode)
+    except PyodbcMissing as error:
+        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
+    except OpsmgrError as error:
+        module.fail_json(msg=error.sentence(module.params["server"]), changed=work.has_begun, **work.result)
+    module.exit_json(changed=changed, **work.result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+#!/usr/bin/python
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module database_restore: the operational database comes from this backup, and is in use by nobody but OpsMgr."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: database_restore
+short_description: Restore the operational database from a file on the SQL Server
+version_added: 1.0.0
+description:
+  - Restores the operational database from a full backup, and makes sure that it is V(ONLINE) and in V(MULTI_USER) afterwards.
+  - Before anything is changed it reads the backup's header and its list of files, decides where the files go, checks that no file of another database is in
+    the way, checks the free space where the server tells it, and reads the whole backup once (O(verify)).
+  - A database that exists is overwritten only when O(overwrite) allows it, and one that is in use only with O(disconnect).
+  - A database that is V(RESTORING) is restored over without being asked, because an interrupted restore leaves one like that. SQL Server itself
+    refuses that with the backup of another database.
+  - Service Broker is off after most restores. RV(after) tells, and M(opsmgr.recovery.service_broker) turns it on.
+options:
+  path:
+    description: Full path of the backup file, as the SQL Server sees it.
+    type: str
+    required: true
+  position:
+    description:
+      - Which backup of the file, from 1.
+      - When left out, the last full backup of a database in the file.
+    type: int
+  management_group:
+    description:
+      - Name of the management group that the database belongs to.
+      - After the restore, a database of another group is an error. Whose backup it is cannot be told before.
+      - When left out, that is not checked.
+    type: str
+  overwrite:
+    description:
+      - Whether a database that exists may be overwritten. EVERYTHING IN IT IS LOST then.
+      - V(never) refuses.
+      - V(same_group) overwrites the database of O(management_group), which is required with it, and refuses any other and one whose group cannot be read.
+      - V(any) overwrites whatever is there.
+    type: str
+    choices: [never, same_group, any]
+    default: never
+  disconnect:
+    description:
+      - Whether the sessions of others are ended, and their open transactions rolled back. The database is taken offline for that, so that nobody gets
+        back in; when the restore then fails before it began, it is brought online again.
+      - When V(false), a database in use is an error that names the sessions.
+    type: bool
+    default: false
+  data_directory:
+    description:
+      - Directory for data files, as the SQL Server sees it.
+      - When left out, a file goes where the existing database has the one of the same name, else to the directory of the existing database, else to the one
+        of C(master).
+    type: str
+  log_directory:
+    description: The same as O(data_directory), for transaction logs.
+    type: str
+  move:
+    description:
+      - Paths of single files, by their logical names. They win over the directories.
+      - A logical name that the backup does not have is an error.
+    type: dict
+    default: {}
+  verify:
+    description:
+      - Read the whole backup before anything is changed.
+      - When V(false), a backup that cannot be read may show only when the old database is gone.
+    type: bool
+    default: true
+  force:
+    description:
+      - Restore even if the last restore into this database was from this very backup. WHAT WAS WRITTEN SINCE THEN IS LOST.
+      - O(overwrite) must allow it, too.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds that one statement may take. It is cancelled then, and a restore under way leaves the database V(RESTORING).
+      - V(0) waits as long as it takes.
+    type: int
+    default: 0
+  progress_file:
+    description:
+      - A file, where the task runs, that gets a line for every 5 percent while the restore runs, to be followed with C(tail -f). It is appended to.
+      - A module cannot show anything before it ends. Without this, the milestones are seen only in RV(progress).
+    type: path
+extends_documentation_fragment:
+  - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.attributes
+attributes:
+  check_mode:
+    support: full
+    details: It checks everything that can be read, refuses what would be refused, and predicts files and statements. It does not read the whole backup.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - When the last restore into the database, by C(msdb), was from this very backup, nothing is restored. What was written since stays.
+      - With O(force=true), each run restores.
+  platform:
+    support: full
+    platforms: posix
+  action:
+    support: none
+    details: It is an ordinary module, usually delegated to the controller.
+  async:
+    support: full
+  bypass_host_loop:
+    support: none
+notes:
+  - The login must be a member of C(sysadmin), or of C(dbcreator). Whose sessions are in the way and how far the restore is takes C(VIEW SERVER STATE).
+  - When the existing database is not V(ONLINE), its management group cannot be read, so that only O(overwrite=any) overwrites it.
+seealso:
+  - module: opsmgr.recovery.database_backup
+  - module: opsmgr.recovery.service_broker
+author:
+  - opsmgr.recovery contributors (@opsmgr-recovery)
+"""
+
+EXAMPLES = r"""
+- name: Restore the operational database over the empty one of a new clustered RMS
+  opsmgr.recovery.database_restore:
+    server: sql1.odyssey.com
+    path: D:\Backups\OperationsManager_20260131T020304.bak
+    management_group: ODYSSEY
+    overwrite: same_group
+    disconnect: true
+    progress_file: /tmp/odyssey-restore.log
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: Restore a copy beside the original, to look at
+  opsmgr.recovery.database_restore:
+    server: sql1.odyssey.com
+    database: OperationsManager_Copy
+    path: D:\Backups\OperationsManager_20260131T020304.bak
+    data_directory: E:\Copy
+    log_directory: E:\Copy
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+database:
+  description: Name of the database.
+  returned: always
+  type: str
+  sample: OperationsManager
+backup:
+  description: The chosen backup, by its header. V(null) when none was chosen yet.
+  returned: always
+  type: dict
+  contains:
+    path:
+      description: Its file.
+      type: str
+      sample: D:\Backups\OperationsManager_20260131T020304.bak
+    position:
+      description: Its place in the file, from 1.
+      type: int
+      sample: 1
+    set_guid:
+      description: Its identity.
+      type: str
+      sample: 6C2B1F2E-3A47-4D0B-9C55-0C1F5C7C9A10
+    database:
+      description: The database that it was made of.
+      type: str
+      sample: OperationsManager
+    server:
+      description: The server that made it.
+      type: str
+      sample: SQL1
+    finished:
+      description: When it was finished, in the local time of that server.
+      type: str
+      sample: '2026-01-31T02:03:09'
+    size_bytes:
+      description: Its size.
+      type: int
+      sample: 734003200
+    copy_only:
+      description: Whether it was made with C(COPY_ONLY).
+      type: bool
+      sample: true
+    checksums:
+      description: Whether it has checksums.
+      type: bool
+      sample: true
+  sample:
+    path: D:\Backups\OperationsManager_20260131T020304.bak
+    position: 1
+    set_guid: 6C2B1F2E-3A47-4D0B-9C55-0C1F5C7C9A10
+    database: OperationsManager
+    server: SQL1
+    finished: '2026-01-31T02:03:09'
+    size_bytes: 734003200
+    copy_only: true
+    checksums: true
+files:
+  description: Where the files go. Empty when nothing was to be restored, or it failed before that was decided.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    logical_name:
+      description: Name of the file in the database.
+      type: str
+      sample: MOM_DATA
+    path:
+      description: Its path.
+      type: str
+      sample: E:\SQLData\OperationsManager.mdf
+    size_bytes:
+      description: Its size.
+      type: int
+      sample: 1073741824
+  sample:
+    - {logical_name: MOM_DATA, path: 'E:\SQLData\OperationsManager.mdf', size_bytes: 1073741824}
+    - {logical_name: MOM_LOG, path: 'F:\SQLLog\OperationsManager.ldf', size_bytes: 536870912}
+before:
+  description: State of the database at the start, in SQL Server's own words; V(null) when there was none, or it could not be read.
+  returned: always
+  type: dict
+  sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: true, management_group: ODYSSEY}
+after:
+  description:
+    - State of the database at the end, read back; V(null) when there is none, or it could not be read.
+    - In check mode V(null) when it would be restored, because a backup does not tell.
+  returned: always
+  type: dict
+  sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: false, management_group: ODYSSEY}
+sessions:
+  description: The sessions in the existing database, as far as this login may see them; V(null) when that was not asked or not told.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    number:
+      description: Number of the session.
+      type: int
+      sample: 53
+    login:
+      description: Its login.
+      type: str
+      sample: ODYSSEY\svc-sdk
+    program:
+      description: The program, as it calls itself.
+      type: str
+      sample: OpsMgr SDK Service
+    host:
+      description: The computer that it comes from.
+      type: str
+      sample: HYDRA
+  sample: []
+progress:
+  description: Milestones of the restore. One that ends within two seconds has only the last one.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    percent:
+      description: What the server said to have done.
+      type: float
+      sample: 45.0
+    seconds:
+      description: Seconds since the beginning.
+      type: float
+      sample: 12.1
+  sample:
+    - {percent: 45.0, seconds: 12.1}
+    - {percent: 100.0, seconds: 27.3}
+problems:
+  description: What could not be checked, and what is still to be done.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - Service Broker is off in OperationsManager, as after most restores. Turn it on with service_broker.
+statements:
+  description:
+    - The SQL statements that were sent, the reading ones included. Values bound to them are not part of the text.
+    - In check mode, those that would change something.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - RESTORE VERIFYONLY FROM DISK = ? WITH FILE = 1, CHECKSUM
+    - RESTORE DATABASE [OperationsManager] FROM DISK = ? WITH FILE = 1, MOVE ? TO ?, MOVE ? TO ?, CHECKSUM, REPLACE, RECOVERY
+"""
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import Interrupted, interruptible, state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import backup_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import DatabaseRestore, RestoreReport, RestoreWish
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing, connect
+
+SPEC: dict[str, dict[str, Any]] = {
+    "path": {"type": "str", "required": True},
+    "position": {"type": "int"},
+    "management_group": {"type": "str"},
+    "overwrite": {"type": "str", "choices": ["never", "same_group", "any"], "default": "never"},
+    "disconnect": {"type": "bool", "default": False},
+    "data_directory": {"type": "str"},
+    "log_directory": {"type": "str"},
+    "move": {"type": "dict", "default": {}},
+    "verify": {"type": "bool", "default": True},
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 0},
+    "progress_file": {"type": "path"},
+}
+
+
+class Work:
+    """One run of the module: its result can be asked for at any time."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._params = params
+        self._progress = Progress(file=params["progress_file"])
+        self._report = RestoreReport()
+        self.has_begun = False
+
+    def run(self, *, check_mode: bool) -> bool:
+        """Do what is needed and return whether anything was. Raises OpsmgrError, Interrupted."""
+        options = SqlOptions.from_params(self._params)
+        wish = RestoreWish(**{name: self._params[name] for name in SPEC if name not in ("timeout", "progress_file")})
+        with connect(replace(options, database="master"), query_timeout_seconds=max(0, self._params["timeout"])) as connection:
+            restore = DatabaseRestore(connection, options, wish, self._progress)
+            self._report = restore.report
+            restore.observe()
+            changed = restore.needed or restore.is_closed
+            if check_mode and changed:
+                self._report.statements, self._report.after = restore.plan, None
+            elif changed:
+                self.has_begun = True
+                restore.carry_out()
+            return changed
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The module's result, the same keys in every outcome."""
+        report = self._report
+        before, after = _state(report.before, report.group_before), _state(report.after, report.group_after)
+        return {
+            "database": self._params["database"],
+            "backup": self._backup(),
+            "files": report.files,
+            "before": before,
+            "after": after,
+            "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
+            "progress": self._progress.milestones,
+            "problems": [*report.problems, *([self._progress.problem] if self._progress.problem else [])],
+            "statements": report.statements,
+            "diff": {"before": before or {}, "after": after or {}},
+        }
+
+    def _backup(self) -> dict[str, Any] | None:
+        if self._report.backup is None:
+            return None
+        shown = backup_result(self._report.backup, self._params["path"])
+        del shown["verified"]
+        return shown
+
+
+def _state(state: DatabaseState | None, group: str | None) -> dict[str, Any] | None:
+    shown = state_result(state)
+    return shown and {**shown, "management_group": group}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(sql_connection_spec(), **SPEC),
+        required_if=[("overwrite", "same_group", ("management_group",))],
+        supports_check_mode=True,
+    )
+    work = Work(module.params)
+    try:
+        with interruptible():
+            changed = work.run(check_mode=module.check_mode)
+    except PyodbcMissing as error:
+        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
+    except OpsmgrError as error:
+        module.fail_json(msg=error.sentence(module.params["server"]), changed=work.has_begun, **work.result)
+    except Interrupted as signal_name:
+        found = f"ended by {signal_name}; see after for the state that the database is in, and run this again"
+        module.fail_json(msg=f"{module.params['server']}: {found}.", changed=work.has_begun, **work.result)
+    module.exit_json(changed=changed, **work.result)
+
+
+if __name__ == "__main__":
+    main()
