@@ -73,7 +73,7 @@ def inventory(topology: Topology, access: WinRMAccess) -> str:
             groups[group]["hosts"][host.name] = _host_variables(topology, host, access, with_group=not single)
     tree: Tree = {"all": {"children": groups}}
     if single:
-        tree["all"]["vars"] = {"opsmgr_management_group": next(iter(topology.groups))}
+        tree["all"]["vars"] = {"opsmgr_management_group": next(iter(topology.groups)), **topology.variables}
     return "---\n" + yaml.dump(_protected(tree), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=1000)
 
 

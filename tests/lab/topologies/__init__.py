@@ -24,7 +24,7 @@ ROLES = ("rms", "management_server", "database", "reporting", "web_console")
 _HERE = Path(__file__).parent
 _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10
-_TOP_LEVEL = ("extends", "domain", "groups", "defaults", "hosts", "sql")
+_TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "sql")
 _HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "media", "settings", "users")
 _GROUP_KEYS = ("database", "run_as")
 _SQL_KEYS = ("version", "login", "weak_login")
@@ -116,6 +116,7 @@ class Topology:
     hosts: dict[str, HostSpec]
     groups: dict[str, GroupSpec]
     sql: SqlSpec
+    variables: Tree
     tree: Tree = field(repr=False)
 
 
@@ -133,7 +134,7 @@ def load_topology(name: str, overrides: Mapping[str, Any] | None = None, network
     }
     for group in groups.values():
         _check_group(group, hosts)
-    return Topology(name, domain, hosts, groups, sql, tree)
+    return Topology(name, domain, hosts, groups, sql, tree.get("variables") or {}, tree)
 
 
 def read_tree(name: str) -> Tree:

@@ -124,7 +124,11 @@ def test_an_unknown_topology_is_answered_with_the_known_ones() -> None:
 def test_the_inventory_has_what_a_playbook_needs() -> None:
     odyssey = load_topology("odyssey")
     tree = read(inventory(odyssey, NTLM))
-    assert tree["vars"] == {"opsmgr_management_group": "ODYSSEY"}
+    assert tree["vars"] == {
+        "opsmgr_management_group": "ODYSSEY",
+        "rms_failover_target": "deathsting",
+        "rms_failover_backup_password": "for rehearsals only",
+    }
     assert list(tree["children"]["opsmgr_management_servers"]["hosts"]) == ["deathsting", "jupiter"]
     assert tree["children"]["opsmgr_rms"]["hosts"]["hydra"] == {
         "ansible_host": "127.10.1.10",
