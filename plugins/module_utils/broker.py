@@ -42,8 +42,11 @@ TWINS = (
 # sys.dm_exec_sessions does not tell the database before SQL Server 2012 [ms]. Without VIEW SERVER STATE, only one's own session is shown.
 SESSIONS = "SELECT spid, loginame, program_name, hostname FROM sys.sysprocesses WHERE dbid = DB_ID(?) AND spid <> @@SPID ORDER BY spid"
 
+# "ALTER DATABASE statement failed", the last of several messages. FreeTDS shows only the most severe one, so that it hides those of severity
+# 13 and 14: a lost deadlock (1205) and missing rights (5011).
+_REASON_LOST = 5069
 # The only seat is taken (924, 5064), or the database cannot be had alone at the moment (5061, 5070); 1205 is a lost deadlock.
-_TAKEN = frozenset((924, 5061, 5064, 5070, 1205))
+_TAKEN = frozenset((924, 5061, 5064, 5070, 1205, _REASON_LOST))
 _SAME_BROKER = 9772
 _NO_RIGHT = frozenset((5011, 15247, 262, 297, 300))
 # How often the whole is begun again after the connection or the seat was lost.
@@ -341,7 +344,8 @@ class BrokerRepair:
             return self._same_broker("another database")
         if number in _NO_RIGHT:
             return self._no_right(_reason(error), number)
-        return BrokerProblem(self._database, f"{_reason(error)}. It is in MULTI_USER, Service Broker is still off", error.what_to_do, number)
+        advice = "Look into the error log of SQL Server for the reason; most often the login may not alter it" if number == _REASON_LOST else error.what_to_do
+        return BrokerProblem(self._database, f"{_reason(error)}. It is in MULTI_USER, Service Broker is still off", advice, number)
 
     def _no_right(self, reason: str, number: int) -> BrokerProblem:
         return BrokerProblem(

@@ -34,6 +34,8 @@ FULL_BACKUP = 1
 _ADVICE = {
     262: "Log in as a member of sysadmin: looking into backup files takes the right to create databases",
     916: "Log in as a member of sysadmin",
+    # Severity 16 after a 262 of severity 14, and FreeTDS shows only the most severe message.
+    3013: "Log in as a member of sysadmin, which most often is what is missing; else look into the error log of SQL Server",
     3101: "Stop what uses the database (the OpsMgr services first), then run this again",
     3110: "Log in as a member of sysadmin or dbcreator, or as the owner of the database",
     3169: "Restore it on a SQL Server that is at least as new as the one that made the backup",

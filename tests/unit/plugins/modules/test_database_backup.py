@@ -159,7 +159,9 @@ def test_progress_and_its_file(sql: SqlServer, run: Run, tmp_path: Path) -> None
     fault(sql, "BACKUP DATABASE", "stall", seconds=5)
     result = run(path=PATH, progress_file=str(tmp_path / "progress"))
     percents = [one["percent"] for one in result["progress"]]
-    assert len(percents) > 2 and percents == sorted(percents) and percents[-1] == 100
+    assert len(percents) > 2
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
     lines = (tmp_path / "progress").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(percents)
     assert "BACKUP of OperationsManager: 100 percent" in lines[-1]
@@ -191,7 +193,8 @@ def test_a_backup_that_fails(sql: SqlServer, run: Run) -> None:
     fault(sql, "BACKUP DATABASE", "fail", code=3201, text="Cannot open backup device. Operating system error 5(Access is denied.).")
     result = run(path=PATH)
     assert result["failed"] is True
-    assert "There is no new backup" in result["msg"] and "account that SQL Server runs as" in result["msg"]
+    assert "There is no new backup" in result["msg"]
+    assert "account that SQL Server runs as" in result["msg"]
 
 
 def test_a_backup_that_does_not_verify(sql: SqlServer, run: Run) -> None:

@@ -1,0 +1,401 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""database_restore against the lab's SQL Server, through the real pyodbc and FreeTDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.modules import database_restore
+from lab.faults import Fault, Faults
+from lab.recorder import Recorder
+from lab.sql.media import MemoryFiles
+from lab.sql.messages import SqlError
+from lab.sql.opsmgr_schema import add_health_service, create_operations_manager
+from lab.sql.server import SqlServer, SqlSession
+from lab.sql.sessions import Login
+
+pyodbc = pytest.importorskip("pyodbc")
+if "FreeTDS" not in pyodbc.drivers():
+    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+
+# Workers of pytest-xdist must not share an address.
+ADDRESS = f"127.69.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
+NAME = "OperationsManager"
+HOSTILE = "My]D'b; DROP DATABASE x --"
+PATH = "D:\\Back'ups; --\\om 2(1).bak"
+ADMIN = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
+WEAK = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
+COLLECTIONS = Path(__file__).resolve().parents[4] / ".build" / "collections"
+KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff"}
+SAME = {"overwrite": "same_group", "management_group": "odyssey"}
+ONLINE = {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": False, "management_group": "ODYSSEY"}
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def sql() -> Iterator[SqlServer]:
+    """A server with a backup of ODYSSEY's database at PATH, in which hydra is known; deathsting came later."""
+    logins = {
+        ADMIN["login_user"]: Login(ADMIN["login_user"], ADMIN["login_password"], is_sysadmin=True, is_windows=True),
+        WEAK["login_user"]: Login(WEAK["login_user"], WEAK["login_password"]),
+    }
+    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins=logins)
+    create_operations_manager(server, NAME, "ODYSSEY")
+    add_health_service(server, NAME, "hydra.odyssey.com", is_root=True)
+    server.start()
+    with server.connect("backup") as session:
+        session.run("BACKUP DATABASE OperationsManager TO DISK = ? WITH CHECKSUM", [PATH])
+    add_health_service(server, NAME, "deathsting.odyssey.com")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the module's main() as Ansible does, and returns what it printed."""
+
+    def call(**options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments(options))
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            database_restore.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert "Traceback" not in json.dumps(result)
+        for login in (ADMIN, WEAK):
+            assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
+        return result
+
+    return call
+
+
+def arguments(options: dict[str, Any]) -> bytes:
+    return json.dumps({"ANSIBLE_MODULE_ARGS": {"server": ADDRESS, "connect_timeout": 5, "path": PATH, **ADMIN, **options}}).encode()
+
+
+def files(sql: SqlServer) -> MemoryFiles:
+    assert isinstance(sql.files, MemoryFiles)
+    return sql.files
+
+
+def fault(sql: SqlServer, name: str, action: Any, **more: Any) -> None:
+    assert sql.faults is not None
+    sql.faults.add(Fault("sql1", "sql", name, action, **more))
+
+
+def servers(sql: SqlServer, name: str = NAME) -> list[str]:
+    rows = sql.dump()["databases"][name]["tables"]["dbo.MTV_HealthService"]
+    return sorted(row["DisplayName"] for row in rows)
+
+
+def databases(sql: SqlServer) -> str:
+    return json.dumps(sql.dump()["databases"], default=str)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+def deeds(result: dict[str, Any]) -> list[str]:
+    return [one for one in result["statements"] if one.startswith(("ALTER", "RESTORE DATABASE"))]
+
+
+def test_check_run_check_run(sql: SqlServer, run: Run) -> None:
+    before = databases(sql)
+    predicted = run(**SAME, _ansible_check_mode=True)
+    assert databases(sql) == before
+    real = run(**SAME)
+    assert real.keys() == predicted.keys() == KEYS | {"invocation"}
+    assert predicted["changed"] is real["changed"] is True
+    assert predicted["statements"] == deeds(real) == [
+        f"RESTORE DATABASE [{NAME}] FROM DISK = ? WITH FILE = 1, MOVE ? TO ?, MOVE ? TO ?, CHECKSUM, REPLACE, RECOVERY"
+    ]  # fmt: skip
+    assert servers(sql) == ["hydra.odyssey.com"]
+    assert (real["before"], real["after"]) == ({**ONLINE, "is_broker_enabled": True}, ONLINE)
+    assert "Service Broker is off" in real["problems"][0]
+    assert real["files"] == predicted["files"]
+    add_health_service(sql, NAME, "jupiter.odyssey.com")
+    for check in (True, False):
+        again = run(**SAME, _ansible_check_mode=check)
+        assert (again["changed"], deeds(again), again["after"]) == (False, [], ONLINE)
+    assert "jupiter.odyssey.com" in servers(sql)
+    assert run(**SAME, force=True)["changed"] is True
+    assert servers(sql) == ["hydra.odyssey.com"]
+
+
+@pytest.mark.parametrize("name", ["Copy", HOSTILE])
+def test_a_copy_beside_the_original(sql: SqlServer, run: Run, name: str) -> None:
+    result = run(database=name, management_group="ODYSSEY")
+    assert (result["changed"], result["before"], result["after"]) == (True, None, ONLINE)
+    assert f"RESTORE DATABASE {quote_identifier(name)} " in deeds(result)[0]
+    assert "REPLACE" not in deeds(result)[0]
+    paths = [one["path"] for one in result["files"]]
+    assert len(set(paths)) == 2
+    assert all("\\DATA\\" in path for path in paths)
+    assert servers(sql, name) == ["hydra.odyssey.com"]
+    assert servers(sql) == ["deathsting.odyssey.com", "hydra.odyssey.com"]
+    assert run(database=name)["changed"] is False
+
+
+def test_directories_and_moves(sql: SqlServer, run: Run) -> None:
+    options = {"data_directory": "E:\\Data\\", "log_directory": "E:\\Log", "database": "Copy"}
+    predicted = run(**options, _ansible_check_mode=True)
+    assert [one["path"] for one in predicted["files"]] == ["E:\\Data\\Copy_OperationsManager.mdf", "E:\\Log\\Copy_OperationsManager_log.ldf"]
+    moved = run(**options, move={"OperationsManager": "E:\\it's; --.mdf"})
+    assert moved["files"][0]["path"] == "E:\\it's; --.mdf"
+    assert sql.databases["Copy"].options["DATA_FILE"] == "E:\\it's; --.mdf"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "set overwrite to same_group"),
+        ({"overwrite": "same_group", "management_group": "ILIAD"}, "of the management group ODYSSEY, not ILIAD"),
+        ({"overwrite": "same_group"}, "management_group"),
+        ({"database": "Copy", "move": {"OperationsManager": "E:\\x.mdf", "Nope": "E:\\y"}}, "move names Nope"),
+        ({"database": "Copy", "move": {"OperationsManager": "E:\\x", "OperationsManager_log": "e:\\X"}}, "two files of the backup would go to"),
+        ({"database": "Copy", "move": {"OperationsManager": "x.mdf"}}, "no full path"),
+        ({"database": "Copy", "position": 2}, "no full backup of a database at position 2"),
+        ({"database": "Copy", "path": "D:\\none.bak"}, "3201"),
+        ({"path": "om.bak"}, "no full path"),
+        ({"port": 70000}, "port is 70000"),
+    ],
+)
+def test_refusals_change_nothing(sql: SqlServer, run: Run, options: dict[str, Any], words: str) -> None:
+    before = databases(sql)
+    for check in (True, False):
+        result = run(**options, _ansible_check_mode=check)
+        assert result["failed"] is True
+        assert words in result["msg"]
+    assert databases(sql) == before
+
+
+def test_a_file_of_another_database_is_not_taken(sql: SqlServer, run: Run) -> None:
+    path = sql.files_of(sql.databases["model"])[0][2]
+    assert f"{path.upper()} is a file of the database model" in run(database="Copy", move={NAME: path.upper()})["msg"]
+
+
+def test_any_overwrites_what_is_no_database_of_opsmgr(sql: SqlServer, run: Run) -> None:
+    sql.add_database("Other")
+    assert "that could not be read" in run(database="Other", **SAME)["msg"]
+    result = run(database="Other", overwrite="any")
+    assert (result["changed"], result["after"]) == (True, ONLINE)
+    assert "REPLACE" in deeds(result)[0]
+
+
+def test_a_database_in_use_is_refused_and_its_sessions_named(sql: SqlServer, run: Run) -> None:
+    with sql.connect("OpsMgr SDK Service", NAME, host="HYDRA"):
+        result = run(**SAME)
+        assert "in use: session 51: NT AUTHORITY\\SYSTEM, program OpsMgr SDK Service, on HYDRA" in result["msg"]
+        assert result["sessions"][0]["host"] == "HYDRA"
+    assert "deathsting.odyssey.com" in servers(sql)
+
+
+class Service:
+    """A service that connects again at once when it is thrown out."""
+
+    def __init__(self, sql: SqlServer) -> None:
+        self.sql = sql
+        self.stopped = False
+        self.session: SqlSession | None = None
+        self.again("started")
+
+    def again(self, _why: str) -> None:
+        while not self.stopped:
+            try:
+                self.session = self.sql.connect("OpsMgr SDK Service", NAME, host="HYDRA", on_end=self.again)
+                return
+            except (SqlError, ConnectionRefusedError):
+                time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self.session is not None:
+            self.session.close()
+
+
+@pytest.fixture
+def service(sql: SqlServer) -> Iterator[Service]:
+    made = Service(sql)
+    yield made
+    made.stop()
+
+
+def test_disconnect_keeps_services_out_until_the_restore_is_done(sql: SqlServer, run: Run, service: Service) -> None:
+    predicted = run(**SAME, disconnect=True, _ansible_check_mode=True)
+    result = run(**SAME, disconnect=True)
+    assert deeds(result)[:2] == predicted["statements"]
+    assert predicted["statements"][0] == f"ALTER DATABASE [{NAME}] SET OFFLINE WITH ROLLBACK IMMEDIATE"
+    assert (result["changed"], result["after"]) == (True, ONLINE)
+    assert servers(sql) == ["hydra.odyssey.com"]
+
+
+@pytest.mark.parametrize("action", ["fail", "drop"])
+def test_a_restore_that_fails_after_disconnecting_brings_it_online_again(sql: SqlServer, run: Run, action: str) -> None:
+    fault(sql, "RESTORE DATABASE", action, code=3013)
+    result = run(**SAME, disconnect=True)
+    assert result["failed"] is True
+    assert "The database is ONLINE, MULTI_USER" in result["msg"]
+    assert result["after"]["state"] == "ONLINE"
+    assert "deathsting.odyssey.com" in servers(sql)
+    assert run(**SAME, disconnect=True)["changed"] is True
+
+
+def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
+    fault(sql, "RESTORE DATABASE", "stall", seconds=30)
+    stopper = threading.Thread(target=lambda: (until(lambda: sql.databases[NAME].state == "OFFLINE"), time.sleep(0.3), sql.stop()))
+    stopper.start()
+    result = run(**SAME, disconnect=True, connect_timeout=1)
+    stopper.join()
+    assert "could not be read afterwards; if it is OFFLINE, type: ALTER DATABASE [OperationsManager] SET ONLINE" in result["msg"]
+    assert result["after"] is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_process(sql: SqlServer, run: Run, number: signal.Signals) -> None:
+    fault(sql, "RESTORE DATABASE", "stall", seconds=2)
+    code = "from ansible_collections.opsmgr.recovery.plugins.modules import database_restore as s; s.main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(arguments({**SAME, "disconnect": True}))
+    process.stdin.close()
+    until(lambda: sql.databases[NAME].state == "OFFLINE")
+    time.sleep(0.3)
+    process.send_signal(number)
+    output = process.stdout.read()
+    process.wait(20)
+    until(lambda: not sql.sessions)
+    if number == signal.SIGTERM:
+        # The driver does not let go before the server has answered, and may let the signal pass then.
+        result = json.loads(output)
+        assert result["changed"] is True
+        assert "ended by SIGTERM" in result.get("msg", "ended by SIGTERM")
+        assert sql.databases[NAME].state == "ONLINE"
+    else:
+        assert sql.databases[NAME].state == "OFFLINE"
+        assert "that could not be read" in run(**SAME)["msg"]
+    assert run(overwrite="any", force=True)["after"] == ONLINE
+
+
+def test_a_restore_that_was_cut_off_is_repeated(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].state = "RESTORING"
+    result = run()
+    assert (result["changed"], result["before"]["state"], result["after"]) == (True, "RESTORING", ONLINE)
+    assert "REPLACE" not in deeds(result)[0]
+
+
+def test_a_backup_in_single_user_ends_in_multi_user(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    with sql.connect("backup") as session:
+        session.run("BACKUP DATABASE OperationsManager TO DISK = ? WITH CHECKSUM", [PATH])
+    sql.databases[NAME].user_access = "MULTI_USER"
+    result = run(**SAME)
+    assert result["backup"]["position"] == 2
+    assert (result["changed"], result["after"]) == (True, ONLINE)
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    repaired = run(**SAME)
+    assert (repaired["changed"], repaired["after"], len(deeds(repaired))) == (True, ONLINE, 1)
+
+
+def test_a_database_that_was_made_anew_is_not_taken_for_the_restored_one(sql: SqlServer, run: Run) -> None:
+    run(**SAME)
+    sql.remove_database(sql.databases[NAME])
+    create_operations_manager(sql, NAME, "ODYSSEY")
+    assert run(**SAME, _ansible_check_mode=True)["changed"] is True
+
+
+def test_a_backup_of_another_group_is_found_out(sql: SqlServer, run: Run) -> None:
+    result = run(database="Copy", management_group="ILIAD")
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "belongs to the management group ODYSSEY, not ILIAD" in result["msg"]
+
+
+def test_a_damaged_backup_is_found_before_anything_is_changed(sql: SqlServer, run: Run) -> None:
+    data = bytearray(files(sql).read(PATH))
+    data[20] ^= 1
+    files(sql).write(PATH, bytes(data))
+    before = databases(sql)
+    assert run(**SAME)["failed"] is True
+    assert databases(sql) == before
+    files(sql).write(PATH, b"a letter")
+    assert "3241" in run(**SAME)["msg"]
+
+
+def test_a_backup_that_does_not_verify(sql: SqlServer, run: Run) -> None:
+    fault(sql, "RESTORE VERIFYONLY", "fail", code=3189)
+    result = run(**SAME, disconnect=True)
+    assert "does not verify. Nothing was changed" in result["msg"]
+    assert (deeds(result), result["after"]["state"]) == ([], "ONLINE")
+
+
+def test_not_enough_room(sql: SqlServer, run: Run) -> None:
+    files(sql).free_megabytes["E"] = 3
+    result = run(database="Copy", data_directory="E:\\Data", log_directory="E:\\Data")
+    assert "drive E: of the SQL Server has 3 MB free, and about 20 MB are needed" in result["msg"]
+
+
+def test_progress(sql: SqlServer, run: Run, tmp_path: Path) -> None:
+    fault(sql, "RESTORE DATABASE", "stall", seconds=4)
+    result = run(**SAME, progress_file=str(tmp_path / "progress"))
+    assert len(result["progress"]) > 1
+    assert "RESTORE of OperationsManager: 100 percent" in (tmp_path / "progress").read_text(encoding="utf-8")
+
+
+def test_a_backup_of_a_newer_server(sql: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql.version = "9.0"
+    assert "made by SQL Server 10, and this one is 9.00" in run(**SAME)["msg"]
+
+
+def test_a_login_without_rights(sql: SqlServer, run: Run) -> None:
+    result = run(**SAME, **WEAK)
+    assert "3013" in result["msg"]
+    assert "sysadmin" in result["msg"]
+    assert "Nothing was changed" in result["msg"]
+
+
+def test_a_right_that_turns_out_to_be_missing(sql: SqlServer, run: Run) -> None:
+    fault(sql, "RESTORE DATABASE", "fail", code=3110)
+    result = run(database="Copy")
+    assert "dbcreator" in result["msg"]
+    assert "There is no such database now, as before" in result["msg"]
+
+
+def test_what_cannot_be_read_is_said(sql: SqlServer, run: Run) -> None:
+    fault(sql, "EXEC", "fail", code=229)
+    result = run(database="Copy")
+    assert result["changed"] is True
+    assert "The free space could not be checked" in result["problems"][0]
+
+
+def test_missing_pyodbc_fails_by_name(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(database_restore, "PYODBC_IMPORT_ERROR", "no module")
+    assert "(pyodbc)" in run()["msg"]
+
+
+def test_the_documentation_has_the_real_keys(sql: SqlServer, run: Run) -> None:
+    documented = yaml.safe_load(database_restore.RETURN)
+    assert documented.keys() == KEYS - {"changed", "diff"}
+    assert documented["backup"]["contains"].keys() == run(**SAME)["backup"].keys()
