@@ -14,8 +14,10 @@ import typing as t
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-import requests
-from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
+# The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
+with contextlib.suppress(ImportError):
+    import requests
+    from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
 
 # [field] ansible-core's winrm connection opens its shell with this code page.
 SHELL_ENCODING = "utf-8"
@@ -36,7 +38,7 @@ SECRET_BEGINNING_CHARACTERS = 2
 
 CONSOLE = "console"
 PIPE = "pipe"
-# How a reply must end, by what the program's standard input is. Measured, see the table in docs: CR alone on a console
+# How a reply must end, by what the program's standard input is. Measured, see doc_fragments/conversation.py: CR alone on a console
 # (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
 LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
 
