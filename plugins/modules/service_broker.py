@@ -14,7 +14,7 @@ description:
   - Makes sure that Service Broker of the operational database of Operations Manager 2007 is on, and that the database is in V(MULTI_USER). Without
     the broker, discovery and tasks do not work; it is off after a restore.
   - Turning it on needs the database alone. All other sessions in it are ended, and their open transactions rolled back. OpsMgr services connect
-    again at once, so stop C(OMSDK), C(OMCFG) and C(HealthService) of the RMS first.
+    again at once, so stop C(OMSDK) and C(OMCFG) of the RMS and C(HealthService) of all management servers first.
   - One session goes from V(SINGLE_USER) to V(MULTI_USER). When it fails, is lost, or the task is ended (SIGTERM), the database is brought back to
     V(MULTI_USER), with as many tries as O(timeout) allows, but for at least 30 seconds. When even that fails, the message says what state was left, who is in
     the database, and which statement to type.

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules that change a database, run by ansible-playbook against the whole lab, whose services use that database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playing import Player
+
+from lab.sql.store import Database
+
+pyodbc = pytest.importorskip("pyodbc")
+if "FreeTDS" not in pyodbc.drivers():
+    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+
+PATH = "C:\\operations.bak"
+
+
+def database(player: Player) -> Database:
+    return player.lab.sql["thunder"].databases["OperationsManager"]
+
+
+def connection(player: Player) -> dict[str, Any]:
+    """The options that connect to the lab's SQL Server, as its inventory has them."""
+    server, login = player.lab.sql["thunder"], player.lab.topology.sql.login
+    return {"server": server.address, "login_user": login.name, "login_password": login.password}
+
+
+def task(player: Player, module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
+    return player.task(module, "localhost", {**connection(player), **options}, check=check)
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+def servers(player: Player) -> list[str]:
+    tables = player.lab.dump()["sql"]["thunder"]["databases"]["OperationsManager"]["tables"]
+    return sorted(row["DisplayName"] for row in tables["dbo.MTV_HealthService"])
+
+
+def test_the_broker_while_opsmgr_runs(odyssey: Player) -> None:
+    database(odyssey).is_broker_enabled = False
+    before = odyssey.lab.dump()
+    assert task(odyssey, "service_broker", check=True)["changed"] is True
+    assert odyssey.lab.dump() == before
+    result = task(odyssey, "service_broker")
+    assert result["changed"] is True
+    assert result["sessions"], "the services of the RMS are in the database"
+    assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
+    for check in (True, False):
+        assert task(odyssey, "service_broker", check=check)["changed"] is False
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_database_that_a_killed_run_left(odyssey: Player, enabled: bool) -> None:
+    database(odyssey).is_broker_enabled = enabled
+    for host in ("hydra", "deathsting", "jupiter"):
+        for service in ("OMSDK", "OMCFG", "HealthService"):
+            odyssey.lab.hosts[host].services.stop(service)
+    until(lambda: not odyssey.lab.sql["thunder"].seat("OperationsManager"))
+    database(odyssey).user_access = "SINGLE_USER"
+    assert task(odyssey, "service_broker")["changed"] is True
+    assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
+
+
+def test_backup_and_restore(odyssey: Player) -> None:
+    before = odyssey.lab.dump()
+    assert task(odyssey, "database_backup", path=PATH, check=True)["changed"] is True
+    assert odyssey.lab.dump() == before
+    made = task(odyssey, "database_backup", path=PATH)
+    assert made["backup"]["verified"] is True
+    assert odyssey.lab.hosts["thunder"].fs.is_file(PATH)
+    assert task(odyssey, "database_backup", path=PATH, max_age=1)["changed"] is False
+
+    known = servers(odyssey)
+    with odyssey.lab.sql["thunder"].connect("somebody", "OperationsManager") as session:
+        session.run("DELETE FROM MTV_HealthService WHERE IsRHS = 0")
+    assert servers(odyssey) != known
+    options = {"path": PATH, "overwrite": "same_group", "management_group": "ODYSSEY"}
+    refused = task(odyssey, "database_restore", **options)
+    assert "in use: session" in refused["msg"]
+    predicted = task(odyssey, "database_restore", **options, disconnect=True, check=True)
+    assert predicted["changed"] is True
+    assert servers(odyssey) != known
+    restored = task(odyssey, "database_restore", **options, disconnect=True)
+    assert (restored["changed"], restored["after"]["management_group"]) == (True, "ODYSSEY")
+    assert servers(odyssey) == known
+    for check in (True, False):
+        assert task(odyssey, "database_restore", **options, check=check)["changed"] is False
+    assert task(odyssey, "service_broker")["changed"] is True
+    assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
