@@ -233,7 +233,8 @@ def _parse(content: bytes, path: str) -> Any:
         return etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        reason = (error.msg or "no reason given").rpartition(", line ")[0] or str(error.msg)
+        # libxml2 quotes the beginning of a comment it complains of, in which there may be a password.
+        reason = (error.msg or "no reason given").rpartition(", line ")[0].partition("<!--")[0].rstrip(": \n")
         advice = "Mend the file or put a good copy in its place"
         raise UnreadableConfig(path, f"this is no well-formed XML ({reason})", advice, line, column) from error
 

@@ -69,10 +69,9 @@ def decode(content: bytes, path: str) -> Decoded:
 
 def position(text: str, offset: int | None) -> tuple[int, int]:
     """Line and column, both from 1, of the character at C(offset) of the text, or of its end."""
-    line, start = 1, 0
-    for match in LINE_END.finditer(text, 0, len(text) if offset is None else offset):
-        line, start = line + 1, match.end()
-    return line, (len(text) if offset is None else offset) - start + 1
+    before = text[:offset]
+    line_ends = before.count("\n") + before.count("\r") - before.count("\r\n")
+    return line_ends + 1, len(before) - max(before.rfind("\n"), before.rfind("\r"))
 
 
 def _encoding(content: bytes, path: str) -> tuple[bytes, str]:

@@ -133,9 +133,12 @@ def _tokens(text: str) -> Iterator[tuple[str | None, re.Match[str]]]:
 
 def _open(match: re.Match[str], elements: list[Element], ancestors: list[Element]) -> None:
     attributes = {}
-    for attribute in _ATTRIBUTE_PARTS.finditer(match.string, match.end("name"), match.end()):
+    # Not finditer(): searching would look at a long run of spaces again from each of them.
+    attribute = _ATTRIBUTE_PARTS.match(match.string, match.end("name"), match.end())
+    while attribute:
         quoted = "single" if attribute.group("double") is None else "double"
         attributes[attribute.group("name")] = Span(attribute.start(quoted), attribute.end(quoted), is_attribute=True)
+        attribute = _ATTRIBUTE_PARTS.match(match.string, attribute.end(), match.end())
     element = Element(match.group("name"), match.start(), match.end(), match.end(), attributes)
     elements.append(element)
     if ancestors:

@@ -81,7 +81,7 @@ hydra</ServerName>-->
 \t\t\t\t<Else><![CDATA[ <ServerName>hydra</ServerName> ]]></Else><Empty /> <Empty></Empty>
 \t\t\t</Extension>
 \t\t</Authentication>
-\t</Extensions>  
+\t</Extensions>\x20\x20
 </Configuration>
 <!-- the end of hydra é -->
 
@@ -396,6 +396,13 @@ def test_unreadable(case: str, edit: Callable[[bytes], Edit]) -> None:
     assert caught.value.line == line
     assert column is None or caught.value.column == column
     assert caught.value.what_to_do
+
+
+@pytest.mark.parametrize("content", [b"<c><!-- secret -- --></c>", b"<c><!-- secret"])
+def test_a_complaint_about_a_comment_does_not_show_it(content: bytes) -> None:
+    with pytest.raises(UnreadableConfig, match="omment") as caught:
+        server_names(content)
+    assert "secret" not in str(caught.value)
 
 
 def test_an_entity_bomb_is_not_expanded() -> None:
