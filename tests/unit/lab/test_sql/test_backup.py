@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pyodbc
 import pytest
 
+from lab.faults import Fault
 from lab.sql import opsmgr_schema
 from lab.sql.media import MemoryFiles
 from lab.sql.server import SqlServer
@@ -116,3 +118,35 @@ def test_no_backup_inside_a_transaction(connect: Connect, errors: Errors) -> Non
     refused(connection, BACKUP)
     connection.close()
     assert errors() == [3021]
+
+
+def test_a_restore_is_remembered_with_the_identity_of_its_backup(server: SqlServer, admin: pyodbc.Connection) -> None:
+    admin.execute(BACKUP)
+    identity = admin.execute(f"RESTORE HEADERONLY FROM DISK = N'{PATH}'").fetchone().BackupSetGUID
+    admin.execute(COPY)
+    row = admin.execute(
+        "SELECT h.destination_database_name, s.backup_set_uuid FROM msdb.dbo.restorehistory AS h "
+        "JOIN msdb.dbo.backupset AS s ON s.backup_set_id = h.backup_set_id"
+    ).fetchone()
+    assert tuple(row) == ("Copy", identity)
+
+
+def test_a_stalled_backup_tells_its_progress_to_an_administrator_only(server: SqlServer, admin: pyodbc.Connection, connect: Connect) -> None:
+    assert server.faults is not None
+    server.faults.add(Fault("thunder", "sql", "BACKUP DATABASE", "stall", seconds=2))
+    number = admin.execute("SELECT @@SPID").fetchval()
+    worker = threading.Thread(target=admin.execute, args=(BACKUP,))
+    worker.start()
+    asked = "SELECT percent_complete FROM sys.dm_exec_requests WHERE session_id = ?"
+    seen, watcher = [], connect("master")
+    while worker.is_alive():
+        seen += [row.percent_complete for row in watcher.execute(asked, number).fetchall()]
+        worker.join(0.1)
+    assert 0 <= seen[0] < seen[-1] <= 100
+    assert connect("master", "reader").execute("SELECT COUNT(*) FROM sys.sysprocesses").fetchval() == 1
+
+
+def test_drives_and_rights(admin: pyodbc.Connection, connect: Connect) -> None:
+    assert [row[0] for row in admin.execute("EXEC master.dbo.xp_fixeddrives").fetchall()] == ["C", "D", "E"]
+    asked = "SELECT HAS_PERMS_BY_NAME('[OperationsManager]', 'DATABASE', 'ALTER')"
+    assert (admin.execute(asked).fetchval(), connect("master", "reader").execute(asked).fetchval()) == (1, 0)
