@@ -123,7 +123,7 @@ class Player:
             "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_NOCOLOR": "1",
             "RECORD_FILE": str(record),
-            "RECORD_CUT": cut or "0",
+            "RECORD_CUT": cut or "",
         }
         command = [str(Path(sys.executable).with_name("ansible-playbook")), *arguments]
         done = subprocess.run(
@@ -132,3 +132,15 @@ class Player:
         )  # fmt: skip
         events = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
         return Run(done.returncode, done.stdout.decode("utf-8", "replace"), events)
+
+
+def promotions(player: Player) -> int:
+    """How often the tool was told Y."""
+    return sum(
+        1
+        for entry in player.lab.recorder.entries
+        if entry["kind"] == "winrm"
+        and entry["action"] == "Send"
+        and str(entry.get("stdin_program")).lower().startswith("managementserverconfigtool")
+        and str(entry.get("stdin")).strip() == "Y"
+    )

@@ -8,24 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playing import Player, promotions
+
 from lab.drill import unproven
 from lab.faults import Fault
-from playing import Player
 
 # The playbook has fewer tasks than this; a cut behind the last one is a whole run.
 LAST_TASK = 34
-
-
-def promotions(player: Player) -> int:
-    """How often the tool was told Y."""
-    return sum(
-        1
-        for entry in player.lab.recorder.entries
-        if entry["kind"] == "winrm"
-        and entry["action"] == "Send"
-        and str(entry.get("stdin_program")).lower().startswith("managementserverconfigtool")
-        and str(entry.get("stdin")).strip() == "Y"
-    )
 
 
 @pytest.mark.parametrize("task", range(1, LAST_TASK + 1))

@@ -10,7 +10,8 @@ type: aggregate
 short_description: Records results for the tests
 description:
   - Writes every result as a JSON line into the file that the environment variable E(RECORD_FILE) names.
-  - With E(RECORD_CUT) set to V(N) or V(N+SECONDS), kills the whole run, without any clean-up, when its task number N starts, or SECONDS later.
+  - With E(RECORD_CUT) set to V(TASK) or V(TASK+SECONDS), kills the whole run, without any clean-up, when that task starts, or SECONDS later.
+    A task is its number in the run or the end of its name.
 options: {}
 """
 
@@ -30,8 +31,8 @@ class CallbackModule(CallbackBase):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
         self._path = os.environ["RECORD_FILE"]
-        number, _plus, seconds = os.environ.get("RECORD_CUT", "0").partition("+")
-        self._cut, self._cut_after = int(number), float(seconds or 0)
+        self._cut, _plus, seconds = os.environ.get("RECORD_CUT", "").partition("+")
+        self._cut_after = float(seconds or 0)
         self._task = 0
 
     def _write(self, **event):
@@ -41,7 +42,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._task += 1
         self._write(event="task", task=task.get_name(), number=self._task)
-        if self._task == self._cut:
+        if self._cut and (str(self._task) == self._cut or task.get_name().endswith(self._cut)):
             if not self._cut_after:
                 self._kill()
             threading.Timer(self._cut_after, self._kill).start()
