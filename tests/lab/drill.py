@@ -116,7 +116,7 @@ def _services(dump: Dump, host: str) -> list[str]:
 
 def table(before: Dump, after: Dump) -> str:
     """Both servers before and after, side by side."""
-    rows = [("", OLD_RMS + " before", OLD_RMS + " after", NEW_RMS + " before", NEW_RMS + " after")]
+    rows: list[tuple[str, ...]] = [("", OLD_RMS + " before", OLD_RMS + " after", NEW_RMS + " before", NEW_RMS + " after")]
     cells = [_cells(dump, host) for host in (OLD_RMS, NEW_RMS) for dump in (before, after)]
     rows += [(name, *(cell[name] for cell in cells)) for name in cells[0]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
