@@ -27,6 +27,7 @@ INVENTORY_GROUPS = {
     "management_server": "opsmgr_management_servers",
     "reporting": "opsmgr_reporting",
     "web_console": "opsmgr_web_console",
+    "console": "opsmgr_consoles",
     "database": "opsmgr_database",
 }
 Tree = dict[str, Any]

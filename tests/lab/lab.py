@@ -35,6 +35,7 @@ from lab.opsmgr.services import ManagementServices, SessionKeeper
 from lab.opsmgr.setup import (
     install_management_server,
     install_media,
+    install_product,
     install_reporting,
     install_web_console,
     register_sql_server,
@@ -219,9 +220,11 @@ class Lab:
             installation = install_management_server(*place, key)
             ManagementServices(installation, self._databases, self._keeper).install(spec.version)
         if "reporting" in spec.roles:
-            install_reporting(*place)
+            install_reporting(*place, self.topology.sql.version)
         if "web_console" in spec.roles:
             install_web_console(*place)
+        if "console" in spec.roles:
+            install_product(*place)
         if spec.media:
             self._insert_media(host, spec, spec.media)
 

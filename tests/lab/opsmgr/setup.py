@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 from lab.opsmgr.installation import (
     GROUPS,
@@ -17,6 +19,7 @@ from lab.opsmgr.installation import (
     Installation,
 )
 from lab.opsmgr.versions import Version
+from lab.windows.errors import Win32Error
 from lab.windows.host import WindowsHost
 from lab.windows.process import Program
 from lab.windows.services import Service
@@ -24,8 +27,8 @@ from lab.windows.services import Service
 ARCHITECTURES = ("i386", "amd64", "ia64")
 _INSTALLED_ON = "Fri Feb 22 10:15:42 2008"
 _SQL_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server"
-_RS_INSTANCE = "MSSQL.2"
-_RS_DIRECTORY = "C:\\Program Files\\Microsoft SQL Server\\MSSQL.2\\Reporting Services"
+_DEFAULT_INSTANCE = "MSSQLSERVER"
+_SERVICE_SPECIFIC_ERROR = 1066
 _FILES = ("HealthService.exe", "HealthServiceMessages.dll", "MOMConnector.dll", "Microsoft.Mom.Sdk.ServiceHost.exe")
 
 
@@ -103,18 +106,47 @@ def register_sql_server(host: WindowsHost, version: str) -> None:
         host.fs.mkdir(f"{folder}\\{below}", exist_ok=True)
 
 
-def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:
-    """A reporting server: two ``<ServerName>`` entries name the root [book], and a registry value does [field]."""
+def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership, sql_version: str) -> None:
+    """A reporting server: two ``<ServerName>`` entries name the root [book], and a registry value does [field].
+
+    SQL Server 2005 numbers its instances, 2008 names them [field].  Host setting ``reporting_instance``: its name (MSSQLSERVER).
+    """
     install_product(host, version, directory, membership)
+    instance = str(host.settings.get("reporting_instance", _DEFAULT_INSTANCE))
+    named = instance != _DEFAULT_INSTANCE
+    identity = "MSSQL.2" if sql_version.startswith("9.") else f"MSRS10.{instance}"
+    folder = f"C:\\Program Files\\Microsoft SQL Server\\{identity}\\Reporting Services"
     host.registry.set(REPORTING, "DefaultSDKServiceMachine", membership.root_fqdn)
-    host.registry.set(REPORTING, "SRSInstance", host.name.upper())
-    host.registry.set(_SQL_KEY + "\\Instance Names\\RS", "MSSQLSERVER", _RS_INSTANCE)
-    host.registry.set(f"{_SQL_KEY}\\{_RS_INSTANCE}\\Setup", "SQLPath", _RS_DIRECTORY)
-    configuration = _REPORT_SERVER_CONFIG.format(root=membership.root_fqdn)
-    host.fs.mkdir(_RS_DIRECTORY + "\\ReportServer", exist_ok=True)
-    host.fs.write(_RS_DIRECTORY + "\\ReportServer\\rsreportserver.config", _windows_text(configuration))
-    binary = f'"{_RS_DIRECTORY}\\ReportServer\\bin\\ReportingServicesService.exe"'
-    host.services.add(Service("ReportServer", "SQL Server Reporting Services (MSSQLSERVER)", binary, start="auto"))
+    host.registry.set(REPORTING, "SRSInstance", host.name.upper() + (f"\\{instance}" if named else ""))
+    host.registry.set(_SQL_KEY + "\\Instance Names\\RS", instance, identity)
+    host.registry.set(f"{_SQL_KEY}\\{identity}\\Setup", "SQLPath", folder)
+    configuration = folder + "\\ReportServer\\rsreportserver.config"
+    host.fs.mkdir(folder + "\\ReportServer", exist_ok=True)
+    host.fs.write(configuration, _windows_text(_REPORT_SERVER_CONFIG.format(root=membership.root_fqdn)))
+    host.services.add(
+        Service(
+            f"ReportServer${instance}" if named else "ReportServer",
+            f"SQL Server Reporting Services ({instance})",
+            f'"{folder}\\ReportServer\\bin\\ReportingServicesService.exe"',
+            start="auto",
+            on_running=_reads_its_configuration(host, configuration),
+        )
+    )
+
+
+def _reads_its_configuration(host: WindowsHost, path: str) -> Callable[[Service], None]:
+    """Reporting Services starts, reads its configuration file, and ends by itself when that is missing or no XML [assumed in detail]."""
+
+    def on_running(service: Service) -> None:
+        try:
+            ElementTree.fromstring(host.fs.read(path))
+        except (Win32Error, ElementTree.ParseError) as error:
+            message = f"Report Server ({service.display_name}) cannot load the file {path}: {error}"
+            host.event_log.append({"log": "Application", "source": "Report Server Windows Service", "id": 128, "level": "error", "message": message})
+            if service.state == "running":
+                host.services.fail(service.key, _SERVICE_SPECIFIC_ERROR, 1)
+
+    return on_running
 
 
 def install_web_console(host: WindowsHost, version: Version, directory: str, membership: Membership) -> None:

@@ -20,7 +20,7 @@ import yaml
 
 from lab.opsmgr.versions import Version, find_version
 
-ROLES = ("rms", "management_server", "database", "reporting", "web_console")
+ROLES = ("rms", "management_server", "database", "reporting", "web_console", "console")
 _HERE = Path(__file__).parent
 _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10

@@ -203,12 +203,41 @@ def test_files_say_how_to_reach_it(lab: Lab, tmp_path: Path) -> None:
 
 def test_reporting_and_web_console_name_the_root(lab: Lab) -> None:
     report = lab.hosts["argus"].fs.read(
-        "C:\\Program Files\\Microsoft SQL Server\\MSSQL.2\\Reporting Services\\ReportServer\\rsreportserver.config"
+        "C:\\Program Files\\Microsoft SQL Server\\MSRS10.MSSQLSERVER\\Reporting Services\\ReportServer\\rsreportserver.config"
     )
     assert report.count(b"<ServerName>hydra.odyssey.com</ServerName>") == 2
     web = lab.hosts["hermes"].fs.read(f"{DIRECTORY}\\Web Console\\Web.config")
     assert b'<add key="MOMServer" value="hydra.odyssey.com"/>' in web
     assert lab.hosts["argus"].services["ReportServer"].state == "running"
+
+
+@pytest.mark.parametrize(
+    ("sql_version", "instance", "identity", "key"),
+    [
+        ("9.0", "MSSQLSERVER", "MSSQL.2", "ReportServer"),
+        ("10.0", "OPSMGR", "MSRS10.OPSMGR", "ReportServer$OPSMGR"),
+    ],
+)
+def test_reporting_services_is_where_its_version_puts_it(sql_version: str, instance: str, identity: str, key: str) -> None:
+    with quick_lab(sql={"version": sql_version}, hosts={"argus": {"settings": {"reporting_instance": instance}}}) as lab:
+        argus = lab.hosts["argus"]
+        names = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server\\Instance Names\\RS"
+        assert argus.registry.get(names, instance) == identity
+        assert argus.fs.exists(f"C:\\Program Files\\Microsoft SQL Server\\{identity}\\Reporting Services\\ReportServer\\rsreportserver.config")
+        assert key in argus.services
+
+
+def test_reporting_services_ends_when_its_configuration_is_no_xml(lab: Lab) -> None:
+    argus = lab.hosts["argus"]
+    path = "C:\\Program Files\\Microsoft SQL Server\\MSRS10.MSSQLSERVER\\Reporting Services\\ReportServer\\rsreportserver.config"
+    good = argus.fs.read(path)
+    for content, state in ((good[:-20], "stopped"), (good, "running")):
+        argus.services.stop("ReportServer")
+        argus.services.settle()
+        argus.fs.write(path, content)
+        argus.services.start("ReportServer")
+        argus.services.settle()
+        assert argus.services["ReportServer"].state == state
 
 
 def test_a_second_lab_on_the_same_network_is_told_so(lab: Lab) -> None:

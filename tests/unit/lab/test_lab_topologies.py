@@ -36,7 +36,7 @@ def test_odyssey_is_the_book_s_management_group() -> None:
         "jupiter": (("management_server",), "127.33.1.12"),
         "thunder": (("database",), "127.33.1.13"),
         "argus": (("reporting",), "127.33.1.14"),
-        "hermes": (("web_console",), "127.33.1.15"),
+        "hermes": (("web_console", "console"), "127.33.1.15"),
     }
     assert odyssey.hosts["hydra"].fqdn == "hydra.odyssey.com"
     assert odyssey.hosts["hydra"].version.server_version == "6.0.6278.0"
@@ -51,6 +51,7 @@ def test_every_topology_is_sound(name: str) -> None:
         "opsmgr_management_servers",
         "opsmgr_reporting",
         "opsmgr_web_console",
+        "opsmgr_consoles",
         "opsmgr_database",
     }
 
