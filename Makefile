@@ -47,10 +47,10 @@ lab-down: setup  ## end it
 test: lint sanity unit integration  ## everything that must hold before a change lands
 
 lint: setup  ## ansible-lint, yamllint, documentation, changelog, ruff, mypy
-	@$(run) flock .build/lint.lock tests/tools/lint
+	@$(run) tests/tools/lint
 
 sanity: setup  ## every test of ansible-test sanity, none ignored
-	@$(run) flock .build/sanity.lock tests/tools/sanity $(SANITY_ARGS)
+	@$(run) tests/tools/sanity $(SANITY_ARGS)
 
 unit: setup  ## tests without a lab
 	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
@@ -65,7 +65,7 @@ bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
 
 build: setup  ## the collection as a tarball, in .build/dist
-	@$(run) flock .build/build.lock tests/tools/build
+	@$(run) tests/tools/build
 
 clean:  ## remove .venv and .build; a running lab is ended first
 	@if [ -e .lab/lab.json ] && [ -x .venv/bin/python ]; then $(lab) down --directory .lab; fi
