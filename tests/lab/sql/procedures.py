@@ -82,7 +82,7 @@ def _answer(engine: Engine, columns: list[tuple[str, SqlType]], rows: list[tuple
 
 def data_type_info(engine: Engine, arguments: tuple[Token, ...]) -> None:
     """sp_datatype_info: what drivers ask before they bind a parameter."""
-    text = "".join(token.text for token in arguments).split(",")[0] or "0"
+    text = "".join(token.text for token in arguments).split(",", maxsplit=1)[0] or "0"
     wanted = int(text) if text.lstrip("-").isdigit() else 0
     rows = [_type_row(*row) for row in _TYPES if wanted in (0, row[1])]
     _answer(engine, _TYPE_COLUMNS, rows)

@@ -174,7 +174,7 @@ def parse_setting(text: str) -> Tree:
 
 def random_password() -> str:
     """A password for one lab, as a person's password manager would make it."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16)) + "!7"
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _index in range(16)) + "!7"
 
 
 def _give_passwords(tree: Tree) -> None:

@@ -42,10 +42,10 @@ class User:
 
     def is_called(self, name: str, host: str) -> bool:
         r"""Whether somebody who logs on as ``name`` means this account (``D\u``, ``u``, ``u@d.example``, ``HOST\u``, ``.\u``)."""
-        domain, _, user = self.name.rpartition("\\")
-        given_domain, _, given = name.rpartition("\\")
+        domain, _at, user = self.name.rpartition("\\")
+        given_domain, _at, given = name.rpartition("\\")
         if "@" in name and not given_domain:
-            given, _, given_domain = name.partition("@")
+            given, _at, given_domain = name.partition("@")
             given_domain = given_domain.split(".")[0]
         own = (domain or host).lower()
         return given.lower() == user.lower() and given_domain.lower() in ("", own, *(() if domain else (".",)))
@@ -161,7 +161,7 @@ class WindowsHost:
     def environment(self, session: Session) -> Environment:
         """The environment that a logon's first program gets [ms]."""
         profile = self.windows
-        domain, _, account = session.user.rpartition("\\")
+        domain, _at, account = session.user.rpartition("\\")
         temp = self.fs.short_path(paths.join(session.profile, profile.temp)) if session.profile else f"{self.system_root}\\Temp"
         env = Environment(
             {
@@ -351,7 +351,7 @@ def direct(shell: Process, command_line: str) -> Process:
     """
     line = command_line.lstrip()
     if line.startswith('"'):
-        name, _, tail = line[1:].partition('"')
+        name, _quote, tail = line[1:].partition('"')
         tokens = [(name, tail)]
     else:
         cuts = [index for index, char in enumerate(line) if char in " \t"] + [len(line)]

@@ -30,8 +30,8 @@ def absolute(path: str, cwd: str) -> str:
     r"""A full path, relative to ``cwd``: ``/`` turned, ``.`` and ``..`` resolved, dots and blanks at a part's end dropped."""
     path = path.replace("/", "\\").removeprefix("\\\\?\\")
     if is_unc(path):
-        server, _, rest = path[2:].partition("\\")
-        share, _, tail = rest.partition("\\")
+        server, _sign, rest = path[2:].partition("\\")
+        share, _sign, tail = rest.partition("\\")
         return _joined(f"\\\\{server}\\{share}", tail)
     if DRIVE.match(path):
         drive, rest = path[:2].upper(), path[2:]
@@ -122,7 +122,7 @@ def short_name(name: str, taken: set[str]) -> str:
     """The 8.3 name NTFS gives: six characters, a tilde and a number; empty when the name needs none."""
     if not needs_short_name(name):
         return ""
-    stem, _, extension = name.upper().rpartition(".") if "." in name.strip(".") else (name.upper(), "", "")
+    stem, _dot, extension = name.upper().rpartition(".") if "." in name.strip(".") else (name.upper(), "", "")
     stem, extension = (re.sub(r"[^A-Z0-9!#$%&'()@^_`{}~-]", "", part.replace(" ", "")) for part in (stem, extension))
     for number in range(1, 100000):
         tail = f"~{number}"

@@ -68,7 +68,7 @@ class Key:
 
 def split_root(path: str) -> tuple[str, str]:
     """The short name of a path's root, and the rest; error 87 for no root known."""
-    root, _, rest = path.partition("\\")
+    root, _sign, rest = path.partition("\\")
     for short, long in ROOTS.items():
         if root.upper() in (short, long):
             return short, rest.strip("\\")

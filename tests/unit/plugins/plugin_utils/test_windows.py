@@ -265,7 +265,7 @@ def test_parse_service(query: Answer, configuration: Answer, expected: ServiceSt
     [
         ("[SC] StartService FAILED 1056:\n\nAn instance of the service is already running.\n", 1056),
         ("[SC] OpenService FEHLER 1060:\n\nDer angegebene Dienst ist kein installierter Dienst.\n", 1060),
-        ("[SC] ControlService ÉCHEC(S) 1062\xa0:\n\nLe service n’a pas été démarré.\n", 1062),
+        ("[SC] ControlService ÉCHEC(S) 1062\xa0:\n\nLe service n\u2019a pas été démarré.\n", 1062),
         ("", None),
     ],
 )

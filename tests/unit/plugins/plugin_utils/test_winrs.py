@@ -63,7 +63,7 @@ class Desk:
     def fails(self, kind: type[ConversationError], *exchanges: Exchange) -> ConversationError:
         with pytest.raises(ConversationError) as caught:
             self.converse(*exchanges)
-        assert type(caught.value) is kind
+        assert caught.type is kind
         return caught.value
 
     @property
@@ -186,9 +186,9 @@ def test_what_a_program_said_before_it_stopped_listening_is_not_lost(clock: Cloc
 
 
 def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Clock) -> None:
-    scripts: list[Script] = [[Ends()] for _ in range(winrs.COMMANDS_PER_SHELL + 1)]
+    scripts: list[Script] = [[Ends()] for _index in range(winrs.COMMANDS_PER_SHELL + 1)]
     desk = Desk(clock, *scripts, renew=lambda: "shell-2")
-    for _ in range(winrs.COMMANDS_PER_SHELL):
+    for _index in range(winrs.COMMANDS_PER_SHELL):
         desk.shell.run("hostname")
     assert desk.shell._shell_id == "shell-1"
     desk.shell.run("hostname")
@@ -197,7 +197,7 @@ def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Cl
 
 def test_commands_that_have_ended_are_released_before_the_next_one(clock: Clock) -> None:
     desk = Desk(clock, [Ends()], [Ends()], [Ends()])
-    for _ in range(3):
+    for _index in range(3):
         desk.shell.run("hostname")
     assert [program.cleaned_up for program in desk.protocol.programs][:2] == [True, True]
 
