@@ -256,6 +256,20 @@ class WindowsHost:
         path = self.temporary_path(purpose)
         self.shell.run(f'del /f /q "{path}" "{path}.in" "{path}.out" 2>nul')
 
+    def set_registry_text(self, key: str, name: str, text: str, step: str) -> None:
+        """Set a REG_SZ value and read it back; `key` begins with HKLM.
+
+        :raises OpsmgrError: it does not have the value afterwards
+        """
+        questions = Questions()
+        questions.ask("add", f"reg add {quote(key)} /v {quote(name)} /t REG_SZ /d {quote(text)} /f")
+        questions.ask("query", f"reg query {quote(key)} /v {quote(name)}")
+        answers = self.ask(questions)
+        stored = [data for values in parse_registry(answers["query"].text).values() for data in values.values()]
+        if stored != [text]:
+            found = f"{name} in the registry key {key} could not be written: {answers['add'].text}"
+            raise OpsmgrError(step, found, "Look at the rights on that key and run it again")
+
     def ask_services(self, questions: Questions, names: t.Iterable[str]) -> None:
         """Add the questions that read_services() answers."""
         for name in names:

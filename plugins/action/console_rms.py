@@ -1,0 +1,33 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""console_rms: consoles on this computer open this RMS."""
+from __future__ import annotations
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+    MACHINE_SETTINGS_KEY,
+    check_names,
+    look,
+    point_registry,
+    registered,
+    require_installed,
+)
+
+STEP = "let consoles open the RMS"
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {"rms": {"type": "str", "required": True}}
+    RESULT = {"registry": None}
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        check_names(STEP, arguments)
+
+    def act(self, work: Work) -> None:
+        work.result["diff"] = []
+        found = look(work.opsmgr.windows, STEP, {"setup": SETUP_KEY, "machine": MACHINE_SETTINGS_KEY})
+        require_installed(STEP, found["setup"])
+        point_registry(work, STEP, MACHINE_SETTINGS_KEY, registered(found["machine"]))
