@@ -59,7 +59,7 @@ integration: setup  ## tests against the lab
 	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/integration
 
 soak: setup  ## long tests against the lab
-	@$(run) python -m pytest $(PYTEST_ARGS) tests/soak
+	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/soak
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
