@@ -8,12 +8,12 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, why_unreachable
 
 
 class ActionModule(OpsmgrAction):
     STEP = "look at the server"
-    SPEC = {"media": {"type": "str"}, "report_unreachable": {"type": "bool", "default": False}}
+    SPEC = {**KEY_MATERIAL_SPEC, "media": {"type": "str"}, "report_unreachable": {"type": "bool", "default": False}}
     RESULT = {"reachable": True, "problem": None, "server": None}
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:

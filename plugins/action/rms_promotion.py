@@ -9,7 +9,15 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    CONVERSATION_SPEC,
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    OpsmgrAction,
+    Work,
+    diff,
+    why_unreachable,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, PROMOTION_PROMPT, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     PIPE,
@@ -32,6 +40,7 @@ class ActionModule(OpsmgrAction):
     STEP = STEP
     SPEC = {
         **CONVERSATION_SPEC,
+        **KEY_MATERIAL_SPEC,
         "delete_existing_rms": {"type": "bool", "default": True},
         "existing_rms_clustered": {"type": "bool", "default": False},
         "promotion_prompt": {"type": "str", "default": PROMOTION_PROMPT},

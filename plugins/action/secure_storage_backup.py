@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     describe,
@@ -32,6 +32,7 @@ class ActionModule(OpsmgrAction):
     SPEC = {
         **ESCROW_SPEC,
         **CONVERSATION_SPEC,
+        **KEY_MATERIAL_SPEC,
         "escrow": {"type": "path", "required": True},
         "backup_password": {"type": "str", "required": True, "no_log": True},
         "max_age": {"type": "float", "default": 24.0},
@@ -47,7 +48,7 @@ class ActionModule(OpsmgrAction):
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
-        _require_key(server)
+        _require_group(server)
         escrow = open_escrow(work.arguments["escrow"])
         fresh = _fresh_backup(escrow, server, work.arguments["max_age"], work.arguments["seal_passphrase"])
         if fresh is not None:
@@ -65,10 +66,8 @@ class ActionModule(OpsmgrAction):
         work.result.update(changed=True, backup=describe(entry))
 
 
-def _require_key(server: ManagementServer) -> None:
-    if not server.key_present:
-        found = "there is no key on this server: its registry has no key material"
-        raise OpsmgrError(STEP, found, "Back up the key on the RMS, or on a server that it was restored to")
+def _require_group(server: ManagementServer) -> None:
+    """Whether there is a key is for the tool to say: where the registry keeps it is not known for certain."""
     if server.management_group is None or server.version is None:
         raise OpsmgrError(STEP, "the registry does not say which management group and version this server has", "Check that it is a management server")
 

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem, key_backup_warning
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     describe,
@@ -30,6 +30,10 @@ PREDICTED = {"management_group", "server_version", "key_fingerprint"}
 FAILURE_PATTERN = r"(?i)\b(error|fail(ed|ure)?|exception|invalid|incorrect|denied|cannot|could not|unable|wrong)\b"
 
 
+OTHER_BYTES = (
+    "the tool restored a key, but the registry holds other bytes than on the server of the backup; "
+    "whether the key is right shows when the SDK service stays up on the promoted server"
+)
 SHARE_ADVICE = "A WinRM logon cannot reach a file share on another machine: use escrow instead of path, or copy the file to this server"
 
 
@@ -38,6 +42,7 @@ class ActionModule(OpsmgrAction):
     SPEC = {
         **ESCROW_SPEC,
         **CONVERSATION_SPEC,
+        **KEY_MATERIAL_SPEC,
         "backup_password": {"type": "str", "required": True, "no_log": True},
         "backup": {"type": "dict"},
         "management_group": {"type": "str"},
@@ -111,8 +116,10 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool:
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
     talk = run_tool()
     after = work.opsmgr.observe(only_key=True)
-    _require_restored(work, after, wanted, talk)
+    _require_restored(work, before, after, wanted, talk)
     _predict(work, before, wanted)
+    if wanted is not None and after.key_fingerprint not in (None, wanted):
+        work.result["warnings"].append(OTHER_BYTES)
     unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
     _report(work, before, after.key_fingerprint, changed=not unchanged)
 
@@ -149,14 +156,17 @@ def _restore_path(work: Work, server: ManagementServer) -> Conversation:
         raise OpsmgrError(error.step, error.found, SHARE_ADVICE) from error
 
 
-def _require_restored(work: Work, after: ManagementServer, wanted: str | None, talk: Conversation) -> None:
-    """Effect is the proof. Words and exit code count only where the fingerprint cannot tell, because both are undocumented."""
+def _require_restored(work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, talk: Conversation) -> None:
+    """The wanted fingerprint in the registry is proof. Another one is none against it: nobody knows that every server keeps the same bytes.
+
+    Then the key material must at least have changed, and the tool must not complain; its words and exit code are undocumented.
+    """
     if not after.key_present:
-        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "there is still no key in the registry", talk)
-    if wanted is not None and after.key_fingerprint is not None:
-        if wanted != after.key_fingerprint:
-            what = "the key in the registry is not the key of the backup: the password is wrong, or the tool failed"
-            raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, what, talk)
+        found = f"there is still no key in the registry below {work.arguments['key_registry_key']}"
+        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, found, talk)
+    if wanted is not None and wanted == after.key_fingerprint:
         return
+    if wanted is not None and after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint:
+        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "the key in the registry is still another one: the password is wrong, or the tool failed", talk)
     if talk.exit_code != 0 or re.search(work.arguments["failure_pattern"], talk.transcript):
         raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained", talk)

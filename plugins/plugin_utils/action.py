@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     SHELL_CODE_PAGE,
@@ -35,6 +35,8 @@ Arguments = t.Mapping[str, t.Any]
 # What the names of options end with that hold a regular expression.
 PATTERN_OPTIONS = ("_prompt", "_pattern")
 
+# Twin of doc_fragments/key_material.py.
+KEY_MATERIAL_SPEC: dict[str, dict[str, t.Any]] = {"key_registry_key": {"type": "str", "default": KEY_MATERIAL_KEY, "no_log": False}}
 # Twin of doc_fragments/conversation.py.
 CONVERSATION_SPEC: dict[str, dict[str, t.Any]] = {
     "input_kind": {"type": "str", "default": "auto", "choices": ["auto", "console", "pipe"]},
@@ -128,12 +130,16 @@ class OpsmgrAction(ActionBase):
             return
         shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
         try:
-            self.act(Work(arguments, self._task.check_mode, OpsMgrHost(WindowsHost(shell), arguments.get("media")), result))
+            self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result))
         finally:
             if shell.left_running:
                 # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
                 self._connection.shell_id = None
             close_quietly(self._connection.close)
+
+    @staticmethod
+    def _opsmgr(shell: Shell, arguments: Arguments) -> OpsMgrHost:
+        return OpsMgrHost(WindowsHost(shell), arguments.get("media"), arguments.get("key_registry_key", KEY_MATERIAL_KEY))
 
     def _renew_shell(self) -> str:
         """Close the connection's shell and open another, as ansible-core's own _connect does."""

@@ -258,7 +258,7 @@ def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     if not problems and wish.mode == PLANNED:
         problems += _tool_problems(look)
         if not look.server["key"]["present"]:
-            what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow"
+            what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow; or, if it has one, see rms_failover_key_registry_key"
             problems.append(_problem(look.host, "the RMS has no key in its registry", what))
     return problems + _pair_problems(look, wish, evidence)
 

@@ -142,9 +142,10 @@ class KeyBackup:
 class OpsMgrHost:
     """An Operations Manager server on top of a Windows host."""
 
-    def __init__(self, windows: WindowsHost, media: str | None = None) -> None:
+    def __init__(self, windows: WindowsHost, media: str | None = None, key_registry_key: str = KEY_MATERIAL_KEY) -> None:
         self.windows = windows
         self._media = media
+        self._key_material = quote(key_registry_key)
         self._token = secrets.token_hex(4)
 
     def observe(self, probe: bool = False, only_key: bool = False) -> ManagementServer:
@@ -304,7 +305,7 @@ class OpsMgrHost:
             "architecture": "echo %PROCESSOR_ARCHITECTURE%",
             "setup": f'reg query "{SETUP_KEY}"',
             "groups": f'reg query "{GROUPS_KEY}" /s',
-            "key": f'reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul',
+            "key": f"reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul",
             "fingerprint": self._fingerprint_command(),
             "tools": self._tools_command(),
             "media": self._media_command(),
@@ -320,7 +321,7 @@ class OpsMgrHost:
         """
         path = self.windows.temporary_path(f"{self._token}.fp")
         return (
-            f'(reg query "{KEY_MATERIAL_KEY}" /v {KEY_MATERIAL_VALUE}>nul&& reg export "{KEY_MATERIAL_KEY}" "{path}.r">nul'
+            f'(reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul&& reg export {self._key_material} "{path}.r">nul'
             f'&& (echo {FINGERPRINT_SALT})>"{path}.s"&& copy /b /y "{path}.s"+"{path}.r" "{path}">nul&& certutil -hashfile "{path}" SHA256)'
             f'& del /f /q "{path}" "{path}.r" "{path}.s"'
         )

@@ -259,16 +259,32 @@ def test_a_restore_is_proved_by_the_registry(clock: Clock, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("effect", "found"),
-    [(None, "there is still no key in the registry"), (OTHER_FINGERPRINT, "the key in the registry is not the key of the backup: the password is wrong")],
+    ("before", "effect", "said", "found"),
+    [
+        (None, None, b"Done.", "there is still no key in the registry below HKLM"),
+        (OTHER_FINGERPRINT, OTHER_FINGERPRINT, b"Done.", "the key in the registry is still another one: the password is wrong, or the tool failed"),
+        (None, OTHER_FINGERPRINT, b"An error occurred.", "it complained"),
+    ],
 )
-def test_a_restore_that_failed_claims_no_key(clock: Clock, tmp_path: Path, effect: str | None, found: str) -> None:
+def test_a_restore_that_failed_claims_no_key(
+    clock: Clock, tmp_path: Path, before: str | None, effect: str | None, said: bytes, found: str
+) -> None:
     back_up(clock, tmp_path)
-    result = restore(clock, tmp_path, effect)
+    result = restore(clock, tmp_path, effect, said, fingerprint=before)
     assert (result["failed"], result["changed"], result["key"]) == (True, False, None)
     assert found in result["msg"]
     assert "diff" not in result
     no_secret(result)
+
+
+def test_other_bytes_in_the_registry_are_no_failure_but_a_warning(clock: Clock, tmp_path: Path) -> None:
+    """That every server keeps the same bytes for the same key is only assumed."""
+    back_up(clock, tmp_path)
+    result = restore(clock, tmp_path, OTHER_FINGERPRINT, b"Done.", fingerprint=None)
+    assert (result["changed"], result["key"]["fingerprint"]) == (True, "sha256:" + OTHER_FINGERPRINT)
+    assert [warning.split(";")[0] for warning in result["warnings"]] == [
+        "the tool restored a key, but the registry holds other bytes than on the server of the backup"
+    ]
 
 
 def test_a_key_that_is_there_is_not_restored_again(clock: Clock, tmp_path: Path) -> None:
