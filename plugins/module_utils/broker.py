@@ -10,7 +10,6 @@ This file is private to the collection: others must not import it.
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,10 +66,6 @@ class BrokerProblem(OpsmgrError):
         return type(self), (self.database, self.found, self.what_to_do, self.number)
 
 
-class Interrupted(BaseException):
-    """The process was told to end. Not an Exception, so that nobody takes it for a failed statement."""
-
-
 @dataclass(frozen=True)
 class Session:
     """A session in a database: what a person needs to find whose it is."""
@@ -118,22 +113,6 @@ def read_sessions(reader: Reader, database: str) -> list[Session]:
 def sessions_text(sessions: list[Session]) -> str:
     """The sessions in one line."""
     return "; ".join(str(session) for session in sessions)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn a polite end of the process (SIGTERM, SIGHUP) into an exception, so that C(finally) gets its turn."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise Interrupted(signal.Signals(number).name)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    old = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 class AccessGuard:
@@ -229,21 +208,13 @@ class BrokerRepair:
         """Whether something is not as wanted."""
         return self._closed or self._off
 
-    @property
-    def plan(self) -> list[str]:
-        """The statements that a repair sends when nobody is in the way."""
-        return ([self._guard.by_hand] if self._closed else []) + (self._switch_statements() if self._off and not self._twin_forbids else [])
-
-    @property
-    def predicted(self) -> DatabaseState | None:
-        """The state after C(plan)."""
+    def predict(self) -> None:
+        """Put state and statements of a repair into the report. Raises BrokerProblem when the broker would be refused (9772)."""
         before = self.report.before
-        return before and replace(before, user_access="MULTI_USER", is_broker_enabled=before.is_broker_enabled or not self._twin_forbids)
-
-    def require_possible(self) -> None:
-        """Raise BrokerProblem when the broker would be refused (9772). To be asked after the access mode is mended."""
-        if self._off and self._twin_forbids:
-            raise self._same_broker(", ".join(self._twins))
+        enabled = before is not None and (before.is_broker_enabled or not self._twin_forbids)
+        self.report.after = before and replace(before, user_access="MULTI_USER", is_broker_enabled=enabled)
+        self.report.statements[:] = self._plan
+        self._require_possible()
 
     def carry_out(self) -> None:
         """Repair, and read the state back into the report. Raises BrokerProblem; its text says what was left behind."""
@@ -251,7 +222,8 @@ class BrokerRepair:
         try:
             if self._closed:
                 self._guard.reopen(deadline.left)
-            self.require_possible()
+            # Only when the access mode is mended.
+            self._require_possible()
             if self._off:
                 self._enable(deadline)
         finally:
@@ -269,6 +241,15 @@ class BrokerRepair:
     @property
     def _twin_forbids(self) -> bool:
         return bool(self._twins) and not self._new_broker
+
+    @property
+    def _plan(self) -> list[str]:
+        """The statements that a repair sends when nobody is in the way."""
+        return ([self._guard.by_hand] if self._closed else []) + (self._switch_statements() if self._off and not self._twin_forbids else [])
+
+    def _require_possible(self) -> None:
+        if self._off and self._twin_forbids:
+            raise self._same_broker(", ".join(self._twins))
 
     def _switch_statements(self) -> list[str]:
         name = quote_identifier(self._database)

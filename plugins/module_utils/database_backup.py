@@ -17,7 +17,6 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     FileProblem,
     check_path,
     drive_of,
-    explained,
     file_name,
     joined,
     parent,
@@ -27,9 +26,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     space_problem,
     verify_statement,
 )
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import read_sql_server_version
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
 
 NOW = "SELECT GETDATE() AS now"
@@ -78,17 +77,13 @@ class BackupReport:
     statements: list[str] = field(default_factory=list)
 
 
-class DatabaseBackup:
+class DatabaseBackup(DatabaseJob):
     """One backup: look, plan, make. The connection is in the database itself."""
 
     def __init__(self, connection: SqlConnection, options: SqlOptions, wish: BackupWish, progress: Progress) -> None:
         self.report = BackupReport(statements=connection.statements)
-        self._connection = connection
-        self._options = options
-        self._database = options.database
-        self._step = f"back up the database {options.database}"
+        super().__init__("back up", connection, options, progress, self.report.problems)
         self._wish = wish
-        self._progress = progress
         self._is_copy_only = wish.copy_only
         self._position = 1
 
@@ -110,19 +105,21 @@ class DatabaseBackup:
         """Whether a new backup is to be made."""
         return self.report.backup is None
 
+    def predict(self) -> None:
+        """Put the statements that make and verify the backup into the report."""
+        if self.needed:
+            self.report.statements = self._plan
+
     @property
-    def plan(self) -> list[str]:
-        """The statements that make and verify the backup."""
+    def _plan(self) -> list[str]:
         return [self._statement()] + ([verify_statement(self._position, checksum=True)] if self._wish.verify else [])
 
     def carry_out(self) -> None:
         """Make the backup, read it back from its file, and verify it. Raises FileProblem, ConnectionProblem."""
         path = str(self.report.path)
-        try:
+        with self._explaining(path, "There is no new backup; a file that it began may be left"):
             with watched(self._connection, self._options, self._progress, f"BACKUP of {self._database}"):
                 self._connection.execute(self._statement(), path)
-        except SqlError as error:
-            raise explained(error, self._step, path, "There is no new backup; a file that it began may be left") from error
         made = self._read_back(path)
         self.report.backup = backup_result(made, path)
         if self._wish.verify:
@@ -141,7 +138,7 @@ class DatabaseBackup:
         try:
             rows = self._connection.rows(HISTORY, self._database)
         except SqlError as error:
-            self.report.problems.append(f"The history of backups could not be read, so a new one is made: error {error.number} ({error.message.rstrip('.')}).")
+            self._note("The history of backups could not be read, so a new one is made", error)
             return
         young = [row for row in rows if int(row["age_seconds"]) <= hours * 3600 and self._fits(str(row["path"]))]
         for row in young[:_CANDIDATES]:
@@ -164,7 +161,7 @@ class DatabaseBackup:
         return next((one for one in sets if one.identity == identity.upper() and not one.is_damaged), None)
 
     def _require_right(self) -> None:
-        rows = self._connection.rows(RIGHT, quote_identifier(self._database))
+        rows = self._connection.rows(RIGHT, self._name)
         if rows and rows[0]["allowed"] == 0:
             raise FileProblem(
                 self._step,
@@ -182,10 +179,8 @@ class DatabaseBackup:
 
     def _look_at_file(self) -> None:
         path = str(self.report.path)
-        try:
+        with self._explaining(path, "Nothing was changed"):
             sets = read_sets_if_there(self._connection, path)
-        except SqlError as error:
-            raise explained(error, self._step, path, "Nothing was changed") from error
         if sets is not None and self._wish.existing == "fail":
             found = f"{path} exists and holds {len(sets)} backup(s). Nothing was changed"
             raise FileProblem(self._step, path, found, "Use directory instead of path, or set existing to append or overwrite")
@@ -193,9 +188,8 @@ class DatabaseBackup:
             self._position = len(sets) + 1
 
     def _check_version(self) -> None:
-        version = read_sql_server_version(self._connection) or ""
-        major = version.partition(".")[0]
-        if self._wish.copy_only and major.isdigit() and int(major) < _COPY_ONLY_MAJOR:
+        version, major = self._server_version()
+        if self._wish.copy_only and major is not None and major < _COPY_ONLY_MAJOR:
             self._is_copy_only = False
             self.report.problems.append(f"SQL Server {version} has no COPY_ONLY, so this backup is part of the usual chain.")
 
@@ -206,7 +200,7 @@ class DatabaseBackup:
             if drive is not None:
                 self.report.free_bytes = read_free_bytes(self._connection).get(drive)
         except SqlError as error:
-            self.report.problems.append(f"The free space could not be checked: error {error.number} ({error.message.rstrip('.')}).")
+            self._note("The free space could not be checked", error)
             return
         if drive is not None and self.report.free_bytes is not None:
             problem = space_problem(self._step, {drive: self.report.needed_bytes}, {drive: self.report.free_bytes})
@@ -217,22 +211,18 @@ class DatabaseBackup:
         options = ["CHECKSUM", "INIT" if self._wish.existing == "overwrite" else "NOINIT"]
         if self._is_copy_only:
             options.append("COPY_ONLY")
-        return f"BACKUP DATABASE {quote_identifier(self._database)} TO DISK = ? WITH {', '.join(options)}"
+        return f"BACKUP DATABASE {self._name} TO DISK = ? WITH {', '.join(options)}"
 
     def _read_back(self, path: str) -> BackupSet:
-        try:
+        with self._explaining(path, "The backup was made, and could not be read back: do not rely on it"):
             sets = read_sets_if_there(self._connection, path)
-        except SqlError as error:
-            raise explained(error, self._step, path, "The backup was made, and could not be read back: do not rely on it") from error
         if not sets or sets[-1].database.lower() != self._database.lower() or not sets[-1].is_full:
             raise FileProblem(self._step, path, f"the backup was made, but is not the last one in {path}", "Look who else writes to that file")
         return sets[-1]
 
     def _verify(self, made: BackupSet, path: str) -> None:
-        try:
+        with self._explaining(path, "The backup was made, but does not verify: do not rely on it"):
             self._connection.execute(verify_statement(made.position, checksum=True), path)
-        except SqlError as error:
-            raise explained(error, self._step, path, "The backup was made, but does not verify: do not rely on it") from error
         self.report.backup = {**backup_result(made, path), "verified": True}
 
 

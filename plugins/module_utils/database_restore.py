@@ -31,9 +31,10 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     space_problem,
     verify_statement,
 )
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database, read_sql_server_version
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, SqlConnection, SqlError
 
 # The last thing that was restored into a database; restorehistory outlives the database.
@@ -102,18 +103,13 @@ class RestoreReport:
     statements: list[str] = field(default_factory=list)
 
 
-class DatabaseRestore:
+class DatabaseRestore(DatabaseJob):
     """One restore: look, plan, restore. The connection is in master."""
 
     def __init__(self, connection: SqlConnection, options: SqlOptions, wish: RestoreWish, progress: Progress) -> None:
         self.report = RestoreReport(statements=connection.statements)
-        self._connection = connection
-        self._options = options
-        self._database = options.database
-        self._name = quote_identifier(options.database)
-        self._step = f"restore the database {options.database}"
+        super().__init__("restore", connection, options, progress, self.report.problems)
         self._wish = wish
-        self._progress = progress
         self._guard = AccessGuard(options, connection.statements)
         self._is_there = False
 
@@ -133,25 +129,28 @@ class DatabaseRestore:
 
     @property
     def needed(self) -> bool:
-        """Whether the database is to be restored."""
-        return not self._is_there
+        """Whether the database is to be restored or, restored already, to be brought to MULTI_USER."""
+        return not self._is_there or self._is_closed
+
+    def predict(self) -> None:
+        """Put the statements that change something into the report, where the state after them is unknown."""
+        if self.needed:
+            self.report.statements, self.report.after = self._plan, None
 
     @property
-    def is_closed(self) -> bool:
-        """Whether the database, restored already, is not in MULTI_USER."""
+    def _is_closed(self) -> bool:
         before = self.report.before
-        return self._is_there and before is not None and before.user_access != "MULTI_USER"
+        return before is not None and before.user_access != "MULTI_USER"
 
     @property
-    def plan(self) -> list[str]:
-        """The statements that change something."""
+    def _plan(self) -> list[str]:
         if self._is_there:
-            return [self._guard.by_hand] if self.is_closed else []
+            return [self._guard.by_hand]
         return ([self._offline] if self._takes_offline else []) + [self._statement()]
 
     def carry_out(self) -> None:
         """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem, ConnectionProblem."""
-        if self.needed:
+        if not self._is_there:
             self._verify()
             self._restore()
         self.report.after = read_database(self._connection, self._database)
@@ -174,10 +173,8 @@ class DatabaseRestore:
             raise self._problem("overwrite is same_group, and management_group is not set", "Set management_group to the name of the management group")
 
     def _chosen(self) -> BackupSet:
-        try:
+        with self._explaining(self._wish.path, "Nothing was changed"):
             sets = read_backup_sets(self._connection, self._wish.path)
-        except SqlError as error:
-            raise explained(error, self._step, self._wish.path, "Nothing was changed") from error
         wanted = [one for one in sets if one.position == self._wish.position or (self._wish.position is None and one.is_full)]
         if not wanted or not wanted[-1].is_full:
             where = "" if self._wish.position is None else f" at position {self._wish.position}"
@@ -188,9 +185,8 @@ class DatabaseRestore:
         return wanted[-1]
 
     def _check_version(self, backup: BackupSet) -> None:
-        version = read_sql_server_version(self._connection) or ""
-        major = version.partition(".")[0]
-        if backup.server_major is not None and major.isdigit() and backup.server_major > int(major):
+        version, major = self._server_version()
+        if backup.server_major is not None and major is not None and backup.server_major > major:
             found = f"the backup was made by SQL Server {backup.server_major}, and this one is {version}"
             raise self._problem(found, "Restore it on a SQL Server that is at least as new")
 
@@ -200,7 +196,7 @@ class DatabaseRestore:
         try:
             rows = self._connection.rows(GROUP_NAME.format(database=self._name))
         except SqlError as error:
-            self.report.problems.append(f"The management group of {self._database} could not be read: error {error.number} ({error.message.rstrip('.')}).")
+            self._note(f"The management group of {self._database} could not be read", error)
             return None
         return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
 
@@ -212,7 +208,7 @@ class DatabaseRestore:
             last = self._connection.rows(LAST_RESTORE, self._database)
             family = self._connection.rows(FAMILY, self._database)
         except SqlError as error:
-            self.report.problems.append(f"The history of restores could not be read: error {error.number} ({error.message.rstrip('.')}).")
+            self._note("The history of restores could not be read", error)
             return False
         if family and str(family[0]["family_guid"]).upper() != backup.family:
             return False
@@ -235,7 +231,7 @@ class DatabaseRestore:
         try:
             self.report.sessions = read_sessions(self._connection, self._database)
         except SqlError as error:
-            self.report.problems.append(f"The sessions could not be read: error {error.number} ({error.message.rstrip('.')}).")
+            self._note("The sessions could not be read", error)
         if self.report.sessions and not self._wish.disconnect:
             found = f"the database is in use: {sessions_text(self.report.sessions)}"
             raise self._problem(found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions")
@@ -243,10 +239,8 @@ class DatabaseRestore:
     # where the files go
 
     def _place_files(self, backup: BackupSet) -> None:
-        try:
+        with self._explaining(self._wish.path, "Nothing was changed"):
             stored = read_stored_files(self._connection, self._wish.path, backup.position)
-        except SqlError as error:
-            raise explained(error, self._step, self._wish.path, "Nothing was changed") from error
         present = [
             DatabaseFile(str(row["database_name"]), str(row["logical_name"]), str(row["path"]), int(row["kind"]) == _LOG, int(row["pages"]) * _PAGE_BYTES)
             for row in self._connection.rows(FILES)
@@ -298,7 +292,7 @@ class DatabaseRestore:
         try:
             free = read_free_bytes(self._connection)
         except SqlError as error:
-            self.report.problems.append(f"The free space could not be checked: error {error.number} ({error.message.rstrip('.')}).")
+            self._note("The free space could not be checked", error)
             return
         problem = space_problem(self._step, dict(needed), free)
         if problem is not None:
@@ -328,10 +322,8 @@ class DatabaseRestore:
         backup = self.report.backup
         if not self._wish.verify or backup is None:
             return
-        try:
+        with self._explaining(self._wish.path, "The backup does not verify. Nothing was changed"):
             self._connection.execute(verify_statement(backup.position, checksum=backup.has_checksums), self._wish.path)
-        except SqlError as error:
-            raise explained(error, self._step, self._wish.path, "The backup does not verify. Nothing was changed") from error
 
     def _restore(self) -> None:
         values = [text for one in self.report.files for text in (one["logical_name"], one["path"])]

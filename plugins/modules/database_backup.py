@@ -226,16 +226,17 @@ statements:
     - RESTORE VERIFYONLY FROM DISK = ? WITH FILE = 1, CHECKSUM
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import BackupReport, BackupWish, DatabaseBackup
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing, connect
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import connect
 
 SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str"},
@@ -249,38 +250,26 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class Work:
+class Work(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
     def __init__(self, params: dict[str, Any]) -> None:
-        self._params = params
-        self._progress = Progress(file=params["progress_file"])
+        super().__init__(params)
         self._report = BackupReport()
-        self.has_begun = False
 
-    def run(self, *, check_mode: bool) -> bool:
-        """Do what is needed and return whether anything was. Raises OpsmgrError."""
+    @contextmanager
+    def deed(self) -> Iterator[DatabaseBackup]:
         options = SqlOptions.from_params(self._params)
         names = ("path", "directory", "existing", "copy_only", "verify")
         wish = BackupWish(max_age_hours=self._params["max_age"], **{name: self._params[name] for name in names})
-        with connect(options, query_timeout_seconds=max(0, self._params["timeout"])) as connection:
+        with connect(options, query_timeout_seconds=self._statement_seconds) as connection:
             backup = DatabaseBackup(connection, options, wish, self._progress)
             self._report = backup.report
-            backup.observe()
-            if check_mode and backup.needed:
-                self._report.statements = backup.plan
-                return True
-            if not backup.needed:
-                return False
-            self.has_begun = True
-            backup.carry_out()
-            return True
+            yield backup
 
     @property
     def result(self) -> dict[str, Any]:
-        """The module's result, the same keys in every outcome."""
-        problems = [*self._report.problems, *([self._progress.problem] if self._progress.problem else [])]
-        return {**asdict(self._report), "progress": self._progress.milestones, "problems": problems}
+        return {**asdict(self._report), **self._watched_result(self._report.problems)}
 
 
 def main() -> None:
@@ -290,14 +279,7 @@ def main() -> None:
         mutually_exclusive=[("path", "directory")],
         supports_check_mode=True,
     )
-    work = Work(module.params)
-    try:
-        changed = work.run(check_mode=module.check_mode)
-    except PyodbcMissing as error:
-        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
-    except OpsmgrError as error:
-        module.fail_json(msg=error.sentence(module.params["server"]), changed=work.has_begun, **work.result)
-    module.exit_json(changed=changed, **work.result)
+    run_sql_module(module, Work(module.params))
 
 
 if __name__ == "__main__":

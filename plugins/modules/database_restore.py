@@ -296,19 +296,20 @@ statements:
     - RESTORE DATABASE [OperationsManager] FROM DISK = ? WITH FILE = 1, MOVE ? TO ?, MOVE ? TO ?, CHECKSUM, REPLACE, RECOVERY
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import Interrupted, interruptible, state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import state_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import backup_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import DatabaseRestore, RestoreReport, RestoreWish
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
-from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing, connect
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import connect
 
 SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},
@@ -326,34 +327,26 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class Work:
+class Work(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
-    def __init__(self, params: dict[str, Any]) -> None:
-        self._params = params
-        self._progress = Progress(file=params["progress_file"])
-        self._report = RestoreReport()
-        self.has_begun = False
+    after_interruption = "see after for the state that the database is in, and run this again"
 
-    def run(self, *, check_mode: bool) -> bool:
-        """Do what is needed and return whether anything was. Raises OpsmgrError, Interrupted."""
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._report = RestoreReport()
+
+    @contextmanager
+    def deed(self) -> Iterator[DatabaseRestore]:
         options = SqlOptions.from_params(self._params)
         wish = RestoreWish(**{name: self._params[name] for name in SPEC if name not in ("timeout", "progress_file")})
-        with connect(replace(options, database="master"), query_timeout_seconds=max(0, self._params["timeout"])) as connection:
+        with connect(replace(options, database="master"), query_timeout_seconds=self._statement_seconds) as connection:
             restore = DatabaseRestore(connection, options, wish, self._progress)
             self._report = restore.report
-            restore.observe()
-            changed = restore.needed or restore.is_closed
-            if check_mode and changed:
-                self._report.statements, self._report.after = restore.plan, None
-            elif changed:
-                self.has_begun = True
-                restore.carry_out()
-            return changed
+            yield restore
 
     @property
     def result(self) -> dict[str, Any]:
-        """The module's result, the same keys in every outcome."""
         report = self._report
         before, after = _state(report.before, report.group_before), _state(report.after, report.group_after)
         return {
@@ -363,8 +356,7 @@ class Work:
             "before": before,
             "after": after,
             "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
-            "progress": self._progress.milestones,
-            "problems": [*report.problems, *([self._progress.problem] if self._progress.problem else [])],
+            **self._watched_result(report.problems),
             "statements": report.statements,
             "diff": {"before": before or {}, "after": after or {}},
         }
@@ -388,18 +380,7 @@ def main() -> None:
         required_if=[("overwrite", "same_group", ("management_group",))],
         supports_check_mode=True,
     )
-    work = Work(module.params)
-    try:
-        with interruptible():
-            changed = work.run(check_mode=module.check_mode)
-    except PyodbcMissing as error:
-        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
-    except OpsmgrError as error:
-        module.fail_json(msg=error.sentence(module.params["server"]), changed=work.has_begun, **work.result)
-    except Interrupted as signal_name:
-        found = f"ended by {signal_name}; see after for the state that the database is in, and run this again"
-        module.fail_json(msg=f"{module.params['server']}: {found}.", changed=work.has_begun, **work.result)
-    module.exit_json(changed=changed, **work.result)
+    run_sql_module(module, Work(module.params))
 
 
 if __name__ == "__main__":

@@ -145,40 +145,49 @@ statements:
     - ALTER DATABASE [OperationsManager] SET MULTI_USER
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import BrokerRepair, BrokerReport, Interrupted, interruptible, state_result
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import BrokerRepair, BrokerReport, state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import SqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing
 
 
-def repair(broker: BrokerRepair, *, check_mode: bool) -> bool:
-    """Do what is needed and return whether anything was. Raises OpsmgrError and Interrupted; the broker's report is filled all the same."""
-    broker.observe()
-    changed = broker.needed
-    if check_mode:
-        broker.report.after = broker.predicted
-        broker.report.statements[:] = broker.plan
-        broker.require_possible()
-    elif changed:
-        broker.carry_out()
-    return changed
+class Work(SqlWork):
+    """One run of the module: its result can be asked for at any time."""
 
+    after_interruption = "see after for the state that the database is in"
 
-def result(database: str, report: BrokerReport) -> dict[str, Any]:
-    """The module's result, the same keys in every outcome."""
-    return {
-        "database": database,
-        "before": state_result(report.before),
-        "after": state_result(report.after),
-        "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
-        "statements": report.statements,
-        "diff": {"before": state_result(report.before) or {}, "after": state_result(report.after) or {}},
-    }
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._report = BrokerReport()
+
+    @contextmanager
+    def deed(self) -> Iterator[BrokerRepair]:
+        repair = BrokerRepair(SqlOptions.from_params(self._params), new_broker=self._params["new_broker"], seconds=self._params["timeout"])
+        self._report = repair.report
+        yield repair
+
+    @property
+    def has_changed(self) -> bool:
+        return self._report.before != self._report.after
+
+    @property
+    def result(self) -> dict[str, Any]:
+        report = self._report
+        before, after = state_result(report.before), state_result(report.after)
+        return {
+            "database": self._params["database"],
+            "before": before,
+            "after": after,
+            "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
+            "statements": report.statements,
+            "diff": {"before": before or {}, "after": after or {}},
+        }
 
 
 def main() -> None:
@@ -190,21 +199,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    host, report = module.params["server"], BrokerReport()
-    try:
-        options = SqlOptions.from_params(module.params)
-        broker = BrokerRepair(options, new_broker=module.params["new_broker"], seconds=module.params["timeout"])
-        report = broker.report
-        with interruptible():
-            changed = repair(broker, check_mode=module.check_mode)
-    except PyodbcMissing as error:
-        module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
-    except OpsmgrError as error:
-        module.fail_json(msg=error.sentence(host), changed=report.before != report.after, **result(module.params["database"], report))
-    except Interrupted as signal_name:
-        found = f"ended by {signal_name}; see after for the state that the database is in"
-        module.fail_json(msg=f"{host}: {found}.", changed=report.before != report.after, **result(module.params["database"], report))
-    module.exit_json(changed=changed, **result(options.database, report))
+    run_sql_module(module, Work(module.params))
 
 
 if __name__ == "__main__":

@@ -6,82 +6,28 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
+from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Subject, fault, files, require_freetds
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.modules import database_backup
-from lab.faults import Fault, Faults
-from lab.recorder import Recorder
-from lab.sql.media import MemoryFiles, read_sets
+from lab.sql.media import read_sets
 from lab.sql.opsmgr_schema import create_operations_manager
 from lab.sql.server import SqlServer
-from lab.sql.sessions import Login
 
-pyodbc = pytest.importorskip("pyodbc")
-if "FreeTDS" not in pyodbc.drivers():
-    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+require_freetds()
 
-# Workers of pytest-xdist must not share an address.
-ADDRESS = f"127.68.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
-NAME = "OperationsManager"
-HOSTILE = "My]D'b; DROP DATABASE x --"
-PATH = "D:\\Back'ups; --\\om 2(1).bak"
-ADMIN = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
-WEAK = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
 KEYS = {"changed", "path", "backup", "needed_bytes", "free_bytes", "progress", "problems", "statements"}
 
-Run = Callable[..., dict[str, Any]]
-
 
 @pytest.fixture
-def sql() -> Iterator[SqlServer]:
-    logins = {
-        ADMIN["login_user"]: Login(ADMIN["login_user"], ADMIN["login_password"], is_sysadmin=True, is_windows=True),
-        WEAK["login_user"]: Login(WEAK["login_user"], WEAK["login_password"]),
-    }
-    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins=logins)
-    create_operations_manager(server, NAME, "ODYSSEY")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the module's main() as Ansible does, and returns what it printed."""
-
-    def call(**options: Any) -> dict[str, Any]:
-        given = {"server": ADDRESS, "connect_timeout": 5, **ADMIN, **options}
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            database_backup.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
-        assert "Traceback" not in json.dumps(result)
-        for login in (ADMIN, WEAK):
-            assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
-        return result
-
-    return call
-
-
-def files(sql: SqlServer) -> MemoryFiles:
-    assert isinstance(sql.files, MemoryFiles)
-    return sql.files
-
-
-def fault(sql: SqlServer, name: str, action: Any, **more: Any) -> None:
-    assert sql.faults is not None
-    sql.faults.add(Fault("sql1", "sql", name, action, **more))
+def subject() -> Subject:
+    return Subject(database_backup, ADMIN)
 
 
 @pytest.mark.parametrize("name", [NAME, HOSTILE])
@@ -212,7 +158,7 @@ def test_a_connection_that_is_cut(sql: SqlServer, run: Run) -> None:
 
 
 def test_a_login_without_rights(sql: SqlServer, run: Run) -> None:
-    result = run(path=PATH, **WEAK)
+    result = run(path=PATH, **READER)
     assert "the login may not back it up. Nothing was changed" in result["msg"]
 
 
@@ -245,7 +191,7 @@ def test_options_that_cannot_work(sql: SqlServer, run: Run, options: dict[str, A
 
 def test_missing_pyodbc_fails_by_name(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
-    monkeypatch.setattr(database_backup, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(sql_module, "PYODBC_IMPORT_ERROR", "no module")
     assert "(pyodbc)" in run(path=PATH)["msg"]
 
 

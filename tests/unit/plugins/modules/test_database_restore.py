@@ -6,98 +6,44 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
+from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Service, Subject, fault, files, require_freetds, until
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.modules import database_restore
-from lab.faults import Fault, Faults
-from lab.recorder import Recorder
-from lab.sql.media import MemoryFiles
-from lab.sql.messages import SqlError
 from lab.sql.opsmgr_schema import add_health_service, create_operations_manager
-from lab.sql.server import SqlServer, SqlSession
-from lab.sql.sessions import Login
+from lab.sql.server import SqlServer
 
-pyodbc = pytest.importorskip("pyodbc")
-if "FreeTDS" not in pyodbc.drivers():
-    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+require_freetds()
 
-# Workers of pytest-xdist must not share an address.
-ADDRESS = f"127.69.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
-NAME = "OperationsManager"
-HOSTILE = "My]D'b; DROP DATABASE x --"
-PATH = "D:\\Back'ups; --\\om 2(1).bak"
-ADMIN = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
-WEAK = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
-COLLECTIONS = Path(__file__).resolve().parents[4] / ".build" / "collections"
+SUBJECT = Subject(database_restore, {"path": PATH, **ADMIN})
 KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff"}
 SAME = {"overwrite": "same_group", "management_group": "odyssey"}
 ONLINE = {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": False, "management_group": "ODYSSEY"}
 
-Run = Callable[..., dict[str, Any]]
+
+@pytest.fixture
+def subject() -> Subject:
+    return SUBJECT
 
 
 @pytest.fixture
-def sql() -> Iterator[SqlServer]:
+def sql(new_sql: SqlServer) -> SqlServer:
     """A server with a backup of ODYSSEY's database at PATH, in which hydra is known; deathsting came later."""
-    logins = {
-        ADMIN["login_user"]: Login(ADMIN["login_user"], ADMIN["login_password"], is_sysadmin=True, is_windows=True),
-        WEAK["login_user"]: Login(WEAK["login_user"], WEAK["login_password"]),
-    }
-    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins=logins)
-    create_operations_manager(server, NAME, "ODYSSEY")
-    add_health_service(server, NAME, "hydra.odyssey.com", is_root=True)
-    server.start()
-    with server.connect("backup") as session:
+    add_health_service(new_sql, NAME, "hydra.odyssey.com", is_root=True)
+    new_sql.start()
+    with new_sql.connect("backup") as session:
         session.run("BACKUP DATABASE OperationsManager TO DISK = ? WITH CHECKSUM", [PATH])
-    add_health_service(server, NAME, "deathsting.odyssey.com")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the module's main() as Ansible does, and returns what it printed."""
-
-    def call(**options: Any) -> dict[str, Any]:
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments(options))
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            database_restore.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
-        assert "Traceback" not in json.dumps(result)
-        for login in (ADMIN, WEAK):
-            assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
-        return result
-
-    return call
-
-
-def arguments(options: dict[str, Any]) -> bytes:
-    return json.dumps({"ANSIBLE_MODULE_ARGS": {"server": ADDRESS, "connect_timeout": 5, "path": PATH, **ADMIN, **options}}).encode()
-
-
-def files(sql: SqlServer) -> MemoryFiles:
-    assert isinstance(sql.files, MemoryFiles)
-    return sql.files
-
-
-def fault(sql: SqlServer, name: str, action: Any, **more: Any) -> None:
-    assert sql.faults is not None
-    sql.faults.add(Fault("sql1", "sql", name, action, **more))
+    add_health_service(new_sql, NAME, "deathsting.odyssey.com")
+    return new_sql
 
 
 def servers(sql: SqlServer, name: str = NAME) -> list[str]:
@@ -107,13 +53,6 @@ def servers(sql: SqlServer, name: str = NAME) -> list[str]:
 
 def databases(sql: SqlServer) -> str:
     return json.dumps(sql.dump()["databases"], default=str)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 def deeds(result: dict[str, Any]) -> list[str]:
@@ -211,36 +150,6 @@ def test_a_database_in_use_is_refused_and_its_sessions_named(sql: SqlServer, run
     assert "deathsting.odyssey.com" in servers(sql)
 
 
-class Service:
-    """A service that connects again at once when it is thrown out."""
-
-    def __init__(self, sql: SqlServer) -> None:
-        self.sql = sql
-        self.stopped = False
-        self.session: SqlSession | None = None
-        self.again("started")
-
-    def again(self, _why: str) -> None:
-        while not self.stopped:
-            try:
-                self.session = self.sql.connect("OpsMgr SDK Service", NAME, host="HYDRA", on_end=self.again)
-                return
-            except (SqlError, ConnectionRefusedError):
-                time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.stopped = True
-        if self.session is not None:
-            self.session.close()
-
-
-@pytest.fixture
-def service(sql: SqlServer) -> Iterator[Service]:
-    made = Service(sql)
-    yield made
-    made.stop()
-
-
 def test_disconnect_keeps_services_out_until_the_restore_is_done(sql: SqlServer, run: Run, service: Service) -> None:
     predicted = run(**SAME, disconnect=True, _ansible_check_mode=True)
     result = run(**SAME, disconnect=True)
@@ -274,13 +183,8 @@ def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_process(sql: SqlServer, run: Run, number: signal.Signals) -> None:
     fault(sql, "RESTORE DATABASE", "stall", seconds=2)
-    code = "from ansible_collections.opsmgr.recovery.plugins.modules import database_restore as s; s.main()"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    assert process.stdin is not None
+    process = SUBJECT.start(**SAME, disconnect=True)
     assert process.stdout is not None
-    process.stdin.write(arguments({**SAME, "disconnect": True}))
-    process.stdin.close()
     until(lambda: sql.databases[NAME].state == "OFFLINE")
     time.sleep(0.3)
     process.send_signal(number)
@@ -369,7 +273,7 @@ def test_a_backup_of_a_newer_server(sql: SqlServer, run: Run, monkeypatch: pytes
 
 
 def test_a_login_without_rights(sql: SqlServer, run: Run) -> None:
-    result = run(**SAME, **WEAK)
+    result = run(**SAME, **READER)
     assert "3013" in result["msg"]
     assert "sysadmin" in result["msg"]
     assert "Nothing was changed" in result["msg"]
@@ -391,7 +295,7 @@ def test_what_cannot_be_read_is_said(sql: SqlServer, run: Run) -> None:
 
 def test_missing_pyodbc_fails_by_name(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
-    monkeypatch.setattr(database_restore, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(sql_module, "PYODBC_IMPORT_ERROR", "no module")
     assert "(pyodbc)" in run()["msg"]
 
 

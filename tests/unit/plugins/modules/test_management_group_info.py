@@ -7,30 +7,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
+from unit.plugins.modules.sql_server import ADDRESS, ADMIN, NAME, READER, Run, Subject, assert_no_password, fault, require_freetds
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
-from lab.faults import Fault, Faults
 from lab.recorder import Recorder
 from lab.sql.opsmgr_schema import add_health_service, add_run_as, create_operations_manager, insert
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
 
-pyodbc = pytest.importorskip("pyodbc")
-if "FreeTDS" not in pyodbc.drivers():
-    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+require_freetds()
 
-# Workers of pytest-xdist must not share an address.
-ADDRESS = f"127.66.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
-READER = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
-WINDOWS = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
 KEYS = {
     "changed",
     "reachable",
@@ -48,44 +39,20 @@ KEYS = {
 
 
 @pytest.fixture
-def sql() -> Iterator[SqlServer]:
-    reader = Login(READER["login_user"], READER["login_password"], databases=frozenset({"operationsmanager", "offline", "restoring", "my]d'b;", "empty"}))
-    admin = Login(WINDOWS["login_user"], WINDOWS["login_password"], is_sysadmin=True, is_windows=True)
-    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins={reader.name: reader, admin.name: admin})
-    create_operations_manager(server, "OperationsManager", "ODYSSEY")
-    add_health_service(server, "OperationsManager", "Hydra.Odyssey.com", is_root=True)
-    add_health_service(server, "OperationsManager", "DeathSting.Odyssey.com")
-    add_health_service(server, "OperationsManager", "penelope.odyssey.com", is_management_server=False)
-    add_run_as(server, "OperationsManager", "Action", "momaction", b"sealed", "ODYSSEY")
-    server.start()
-    yield server
-    server.stop()
+def subject() -> Subject:
+    return Subject(management_group_info, READER)
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """Runs the module's main() as Ansible does, and returns what it printed."""
-
-    def call(**options: Any) -> dict[str, Any]:
-        return printed(monkeypatch, capsys, options)
-
-    return call
-
-
-def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: dict[str, Any]) -> dict[str, Any]:
-    given = {"server": ADDRESS, "connect_timeout": 5, **READER, **options}
-    arguments = {name: value for name, value in given.items() if value is not None}
-    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
-    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-    with pytest.raises(SystemExit):
-        management_group_info.main()
-    result: dict[str, Any] = json.loads(capsys.readouterr().out)
-    for login in (READER, WINDOWS):
-        assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
-    return result
-
-
-Run = Callable[..., dict[str, Any]]
+def sql(new_sql: SqlServer) -> SqlServer:
+    databases = frozenset({"operationsmanager", "offline", "restoring", "my]d'b;", "empty"})
+    new_sql.add_login(Login(READER["login_user"], READER["login_password"], databases=databases))
+    add_health_service(new_sql, NAME, "Hydra.Odyssey.com", is_root=True)
+    add_health_service(new_sql, NAME, "DeathSting.Odyssey.com")
+    add_health_service(new_sql, NAME, "penelope.odyssey.com", is_management_server=False)
+    add_run_as(new_sql, NAME, "Action", "momaction", b"sealed", "ODYSSEY")
+    new_sql.start()
+    return new_sql
 
 
 def test_the_management_group(sql: SqlServer, run: Run) -> None:
@@ -134,7 +101,7 @@ def test_check_mode_reads_the_same_and_nothing_is_written(sql: SqlServer, run: R
 
 CONNECTIONS = [
     pytest.param({}, id="SQL login"),
-    pytest.param(WINDOWS, id="NTLM"),
+    pytest.param(ADMIN, id="NTLM"),
     pytest.param({"encryption": "off"}, id="not encrypted"),
     pytest.param({"encryption": "require"}, id="encrypted"),
     pytest.param({"tds_version": "7.3"}, id="TDS 7.3"),
@@ -151,7 +118,7 @@ def test_the_ways_to_connect(sql: SqlServer, run: Run, options: dict[str, Any]) 
 
 UNREACHABLE = [
     pytest.param({"login_password": "wrong"}, "login", "the login opsmgr_reader was refused (18456", id="password"),
-    pytest.param({**WINDOWS, "login_password": "wrong"}, "login", "the login ODYSSEY\\sqladmin was refused", id="NTLM password"),
+    pytest.param({**ADMIN, "login_password": "wrong"}, "login", "the login ODYSSEY\\sqladmin was refused", id="NTLM password"),
     pytest.param({"login_user": "nobody"}, "login", "the login nobody was refused (18456", id="no such login"),
     pytest.param({"database": "Nope"}, "database", "the database Nope cannot be opened (911", id="no such database"),
     pytest.param({"database": "master]; DROP TABLE x --"}, "database", "(911", id="hostile name"),
@@ -189,7 +156,7 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run) -> None:
     sql.databases["OperationsManager"].user_access = "SINGLE_USER"
     with sql.lock:
         thief = sql.connect("thief", "OperationsManager")
-    result = run(**WINDOWS)
+    result = run(**ADMIN)
     assert (result["problem_kind"], result["database"]["user_access"]) == ("database", "SINGLE_USER")
     assert "(924" in result["problem"]
     thief.close()
@@ -215,16 +182,14 @@ def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
 
 
 def test_a_connection_that_is_cut_is_an_answer_too(sql: SqlServer, run: Run) -> None:
-    assert sql.faults is not None
-    sql.faults.add(Fault("sql1", "sql", "SELECT*", "drop", nth=2))
+    fault(sql, "SELECT*", "drop", nth=2)
     result = run()
     assert (result["reachable"], result["problem_kind"], len(result["statements"])) == (False, "unreachable", 2)
     assert "the connection was lost" in result["problem"]
 
 
 def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    assert sql.faults is not None
-    sql.faults.add(Fault("sql1", "sql", "SELECT*", "stall", nth=2, seconds=30))
+    fault(sql, "SELECT*", "stall", nth=2, seconds=30)
     real = sqlserver.connect
     monkeypatch.setattr(management_group_info, "connect", lambda options: real(options, query_timeout_seconds=1))
     result = run()
@@ -255,8 +220,8 @@ def test_encryption_off_without_quotes_in_yaml_means_off(sql: SqlServer, run: Ru
 
 
 def test_missing_pyodbc_fails_by_name(sql: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "Traceback: no module")
-    monkeypatch.setattr(management_group_info, "PYODBC_IMPORT_ERROR", "Traceback: no module")
+    monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(management_group_info, "PYODBC_IMPORT_ERROR", "no module")
     result = run()
     assert result["failed"] is True
     assert "(pyodbc)" in result["msg"]
@@ -265,12 +230,11 @@ def test_missing_pyodbc_fails_by_name(sql: SqlServer, run: Run, monkeypatch: pyt
 
 def test_the_password_reaches_the_server_only_as_a_login(sql: SqlServer, run: Run) -> None:
     run(run_as_accounts=True)
-    run(**WINDOWS)
+    run(**ADMIN)
     assert isinstance(sql.recorder, Recorder)
     recorded = json.dumps(sql.recorder.entries, default=str)
     assert "SELECT ManagementGroupName" in recorded
-    for login in (READER, WINDOWS):
-        assert json.dumps(login["login_password"])[1:-1] not in recorded
+    assert_no_password(recorded)
 
 
 def test_the_documented_samples_have_the_real_keys() -> None:

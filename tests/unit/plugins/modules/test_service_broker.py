@@ -6,58 +6,37 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils import basic
+from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, READER, Run, Service, Subject, fault, require_freetds, until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import broker as broker_utils
-from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
 from ansible_collections.opsmgr.recovery.plugins.modules import service_broker
-from lab.faults import Fault, Faults
-from lab.recorder import Recorder
-from lab.sql.messages import SqlError
 from lab.sql.opsmgr_schema import create_operations_manager
-from lab.sql.server import SqlServer, SqlSession
-from lab.sql.sessions import Login
+from lab.sql.server import SqlServer
 
-pyodbc = pytest.importorskip("pyodbc")
-if "FreeTDS" not in pyodbc.drivers():
-    pytest.skip("FreeTDS is not installed", allow_module_level=True)
+require_freetds()
 
-# Workers of pytest-xdist must not share an address.
-ADDRESS = f"127.67.{os.environ.get('PYTEST_XDIST_WORKER', 'gw').removeprefix('gw') or 100}.3"
-NAME = "OperationsManager"
-HOSTILE = "My]D'b; DROP DATABASE x --"
-ADMIN = {"login_user": "ODYSSEY\\sqladmin", "login_password": "Pass}word1"}
-WEAK = {"login_user": "opsmgr_reader", "login_password": "p%PATH%^&\"!' ü8;"}
-COLLECTIONS = Path(__file__).resolve().parents[4] / ".build" / "collections"
+SUBJECT = Subject(service_broker, {"timeout": 5, **ADMIN})
 KEYS = {"changed", "database", "before", "after", "sessions", "statements", "diff"}
-
-Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def sql() -> Iterator[SqlServer]:
-    logins = {
-        ADMIN["login_user"]: Login(ADMIN["login_user"], ADMIN["login_password"], is_sysadmin=True, is_windows=True),
-        WEAK["login_user"]: Login(WEAK["login_user"], WEAK["login_password"]),
-    }
-    server = SqlServer("sql1", ADDRESS, 1433, Recorder(), Faults(), logins=logins)
-    create_operations_manager(server, NAME, "ODYSSEY")
-    server.databases[NAME].is_broker_enabled = False
-    server.start()
-    yield server
-    server.stop()
+def subject() -> Subject:
+    return SUBJECT
+
+
+@pytest.fixture
+def sql(new_sql: SqlServer) -> SqlServer:
+    new_sql.databases[NAME].is_broker_enabled = False
+    new_sql.start()
+    return new_sql
 
 
 @pytest.fixture(autouse=True)
@@ -65,76 +44,16 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_utils, "_SHORTEST_RESTORE_SECONDS", 3)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the module's main() as Ansible does, and returns what it printed."""
-
-    def call(**options: Any) -> dict[str, Any]:
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments(options))
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(SystemExit):
-            service_broker.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out)
-        assert "Traceback" not in json.dumps(result)
-        for login in (ADMIN, WEAK):
-            assert json.dumps(login["login_password"])[1:-1] not in json.dumps(result)
-        return result
-
-    return call
-
-
-def arguments(options: dict[str, Any]) -> bytes:
-    return json.dumps({"ANSIBLE_MODULE_ARGS": {"server": ADDRESS, "connect_timeout": 5, "timeout": 5, **ADMIN, **options}}).encode()
-
-
 def state(sql: SqlServer, name: str = NAME) -> tuple[str, bool]:
     return sql.databases[name].user_access, sql.databases[name].is_broker_enabled
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
-def fault(sql: SqlServer, action: Any, nth: int = 1, **more: Any) -> None:
-    assert sql.faults is not None
-    sql.faults.add(Fault("sql1", "sql", "ALTER DATABASE", action, nth=nth, **more))
+def alter_fault(sql: SqlServer, action: Any, nth: int = 1, **more: Any) -> None:
+    fault(sql, "ALTER DATABASE", action, nth=nth, **more)
 
 
 def alterations(result: dict[str, Any]) -> list[str]:
     return [statement for statement in result["statements"] if statement.startswith("ALTER")]
-
-
-class Service:
-    """A service that connects again at once when it is thrown out, as those of OpsMgr do."""
-
-    def __init__(self, sql: SqlServer) -> None:
-        self.sql = sql
-        self.stopped = False
-        self.session: SqlSession | None = None
-        self.again("started")
-
-    def again(self, _why: str) -> None:
-        while not self.stopped:
-            try:
-                self.session = self.sql.connect("OpsMgr SDK Service", NAME, host="HYDRA", on_end=self.again)
-                return
-            except (SqlError, ConnectionRefusedError):
-                time.sleep(0.01)
-
-    def stop(self) -> None:
-        self.stopped = True
-        if self.session is not None:
-            self.session.close()
-
-
-@pytest.fixture
-def service(sql: SqlServer) -> Iterator[Service]:
-    made = Service(sql)
-    yield made
-    made.stop()
 
 
 @pytest.mark.parametrize("name", [NAME, HOSTILE])
@@ -212,7 +131,7 @@ def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run) -> None:
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("action", ["drop", "fail"])
 def test_a_statement_that_fails_or_a_connection_that_is_cut(sql: SqlServer, run: Run, action: str, nth: int) -> None:
-    fault(sql, action, nth)
+    alter_fault(sql, action, nth)
     result = run()
     assert state(sql)[0] == "MULTI_USER"
     if action == "drop":
@@ -236,14 +155,14 @@ def quick_thief(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 def test_a_thief_after_a_cut_connection(sql: SqlServer, run: Run, quick_thief: Service) -> None:
-    fault(sql, "drop", 2)
+    alter_fault(sql, "drop", 2)
     threading.Timer(1.5, quick_thief.stop).start()
     assert run()["changed"] is True
     assert state(sql) == ("MULTI_USER", True)
 
 
 def test_a_thief_after_a_cut_connection_who_stays(sql: SqlServer, run: Run, quick_thief: Service) -> None:
-    fault(sql, "drop", 2)
+    alter_fault(sql, "drop", 2)
     result = run()
     assert (result["failed"], state(sql)) == (True, ("SINGLE_USER", False))
     assert "program OpsMgr SDK Service, on HYDRA" in result["msg"]
@@ -256,14 +175,14 @@ def test_a_thief_after_a_cut_connection_who_stays(sql: SqlServer, run: Run, quic
 
 def test_a_seat_that_is_refused_all_the_time_still_ends_in_multi_user(sql: SqlServer, run: Run) -> None:
     for nth in (1, 3, 5):
-        fault(sql, "fail", nth, code=5064)
+        alter_fault(sql, "fail", nth, code=5064)
     result = run()
     assert state(sql)[0] == "MULTI_USER"
     assert result.get("failed") or state(sql)[1]
 
 
 def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
-    fault(sql, "stall", 2, seconds=30)
+    alter_fault(sql, "stall", 2, seconds=30)
     until_single = threading.Thread(target=lambda: (until(lambda: state(sql)[0] == "SINGLE_USER"), sql.stop()))
     until_single.start()
     result = run(connect_timeout=1)
@@ -280,13 +199,8 @@ def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("nth", [2, 3])
 def test_a_killed_process(sql: SqlServer, run: Run, number: signal.Signals, nth: int) -> None:
-    fault(sql, "stall", nth, seconds=2)
-    code = "from ansible_collections.opsmgr.recovery.plugins.modules import service_broker as s; s.main()"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    assert process.stdin is not None
-    process.stdin.write(arguments({}))
-    process.stdin.close()
+    alter_fault(sql, "stall", nth, seconds=2)
+    process = SUBJECT.start()
     until(lambda: state(sql) == ("SINGLE_USER", nth == 3))
     time.sleep(0.2)
     process.send_signal(number)
@@ -352,7 +266,7 @@ def test_a_copy_that_nobody_sees_beforehand(twin: SqlServer, run: Run, monkeypat
 
 def test_a_login_without_rights_changes_nothing(sql: SqlServer, run: Run) -> None:
     for check in (True, False):
-        result = run(**WEAK, _ansible_check_mode=check)
+        result = run(**READER, _ansible_check_mode=check)
         assert result["failed"] is True
         assert "the login may not alter it" in result["msg"]
         assert "sysadmin" in result["msg"]
@@ -360,7 +274,7 @@ def test_a_login_without_rights_changes_nothing(sql: SqlServer, run: Run) -> Non
 
 
 def test_a_reason_that_the_driver_hides(sql: SqlServer, run: Run) -> None:
-    fault(sql, "fail", 1, times=0, code=5069)
+    alter_fault(sql, "fail", 1, times=0, code=5069)
     result = run()
     assert "most often the login may not alter it" in result["msg"]
     assert state(sql) == ("MULTI_USER", False)
@@ -368,7 +282,7 @@ def test_a_reason_that_the_driver_hides(sql: SqlServer, run: Run) -> None:
 
 @pytest.mark.parametrize("code", [5011, 15247])
 def test_a_right_that_turns_out_to_be_missing(sql: SqlServer, run: Run, code: int) -> None:
-    fault(sql, "fail", 1, times=2, code=code)
+    alter_fault(sql, "fail", 1, times=2, code=code)
     result = run()
     assert f"the login may not alter it (error {code}" in result["msg"]
     assert (result["changed"], state(sql)) == (False, ("MULTI_USER", False))
@@ -397,7 +311,7 @@ def test_options_that_cannot_work(sql: SqlServer, run: Run, options: dict[str, A
 
 def test_missing_pyodbc_fails_by_name(sql: SqlServer, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setattr(sqlserver, "PYODBC_IMPORT_ERROR", "no module")
-    monkeypatch.setattr(service_broker, "PYODBC_IMPORT_ERROR", "no module")
+    monkeypatch.setattr(sql_module, "PYODBC_IMPORT_ERROR", "no module")
     assert "(pyodbc)" in run()["msg"]
 
 

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's SQL Server, and the module under test: each test module says with its own `subject` which, and prepares the server in its own `sql`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible.module_utils import basic
+from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server
+
+from lab.sql.server import SqlServer
+
+
+@pytest.fixture
+def new_sql() -> Iterator[SqlServer]:
+    """A server that is not started yet."""
+    server = odyssey_server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sql(new_sql: SqlServer) -> SqlServer:
+    new_sql.start()
+    return new_sql
+
+
+@pytest.fixture
+def run(subject: Subject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the module's main() as Ansible does, and returns what it printed."""
+
+    def call(**options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", subject.arguments(**options))
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            subject.module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert "Traceback" not in json.dumps(result)
+        assert_no_password(json.dumps(result))
+        return result
+
+    return call
+
+
+@pytest.fixture
+def service(sql: SqlServer) -> Iterator[Service]:
+    made = Service(sql)
+    yield made
+    made.stop()
