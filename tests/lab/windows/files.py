@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from lab.windows import paths
 from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory, File, FileSystem, Node
+from lab.windows.filesystem import Directory, File, FileSystem, Node, Tree
 
 if TYPE_CHECKING:
     from lab.windows.host import Session, WindowsHost
 
 
-class Files:
+class Files(Tree):
     r"""The file calls of a program.
 
     A share of another host needs a session that can delegate (a WinRM logon without CredSSP or delegation reaches the
@@ -69,33 +69,10 @@ class Files:
         files, local = self.locate(path)
         return files.node(local)
 
-    def lookup(self, path: str) -> Node | None:
-        """The entry of a path, or None when it is missing or cannot be reached."""
-        try:
-            return self.node(path)
-        except Win32Error:
-            return None
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or folder (that this session can reach)."""
-        return self.lookup(path) is not None
-
-    def is_dir(self, path: str) -> bool:
-        """Whether it is a folder."""
-        return isinstance(self.lookup(path), Directory)
-
-    def is_file(self, path: str) -> bool:
-        """Whether it is a file."""
-        return isinstance(self.lookup(path), File)
-
     def entries(self, path: str, pattern: str = "*") -> list[Node]:
         """The entries of a folder that fit a pattern."""
         files, local = self.locate(path)
         return files.entries(local, pattern)
-
-    def listdir(self, path: str) -> list[str]:
-        """The names in a folder."""
-        return [node.name for node in self.entries(path)]
 
     def read(self, path: str) -> bytes:
         """A file's content; ``nul`` is empty."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -87,7 +88,42 @@ class Volume:
     root: Directory = field(default_factory=lambda: Directory(""))
 
 
-class FileSystem:
+class Tree(ABC):
+    """What can be asked of files by path, whoever asks.  Errors are :class:`Win32Error`."""
+
+    @abstractmethod
+    def node(self, path: str) -> Node:
+        """The entry of a path."""
+
+    @abstractmethod
+    def entries(self, path: str, pattern: str = "*") -> list[Node]:
+        """The entries of a folder that fit a pattern, in NTFS' order (alphabetical, without regard to case)."""
+
+    def lookup(self, path: str) -> Node | None:
+        """The entry of a path, or None when it is missing or cannot be reached."""
+        try:
+            return self.node(path)
+        except Win32Error:
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder (that can be reached)."""
+        return self.lookup(path) is not None
+
+    def is_dir(self, path: str) -> bool:
+        """Whether it is a folder."""
+        return isinstance(self.lookup(path), Directory)
+
+    def is_file(self, path: str) -> bool:
+        """Whether it is a file."""
+        return isinstance(self.lookup(path), File)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a folder, in NTFS' order."""
+        return [node.name for node in self.entries(path)]
+
+
+class FileSystem(Tree):
     """Files by absolute path, for the system itself: no rights are asked.  Errors are :class:`Win32Error`."""
 
     def __init__(self, lock: threading.RLock | None = None) -> None:
@@ -126,25 +162,6 @@ class FileSystem:
                 here = found
             return here
 
-    def lookup(self, path: str) -> Node | None:
-        """The entry of a path, or None."""
-        try:
-            return self.node(path)
-        except Win32Error:
-            return None
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
-        return self.lookup(path) is not None
-
-    def is_dir(self, path: str) -> bool:
-        """Whether it is a folder."""
-        return isinstance(self.lookup(path), Directory)
-
-    def is_file(self, path: str) -> bool:
-        """Whether it is a file."""
-        return isinstance(self.lookup(path), File)
-
     def directory(self, path: str) -> Directory:
         """The folder of that path; 3 when it is missing, 267 when it is a file."""
         node = self.lookup(path)
@@ -161,10 +178,6 @@ class FileSystem:
         if isinstance(node, Directory):
             raise Win32Error(5, path)
         return node
-
-    def listdir(self, path: str) -> list[str]:
-        """The names in a folder, in NTFS' order (alphabetical, without regard to case)."""
-        return [node.name for node in self.entries(path)]
 
     def entries(self, path: str, pattern: str = "*") -> list[Node]:
         """The entries of a folder that fit a pattern, in NTFS' order."""
