@@ -9,8 +9,8 @@ that makes sure the file is still the one that was read. A backup of it stays be
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
-import secrets
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -61,7 +61,6 @@ class WindowsFiles:
     def __init__(self, windows: WindowsHost, step: str) -> None:
         self._windows = windows
         self._step = step
-        self._purpose = f"{secrets.token_hex(4)}.file"
 
     def read_file(self, path: str) -> RemoteFile | None:
         """A file, or None when there is none.
@@ -93,7 +92,7 @@ class WindowsFiles:
         :raises OpsmgrError: the file is read-only or no longer `old`, or something could not be written; the file is as it was
         """
         try:
-            arrived = self._windows.put_temporary(self._purpose, new)
+            arrived = self._windows.put_temporary(_purpose(path), new)
             self._stage(path, old, backup, arrived)
             self._swap(path, old, new, backup)
         except BaseException:
@@ -130,7 +129,7 @@ class WindowsFiles:
 
     def _swap(self, path: str, old: bytes, new: bytes, backup: str) -> None:
         """Rename the replacement over the file if that is still what the backup is, and read it back."""
-        staged, temporary = quote(path + STAGED_SUFFIX), self._windows.temporary_path(self._purpose)
+        staged, temporary = quote(path + STAGED_SUFFIX), self._windows.temporary_path(_purpose(path))
         questions = Questions()
         questions.ask("same", f"fc /b {quote(path)} {quote(backup)}>nul&& move /y {staged} {quote(path)}>nul")
         self._ask_file(questions, "file", path)
@@ -150,11 +149,11 @@ class WindowsFiles:
 
     def _discard(self, path: str) -> None:
         self._windows.shell.run(f"del /f /q {quote(path + STAGED_SUFFIX)} 2>nul")
-        self._windows.remove_temporary(self._purpose)
+        self._windows.remove_temporary(_purpose(path))
 
     def _ask_file(self, questions: Questions, name: str, path: str) -> None:
         """Add the question that _content() answers. The text that certutil makes of the file is removed again by the next one."""
-        text = f"{self._windows.temporary_path(self._purpose)}.out"
+        text = f"{self._windows.temporary_path(_purpose(path))}.out"
         encode = f'if %~zf LEQ {FILE_LIMIT_BYTES} if not %~zf==0 certutil -f -encode {quote(path)} "{text}">nul&& type "{text}"'
         questions.ask(name, f"if exist {quote(path)} for %f in ({quote(path)}) do @echo [size %~zf]& {encode}")
         questions.ask(f"{name} tidied", f'del /f /q "{text}"')
@@ -186,6 +185,11 @@ class WindowsFiles:
 
     def _unwritable(self, path: str, said: str) -> OpsmgrError:
         return OpsmgrError(self._step, f"{path} could not be written: {said}", "Look at the rights on its folder and the free space there, and run it again")
+
+
+def _purpose(path: str) -> str:
+    """One name for each file: what a run that was cut off has left is overwritten and removed by the next, and no other file's work is disturbed."""
+    return f"file-{hashlib.sha256(path.lower().encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def _copy_with_rights(source: str, target: str) -> str:

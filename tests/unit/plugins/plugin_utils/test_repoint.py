@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from unit.plugins.plugin_utils.doubles import Clock, Ends, ScriptedProtocol, answer_batch
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import check_names, former_names
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import REPORTING_KEY, check_names, former_names, look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import ReportingServices, choose_instance
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
 
 RMS = "deathsting.odyssey.com"
 
@@ -82,3 +86,40 @@ def test_an_instance_that_cannot_be_told(instances: list[str], wanted: str | Non
 def test_the_service_of_an_instance() -> None:
     assert ReportingServices("MSSQLSERVER", "x").service == "ReportServer"
     assert ReportingServices("OPSMGR", "x").service == "ReportServer$OPSMGR"
+
+
+# --- The registry ------------------------------------------------------------------------------------------------------------------
+
+
+def host(monkeypatch: pytest.MonkeyPatch, **answers: str) -> tuple[WindowsHost, ScriptedProtocol]:
+    """A host that answers a question with the text given for a word of it."""
+    clock = Clock()
+    monkeypatch.setattr(winrs, "time", clock)
+
+    def reply(command: str) -> tuple[bool, str]:
+        return True, next((text for word, text in answers.items() if word in command), "")
+
+    protocol = ScriptedProtocol(lambda command: [Ends(0, answer_batch(command, reply).encode())], clock)
+    return WindowsHost(Shell(protocol, "shell-1")), protocol
+
+
+FULL_KEY = REPORTING_KEY.replace("HKLM", "HKEY_LOCAL_MACHINE")
+STORED = f"\r\n{FULL_KEY}\r\n    DefaultSDKServiceMachine    REG_SZ    {RMS}\r\n\r\n"
+
+
+def test_values_below_the_key_are_not_those_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, _protocol = host(monkeypatch, Reporting=f"{STORED}{FULL_KEY}\\Below\r\n    SRSInstance    REG_SZ    OTHER\r\n")
+    assert look(windows, "edit it", {"reporting": REPORTING_KEY}) == {"reporting": {"defaultsdkservicemachine": RMS}}
+
+
+def test_a_value_is_set_and_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, protocol = host(monkeypatch, query=STORED)
+    windows.set_registry_text(REPORTING_KEY, "DefaultSDKServiceMachine", RMS, "edit it")
+    assert f'/v "DefaultSDKServiceMachine" /t REG_SZ /d "{RMS}" /f' in protocol.commands[0]
+
+
+@pytest.mark.parametrize("stored", ["", STORED.replace(RMS, "hydra.odyssey.com")])
+def test_a_value_that_is_not_there_afterwards(monkeypatch: pytest.MonkeyPatch, stored: str) -> None:
+    windows, _protocol = host(monkeypatch, query=stored, add="ERROR: Access is denied.\r\n")
+    with pytest.raises(OpsmgrError, match=r"DefaultSDKServiceMachine in the registry key .* could not be written: ERROR: Access is denied"):
+        windows.set_registry_text(REPORTING_KEY, "DefaultSDKServiceMachine", RMS, "edit it")
