@@ -276,6 +276,26 @@ def test_an_account_that_is_no_administrator_is_refused(start_lab: StartLab) -> 
     assert "not an administrator" in player.task("console_rms", "hermes", {"rms": RMS}, **login)["msg"]
 
 
+@pytest.mark.parametrize("lost", ["", "after"])
+def test_cut_off_anywhere_a_rerun_finishes_it(odyssey: Player, lost: str) -> None:
+    """The connection breaks at one command after the other, before it ran or with its answer; at any time there is the old file or the new one."""
+    module, names = "reporting_server_rms", [FORMER, RMS]
+    texts = {FORMER: content(odyssey, module)}
+    texts[RMS] = texts[FORMER].replace(FORMER.encode(), RMS.encode())
+    for nth in range(2, 11):
+        names.reverse()
+        change = options(module, rms=names[0], former_rms=[names[1]])
+        odyssey.lab.faults.add(Fault("argus", "message", "Command", "drop", nth=nth, text=lost))
+        assert odyssey.task(module, "argus", change)["failed"], nth
+        assert content(odyssey, module) in texts.values()
+        odyssey.lab.faults.clear()
+        assert not odyssey.task(module, "argus", change)["failed"], nth
+        assert content(odyssey, module) == texts[names[0]]
+        assert odyssey.lab.hosts["argus"].services["ReportServer"].state == "running"
+        assert [name for name in beside(odyssey, module) if name != REPORT_CONFIG and not name.endswith(".bak")] == []
+        assert odyssey.task(module, "argus", change, check=True)["changed"] is False
+
+
 # --- The playbook ------------------------------------------------------------------------------------------------------------------
 
 
