@@ -90,8 +90,7 @@ def _after_any_running_promotion(work: Work, server: ManagementServer) -> Manage
         return work.opsmgr.observe()
     deadline = Deadline(work.arguments["promotion_timeout"])
     while not deadline.passed():
-        work.opsmgr.windows.pause(2)
-        server = work.opsmgr.observe()
+        server = work.opsmgr.observe(after_seconds=3)
         if not server.promotion_running:
             work.opsmgr.clear_promotion_mark()
             return server

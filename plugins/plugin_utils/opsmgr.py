@@ -18,7 +18,6 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
     Answer,
-    Questions,
     ServiceState,
     WindowsHost,
     decode_certutil,
@@ -148,13 +147,14 @@ class OpsMgrHost:
         self._key_material = quote(key_registry_key)
         self._token = secrets.token_hex(4)
 
-    def observe(self, probe: bool = False, only_key: bool = False) -> ManagementServer:
+    def observe(self, probe: bool = False, only_key: bool = False, after_seconds: int = 0) -> ManagementServer:
         """Look at the server in one round trip.
 
         :param probe: find out the kind of standard input on the way
+        :param after_seconds: wait on the server first
         :param only_key: leave out services, media and promotions, which the work with a key does not need
         """
-        questions = Questions()
+        questions = self.windows.questions(after_seconds)
         for name, command in self._commands().items():
             if not (only_key and name in NOT_FOR_KEY):
                 questions.ask(name, command)

@@ -280,11 +280,17 @@ class WindowsHost:
         """The services that ask_services() asked for."""
         return {name: parse_service(answers[f"{name} query"], answers[f"{name} qc"]) for name in names}
 
-    def services(self, names: t.Sequence[str], after_seconds: int = 0) -> dict[str, ServiceState]:
-        """State and start mode of services, in one round trip; `after_seconds` are waited on the server first."""
+    @staticmethod
+    def questions(after_seconds: int = 0) -> Questions:
+        """An empty batch; `after_seconds` are waited on the server before its first question."""
         questions = Questions()
         if after_seconds:
             questions.ask("pause", _pause(after_seconds))
+        return questions
+
+    def services(self, names: t.Sequence[str], after_seconds: int = 0) -> dict[str, ServiceState]:
+        """State and start mode of services, in one round trip; `after_seconds` are waited on the server first."""
+        questions = self.questions(after_seconds)
         self.ask_services(questions, names)
         return self.read_services(self.ask(questions), names)
 

@@ -47,6 +47,8 @@ LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
 # What Send gets when the program has ended: no error, its output and exit code are still to be received [field].
 ERROR_BROKEN_PIPE = 109
 
+# Too many operations or shells of this user [ms].
+QUOTA_FAULTS = (2150859173, 2150859174, 2150859182)
 # WSMan fault codes with their names and what to do [ms].
 FAULTS = {
     5: ("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server."),
@@ -308,13 +310,31 @@ class Shell:
         return _OpenCommand(self, command, console)
 
     def _start(self, command: str, console: bool) -> _Running:
-        if self._renew is not None and self._started >= COMMANDS_PER_SHELL and not self._open_commands:
-            self._shell_id = _call(self._renew)
-            self._started = 0
-            self._ended.clear()
+        if self._started >= COMMANDS_PER_SHELL and self._replaceable:
+            self._replace()
         self._release_ended()
         self._started += 1
+        try:
+            return self._run_command(command, console)
+        except ShellFault as fault:
+            if fault.code not in QUOTA_FAULTS or not self._replaceable:
+                raise
+            # Another shell of this user takes part of the quota, perhaps one that an interrupted run left behind.
+            self._replace()
+            return self._run_command(command, console)
+
+    def _run_command(self, command: str, console: bool) -> _Running:
         return _Running(_call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
+
+    @property
+    def _replaceable(self) -> bool:
+        return self._renew is not None and not self._open_commands
+
+    def _replace(self) -> None:
+        """Use a new shell: with the old one, its commands stop counting."""
+        self._shell_id = _call(t.cast("t.Callable[[], str]", self._renew))
+        self._started = 0
+        self._ended.clear()
 
     def _terminate(self, running: _Running) -> None:
         _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
@@ -439,8 +459,13 @@ class _Talk:
         exchange = self._pending.pop(0)
         if exchange.before_reply is not None:
             exchange.before_reply()
-        self.decided = self.decided or exchange.decides
-        self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
+        decided, self.decided = self.decided, self.decided or exchange.decides
+        try:
+            self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
+        except ShellFault:
+            # The server refused to take the reply, so the program has not heard it. A connection that is lost leaves that open.
+            self.decided = decided
+            raise
         self.answered += 1
         if exchange.then_seconds is not None:
             self._deadline = Deadline(exchange.then_seconds)

@@ -195,6 +195,17 @@ def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Cl
     assert desk.shell._shell_id == "shell-2"
 
 
+def test_a_quota_that_another_shell_takes_part_of_is_met_with_a_new_shell(clock: Clock) -> None:
+    def renew() -> str:
+        desk.protocol.start_error = None
+        return "shell-2"
+
+    desk = Desk(clock, [b"HYDRA\r\n", Ends()], renew=renew)
+    desk.protocol.start_error = fault(2150859174, "Too many operations.")
+    assert desk.shell.run("hostname").stdout == "HYDRA\r\n"
+    assert desk.shell._shell_id == "shell-2"
+
+
 def test_commands_that_have_ended_are_released_before_the_next_one(clock: Clock) -> None:
     desk = Desk(clock, [Ends()], [Ends()], [Ends()])
     for _index in range(3):
@@ -344,6 +355,14 @@ def test_each_way_to_fail_has_its_error(clock: Clock, script: Script, kind: type
     error = desk.fails(kind, ENTER, REPEAT)
     assert sentence in str(error)
     assert (error.transcript, error.input_kind, error.decided) == (transcript, "console", False)
+    assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
+
+
+def test_a_decision_that_the_server_refused_to_take_was_not_made(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Silence(1000)])
+    desk.protocol.send_error = fault(995, "The operation was aborted.")
+    with pytest.raises(ShellFault):
+        desk.converse(DECIDE)
     assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
 
 
