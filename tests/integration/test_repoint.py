@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -276,13 +276,12 @@ def test_an_account_that_is_no_administrator_is_refused(start_lab: StartLab) -> 
     assert "not an administrator" in player.task("console_rms", "hermes", {"rms": RMS}, **login)["msg"]
 
 
-@pytest.mark.parametrize("lost", ["", "after"])
-def test_cut_off_anywhere_a_rerun_finishes_it(odyssey: Player, lost: str) -> None:
+def cut_off_and_rerun(odyssey: Player, lost: str, commands: Iterable[int]) -> None:
     """The connection breaks at one command after the other, before it ran or with its answer; at any time there is the old file or the new one."""
     module, names = "reporting_server_rms", [FORMER, RMS]
     texts = {FORMER: content(odyssey, module)}
     texts[RMS] = texts[FORMER].replace(FORMER.encode(), RMS.encode())
-    for nth in range(2, 11):
+    for nth in commands:
         names.reverse()
         change = options(module, rms=names[0], former_rms=[names[1]])
         odyssey.lab.faults.add(Fault("argus", "message", "Command", "drop", nth=nth, text=lost))
@@ -294,6 +293,11 @@ def test_cut_off_anywhere_a_rerun_finishes_it(odyssey: Player, lost: str) -> Non
         assert odyssey.lab.hosts["argus"].services["ReportServer"].state == "running"
         assert [name for name in beside(odyssey, module) if name != REPORT_CONFIG and not name.endswith(".bak")] == []
         assert odyssey.task(module, "argus", change, check=True)["changed"] is False
+
+
+def test_cut_off_a_rerun_finishes_it(odyssey: Player) -> None:
+    """At every command, and before it ran as well: tests/soak."""
+    cut_off_and_rerun(odyssey, "after", (4, 8))
 
 
 # --- The playbook ------------------------------------------------------------------------------------------------------------------
