@@ -59,7 +59,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was observed. `key_problem` is what stands in the way of the key, from the part that knows the escrow."""
+    """What was observed on the servers and in the database."""
 
     looks: t.Sequence[Look]
     database: t.Mapping[str, t.Any]
