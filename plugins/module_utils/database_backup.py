@@ -20,6 +20,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     file_name,
     joined,
     parent,
+    read_backup_directory,
     read_free_bytes,
     read_sets_if_there,
     same_path,
@@ -55,10 +56,10 @@ _CANDIDATES = 3
 
 @dataclass(frozen=True)
 class BackupWish:
-    """What is asked for. One of C(path) and C(directory) is set; C(existing) is C(fail), C(append) or C(overwrite)."""
+    """What is asked for. With neither C(path) nor C(directory), the server's own directory; C(existing) is C(fail), C(append) or C(overwrite)."""
 
-    path: str | None
-    directory: str | None
+    path: str | None = None
+    directory: str | None = None
     existing: str = "fail"
     copy_only: bool = True
     verify: bool = True
@@ -84,12 +85,14 @@ class DatabaseBackup(DatabaseJob):
         self.report = BackupReport(statements=connection.statements)
         super().__init__("back up", connection, options, progress, self.report.problems)
         self._wish = wish
+        self._directory = wish.directory
         self._is_copy_only = wish.copy_only
         self._position = 1
 
     def observe(self) -> None:
         """Look for a backup that is young enough, else for what a new one needs. Raises FileProblem, SqlError, ConnectionProblem."""
         self._check_wish()
+        self._choose_directory()
         if self._wish.max_age_hours is not None:
             self._find_recent(self._wish.max_age_hours)
         if not self.needed:
@@ -134,6 +137,23 @@ class DatabaseBackup(DatabaseJob):
         if age is not None and age <= 0:
             raise FileProblem(self._step, "", f"max_age is {age:g}", "Use more than 0 hours, or leave it out to make a backup each time")
 
+    def _choose_directory(self) -> None:
+        if self._wish.path is None and self._wish.directory is None:
+            self._directory = check_path(self._own_directory(), "the backup directory of the SQL Server", self._step)
+
+    def _own_directory(self) -> str:
+        try:
+            found = read_backup_directory(self._connection)
+        except SqlError as error:
+            raise self._no_directory(f"error {error.number} ({error.message.rstrip('.')})") from error
+        if found is None:
+            raise self._no_directory("its registry has no value BackupDirectory")
+        return found
+
+    def _no_directory(self, reason: str) -> FileProblem:
+        found = f"the SQL Server does not tell its backup directory: {reason}. Nothing was changed"
+        return FileProblem(self._step, "", found, r"Set directory to a directory on the SQL Server, as D:\Backups, or on a share")
+
     def _find_recent(self, hours: float) -> None:
         try:
             rows = self._connection.rows(HISTORY, self._database)
@@ -151,7 +171,7 @@ class DatabaseBackup(DatabaseJob):
     def _fits(self, path: str) -> bool:
         if self._wish.path is not None:
             return same_path(path, self._wish.path)
-        return same_path(parent(path), (self._wish.directory or "").rstrip("\\/"))
+        return same_path(parent(path), str(self._directory).rstrip("\\/"))
 
     def _still_there(self, path: str, identity: str) -> BackupSet | None:
         try:
@@ -175,7 +195,7 @@ class DatabaseBackup(DatabaseJob):
         if self._wish.path is None:
             now = self._connection.rows(NOW)[0]["now"]
             name = f"{file_name(self._database)}_{now:%Y%m%dT%H%M%S}.bak"
-            self.report.path = check_path(joined(str(self._wish.directory), name), "directory", self._step)
+            self.report.path = check_path(joined(str(self._directory), name), "the path of the backup", self._step)
 
     def _look_at_file(self) -> None:
         path = str(self.report.path)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backup files and database files on the machine of a SQL Server, as far as the server itself tells about them.
 
-Columns of RESTORE HEADERONLY and FILELISTONLY, msdb's tables and error numbers are documented [ms]; xp_fixeddrives is not, and widely used [field].
+Columns of RESTORE HEADERONLY and FILELISTONLY, msdb's tables and error numbers are documented [ms]; xp_fixeddrives and
+xp_instance_regread are not, and widely used [field].
 
 This file is private to the collection: others must not import it.
 """
@@ -23,6 +24,10 @@ HEADERS = "RESTORE HEADERONLY FROM DISK = ?"
 FILE_LIST = "RESTORE FILELISTONLY FROM DISK = ? WITH FILE = {position}"
 VERIFY = "RESTORE VERIFYONLY FROM DISK = ? WITH FILE = {position}"
 FREE_SPACE = "EXEC master.dbo.xp_fixeddrives"
+
+# What Setup and the server's properties call the default directory for backups. Every login may ask; the procedure puts the
+# instance's own key in the place of MSSQLServer [field].
+BACKUP_DIRECTORY = r"EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\Microsoft\MSSQLServer\MSSQLServer', N'BackupDirectory'"
 
 # Cannot open the file (with the operating system's number in the text), not a backup file, set not in it, damaged, no checksums.
 CANNOT_OPEN = 3201
@@ -136,6 +141,12 @@ def verify_statement(position: int, *, checksum: bool) -> str:
 def read_free_bytes(reader: Reader) -> dict[str, int]:
     """Free space by the letter of each local drive. Raises SqlError where that is not allowed."""
     return {str(row["drive"]).upper(): int(row["MB free"]) * 2**20 for row in reader.rows(FREE_SPACE)}
+
+
+def read_backup_directory(reader: Reader) -> str | None:
+    """The directory that the server itself uses for backups, or None when it names none. Raises SqlError where that is not allowed."""
+    rows = reader.rows(BACKUP_DIRECTORY)
+    return str(rows[0]["Data"] or "").strip() or None if rows else None
 
 
 def drive_of(path: str) -> str | None:

@@ -18,13 +18,15 @@ options:
   path:
     description:
       - Full path of the backup file, as the SQL Server sees it.
-      - Either this or O(directory) must be set.
+      - When left out, a file of its own in O(directory).
+      - Mutually exclusive with O(directory).
     type: str
   directory:
     description:
       - Directory, as the SQL Server sees it, for a file named after the database and the time of the SQL Server, as in
         C(OperationsManager_20260131T020304.bak). It must exist.
-      - Either this or O(path) must be set.
+      - When this and O(path) are left out, the directory that the SQL Server itself uses for backups, as C(xp_instance_regread) tells it
+        (C(BackupDirectory) in its registry). Setup makes it beside the databases. A server that does not tell it is an error that asks for this option.
     type: str
   existing:
     description:
@@ -71,7 +73,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: It reads everything that decides, and predicts file and statements. The time in the name of a file in O(directory) is that of the check.
+    details: It reads everything that decides, and predicts file and statements. The time in the name of a new file is that of the check.
   diff_mode:
     support: none
     details: There is nothing to compare.
@@ -103,6 +105,14 @@ EXAMPLES = r"""
   opsmgr.recovery.database_backup:
     server: sql1.odyssey.com
     directory: D:\Backups
+    max_age: 1
+    login_user: ODYSSEY\sqladmin
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: The same, in the directory that the SQL Server itself uses for backups
+  opsmgr.recovery.database_backup:
+    server: sql1.odyssey.com
     max_age: 1
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
@@ -275,7 +285,6 @@ class Work(LongSqlWork):
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(sql_connection_spec(), **SPEC),
-        required_one_of=[("path", "directory")],
         mutually_exclusive=[("path", "directory")],
         supports_check_mode=True,
     )

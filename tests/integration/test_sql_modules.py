@@ -72,6 +72,13 @@ def test_a_database_that_a_killed_run_left(odyssey: Player, enabled: bool) -> No
     assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
 
 
+def test_a_backup_goes_to_the_servers_own_directory(odyssey: Player) -> None:
+    made = task(odyssey, "database_backup", max_age=1)
+    assert odyssey.lab.hosts["thunder"].fs.is_file(made["path"])
+    assert "\\MSSQL\\Backup\\OperationsManager_20" in made["path"]
+    assert task(odyssey, "database_backup", max_age=1)["changed"] is False
+
+
 def test_backup_and_restore(odyssey: Player) -> None:
     before = odyssey.lab.dump()
     assert task(odyssey, "database_backup", path=PATH, check=True)["changed"] is True

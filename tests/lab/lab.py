@@ -196,7 +196,7 @@ class Lab:
             if "\\" in user.name and user.is_admin:  # the machine's administrators are the server's
                 logins[user.name] = Login(user.name, user.password, is_sysadmin=True, is_windows=True)
         host = self.hosts[spec.name]
-        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, sql.version, logins, host.fs)
+        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, sql.version, logins, host.fs, host.registry)
         self.sql[spec.name] = server
         self._databases.add(server, spec.name, spec.fqdn, spec.address)
 

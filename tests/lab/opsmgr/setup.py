@@ -102,6 +102,7 @@ def register_sql_server(host: WindowsHost, version: str) -> None:
     host.registry.set(_SQL_KEY + "\\Instance Names\\SQL", "MSSQLSERVER", instance)
     folder = f"C:\\Program Files\\Microsoft SQL Server\\{instance}\\MSSQL"
     host.registry.set(f"{_SQL_KEY}\\{instance}\\Setup", "SQLPath", folder)
+    host.registry.set(f"{_SQL_KEY}\\{instance}\\MSSQLServer", "BackupDirectory", folder + "\\Backup")
     for below in ("Data", "Backup"):
         host.fs.mkdir(f"{folder}\\{below}", exist_ok=True)
 

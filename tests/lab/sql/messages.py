@@ -132,6 +132,7 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
     ),
     15247: (16, 1, "User does not have permission to perform this action."),
     18456: (14, 1, "Login failed for user '{0}'."),
+    22001: (1, 1, "{0}() returned error {1}, '{2}'"),
 }
 
 ENDS_BATCH = frozenset({137, 207, 208, 213, 911, 916, 923, 924, 927, 942})

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lab.sql.lexer import Token
-from lab.sql.messages import error
+from lab.sql.messages import error, message
 from lab.sql.values import DATETIME, INT, NAME, SqlType
 from lab.sql.wire_answer import SELECT_COMMAND, Done, ResultSet
+from lab.windows.errors import Win32Error
 
 if TYPE_CHECKING:
     from lab.sql.engine import Engine
+
+INSTANCES = "SOFTWARE\\Microsoft\\Microsoft SQL Server"
+"""Below this each instance has a key named after its identity [ms]."""
 
 _SMALL = SqlType("smallint")
 _TYPE_COLUMNS = [
@@ -111,11 +115,34 @@ def fixed_drives(engine: Engine, arguments: tuple[Token, ...]) -> None:
     _answer(engine, [("drive", SqlType("varchar", 1)), ("MB free", INT)], sorted(engine.server.files.free_megabytes.items()))
 
 
+# What the instance-aware procedures put in place of this beginning of a path: the key of their own instance [field].
+_ANY_INSTANCE = "software\\microsoft\\mssqlserver\\"
+_TEXT = SqlType("nvarchar", 4000)
+
+
+def read_own_registry(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """xp_instance_regread with root, key and value; what is not there is told in a message, without rows [field]."""
+    given = [engine.variables.get(token.value[1:].lower()) if token.kind == "variable" else token.value for token in arguments if token.text != ","]
+    if len(given) != 3:
+        raise error(102, "xp_instance_regread")
+    root, path, name = (str(one) for one in given)
+    if path.lower().startswith(_ANY_INSTANCE):
+        path = f"{INSTANCES}\\{engine.server.instance_id}\\{path[len(_ANY_INSTANCE) :]}"
+    registry = engine.server.registry
+    value = registry.value(f"{root}\\{path}", name)
+    if value is None:
+        call = "RegQueryValueEx" if registry.exists(f"{root}\\{path}") else "RegOpenKeyEx"
+        engine.tell(message(22001, call, 2, Win32Error(2).text), Done())
+        return
+    _answer(engine, [("Value", NAME), ("Data", _TEXT)], [(value.name, value.data)])
+
+
 _PROCEDURES: dict[str, Callable[[Engine, tuple[Token, ...]], None]] = {
     **dict.fromkeys(("sp_datatype_info", "sp_datatype_info_90", "sp_datatype_info_100"), data_type_info),
     **dict.fromkeys(("sp_who", "sp_who2"), who),
     "sp_reset_connection": reset_connection,
     "xp_fixeddrives": fixed_drives,
+    "xp_instance_regread": read_own_registry,
 }
 
 

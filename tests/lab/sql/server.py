@@ -14,11 +14,13 @@ from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, RESTOREHISTORY, copy_t
 from lab.sql.engine import Engine
 from lab.sql.media import Files, MemoryFiles
 from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, message
+from lab.sql.procedures import INSTANCES
 from lab.sql.server_functions import VERSIONS, ServerFunctions
 from lab.sql.sessions import Login, Session, others, refusal
 from lab.sql.store import Database, Store
 from lab.sql.wire import Listener
 from lab.sql.wire_answer import Outcome, ResultSet
+from lab.windows.registry import Registry
 
 if TYPE_CHECKING:
     from lab.faults import Faults
@@ -43,6 +45,7 @@ class SqlServer:
         version: str = "10.0",
         logins: Mapping[str, str | Login] | None = None,
         files: Files | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.name = name
         self.address = address
@@ -51,6 +54,7 @@ class SqlServer:
         self.faults = faults
         self.version = version
         self.files: Files = files if files is not None else MemoryFiles()
+        self.registry = registry if registry is not None else self._own_registry()
         self.issuer_keeps_seat = True
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
@@ -150,7 +154,7 @@ class SqlServer:
 
     def files_of(self, database: Database) -> list[tuple[str, str, str]]:
         """A database's files: kind, logical name, path."""
-        folder = f"C:\\Program Files\\Microsoft SQL Server\\MSSQL{VERSIONS[self.version][3][0]}.MSSQLSERVER\\MSSQL\\DATA\\"
+        folder = self.folder + "\\DATA\\"
         name = database.options.get("LOGICAL_NAME", database.name)
         data = database.options.get("DATA_FILE", folder + database.name + ".mdf")
         return [
@@ -162,6 +166,23 @@ class SqlServer:
     def wire_version(self) -> tuple[int, int, int]:
         """Major version, minor version and build."""
         return VERSIONS[self.version][3]
+
+    @property
+    def instance_id(self) -> str:
+        """What Setup calls the default instance in paths and keys: SQL Server 2005 numbers them, 2008 names them [field]."""
+        major = self.wire_version[0]
+        return "MSSQL.1" if major == 9 else f"MSSQL{major}.MSSQLSERVER"
+
+    @property
+    def folder(self) -> str:
+        """Where the instance is installed."""
+        return f"C:\\Program Files\\Microsoft SQL Server\\{self.instance_id}\\MSSQL"
+
+    def _own_registry(self) -> Registry:
+        """What Setup writes, for a server that is on no simulated machine."""
+        registry = Registry()
+        registry.set(f"HKLM\\{INSTANCES}\\{self.instance_id}\\MSSQLServer", "BackupDirectory", self.folder + "\\Backup")
+        return registry
 
     # sessions
 

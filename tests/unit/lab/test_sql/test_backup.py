@@ -146,6 +146,24 @@ def test_a_stalled_backup_tells_its_progress_to_an_administrator_only(server: Sq
     assert connect("master", "reader").execute("SELECT COUNT(*) FROM sys.sysprocesses").fetchval() == 1
 
 
+REGISTRY = "EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\\Microsoft\\MSSQLServer\\{key}', N'{value}'"
+
+
+@pytest.mark.parametrize("user", ["sa", "reader"])
+def test_the_registry_tells_where_backups_go(server: SqlServer, connect: Connect, user: str) -> None:
+    connection = connect("master", user)
+    row = connection.execute(REGISTRY.format(key="MSSQLServer", value="BackupDirectory")).fetchone()
+    assert tuple(row) == ("BackupDirectory", "C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup")
+    assert [column[0] for column in row.cursor_description] == ["Value", "Data"]
+
+
+@pytest.mark.parametrize(("key", "call"), [("MSSQLServer", "RegQueryValueEx"), ("Nope", "RegOpenKeyEx")])
+def test_the_registry_tells_what_is_not_there_in_a_message(admin: pyodbc.Connection, key: str, call: str) -> None:
+    cursor = admin.execute(REGISTRY.format(key=key, value="Nope"))
+    assert cursor.description is None
+    assert f"{call}() returned error 2" in cursor.messages[0][1]
+
+
 def test_drives_and_rights(admin: pyodbc.Connection, connect: Connect) -> None:
     assert [row[0] for row in admin.execute("EXEC master.dbo.xp_fixeddrives").fetchall()] == ["C", "D", "E"]
     asked = "SELECT HAS_PERMS_BY_NAME('[OperationsManager]', 'DATABASE', 'ALTER')"

@@ -22,6 +22,7 @@ from lab.sql.server import SqlServer
 
 require_freetds()
 
+BACKUP_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQLServer"
 KEYS = {"changed", "path", "backup", "needed_bytes", "free_bytes", "progress", "problems", "statements"}
 
 
@@ -59,6 +60,62 @@ def test_a_directory_gets_a_file_named_after_database_and_time(sql: SqlServer, r
     assert path.startswith("D:\\Backups\\My]D'b; DROP DATABASE x --_20")
     dt.datetime.strptime(path[-19:], "%Y%m%dT%H%M%S.bak")
     assert files(sql).exists(path)
+
+
+OWN = "C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup"
+
+
+def test_without_a_place_it_goes_to_the_servers_own_directory(sql: SqlServer, run: Run) -> None:
+    predicted = run(max_age=1, _ansible_check_mode=True)
+    assert predicted["changed"] is True
+    assert predicted["path"].rpartition("\\")[0] == OWN
+    assert files(sql).content == {}
+    made = run(max_age=1)
+    assert made["path"].rpartition("\\")[0] == OWN
+    assert files(sql).exists(made["path"])
+    for check in (True, False):
+        again = run(max_age=1, _ansible_check_mode=check)
+        assert (again["changed"], again["path"]) == (False, made["path"])
+    assert run(max_age=1, directory=OWN.lower() + "\\")["changed"] is False
+
+
+def set_own_directory(sql: SqlServer, text: str) -> None:
+    sql.registry.set(BACKUP_KEY, "BackupDirectory", text)
+
+
+def test_the_servers_own_directory_can_be_a_share(sql: SqlServer, run: Run) -> None:
+    set_own_directory(sql, "\\\\nas1\\It's; --\\")
+    result = run()
+    assert result["path"].startswith("\\\\nas1\\It's; --\\OperationsManager_20")
+    assert (result["changed"], result["free_bytes"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "does not tell its backup directory: its registry has no value BackupDirectory. Nothing was changed. Set directory to"),
+        (" ", "does not tell its backup directory"),
+        ("Backup", "the backup directory of the SQL Server is Backup, which is no full path"),
+    ],
+)
+def test_a_server_that_names_no_usable_directory(sql: SqlServer, run: Run, text: str | None, words: str) -> None:
+    if text is None:
+        sql.registry.delete(BACKUP_KEY)
+    else:
+        set_own_directory(sql, text)
+    for check in (True, False):
+        result = run(_ansible_check_mode=check)
+        assert (result["failed"], result["changed"], result["path"]) == (True, False, None)
+        assert words in result["msg"]
+    assert run(directory="D:\\Backups")["changed"] is True
+
+
+def test_a_server_that_refuses_to_tell_its_directory(sql: SqlServer, run: Run) -> None:
+    fault(sql, "EXEC", "fail", code=229, text="The EXECUTE permission was denied on the object 'xp_instance_regread'.")
+    result = run()
+    assert "does not tell its backup directory: error 229 (The EXECUTE permission was denied" in result["msg"]
+    assert "Set directory to" in result["msg"]
+    assert files(sql).content == {}
 
 
 @pytest.mark.parametrize("where", [{"path": PATH}, {"directory": "d:\\back'ups; --"}])
@@ -176,7 +233,6 @@ def test_a_database_that_cannot_be_backed_up(sql: SqlServer, run: Run, there: st
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "one of the following is required: path, directory"),
         ({"path": PATH, "directory": "D:\\"}, "mutually exclusive"),
         ({"path": "om.bak"}, "path is om.bak, which is no full path"),
         ({"path": "D:\\" + "x" * 300}, "longer than"),
