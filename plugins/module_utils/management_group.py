@@ -12,7 +12,7 @@ This file is private to the collection: others must not import it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +25,9 @@ SERVERS = (
     "SELECT DisplayName, IsRHS, IsManagementServer, IsGateway FROM dbo.MTV_HealthService "
     "WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1 ORDER BY DisplayName"
 )
+
+# Asked apart from the servers: which column holds it is assumed.
+VERSIONS = "SELECT DisplayName, Version FROM dbo.MTV_HealthService WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1"
 
 # Works from any database of the server, which matters when the wanted one cannot be opened.
 DATABASE = "SELECT name, state_desc, user_access_desc, is_broker_enabled, recovery_model_desc FROM sys.databases WHERE name = ?"
@@ -50,12 +53,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Server:
-    """A server of the management group; a clustered RMS is listed by its virtual name [field]."""
+    """A server of the management group; a clustered RMS is listed by its virtual name [field]. C(version) is None when it is not told."""
 
     name: str
     is_rms: bool
     is_management_server: bool
     is_gateway: bool
+    version: str | None = None
 
     @property
     def roles(self) -> list[str]:
@@ -107,6 +111,9 @@ def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) 
     if facts.management_group is None and not problems:
         problems.append("The database does not name exactly one management group. Check that it is an operational database of OpsMgr.")
     facts.servers = _tried(problems, "the servers", lambda: read_servers(reader))
+    if facts.servers is not None:
+        versions = _tried(problems, "the versions of the servers", lambda: read_versions(reader)) or {}
+        facts.servers = [replace(server, version=versions.get(server.name)) for server in facts.servers]
     facts.database = _tried(problems, "the state of the database", lambda: read_database(reader, database))
     facts.sql_server_version = _tried(problems, "the version of SQL Server", lambda: read_sql_server_version(reader))
     facts.last_full_backup = _tried(problems, "the last backup of the database", lambda: read_last_full_backup(reader, database))
@@ -125,6 +132,11 @@ def read_group_name(reader: Reader) -> str | None:
 def read_servers(reader: Reader) -> list[Server]:
     """RMS, management servers and gateways, by name."""
     return [Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])) for row in reader.rows(SERVERS)]
+
+
+def read_versions(reader: Reader) -> dict[str, str]:
+    """The versions of the same servers, by their names."""
+    return {str(row["DisplayName"]): str(row["Version"]) for row in reader.rows(VERSIONS) if row["Version"]}
 
 
 def read_database(reader: Reader, name: str) -> DatabaseState | None:

@@ -25,6 +25,15 @@ options:
       - When left out, RV(run_as_accounts) is V(null).
     type: bool
     default: false
+  management_servers:
+    description:
+      - What the management servers themselves say, to be compared with the database. The results of a loop with
+        M(opsmgr.recovery.management_server_info) over all of them, or a list of single results.
+      - RV(agree) is the answer then, and RV(problems) has a sentence for each server that says otherwise than the database, that has another version, or
+        that was not asked.
+      - When left out, RV(agree) is V(null).
+    type: list
+    elements: dict
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
   - opsmgr.recovery.attributes
@@ -68,6 +77,30 @@ EXAMPLES = r"""
       - group.reachable
       - group.rms | default('', true) | lower == 'hydra.odyssey.com'
     fail_msg: "{{ group.problem or 'The RMS is ' ~ group.rms }}"
+
+- name: Look at all management servers of the group
+  opsmgr.recovery.management_server_info:
+    report_unreachable: true
+  delegate_to: "{{ item }}"
+  loop: "{{ groups['opsmgr_rms'] + groups['opsmgr_management_servers'] }}"
+  run_once: true
+  register: look
+
+- name: Do they and the database agree about who is the RMS?
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    login_user: opsmgr_reader
+    login_password: "{{ opsmgr_sql_password }}"
+    management_servers: "{{ look.results }}"
+  delegate_to: localhost
+  run_once: true
+  register: group
+
+- name: Stop unless they do
+  ansible.builtin.assert:
+    that: group.agree is true
+    fail_msg: "{{ [group.problem] + group.problems if group.problem else group.problems }}"
+  run_once: true
 
 - name: The same with a Windows account, by NTLM
   opsmgr.recovery.management_group_info:
@@ -149,11 +182,29 @@ servers:
       type: list
       elements: str
       sample: [rms, management_server]
+    version:
+      description: Its version by the database; V(null) when the database does not tell it.
+      type: str
+      sample: 6.0.6278.0
   sample:
     - name: DeathSting.Odyssey.com
       roles: [management_server]
+      version: 6.0.6278.0
     - name: Hydra.Odyssey.com
       roles: [rms, management_server]
+      version: 6.0.6278.0
+agree:
+  description:
+    - Whether the O(management_servers) and the database agree about who is the RMS.
+    - V(true) when the registry of the one server that the database names says so, C(OMSDK) and C(OMCFG) run there, and neither is so on any other server.
+      Before Service Pack 1, C(OMSDK) may also run on a former RMS, for the data warehouse.
+    - The nodes of a clustered RMS, which the database knows by the virtual name alone, all must say that they are the RMS, and one of them runs the services.
+    - V(false) when somebody says otherwise; the sentences about that are in RV(problems). Different versions are named there, too, but make no difference here.
+    - V(null) when O(management_servers) was left out, the database could not be read, or nobody disagrees but not all were asked.
+    - Gateways are not expected to be asked.
+  returned: success
+  type: bool
+  sample: true
 database:
   description:
     - State of the operational database, in SQL Server's own words.
@@ -226,6 +277,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     DATABASE,
@@ -237,17 +289,21 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
 )
 
 
-def observe(options: SqlOptions, *, run_as_accounts: bool) -> dict[str, Any]:
-    """Return the module's result. Raises PyodbcMissing and OptionProblem; what the server does is part of the result."""
+def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[Look] | None) -> dict[str, Any]:
+    """Return the module's result. C(looks) are what the management servers said, if they were asked.
+
+    Raises PyodbcMissing and OptionProblem; what the SQL Server does is part of the result.
+    """
     statements: list[str] = []
     try:
         with connect(options) as connection:
             # The same list, so that a connection that is lost on the way still leaves what was sent.
             statements = connection.statements
-            return _result(read_group(connection, options.database, run_as_accounts=run_as_accounts), statements)
+            facts = read_group(connection, options.database, run_as_accounts=run_as_accounts)
+            return _result(facts, Agreement() if looks is None else compare(facts, looks), statements)
     except ConnectionProblem as problem:
         facts = _state_from_outside(options, statements) if problem.kind == DATABASE else GroupFacts()
-        return _result(facts, statements, problem)
+        return _result(facts, Agreement(), statements, problem)
 
 
 def _state_from_outside(options: SqlOptions, statements: list[str]) -> GroupFacts:
@@ -272,7 +328,7 @@ def _state_text(database: str, facts: GroupFacts) -> str:
     return f"The server says that the database {database} is {facts.database.state} and {facts.database.user_access}."
 
 
-def _result(facts: GroupFacts, statements: list[str], problem: ConnectionProblem | None = None) -> dict[str, Any]:
+def _result(facts: GroupFacts, agreement: Agreement, statements: list[str], problem: ConnectionProblem | None = None) -> dict[str, Any]:
     return {
         "changed": False,
         "reachable": problem is None,
@@ -280,11 +336,12 @@ def _result(facts: GroupFacts, statements: list[str], problem: ConnectionProblem
         "problem_kind": None if problem is None else problem.kind,
         "management_group": facts.management_group,
         "rms": facts.rms,
-        "servers": None if facts.servers is None else [{"name": server.name, "roles": server.roles} for server in facts.servers],
+        "servers": None if facts.servers is None else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
+        "agree": agreement.agree,
         "database": _database_result(facts),
         "sql_server_version": facts.sql_server_version,
         "run_as_accounts": facts.run_as_accounts,
-        "problems": facts.problems,
+        "problems": facts.problems + agreement.problems,
         "statements": statements,
     }
 
@@ -298,15 +355,22 @@ def _database_result(facts: GroupFacts) -> dict[str, Any] | None:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=dict(sql_connection_spec(), run_as_accounts={"type": "bool", "default": False}),
+        argument_spec=dict(
+            sql_connection_spec(),
+            run_as_accounts={"type": "bool", "default": False},
+            management_servers={"type": "list", "elements": "dict"},
+        ),
         supports_check_mode=True,
     )
+    params = module.params
     try:
-        result = observe(SqlOptions.from_params(module.params), run_as_accounts=module.params["run_as_accounts"])
+        options = SqlOptions.from_params(params)
+        looks = None if params["management_servers"] is None else read_looks(params["management_servers"])
+        result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks)
     except PyodbcMissing as error:
         module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
     except OpsmgrError as error:
-        module.fail_json(msg=error.sentence(module.params["server"]))
+        module.fail_json(msg=error.sentence(params["server"]))
     module.exit_json(**result)
 
 

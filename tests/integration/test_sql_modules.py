@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from playing import Player
 
+from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
 from lab.sql.store import Database
 
 pyodbc = pytest.importorskip("pyodbc")
@@ -70,6 +72,34 @@ def test_a_database_that_a_killed_run_left(odyssey: Player, enabled: bool) -> No
     database(odyssey).user_access = "SINGLE_USER"
     assert task(odyssey, "service_broker")["changed"] is True
     assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
+
+
+COMPARING = ["Look at all management servers of the group", "Do they and the database agree about who is the RMS?", "Stop unless they do"]
+
+
+def compare(player: Player) -> tuple[bool, dict[str, Any]]:
+    """Run the documented example: whether its assertion held, and what was found."""
+    tasks = [task for task in yaml.safe_load(management_group_info.EXAMPLES) if task["name"] in COMPARING]
+    assert len(tasks) == len(COMPARING)
+    tasks[1]["opsmgr.recovery.management_group_info"].update(connection(player))
+    run = player.play([{"hosts": "hydra", "gather_facts": False, "tasks": tasks}])
+    [found] = run.results(COMPARING[1])
+    return run.ended_well, found
+
+
+def test_servers_and_database_agree_until_one_says_otherwise(odyssey: Player) -> None:
+    held, found = compare(odyssey)
+    assert (held, found["agree"], found["problems"]) == (True, True, [])
+    odyssey.lab.hosts["hydra"].services.stop("OMCFG")
+    held, found = compare(odyssey)
+    assert (held, found["agree"]) == (False, False)
+    [problem] = found["problems"]
+    assert problem.startswith("hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is stopped; by the database it is the RMS.")
+    odyssey.lab.hosts["hydra"].services.start("OMCFG")
+    odyssey.lab.power("deathsting", False)
+    held, found = compare(odyssey)
+    assert (held, found["agree"]) == (False, None)
+    assert [text.partition(":")[0] for text in found["problems"]] == ["deathsting"]
 
 
 def test_a_backup_goes_to_the_servers_own_directory(odyssey: Player) -> None:

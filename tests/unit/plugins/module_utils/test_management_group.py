@@ -18,6 +18,11 @@ ODYSSEY: dict[str, Any] = {
         {"DisplayName": "gate.ithaca.com", "IsRHS": None, "IsManagementServer": False, "IsGateway": True},
         {"DisplayName": "Hydra.Odyssey.com", "IsRHS": 1, "IsManagementServer": 1, "IsGateway": 0},
     ],
+    mg.VERSIONS: [
+        {"DisplayName": "DeathSting.Odyssey.com", "Version": "6.0.6278.0"},
+        {"DisplayName": "gate.ithaca.com", "Version": None},
+        {"DisplayName": "Hydra.Odyssey.com", "Version": "6.0.6278.100"},
+    ],
     mg.DATABASE: [
         {
             "name": "OperationsManager",
@@ -60,6 +65,11 @@ def test_the_group_of_the_book() -> None:
         "gate.ithaca.com": ["gateway"],
         "Hydra.Odyssey.com": ["rms", "management_server"],
     }
+    assert {server.name: server.version for server in facts.servers or []} == {
+        "DeathSting.Odyssey.com": "6.0.6278.0",
+        "gate.ithaca.com": None,
+        "Hydra.Odyssey.com": "6.0.6278.100",
+    }
     assert facts.database == mg.DatabaseState("OperationsManager", "ONLINE", "MULTI_USER", True, "SIMPLE")
     assert facts.last_full_backup == datetime(2026, 1, 31, 2, 3, 4)
     assert facts.run_as_accounts == ["momaction", "momreports"]
@@ -98,6 +108,20 @@ def test_a_part_that_cannot_be_read_costs_only_itself(statement: str, part: str,
     assert problem.startswith(f"Could not read {words}: error 207 (Invalid column name 'UserName'). ")
     others = [other[1] for other in PARTS if other[1] != part]
     assert all(getattr(facts, name) is not None for name in others)
+
+
+def test_versions_that_cannot_be_read_cost_only_themselves() -> None:
+    facts = mg.read_group(Answers(VERSIONS=sql_error(207, "Invalid column name 'Version'.")), "OperationsManager")
+    assert [server.version for server in facts.servers or []] == [None, None, None]
+    assert facts.rms == "Hydra.Odyssey.com"
+    (problem,) = facts.problems
+    assert problem.startswith("Could not read the versions of the servers: error 207 (Invalid column name 'Version'). ")
+
+
+def test_without_servers_there_are_no_versions_to_ask_for() -> None:
+    reader = Answers(SERVERS=sql_error(208, "Invalid object name."))
+    assert len(mg.read_group(reader, "OperationsManager").problems) == 1
+    assert mg.VERSIONS not in [asked[0] for asked in reader.asked]
 
 
 def test_a_lost_connection_is_not_swallowed() -> None:

@@ -30,6 +30,7 @@ KEYS = {
     "management_group",
     "rms",
     "servers",
+    "agree",
     "database",
     "sql_server_version",
     "run_as_accounts",
@@ -71,9 +72,10 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
         "management_group": "ODYSSEY",
         "rms": "Hydra.Odyssey.com",
         "servers": [
-            {"name": "DeathSting.Odyssey.com", "roles": ["management_server"]},
-            {"name": "Hydra.Odyssey.com", "roles": ["rms", "management_server"]},
+            {"name": "DeathSting.Odyssey.com", "roles": ["management_server"], "version": "6.0.6278.0"},
+            {"name": "Hydra.Odyssey.com", "roles": ["rms", "management_server"], "version": "6.0.6278.0"},
         ],
+        "agree": None,
         "database": {
             "name": "OperationsManager",
             "state": "ONLINE",
@@ -86,7 +88,7 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
         "run_as_accounts": ["momaction"],
         "problems": [],
     }
-    assert len(statements) == 6
+    assert len(statements) == 7
     assert all(statement.startswith("SELECT ") for statement in statements)
 
 
@@ -181,6 +183,41 @@ def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
     ]
 
 
+def looked(name: str, *, is_rms: bool) -> dict[str, Any]:
+    """One result of a loop with management_server_info, with what the module reads."""
+    state = {"state": "running" if is_rms else "stopped", "start_mode": "auto"}
+    server = {"computer_name": name, "administrator": True, "installed": True, "version": "6.0.6278.0", "is_rms": is_rms}
+    return {"item": name.lower(), "server": {**server, "services": {"OMSDK": state, "OMCFG": state}}}
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_servers_and_database_are_compared(sql: SqlServer, run: Run, check: bool) -> None:
+    hydra, deathsting = looked("HYDRA", is_rms=True), looked("DEATHSTING", is_rms=False)
+    agreed = run(management_servers=[hydra, deathsting], _ansible_check_mode=check)
+    assert (agreed["agree"], agreed["problems"]) == (True, [])
+    disagreed = run(management_servers=[hydra, looked("DEATHSTING", is_rms=True)], _ansible_check_mode=check)
+    assert disagreed["agree"] is False
+    assert [problem.partition(":")[0] for problem in disagreed["problems"]] == ["deathsting"]
+    assert "by the database it is an ordinary management server and the RMS is Hydra.Odyssey.com" in disagreed["problems"][0]
+    assert run(management_servers=[hydra], _ansible_check_mode=check)["agree"] is None
+
+
+def test_servers_are_not_compared_with_a_database_that_does_not_open(sql: SqlServer, run: Run) -> None:
+    result = run(management_servers=[looked("HYDRA", is_rms=True)], database="Nope")
+    assert (result["agree"], result["problem_kind"]) == (None, "database")
+
+
+def test_a_database_whose_versions_have_another_name(sql: SqlServer, run: Run) -> None:
+    fault(sql, "SELECT*", "fail", nth=3, code=207, text="Invalid column name 'Version'.")
+    result = run(management_servers=[looked("HYDRA", is_rms=True), looked("DEATHSTING", is_rms=False)])
+    assert [server["version"] for server in result["servers"]] == [None, None]
+    assert (result["agree"], result["rms"]) == (True, "Hydra.Odyssey.com")
+    assert result["problems"] == [
+        "Could not read the versions of the servers: error 207 (Invalid column name 'Version'). "
+        "Look at the number in the documentation of SQL Server, then run it again."
+    ]
+
+
 def test_a_connection_that_is_cut_is_an_answer_too(sql: SqlServer, run: Run) -> None:
     fault(sql, "SELECT*", "drop", nth=2)
     result = run()
@@ -204,10 +241,11 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
         ({"port": 70000}, f"{ADDRESS}: check the SQL Server connection options: port is 70000. Use a port between 1 and 65535."),
         ({"login_password": None}, "only one of login_user and login_password is set"),
         ({"server": None}, "missing required arguments: server"),
+        ({"management_servers": [{"computer_name": "HYDRA"}]}, "entry 1 of management_servers is no result of management_server_info"),
         ({"encryption": "maybe"}, "must be one of: off, request, require"),
     ],
     # The address differs between test workers, and a test's name must not.
-    ids=["port", "login without password", "no server", "encryption"],
+    ids=["port", "login without password", "no server", "no result", "encryption"],
 )
 def test_options_that_cannot_work_fail(sql: SqlServer, run: Run, options: dict[str, Any], message: str) -> None:
     result = run(**options)

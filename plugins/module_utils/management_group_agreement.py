@@ -1,0 +1,237 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the servers of a management group and its database say the same about who is the RMS.
+
+What the servers say comes from management_server_info, what the database says from management_group. Nothing here asks anybody.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, Server
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, VersionError
+
+SDK, CONFIG = "OMSDK", "OMCFG"
+
+# What a result has that is no look but says why there is none.
+_NO_LOOK = ("unreachable", "failed", "skipped")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one server said. C(host) is what the play calls it; C(trouble) says why the rest is not known."""
+
+    host: str
+    trouble: str = ""
+    computer_name: str = ""
+    management_group: str | None = None
+    version: str | None = None
+    is_rms: bool = False
+    is_clustered: bool = False
+    states: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def running(self) -> list[str]:
+        """Those of OMSDK and OMCFG that run."""
+        return [name for name in (SDK, CONFIG) if self.states.get(name) == "running"]
+
+    @property
+    def opinion(self) -> str:
+        """What registry and services say, for a sentence."""
+        return f"its registry says that it is {'' if self.is_rms else 'not '}the RMS, and {self.services}"
+
+    @property
+    def services(self) -> str:
+        """What OMSDK and OMCFG do, for a sentence."""
+        return " and ".join(f"{name} is {self.states.get(name) or 'missing'}" for name in (SDK, CONFIG))
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is the server that the database calls so; one that said nothing is known by what the play calls it."""
+        return is_one_of(self.computer_name or self.host, known_as([name]))
+
+
+@dataclass
+class Agreement:
+    """C(agree) is None while somebody who is needed for the answer was not asked. Each of C(problems) is a whole sentence."""
+
+    agree: bool | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def read_looks(results: Sequence[Mapping[str, Any]]) -> list[Look]:
+    """Take the results of a loop with management_server_info apart. Raises OptionProblem for what is none."""
+    return [_look(place, result) for place, result in enumerate(results, 1)]
+
+
+def compare(facts: GroupFacts, looks: Sequence[Look]) -> Agreement:
+    """Compare registries and services with the database. Without the database's opinion there is nothing to compare."""
+    if facts.servers is None:
+        return Agreement()
+    comparison = _Comparison(facts, facts.servers, looks)
+    disagreements = comparison.disagreements()
+    not_asked = comparison.not_asked()
+    agree: bool | None = None if not_asked else True
+    if disagreements or len(facts.rms_names) != 1:
+        agree = False
+    return Agreement(agree, disagreements + not_asked + comparison.versions())
+
+
+def _look(place: int, result: Mapping[str, Any]) -> Look:
+    item = result.get(str(result.get("ansible_loop_var", "item")))
+    server = result.get("server")
+    if isinstance(server, Mapping) and {"computer_name", "is_rms", "services"} <= server.keys():
+        return _answer(item if isinstance(item, str) else str(server["computer_name"]), server)
+    if server is not None or not ("server" in result or any(result.get(key) for key in _NO_LOOK)):
+        raise OptionProblem(f"entry {place} of management_servers is no result of management_server_info", "Give it the results of a loop with that module")
+    host = item if isinstance(item, str) else f"entry {place} of management_servers"
+    return Look(host, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
+
+
+def _answer(host: str, server: Mapping[str, Any]) -> Look:
+    return Look(
+        host=host,
+        trouble=_why_it_cannot_tell(server),
+        computer_name=str(server["computer_name"]),
+        management_group=server.get("management_group"),
+        version=server.get("version"),
+        is_rms=bool(server["is_rms"]),
+        is_clustered=bool(server.get("clustered")),
+        states={name: service.get("state") for name, service in server["services"].items()},
+    )
+
+
+def _why_it_cannot_tell(server: Mapping[str, Any]) -> str:
+    if not server.get("administrator"):
+        return "the account is not an administrator of this server"
+    if not server.get("installed"):
+        return "Operations Manager is not installed there"
+    return "its registry names no management group" if server["is_rms"] is None else ""
+
+
+class _Comparison:
+    """One group's servers by the database, and the looks at them."""
+
+    def __init__(self, facts: GroupFacts, servers: Sequence[Server], looks: Sequence[Look]) -> None:
+        self._group = facts.management_group
+        self._servers = [server for server in servers if not server.is_gateway]
+        self._rms = " and ".join(facts.rms_names) or "nobody"
+        self._looks = looks
+        asked = [look for look in looks if not look.trouble]
+        self._strangers = [look for look in asked if self._is_of_another_group(look)]
+        own = [look for look in asked if look not in self._strangers]
+        self._known = [(look, server) for look in own for server in self._servers if look.is_called(server.name)]
+        unknown = [look for look in own if not any(look.is_called(server.name) for server in self._servers)]
+        # The database has a clustered RMS by its virtual name alone [field].
+        is_virtual = any(server.is_rms and not self._looked_at(server) for server in self._servers)
+        self._nodes = [look for look in unknown if is_virtual and look.is_clustered]
+        self._unlisted = [look for look in unknown if look not in self._nodes]
+
+    def disagreements(self) -> list[str]:
+        """A sentence for each server, or cluster, that says otherwise than the database."""
+        found = [self._stranger_sentence(look) for look in self._strangers]
+        found += [self._unlisted_sentence(look) for look in self._unlisted]
+        found += [self._role_sentence(look, server) for look, server in self._known if not _plays(look, server.is_rms)]
+        return found + self._cluster_sentences()
+
+    def not_asked(self) -> list[str]:
+        """A sentence for each server whose opinion is missing."""
+        found = [
+            error_sentence(look.host, "", f"it was not asked who is the RMS: {look.trouble}", "Mend that, then look again")
+            for look in self._looks
+            if look.trouble
+        ]
+        for server in self._servers:
+            if not self._looked_at(server) and not (server.is_rms and self._nodes):
+                fact = f"it was not asked who is the RMS, and by the database {self._by_database(server)}"
+                found.append(error_sentence(server.name, "", fact, "Look at it with management_server_info too"))
+        return found
+
+    def versions(self) -> list[str]:
+        """A sentence for each version that differs."""
+        found = []
+        for look, server in self._known:
+            if look.version and server.version and not _is_same_version(look.version, server.version):
+                fact = f"its registry says version {look.version}, the database {server.version}"
+                found.append(error_sentence(look.host, "", fact, "Find out whether an update ended half way"))
+        by_registry = {look.host: look.version for look in [*(look for look, _server in self._known), *self._nodes] if look.version}
+        if len(set(by_registry.values())) > 1:
+            listed = ", ".join(f"{host} has {version}" for host, version in by_registry.items())
+            found.append(f"The servers have different versions: {listed}. Bring them to the same version before the RMS role moves.")
+        return found
+
+    def _is_of_another_group(self, look: Look) -> bool:
+        return bool(self._group and look.management_group and look.management_group.lower() != self._group.lower())
+
+    def _looked_at(self, server: Server) -> bool:
+        return any(look.is_called(server.name) for look in self._looks)
+
+    def _by_database(self, server: Server) -> str:
+        return "it is the RMS" if server.is_rms else f"it is an ordinary management server and the RMS is {self._rms}"
+
+    def _stranger_sentence(self, look: Look) -> str:
+        found = f"it belongs to the management group {look.management_group}, and this is the database of {self._group}"
+        return error_sentence(look.host, "", found, "Leave it out of management_servers, or ask the database of its own group")
+
+    def _unlisted_sentence(self, look: Look) -> str:
+        found = f"{look.opinion}; the database does not list it, and by it the RMS is {self._rms}"
+        return error_sentence(look.host, "", found, "Find out whether it was deleted from the management group, or is listed by another name")
+
+    def _role_sentence(self, look: Look, server: Server) -> str:
+        return error_sentence(look.host, "", f"{look.opinion}; by the database {self._by_database(server)}", _what_to_do(look, server.is_rms))
+
+    def _cluster_sentences(self) -> list[str]:
+        found = []
+        for look in self._nodes:
+            if not look.is_rms:
+                fact = f"{look.opinion}; by the database the RMS is {self._rms}, which no other server is, so this is a node of it"
+                found.append(error_sentence(look.host, "", fact, "The registry of every node must say that it is the RMS: set IsRootHealthService to 1 there"))
+        if self._nodes and [look.running for look in self._nodes if look.running] != [[SDK, CONFIG]]:
+            opinions = "; ".join(f"on {look.host} {look.services}" for look in self._nodes)
+            fact = f"by the database it is the RMS, so {SDK} and {CONFIG} should run on one node of the cluster, and {opinions}"
+            found.append(error_sentence(self._rms, "", fact, "Bring the RMS's group online on one node of the cluster"))
+        return found
+
+
+def _plays(look: Look, is_rms: bool) -> bool:
+    """Whether registry and services of a server are those of its role."""
+    if look.is_rms != is_rms:
+        return False
+    if is_rms:
+        return look.running == [SDK, CONFIG]
+    # Before SP1, OMSDK stays on a former RMS for the data warehouse [book].
+    return not look.running or (look.running == [SDK] and _is_before_sp1(look.version))
+
+
+def _what_to_do(look: Look, is_rms: bool) -> str:
+    if is_rms and not look.is_rms:
+        return "A promotion may have been cut off: run rms_promotion on it again"
+    if is_rms:
+        return f"Start {SDK} and {CONFIG} there with management_services"
+    if look.is_rms:
+        return "If another server was promoted in its place, run rms_demotion on it"
+    return f"Disable {SDK} and {CONFIG} there with management_services"
+
+
+def _is_before_sp1(version: str | None) -> bool:
+    parsed = _parsed(version)
+    return parsed is not None and not parsed.is_sp1_or_later
+
+
+def _is_same_version(left: str, right: str) -> bool:
+    return left == right or (_parsed(left) is not None and _parsed(left) == _parsed(right))
+
+
+def _parsed(version: str | None) -> ServerVersion | None:
+    try:
+        return ServerVersion.parse(version or "")
+    except VersionError:
+        return None

@@ -1,0 +1,310 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table of situations in ODYSSEY, and what is said about each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, Server
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
+
+SP1, RTM = "6.0.6278.0", "6.0.5000.0"
+
+
+def result(name: str, *, rms: bool | None = False, running: tuple[str, ...] | None = None, **changes: Any) -> dict[str, Any]:
+    """One result of a loop with management_server_info."""
+    running = (("OMSDK", "OMCFG") if rms else ()) if running is None else running
+    states = {service: "running" if service in (*running, "HealthService") else "stopped" for service in ("HealthService", "OMSDK", "OMCFG")}
+    server = {
+        "computer_name": name.upper(),
+        "administrator": True,
+        "installed": True,
+        "version": SP1,
+        "management_group": "ODYSSEY",
+        "is_rms": rms,
+        "clustered": False,
+        "services": {service: {"state": state, "start_mode": "auto"} for service, state in states.items()},
+    }
+    return {"item": name, "ansible_loop_var": "item", "changed": False, "reachable": True, "problem": None, "server": {**server, **changes}}
+
+
+def silent(name: str, **more: Any) -> dict[str, Any]:
+    return {"item": name, "ansible_loop_var": "item", "reachable": False, "problem": "the server does not answer: timed out", "server": None, **more}
+
+
+HYDRA, DEATHSTING, JUPITER = result("hydra", rms=True), result("deathsting"), result("jupiter")
+FORMER = result("hydra", rms=True)
+HEALTHY = [HYDRA, DEATHSTING, JUPITER]
+
+
+def database(rms: str = "Hydra", version: str | None = SP1, names: tuple[str, ...] = ("DeathSting", "Hydra", "jupiter")) -> GroupFacts:
+    servers = [Server(f"{name}.Odyssey.com", name in rms.split(), True, False, version) for name in names]
+    return GroupFacts(management_group="ODYSSEY", servers=[*servers, Server("gate.ithaca.com", False, False, True, None)])
+
+
+SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
+    "all agree": (database(), HEALTHY, Agreement(True)),
+    "the group's name in another case": (database(), [result("hydra", rms=True, management_group="Odyssey"), DEATHSTING, JUPITER], Agreement(True)),
+    "the database could not be read": (GroupFacts(), HEALTHY, Agreement(None)),
+    "the database tells no versions": (database(version=None), HEALTHY, Agreement(True)),
+    "a former RMS that is back": (
+        database("DeathSting"),
+        [FORMER, result("deathsting", rms=True), JUPITER],
+        Agreement(
+            False,
+            [
+                "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
+                "server and the RMS is DeathSting.Odyssey.com. If another server was promoted in its place, run rms_demotion on it."
+            ],
+        ),
+    ),
+    "a promotion that ended after the database": (
+        database("DeathSting"),
+        [result("hydra"), DEATHSTING, JUPITER],
+        Agreement(
+            False,
+            [
+                "deathsting: its registry says that it is not the RMS, and OMSDK is stopped and OMCFG is stopped; by the database it is the RMS. "
+                "A promotion may have been cut off: run rms_promotion on it again."
+            ],
+        ),
+    ),
+    "an RMS without a service": (
+        database(),
+        [result("hydra", rms=True, running=("OMCFG",)), DEATHSTING, JUPITER],
+        Agreement(
+            False,
+            [
+                "hydra: its registry says that it is the RMS, and OMSDK is stopped and OMCFG is running; by the database it is the RMS. "
+                "Start OMSDK and OMCFG there with management_services."
+            ],
+        ),
+    ),
+    "a management server that runs the RMS's services": (
+        database(),
+        [HYDRA, result("deathsting", running=("OMSDK",)), JUPITER],
+        Agreement(
+            False,
+            [
+                "deathsting: its registry says that it is not the RMS, and OMSDK is running and OMCFG is stopped; by the database it is an ordinary management "
+                "server and the RMS is Hydra.Odyssey.com. Disable OMSDK and OMCFG there with management_services."
+            ],
+        ),
+    ),
+    "before SP1, OMSDK stays on the former RMS": (
+        database(version=RTM),
+        [result("hydra", rms=True, version=RTM), result("deathsting", running=("OMSDK",), version=RTM), result("jupiter", version=RTM)],
+        Agreement(True),
+    ),
+    "a service that is not there": (
+        database(),
+        [result("hydra", rms=True, services={"OMSDK": {"state": None, "start_mode": None}}), DEATHSTING, JUPITER],
+        Agreement(
+            False,
+            [
+                "hydra: its registry says that it is the RMS, and OMSDK is missing and OMCFG is missing; by the database it is the RMS. "
+                "Start OMSDK and OMCFG there with management_services."
+            ],
+        ),
+    ),
+    "a server that does not answer": (
+        database(),
+        [HYDRA, silent("deathsting"), JUPITER],
+        Agreement(None, ["deathsting: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again."]),
+    ),
+    "a server that is unreachable for the play": (
+        database(),
+        [HYDRA, {"item": "deathsting", "unreachable": True, "msg": "no route"}, JUPITER],
+        Agreement(None, ["deathsting: it was not asked who is the RMS: no route. Mend that, then look again."]),
+    ),
+    "a server that was skipped": (
+        database(),
+        [HYDRA, {"item": "deathsting", "skipped": True}, JUPITER],
+        Agreement(None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Mend that, then look again."]),
+    ),
+    "a server that may not be looked into": (
+        database(),
+        [HYDRA, result("deathsting", rms=None, administrator=False), JUPITER],
+        Agreement(None, ["deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Mend that, then look again."]),
+    ),
+    "a server without Operations Manager": (
+        database(),
+        [HYDRA, DEATHSTING, result("jupiter", rms=None, installed=False)],
+        Agreement(None, ["jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Mend that, then look again."]),
+    ),
+    "a server without a group": (
+        database(),
+        [HYDRA, DEATHSTING, result("jupiter", rms=None, management_group=None)],
+        Agreement(None, ["jupiter: it was not asked who is the RMS: its registry names no management group. Mend that, then look again."]),
+    ),
+    "a server that was forgotten": (
+        database(),
+        [HYDRA, DEATHSTING],
+        Agreement(
+            None,
+            [
+                "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
+                "Hydra.Odyssey.com. Look at it with management_server_info too."
+            ],
+        ),
+    ),
+    "the RMS was forgotten": (
+        database(),
+        [DEATHSTING, JUPITER],
+        Agreement(
+            None, ["Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."]
+        ),
+    ),
+    "one says otherwise and one says nothing": (
+        database(),
+        [HYDRA, result("deathsting", rms=True), silent("jupiter")],
+        Agreement(
+            False,
+            [
+                "deathsting: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
+                "server and the RMS is Hydra.Odyssey.com. If another server was promoted in its place, run rms_demotion on it.",
+                "jupiter: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again.",
+            ],
+        ),
+    ),
+    "a server that the database does not list": (
+        database(),
+        [*HEALTHY, result("kraken")],
+        Agreement(
+            False,
+            [
+                "kraken: its registry says that it is not the RMS, and OMSDK is stopped and OMCFG is stopped; the database does not list it, and by it "
+                "the RMS is Hydra.Odyssey.com. Find out whether it was deleted from the management group, or is listed by another name."
+            ],
+        ),
+    ),
+    "a server of another group": (
+        database(),
+        [*HEALTHY, result("achilles", rms=True, management_group="ILIAD")],
+        Agreement(
+            False,
+            [
+                "achilles: it belongs to the management group ILIAD, and this is the database of ODYSSEY. "
+                "Leave it out of management_servers, or ask the database of its own group."
+            ],
+        ),
+    ),
+    # What is wrong with the database is a problem of its own already.
+    "no RMS by anybody": (database(""), [result("hydra"), DEATHSTING, JUPITER], Agreement(False)),
+    "two by everybody": (database("Hydra jupiter"), [HYDRA, DEATHSTING, result("jupiter", rms=True)], Agreement(False)),
+    "no RMS by the database": (
+        database(""),
+        HEALTHY,
+        Agreement(
+            False,
+            [
+                "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
+                "server and the RMS is nobody. If another server was promoted in its place, run rms_demotion on it."
+            ],
+        ),
+    ),
+    "versions that differ make no difference": (
+        database(),
+        [HYDRA, result("deathsting", version="6.0.6278.100"), JUPITER],
+        Agreement(
+            True,
+            [
+                "deathsting: its registry says version 6.0.6278.100, the database 6.0.6278.0. Find out whether an update ended half way.",
+                "The servers have different versions: hydra has 6.0.6278.0, deathsting has 6.0.6278.100, jupiter has 6.0.6278.0. "
+                "Bring them to the same version before the RMS role moves.",
+            ],
+        ),
+    ),
+    "one version, written in two ways": (database(version="6.0.6278"), HEALTHY, Agreement(True)),
+    "what is no version is compared as text": (
+        database(version="unknown"),
+        [HYDRA],
+        Agreement(
+            None,
+            [
+                "DeathSting.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
+                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
+                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "hydra: its registry says version 6.0.6278.0, the database unknown. Find out whether an update ended half way.",
+            ],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_is_said_about_a_situation(situation: str) -> None:
+    facts, results, expected = SITUATIONS[situation]
+    assert compare(facts, read_looks(results)) == expected
+
+
+def node(name: str, *running: str, rms: bool = True) -> dict[str, Any]:
+    return result(name, rms=rms, running=running, clustered=True)
+
+
+ACTIVE, PASSIVE = node("node1", "OMSDK", "OMCFG"), node("node2")
+CLUSTERS: dict[str, tuple[list[dict[str, Any]], bool | None, list[str]]] = {
+    "one node works": ([ACTIVE, PASSIVE], True, []),
+    "a node that was not prepared": ([ACTIVE, node("node2", rms=False)], False, ["node2: its registry says that it is not the RMS", "IsRootHealthService"]),
+    "no node works": ([node("node1"), PASSIVE], False, ["RMSVS.Odyssey.com: by the database it is the RMS, so OMSDK and OMCFG should run on one node"]),
+    "both nodes work": ([ACTIVE, node("node2", "OMSDK", "OMCFG")], False, ["on node1 OMSDK is running and OMCFG is running; on node2 OMSDK is running"]),
+    "half a node works": ([ACTIVE, node("node2", "OMSDK")], False, ["on node2 OMSDK is running and OMCFG is stopped"]),
+    "a node that was not asked": ([ACTIVE, silent("node2")], None, ["node2: it was not asked"]),
+}
+
+
+@pytest.mark.parametrize("situation", CLUSTERS)
+def test_nodes_of_a_clustered_rms_speak_for_its_virtual_name(situation: str) -> None:
+    nodes, agree, words = CLUSTERS[situation]
+    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([*nodes, JUPITER]))
+    assert found.agree is agree
+    assert len(found.problems) == bool(words)
+    assert all(word in found.problems[0] for word in words)
+
+
+def test_a_node_with_another_version_is_named() -> None:
+    other = result("node2", rms=True, running=(), clustered=True, version=RTM)
+    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([ACTIVE, other, JUPITER]))
+    assert (found.agree, len(found.problems)) == (True, 1)
+    assert "node2 has 6.0.5000.0" in found.problems[0]
+
+
+NAMES: list[tuple[dict[str, Any], str]] = [
+    ({**HYDRA, "item": "rms.example.com"}, "rms.example.com"),
+    ({**HYDRA, "ansible_loop_var": "host", "host": "h1"}, "h1"),
+    ({**HYDRA, "item": {"name": "hydra"}}, "HYDRA"),
+    ({"server": HYDRA["server"]}, "HYDRA"),
+    ({"reachable": False, "server": None}, "entry 1 of management_servers"),
+]
+
+
+@pytest.mark.parametrize(("entry", "name"), NAMES)
+def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) -> None:
+    assert [look.host for look in read_looks([entry])] == [name]
+
+
+@pytest.mark.parametrize("entry", [{}, {"item": "hydra", "changed": False}, {"server": "hydra"}, {"server": {"name": "hydra"}}, HYDRA["server"]])
+def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
+    with pytest.raises(OptionProblem, match="entry 2 of management_servers is no result of management_server_info"):
+        read_looks([HYDRA, entry])
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "same"),
+    [
+        ("HYDRA", "Hydra.Odyssey.com", True),
+        ("HYDRA", "hydra", True),
+        ("HYDRA", "Hydra2.Odyssey.com", False),
+        ("A-VERY-LONG-NAM", "a-very-long-name.odyssey.com", True),
+    ],
+)
+def test_a_servers_netbios_name_is_the_databases_full_name(seen: str, name: str, same: bool) -> None:
+    check: Callable[[str], bool] = Look("x", computer_name=seen).is_called
+    assert check(name) is same
