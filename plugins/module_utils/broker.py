@@ -48,6 +48,7 @@ _REASON_LOST = 5069
 _TAKEN = frozenset((924, 5061, 5064, 5070, 1205, _REASON_LOST))
 _SAME_BROKER = 9772
 _NO_RIGHT = frozenset((5011, 15247, 262, 297, 300))
+_RIGHT_ADVICE = "Log in as a member of sysadmin, as the owner of the database, or as one with ALTER on it"
 # How often the whole is begun again after the connection or the seat was lost.
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -57,13 +58,21 @@ _SHORTEST_RESTORE_SECONDS = 30
 class BrokerProblem(OpsmgrError):
     """The database is not as wanted. Field: C(number), of SQL Server, or 0."""
 
+    goal = "turn on Service Broker of the database {database}"
+
     def __init__(self, database: str, found: str, what_to_do: str, number: int = 0) -> None:
-        super().__init__(f"turn on Service Broker of the database {database}", found, what_to_do)
+        super().__init__(self.goal.format(database=database), found, what_to_do)
         self.database = database
         self.number = number
 
     def __reduce__(self) -> tuple[type[BrokerProblem], tuple[str, str, str, int]]:
         return type(self), (self.database, self.found, self.what_to_do, self.number)
+
+
+class AccessProblem(BrokerProblem):
+    """The database is closed to OpsMgr, and could not be opened."""
+
+    goal = "bring the database {database} back to MULTI_USER"
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class AccessGuard:
         return f"ALTER DATABASE {quote_identifier(self._database)} SET MULTI_USER WITH ROLLBACK IMMEDIATE"
 
     def reopen(self, seconds: float) -> None:
-        """Make the database MULTI_USER. Raises BrokerProblem, with what is in the way, when that fails for C(seconds)."""
+        """Make the database MULTI_USER. Raises AccessProblem, with what is in the way, when that fails for C(seconds)."""
         deadline, pause = Deadline(seconds), 0.25
         while True:
             try:
@@ -157,13 +166,13 @@ class AccessGuard:
             self._statements.extend(connection.statements)
             connection.close()
 
-    def _left_closed(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
+    def _left_closed(self, error: SqlError | ConnectionProblem) -> AccessProblem:
         found, sessions = self._look()
         state = "in a state that could not be read, possibly SINGLE_USER" if found is None else f"in {found.user_access}"
         holders = f". In it: {sessions_text(sessions)}" if sessions else ". This login cannot see who is in it"
-        return BrokerProblem(
+        return AccessProblem(
             self._database,
-            f"THE DATABASE IS LEFT {state}, so that OpsMgr cannot use it, because: {_reason(error)}{holders}",
+            f"THE DATABASE IS LEFT {state}, so that OpsMgr cannot use it, because: {cause(error)}{holders}",
             f"Stop those programs (the OpsMgr services first), then run this again, or type: {self.by_hand}",
             _number(error),
         )
@@ -324,15 +333,14 @@ class BrokerRepair:
         if number == _SAME_BROKER:
             return self._same_broker("another database")
         if number in _NO_RIGHT:
-            return self._no_right(_reason(error), number)
-        advice = "Look into the error log of SQL Server for the reason; most often the login may not alter it" if number == _REASON_LOST else error.what_to_do
-        return BrokerProblem(self._database, f"{_reason(error)}. It is in MULTI_USER, Service Broker is still off", advice, number)
+            return self._no_right(cause(error), number)
+        return BrokerProblem(self._database, f"{cause(error)}. It is in MULTI_USER, Service Broker is still off", alter_advice(error), number)
 
     def _no_right(self, reason: str, number: int) -> BrokerProblem:
         return BrokerProblem(
             self._database,
             f"the login may not alter it ({reason}). It is as it was",
-            "Log in as a member of sysadmin, as the owner of the database, or as one with ALTER on it",
+            _RIGHT_ADVICE,
             number,
         )
 
@@ -366,7 +374,20 @@ def _number(error: SqlError | ConnectionProblem) -> int:
     return error.number if isinstance(error, SqlError) else 0
 
 
-def _reason(error: SqlError | ConnectionProblem) -> str:
+def alter_advice(error: SqlError | ConnectionProblem) -> str:
+    """What to do when ALTER DATABASE fails."""
+    number = _number(error)
+    if number in _NO_RIGHT:
+        return _RIGHT_ADVICE
+    if number == _REASON_LOST:
+        return "Look into the error log of SQL Server for the reason; most often the login may not alter it"
+    if number in _TAKEN:
+        return "Stop what uses the database (the OpsMgr services first), then run this again"
+    return error.what_to_do
+
+
+def cause(error: SqlError | ConnectionProblem) -> str:
+    """A failure in a few words."""
     if isinstance(error, SqlError):
         return f"error {error.number} ({error.message.rstrip('.')})"
     return error.found

@@ -12,7 +12,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import AccessGuard, Deadline, Session, read_sessions, sessions_text
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import (
+    AccessGuard,
+    Deadline,
+    Session,
+    alter_advice,
+    cause,
+    read_sessions,
+    sessions_text,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import (
     BackupSet,
     FileProblem,
@@ -101,6 +109,8 @@ class RestoreReport:
     files: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
+    # Whether anything that changes the database was sent.
+    has_begun: bool = False
 
 
 class DatabaseRestore(DatabaseJob):
@@ -118,8 +128,8 @@ class DatabaseRestore(DatabaseJob):
         self._check_wish()
         self.report.backup = self._chosen()
         self._check_version(self.report.backup)
-        self.report.before = self.report.after = read_database(self._connection, self._database)
-        self.report.group_before = self.report.group_after = self._group_name()
+        self._look(self._connection)
+        self.report.before, self.report.group_before = self.report.after, self.report.group_after
         self._is_there = not self._wish.force and self._was_restored_from(self.report.backup)
         if self._is_there:
             return
@@ -152,12 +162,13 @@ class DatabaseRestore(DatabaseJob):
         """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem, ConnectionProblem."""
         if not self._is_there:
             self._verify()
+        self.report.has_begun = True
+        if not self._is_there:
             self._restore()
-        self.report.after = read_database(self._connection, self._database)
+        self._read_back()
         if self.report.after is not None and self.report.after.user_access != "MULTI_USER":
             self._guard.reopen(_REOPEN_SECONDS)
-            self.report.after = read_database(self._connection, self._database)
-        self.report.group_after = self._group_name()
+            self._read_back()
         self._require_wanted()
 
     # looking
@@ -190,15 +201,18 @@ class DatabaseRestore(DatabaseJob):
             found = f"the backup was made by SQL Server {backup.server_major}, and this one is {version}"
             raise self._problem(found, "Restore it on a SQL Server that is at least as new")
 
-    def _group_name(self) -> str | None:
+    def _look(self, connection: SqlConnection) -> None:
+        """Read the state of the database, and whose it is."""
+        self.report.after = self.report.group_after = None
+        self.report.after = read_database(connection, self._database)
         if self.report.after is None or self.report.after.state != "ONLINE":
-            return None
+            return
         try:
-            rows = self._connection.rows(GROUP_NAME.format(database=self._name))
+            rows = connection.rows(GROUP_NAME.format(database=self._name))
         except SqlError as error:
             self._note(f"The management group of {self._database} could not be read", error)
-            return None
-        return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
+            return
+        self.report.group_after = str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
 
     def _was_restored_from(self, backup: BackupSet) -> bool:
         before = self.report.before
@@ -219,11 +233,22 @@ class DatabaseRestore(DatabaseJob):
         # What is RESTORING holds nothing that could be used: an earlier restore was cut off.
         if before is None or before.state == "RESTORING" or wish.overwrite == ANY:
             return
-        owner = f"the database exists ({before.state}), of the management group {self.report.group_before or 'that could not be read'}"
+        owner = f"the database exists ({before.state}, {before.user_access}), of the management group {self.report.group_before or 'that could not be read'}"
         if wish.overwrite == NEVER:
             raise self._problem(owner, "Restore under another name, or set overwrite to same_group with management_group; what is in it is lost then")
         if self.report.group_before is None or self.report.group_before.lower() != (wish.management_group or "").lower():
-            raise self._problem(f"{owner}, not {wish.management_group}", "Check database and management_group. Only overwrite: any overwrites it all the same")
+            advice = self._to_see_the_group or "Check database and management_group"
+            raise self._problem(f"{owner}, not {wish.management_group}", f"{advice}. Only overwrite: any overwrites it all the same")
+
+    @property
+    def _to_see_the_group(self) -> str | None:
+        """What makes the management group of a closed database readable."""
+        before = self.report.before
+        if before is not None and before.state == "OFFLINE":
+            return f"Bring it online (ALTER DATABASE {self._name} SET ONLINE), then run this again"
+        if self._is_closed:
+            return "Bring it back to MULTI_USER with service_broker, then run this again"
+        return None
 
     def _require_unused(self) -> None:
         if self.report.before is None:
@@ -329,16 +354,34 @@ class DatabaseRestore(DatabaseJob):
         values = [text for one in self.report.files for text in (one["logical_name"], one["path"])]
         try:
             if self._takes_offline:
-                self._connection.execute(self._offline)
+                self._take_offline()
             with watched(self._connection, self._options, self._progress, f"RESTORE of {self._database}"):
                 self._connection.execute(self._statement(), self._wish.path, *values)
         except SqlError as error:
             raise explained(error, self._step, self._wish.path, self._left()) from error
         except ConnectionProblem as error:
             raise self._problem(f"{error.found}. {self._left()}", error.what_to_do) from error
+        except FileProblem:
+            raise
         except BaseException:
             self._left()
             raise
+
+    def _take_offline(self) -> None:
+        try:
+            self._connection.execute(self._offline)
+        except SqlError as error:
+            users = f". In it: {sessions_text(self.report.sessions)}" if self.report.sessions else ""
+            raise self._problem(f"it could not be taken offline: {cause(error)}{users}. {self._left()}", alter_advice(error)) from error
+
+    def _read_back(self) -> None:
+        """Over a connection of its own: the restore is done, even if its connection is lost by now."""
+        try:
+            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+                self._look(connection)
+        except (SqlError, ConnectionProblem) as error:
+            found = f"it was restored, and its state could not be read afterwards: {cause(error)}"
+            raise self._problem(found, "Run this again: it finds the database restored, and only looks at it") from error
 
     def _left(self) -> str:
         """What a failed restore left, after bringing back a database that was only taken offline."""
@@ -352,19 +395,25 @@ class DatabaseRestore(DatabaseJob):
             self.report.after = None
             return f"The state of the database could not be read afterwards; if it is OFFLINE, type: ALTER DATABASE {self._name} SET ONLINE"
         self.report.after = found
+        if found is None or found.state != "ONLINE":
+            self.report.group_after = None
         if found is None:
             return "There is no such database now, as before" if self.report.before is None else "The database is gone"
         if found.state == "RESTORING":
             return "The database is left RESTORING and cannot be used until it is restored; run this again"
-        return f"The database is {found.state}, {found.user_access}"
+        how_to_open = "" if found.user_access == "MULTI_USER" else f"; to open it, type: {self._guard.by_hand}"
+        return f"The database is {found.state}, {found.user_access}{how_to_open}"
 
     def _require_wanted(self) -> None:
         after, wanted = self.report.after, self._wish.management_group
         if after is None or after.state != "ONLINE" or after.user_access != "MULTI_USER":
             state = "cannot be seen" if after is None else f"is {after.state}, {after.user_access}"
             raise self._problem(f"it was restored, and {state}", f"Look into the error log of SQL Server, or type: {self._guard.by_hand}")
-        if wanted and (self.report.group_after or "").lower() != wanted.lower():
-            found = f"it was restored, and belongs to the management group {self.report.group_after or 'that could not be read'}, not {wanted}"
+        if wanted and self.report.group_after is None:
+            advice = "Look at problems. If this is no operational database of OpsMgr, it was the wrong backup; else run this again"
+            raise self._problem("it was restored, and its management group could not be read", advice)
+        if wanted and str(self.report.group_after).lower() != wanted.lower():
+            found = f"it was restored, and belongs to the management group {self.report.group_after}, not {wanted}"
             raise self._problem(found, "This is the wrong backup, or the wrong name in management_group. Do not start OpsMgr with this database")
         if not after.is_broker_enabled:
             self.report.problems.append(f"Service Broker is off in {self._database}, as after most restores. Turn it on with service_broker.")

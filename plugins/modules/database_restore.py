@@ -346,6 +346,10 @@ class Work(LongSqlWork):
             yield restore
 
     @property
+    def has_changed(self) -> bool:
+        return self._report.has_begun
+
+    @property
     def result(self) -> dict[str, Any]:
         report = self._report
         before, after = _state(report.before, report.group_before), _state(report.after, report.group_after)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server
+from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server, until
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import AccessGuard
 from lab.sql.server import SqlServer
 
 
@@ -52,3 +53,16 @@ def service(sql: SqlServer) -> Iterator[Service]:
     made = Service(sql)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def quick_thief(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A service that is always faster than the module."""
+    real = AccessGuard.reopen
+
+    def late(guard: AccessGuard, seconds: float) -> None:
+        until(lambda: service.stopped or (service.session is not None and service.session.alive))
+        real(guard, seconds)
+
+    monkeypatch.setattr(AccessGuard, "reopen", late)
+    return service

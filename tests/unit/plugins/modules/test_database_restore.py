@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Service, Subject, fault, files, require_freetds, until
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils import database_restore as database_restore_utils
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.modules import database_restore
@@ -159,6 +161,134 @@ def test_disconnect_keeps_services_out_until_the_restore_is_done(sql: SqlServer,
     assert servers(sql) == ["hydra.odyssey.com"]
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_restore_utils, "_REOPEN_SECONDS", 2)
+
+
+@pytest.mark.parametrize("action", ["fail", "drop"])
+@pytest.mark.usefixtures("hasty")
+def test_a_fault_at_any_statement_leaves_multi_user(sql: SqlServer, run: Run, action: str) -> None:
+    assert sql.faults is not None
+    options = {**SAME, "disconnect": True, "force": True}
+    for nth in itertools.count(1):
+        add_health_service(sql, NAME, f"server{nth}")
+        fault(sql, "*", action, nth=nth)
+        result = run(**options)
+        found = sql.databases[NAME]
+        assert (found.state, found.user_access) == ("ONLINE", "MULTI_USER"), nth
+        # What did not begin left everything; what ended well restored it.
+        assert result["changed"] or f"server{nth}" in servers(sql), nth
+        assert result.get("failed") or f"server{nth}" not in servers(sql), nth
+        # The state is what was seen at the end, or nothing.
+        assert result["after"] in (None, {**ONLINE, "is_broker_enabled": found.is_broker_enabled}, {**ONLINE, "management_group": None}), nth
+        if sql.faults.pending():
+            break
+        assert run(**options)["after"] == ONLINE
+    assert nth > 15
+
+
+def test_a_state_that_cannot_be_read_after_the_restore(sql: SqlServer, run: Run) -> None:
+    def forbid() -> None:
+        until(lambda: any(session.command == "RESTORE DATABASE" for session in sql.session_list()))
+        fault(sql, "SELECT*", "fail", times=0, code=229)
+
+    fault(sql, "RESTORE DATABASE", "stall", seconds=0.5)
+    forbidding = threading.Thread(target=forbid)
+    forbidding.start()
+    result = run(**SAME)
+    forbidding.join()
+    assert (result["failed"], result["changed"], result["after"]) == (True, True, None)
+    assert "it was restored, and its state could not be read afterwards: error 229" in result["msg"]
+    assert sql.faults is not None
+    sql.faults.clear()
+    assert (run(**SAME)["changed"], run(**SAME)["after"]) == (False, ONLINE)
+
+
+OFFLINE_REFUSED = [
+    (5011, "Log in as a member of sysadmin, as the owner of the database"),
+    (15247, "Log in as a member of sysadmin"),
+    (5069, "most often the login may not alter it"),
+    (5061, "Stop what uses the database (the OpsMgr services first)"),
+    (5064, "Stop what uses the database"),
+    (50000, "Look at the number in the documentation"),
+]
+
+
+@pytest.mark.parametrize(("code", "advice"), OFFLINE_REFUSED)
+def test_a_database_that_cannot_be_taken_offline(sql: SqlServer, run: Run, code: int, advice: str) -> None:
+    fault(sql, "ALTER DATABASE", "fail", code=code)
+    with sql.connect("OpsMgr SDK Service", NAME, host="HYDRA"):
+        result = run(**SAME, disconnect=True)
+    assert result["failed"] is True
+    assert f"it could not be taken offline: error {code}" in result["msg"]
+    assert "In it: session 51: NT AUTHORITY\\SYSTEM, program OpsMgr SDK Service, on HYDRA. The database is ONLINE, MULTI_USER." in result["msg"]
+    assert advice in result["msg"]
+    assert "deathsting.odyssey.com" in servers(sql)
+
+
+@pytest.mark.parametrize("name", [NAME, HOSTILE])
+def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run, name: str) -> None:
+    if name == HOSTILE:
+        create_operations_manager(sql, HOSTILE, "ODYSSEY")
+    sql.databases[name].user_access = "SINGLE_USER"
+    with sql.lock:
+        thief = sql.connect("sqlcmd", name, host="PENELOPE")
+    refused = run(**SAME, database=name, disconnect=True)
+    assert "the database exists (ONLINE, SINGLE_USER), of the management group that could not be read" in refused["msg"]
+    assert "Bring it back to MULTI_USER with service_broker" in refused["msg"]
+    assert "error 924" in refused["problems"][0]
+    assert refused["changed"] is False
+    result = run(overwrite="any", database=name, disconnect=True)
+    for words in (
+        "it could not be taken offline: error 5064",
+        "In it: session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
+        f"SINGLE_USER; to open it, type: ALTER DATABASE {quote_identifier(name)} SET MULTI_USER WITH ROLLBACK IMMEDIATE",
+    ):
+        assert words in result["msg"]
+    thief.close()
+    assert run(overwrite="any", database=name, disconnect=True)["after"] == ONLINE
+
+
+@pytest.fixture
+def single_user_backup(sql: SqlServer) -> SqlServer:
+    """A restore of this backup gives a database with one seat."""
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    with sql.connect("backup") as session:
+        session.run("BACKUP DATABASE OperationsManager TO DISK = ? WITH CHECKSUM", [PATH])
+    sql.databases[NAME].user_access = "MULTI_USER"
+    return sql
+
+
+def test_a_service_that_takes_the_only_seat_after_the_restore_is_waited_for(single_user_backup: SqlServer, run: Run, quick_thief: Service) -> None:
+    threading.Timer(1.5, quick_thief.stop).start()
+    assert run(**SAME, disconnect=True)["after"] == ONLINE
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_service_that_keeps_the_only_seat_after_the_restore_is_named(single_user_backup: SqlServer, run: Run, quick_thief: Service) -> None:
+    result = run(**SAME, disconnect=True)
+    assert (result["failed"], result["changed"], result["after"]["user_access"]) == (True, True, "SINGLE_USER")
+    for words in (
+        "bring the database OperationsManager back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER",
+        "program OpsMgr SDK Service, on HYDRA",
+        "ALTER DATABASE [OperationsManager] SET MULTI_USER WITH ROLLBACK IMMEDIATE",
+    ):
+        assert words in result["msg"]
+    quick_thief.stop()
+    repaired = run(**SAME)
+    assert (repaired["changed"], repaired["after"]) == (True, ONLINE)
+
+
+def test_a_database_that_is_offline(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].state = "OFFLINE"
+    for check in (True, False):
+        refused = run(**SAME, _ansible_check_mode=check)
+        assert "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then run this again. Only overwrite: any" in refused["msg"]
+    result = run(overwrite="any")
+    assert (result["before"]["state"], result["after"]) == ("OFFLINE", ONLINE)
+
+
 @pytest.mark.parametrize("action", ["fail", "drop"])
 def test_a_restore_that_fails_after_disconnecting_brings_it_online_again(sql: SqlServer, run: Run, action: str) -> None:
     fault(sql, "RESTORE DATABASE", action, code=3013)
@@ -251,7 +381,7 @@ def test_a_backup_that_does_not_verify(sql: SqlServer, run: Run) -> None:
     fault(sql, "RESTORE VERIFYONLY", "fail", code=3189)
     result = run(**SAME, disconnect=True)
     assert "does not verify. Nothing was changed" in result["msg"]
-    assert (deeds(result), result["after"]["state"]) == ([], "ONLINE")
+    assert (deeds(result), result["changed"], result["after"]["state"]) == ([], False, "ONLINE")
 
 
 def test_not_enough_room(sql: SqlServer, run: Run) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
@@ -111,21 +112,24 @@ def test_a_seat_that_is_taken_is_waited_for(sql: SqlServer, run: Run, enabled: b
     assert state(sql) == ("MULTI_USER", True)
 
 
-def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run) -> None:
-    sql.databases[NAME].user_access = "SINGLE_USER"
+@pytest.mark.parametrize("name", [NAME, HOSTILE])
+def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run, name: str) -> None:
+    if name == HOSTILE:
+        create_operations_manager(sql, HOSTILE, "ILIAD").is_broker_enabled = False
+    sql.databases[name].user_access = "SINGLE_USER"
     with sql.lock:
-        thief = sql.connect("sqlcmd", NAME, host="PENELOPE")
-    result = run(timeout=1)
-    assert (result["failed"], result["changed"], state(sql)) == (True, False, ("SINGLE_USER", False))
+        thief = sql.connect("sqlcmd", name, host="PENELOPE")
+    result = run(database=name, timeout=1)
+    assert (result["failed"], result["changed"], state(sql, name)) == (True, False, ("SINGLE_USER", False))
     for words in (
-        "THE DATABASE IS LEFT in SINGLE_USER",
+        f"bring the database {name} back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER",
         "5064",
         "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
-        "or type: ALTER DATABASE [OperationsManager] SET MULTI_USER WITH ROLLBACK IMMEDIATE",
+        f"or type: ALTER DATABASE {sqlserver.quote_identifier(name)} SET MULTI_USER WITH ROLLBACK IMMEDIATE",
     ):
         assert words in result["msg"]
     thief.close()
-    assert run()["after"]["user_access"] == "MULTI_USER"
+    assert run(database=name)["after"]["user_access"] == "MULTI_USER"
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
@@ -141,17 +145,31 @@ def test_a_statement_that_fails_or_a_connection_that_is_cut(sql: SqlServer, run:
         assert result["after"]["user_access"] == "MULTI_USER"
 
 
-@pytest.fixture
-def quick_thief(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A service that is always faster than the module."""
-    real = broker_utils.AccessGuard.reopen
+@pytest.mark.parametrize("action", ["drop", "fail"])
+def test_a_fault_at_any_statement_leaves_multi_user(sql: SqlServer, run: Run, action: str) -> None:
+    assert sql.faults is not None
+    for nth in itertools.count(1):
+        sql.databases[NAME].is_broker_enabled = False
+        fault(sql, "*", action, nth=nth)
+        result = run()
+        assert state(sql)[0] == "MULTI_USER", nth
+        assert state(sql)[1] or result["failed"], nth
+        if sql.faults.pending():
+            break
+        assert run()["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+    assert nth > len(alterations(result)) + 5
 
-    def late(guard: broker_utils.AccessGuard, seconds: float) -> None:
-        until(lambda: service.stopped or (service.session is not None and service.session.alive))
-        real(guard, seconds)
 
-    monkeypatch.setattr(broker_utils.AccessGuard, "reopen", late)
-    return service
+@pytest.mark.parametrize("code", [924, 5061, 5064, 5070, 1205])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_a_seat_that_is_lost_for_a_moment(sql: SqlServer, run: Run, nth: int, code: int) -> None:
+    if nth == 4:
+        # The third USE of a run is the one that enters the database.
+        fault(sql, "USE", "fail", nth=3, code=code)
+    else:
+        alter_fault(sql, "fail", nth, code=code)
+    result = run()
+    assert (result["changed"], state(sql)) == (True, ("MULTI_USER", True))
 
 
 def test_a_thief_after_a_cut_connection(sql: SqlServer, run: Run, quick_thief: Service) -> None:
