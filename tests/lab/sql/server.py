@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -423,6 +425,9 @@ def _rows(result: ResultSet) -> list[Row]:
     return [Row.make(names, row) for row in result.rows]
 
 
+_QUOTED_OR_PLACE = re.compile(r"'[^']*'|\"[^\"]*\"|\[(?:[^\]]|\]\])*\]|\?")
+
+
 def _numbered(sql: str, values: list[Any]) -> tuple[str, dict[str, Any]]:
     """``?`` outside strings and quoted names becomes ``@P1``, ``@P2`` and so on."""
     if not values:
@@ -432,14 +437,5 @@ def _numbered(sql: str, values: list[Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _mark(sql: str) -> str:
-    out, count, closing = [], 0, ""
-    for char in sql:
-        if closing:
-            closing = "" if char == closing else closing
-        elif char in "'\"[":
-            closing = "]" if char == "[" else char
-        elif char == "?":
-            count += 1
-            char = f"@P{count}"
-        out.append(char)
-    return "".join(out)
+    numbers = itertools.count(1)
+    return _QUOTED_OR_PLACE.sub(lambda found: f"@P{next(numbers)}" if found.group() == "?" else found.group(), sql)

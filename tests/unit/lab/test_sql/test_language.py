@@ -80,6 +80,12 @@ def test_a_service_asks_with_question_marks_and_reads_by_name(server: SqlServer)
     assert server.sessions == {}
 
 
+def test_question_marks_in_quotes_are_no_places(server: SqlServer) -> None:
+    with server.connect("OMSDK", "master") as session:
+        [row] = session.query("""SELECT ? AS [a?]]'b?], '?''?' AS "?'", ? AS c""", [1, 2])
+    assert dict(zip(row.names, row, strict=True)) == {"a?]'b?": 1, "?'": "?'?", "c": 2}
+
+
 def test_a_services_statements_are_not_the_clients(server: SqlServer) -> None:
     with server.connect("OMSDK", "OperationsManager") as session:
         session.query("SELECT 1")
