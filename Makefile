@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3.11
 JOBS ?= 2
 TOPOLOGY ?= odyssey
+SCENARIO ?= failover
 MODE ?= planned
 PYTEST_ARGS ?=
 SANITY_ARGS ?=
@@ -29,8 +30,8 @@ help:  ## what there is
 setup:  ## the programs this checkout needs, in .venv; as root also the system packages
 	@tests/tools/setup
 
-drill: setup  ## lose a management group and recover it; MODE=planned or MODE=disaster
-	@$(run) python -m lab.drill --mode "$(MODE)"
+drill: setup  ## lose the RMS and recover; SCENARIO=failover or failback, MODE=planned or disaster
+	@$(run) python -m lab.drill --scenario "$(SCENARIO)" --mode "$(MODE)"
 
 lab: setup  ## a management group to play with, in the background; TOPOLOGY=odyssey
 	@$(lab) up --topology "$(TOPOLOGY)" --directory .lab

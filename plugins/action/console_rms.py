@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MACHINE_SETTINGS_KEY, SETUP_KEY
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
-    MACHINE_SETTINGS_KEY,
     check_names,
     look,
     point_registry,
@@ -20,7 +19,7 @@ STEP = "let consoles open the RMS"
 
 class ActionModule(OpsmgrAction):
     STEP = STEP
-    SPEC = {"rms": {"type": "str", "required": True}}
+    SPEC = {"rms": {"type": "str", "required": True}, "create": {"type": "bool", "default": True}}
     RESULT = {"registry": None}
 
     def check_arguments(self, arguments: Arguments) -> None:
@@ -29,5 +28,8 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         work.result["diff"] = []
         found = look(work.opsmgr.windows, STEP, {"setup": SETUP_KEY, "machine": MACHINE_SETTINGS_KEY})
+        current = registered(found["machine"])
+        if current is None and not work.arguments["create"]:
+            return
         require_installed(STEP, found["setup"])
-        point_registry(work, STEP, MACHINE_SETTINGS_KEY, registered(found["machine"]))
+        point_registry(work, STEP, MACHINE_SETTINGS_KEY, current)

@@ -14,7 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     SDK_SERVICE,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, restart_health_service, to_change
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
 
 STEP = "demote this former RMS"
@@ -26,13 +26,14 @@ class ActionModule(OpsmgrAction):
         **CONVERSATION_SPEC,
         "demotion_prompt": {"type": "str", "default": DEMOTION_PROMPT},
         "health_service": {"type": "str", "default": "running", "choices": ["running", "stopped"]},
+        "sdk_service": {"type": "str", "default": "disabled", "choices": ["disabled", "running"]},
         "timeout": {"type": "float", "default": 120.0},
     }
     RESULT = {"is_rms": None, "services": None, "command": None, "transcript": None}
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True)
-        wanted = {HEALTH_SERVICE: work.arguments["health_service"], SDK_SERVICE: "disabled", CONFIG_SERVICE: "disabled"}
+        wanted = {HEALTH_SERVICE: work.arguments["health_service"], SDK_SERVICE: work.arguments["sdk_service"], CONFIG_SERVICE: "disabled"}
         todo = to_change(STEP, server.services, wanted)
         before = {"RMS": server.is_rms, **describe(server.services, wanted)}
         needed = bool(server.is_rms or todo)
@@ -56,7 +57,7 @@ def _demote(work: Work, server: ManagementServer) -> None:
     talk = work.opsmgr.demote(server, work.arguments["demotion_prompt"])
     work.result.update(changed=True, transcript=talk.transcript)
     if work.arguments["health_service"] == "running":
-        _restart_health_service(work)
+        restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
     deadline = Deadline(work.arguments["timeout"])
     while work.opsmgr.observe().is_rms:
         if deadline.passed() or work.arguments["health_service"] == "stopped":
@@ -67,12 +68,6 @@ def _demote(work: Work, server: ManagementServer) -> None:
             )
         work.opsmgr.windows.pause(1)
     work.result["is_rms"] = False
-
-
-def _restart_health_service(work: Work) -> None:
-    """The former RMS becomes an ordinary management server when its Health Service restarts [book]."""
-    for state in ("stopped", "running"):
-        bring_about(work.opsmgr.windows, STEP, {HEALTH_SERVICE: state}, work.arguments["timeout"], 0)
 
 
 def _settle_services(work: Work, wanted: dict[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from dataclasses import fields
 
 from ansible.plugins.action import ActionBase
 
@@ -31,6 +32,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "servers": {"type": "list", "elements": "dict", "required": True},
     "database": {"type": "dict", "required": True},
     "delete_existing_rms": {"type": "bool", "default": True},
+    "data_warehouse_workaround": {"type": "bool", "default": True},
 }
 
 
@@ -42,7 +44,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
         _validated, arguments = self.validate_argument_spec(SPEC)
-        wish = Wish(*(arguments[name] for name in ("target", "mode", "delete_existing_rms", "inventory_rms", "management_group")))
+        wish = Wish(**{each.name: arguments[each.name] for each in fields(Wish)})
         evidence = Evidence([Look.from_result(look) for look in arguments["servers"]], arguments["database"])
         plan = make_plan(wish, evidence)
         backup = None

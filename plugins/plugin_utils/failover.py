@@ -11,12 +11,14 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as, name_problem
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
 
 PLANNED = "planned"
 DISASTER = "disaster"
 STEP = "preflight"
-# State and start mode of OMSDK and OMCFG on the RMS and on every other management server [ms].
+# State and start mode of OMSDK and OMCFG on the RMS and on every other management server [ms]; HealthService runs on all of them.
 PROMOTED = ("running", "auto")
 DEMOTED = ("stopped", "disabled")
 
@@ -55,6 +57,7 @@ class Wish:
     delete_existing_rms: bool
     inventory_rms: t.Sequence[str]
     management_group: str | None
+    data_warehouse_workaround: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,16 @@ class Plan:
 
     mode: str
     new_rms: str
+    rms_name: str | None = None
+    former_names: list[str] = field(default_factory=list)
     old_rms: str | None = None
     old_rms_answers: bool = False
     promotion_needed: bool = True
     demote: list[str] = field(default_factory=list)
+    keep_sdk: list[str] = field(default_factory=list)
+    restart: list[str] = field(default_factory=list)
+    working: list[str] = field(default_factory=list)
+    consoles: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -99,7 +108,10 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     plan = Plan(wish.mode, wish.target)
     _find_old_rms(plan, wish, evidence)
     plan.promotion_needed = not _is_rms_everywhere(wish, evidence)
+    _name_servers(plan, wish, evidence)
     _find_former(plan, wish, evidence)
+    _find_others(plan, wish, evidence)
+    plan.consoles = [look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)]
     plan.problems += _database_problems(wish, evidence)
     plan.problems += _target_problems(plan, wish, evidence)
     if plan.promotion_needed:
@@ -136,19 +148,62 @@ def _find_old_rms(plan: Plan, wish: Wish, evidence: Evidence) -> None:
         plan.old_rms, plan.old_rms_answers = old.host, old.server is not None
 
 
+def _name_servers(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+    """How configuration files name the new RMS, and by which names they may know a former one."""
+    target = evidence.look(wish.target)
+    listed = [str(server["name"]) for server in evidence.database.get("servers") or []]
+    plan.rms_name = next((name for name in listed if target is not None and short_name(name) == target.name), None)
+    known = [*listed, *(look.host for look in evidence.looks), *(str(look.server["computer_name"]) for look in evidence.looks if look.server)]
+    # What is an address, or an alias that is no name, is in no file.
+    others = {name for name in known if target is None or short_name(name) not in (target.name, target.host) if not name_problem(name, qualified=False)}
+    plan.former_names = sorted(others)
+
+
 def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """Servers that must be ordinary management servers in the end; those that do not answer are left for a rerun."""
     former = {plan.old_rms, *wish.inventory_rms, *(look.host for look in evidence.looks if _looks_like_rms(look))} - {None, wish.target}
     for host in sorted(name for name in former if name):
         look = evidence.look(host)
         if look is not None and look.server is not None:
-            if _wrong_services(look, DEMOTED) or look.is_rms or (plan.promotion_needed and host == plan.old_rms):
+            if _feeds_data_warehouse(look, wish):
+                plan.keep_sdk.append(host)
+                plan.remarks.append(
+                    f"{host} is older than Service Pack 1: the processing of the data warehouse stays there, so {SDK_SERVICE} keeps running on it [book]. "
+                    f"Do not switch it off before Service Pack 1 is installed and the role was moved away and back once"
+                )
+            if _wrong_services(look, _expected(host, plan, wish)) or look.is_rms or (plan.promotion_needed and host == plan.old_rms):
                 plan.demote.append(host)
         else:
             plan.follow_up.append(
                 f"{host} does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
                 f"until then it takes itself for the RMS"
             )
+
+
+def _feeds_data_warehouse(look: Look, wish: Wish) -> bool:
+    """Before SP1 the processing of the data warehouse does not move with the role [book]."""
+    version = (look.server or {}).get("version")
+    return wish.data_warehouse_workaround and bool(version) and not ServerVersion.parse(str(version)).is_sp1_or_later
+
+
+def _find_others(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+    """Ordinary management servers that answer, and those of them that do not work under the new RMS yet."""
+    for look in evidence.looks:
+        server = look.server
+        if server is None or look.host in (wish.target, *plan.demote) or look.is_rms or server["clustered"] or _server_problems(look, wish.management_group):
+            continue
+        health = server["services"][HEALTH_SERVICE]
+        if health["start_mode"] in (None, "disabled"):
+            continue
+        plan.working.append(look.host)
+        reports_to = server["reports_to"]
+        if health["state"] != "running" or _names_another(reports_to, plan) or (reports_to is None and plan.promotion_needed):
+            plan.restart.append(look.host)
+
+
+def _names_another(name: str | None, plan: Plan) -> bool:
+    """Whether a name that was read is known not to be the new RMS's."""
+    return name is not None and plan.rms_name is not None and not is_one_of(name, known_as([plan.rms_name]))
 
 
 def _looks_like_rms(look: Look) -> bool:
@@ -168,8 +223,10 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
         problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
     if state.get("state") not in (None, "ONLINE"):
         problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
-    if state.get("user_access") not in (None, "MULTI_USER"):
-        what = "Set it back with ALTER DATABASE ... SET MULTI_USER and run it again"
+    target = evidence.look(wish.target)
+    # Once the target is the RMS, that is what a run that was killed leaves behind, and the next one mends.
+    if state.get("user_access") not in (None, "MULTI_USER") and not (target and target.is_rms):
+        what = "Find out who closed it and why; opsmgr.recovery.service_broker opens it again. Then run it again"
         problems.append(_problem(host, f"the operational database is in {state['user_access']}", what))
     names = _rms_by_database(evidence)
     if database.get("servers") is None:
@@ -297,14 +354,21 @@ def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     left = [f"{wish.target} is not the RMS by database and registry"] if plan.promotion_needed else []
     left += [f"{look.host} still calls itself the RMS in its registry" for look in evidence.looks if look.is_rms and look.host != wish.target]
     for look in evidence.looks:
-        wanted = PROMOTED if look.host == wish.target else DEMOTED
         if look.server is not None and (look.host == wish.target or look.host in plan.demote):
-            left += _wrong_services(look, wanted)
+            left += _wrong_services(look, _expected(look.host, plan, wish))
+        elif look.server is not None and look.host in plan.restart and look.server["services"][HEALTH_SERVICE]["state"] != "running":
+            left.append(f"{look.host}: {HEALTH_SERVICE} is {look.server['services'][HEALTH_SERVICE]['state']} and not running")
     return left
 
 
-def _wrong_services(look: Look, wanted: tuple[str, str]) -> list[str]:
-    expected = {HEALTH_SERVICE: ("running", "auto"), SDK_SERVICE: wanted, CONFIG_SERVICE: wanted}
+def _expected(host: str, plan: Plan, wish: Wish) -> dict[str, tuple[str, str]]:
+    """State and start mode of each service on the new RMS or on a former one."""
+    if host == wish.target:
+        return dict.fromkeys((HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE), PROMOTED)
+    return {HEALTH_SERVICE: PROMOTED, SDK_SERVICE: PROMOTED if host in plan.keep_sdk else DEMOTED, CONFIG_SERVICE: DEMOTED}
+
+
+def _wrong_services(look: Look, expected: t.Mapping[str, tuple[str, str]]) -> list[str]:
     services = (look.server or {})["services"]
     return [
         f"{look.host}: {name} is {services[name]['state']} ({services[name]['start_mode']}) and not {state} ({mode})"

@@ -41,6 +41,9 @@ SETUP_KEY = REGISTRY + r"\Setup"
 GROUPS_KEY = REGISTRY + r"\Server Management Groups"
 KEY_MATERIAL_KEY = REGISTRY + r"\MOMBins"
 KEY_MATERIAL_VALUE = "Value1"
+# The RMS that consoles on a computer open; the reporting server has a value of the same name [field].
+MACHINE_SETTINGS_KEY = REGISTRY + r"\Machine Settings"
+RMS_VALUE = "DefaultSDKServiceMachine"
 # Our own mark on the server: whether the promotion that is under way has been answered with Y yet.
 PROMOTION_MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery"
 PROMOTION_MARK_VALUE = "PromotionAnswered"
@@ -66,7 +69,7 @@ ADMINISTRATOR_TEST = r'reg query "HKU\S-1-5-19">nul'
 # A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need not be secret.
 FINGERPRINT_SALT = "opsmgr.recovery key fingerprint 1"
 # Questions whose answers the work with a key does not need.
-NOT_FOR_KEY = ("architecture", "media", "running", "mark")
+NOT_FOR_KEY = ("architecture", "console", "media", "running", "mark")
 MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 
 # %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
@@ -88,6 +91,8 @@ class ManagementServer:
     version: ServerVersion | None
     management_group: str | None
     is_rms: bool | None
+    reports_to: str | None
+    console_rms: str | None
     database_server: str | None
     database_name: str | None
     clustered: bool
@@ -119,6 +124,8 @@ class ManagementServer:
             "product": self.version.product if self.version else None,
             "management_group": self.management_group,
             "is_rms": self.is_rms,
+            "reports_to": self.reports_to,
+            "console_rms": self.console_rms,
             "database_server": self.database_server,
             "database_name": self.database_name,
             "clustered": self.clustered,
@@ -305,6 +312,7 @@ class OpsMgrHost:
             "architecture": "echo %PROCESSOR_ARCHITECTURE%",
             "setup": f'reg query "{SETUP_KEY}"',
             "groups": f'reg query "{GROUPS_KEY}" /s',
+            "console": f'reg query "{MACHINE_SETTINGS_KEY}" /v {RMS_VALUE}',
             "key": f"reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul",
             "fingerprint": self._fingerprint_command(),
             "tools": self._tools_command(),
@@ -354,6 +362,8 @@ class OpsMgrHost:
             version=_version(setup.get("serverversion")),
             management_group=group,
             is_rms=is_rms,
+            reports_to=_parent(answers["groups"]),
+            console_rms=_values(answers["console"]).get(RMS_VALUE.lower()) or None,
             database_server=setup.get("databaseservername"),
             database_name=setup.get("databasename"),
             clustered=cluster.state == "running",
@@ -407,6 +417,15 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
             root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
             return name, int(root, 0) == 1
     return None, None
+
+
+def _parent(answer: Answer) -> str | None:
+    """The server that an ordinary management server reports to, the RMS; None on the RMS itself and where it is not recorded [field]."""
+    for path, values in parse_registry(answer.text).items():
+        name = next((data for key, data in values.items() if key.lower() == "networkname"), "")
+        if "\\parent health services\\" in path.lower() and name:
+            return name
+    return None
 
 
 def _version(text: str | None) -> ServerVersion | None:

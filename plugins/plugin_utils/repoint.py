@@ -14,14 +14,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Work, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, RMS_VALUE, SETUP_KEY
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, parse_registry, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import WindowsFiles, backup_path
 
-# [field] the RMS that the Operations Manager components of a computer use.
+# [field] the RMS that the reporting server of a computer uses.
 REPORTING_KEY = REGISTRY + r"\Reporting"
-MACHINE_SETTINGS_KEY = REGISTRY + r"\Machine Settings"
-RMS_VALUE = "DefaultSDKServiceMachine"
 
 NAMES_SPEC: dict[str, dict[str, t.Any]] = {
     "rms": {"type": "str", "required": True},

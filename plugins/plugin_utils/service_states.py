@@ -71,6 +71,15 @@ def bring_about(
     return _wait(windows, step, targets, 0)
 
 
+def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: float) -> None:
+    """Let the Health Service begin anew, by which it becomes what the database says [book].
+
+    :raises OpsmgrError: it does not stop or start in time
+    """
+    for state in ("stopped", "running"):
+        bring_about(windows, step, {HEALTH_SERVICE: state}, timeout_seconds, 0)
+
+
 def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
     modes = {name: WANTED[state].start_mode for name, state in todo.items()}
     return [ServiceChange.start_mode(name, mode) for name, mode in modes.items() if mode is not None]

@@ -87,15 +87,16 @@ class Player:
         cut: str | None = None,
         verbosity: int = 0,
         access: WinRMAccess | None = None,
+        only: Mapping[str, Any] | None = None,
         **variables: Any,
     ) -> Run:
-        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones."""
+        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these."""
         self._number += 1
         folder = self.directory / f"run{self._number}"
         folder.mkdir()
         self.lab.write_files(folder, access)
         path = playbook if isinstance(playbook, str) else self._written(folder, playbook)
-        (folder / "variables.json").write_text(json.dumps({**self.variables, **variables}), encoding="utf-8")
+        (folder / "variables.json").write_text(json.dumps({**(self.variables if only is None else only), **variables}), encoding="utf-8")
         arguments = ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
         arguments += ["--check", "--diff"] if check else []
         arguments += ["-" + "v" * verbosity] if verbosity else []

@@ -322,7 +322,7 @@ def test_the_playbook_asks_the_database(odyssey: Player) -> None:
     assert nothing.ended_well, nothing.output
     assert (nothing.changed, odyssey.lab.dump()) == (0, before)
     becomes_rms(odyssey, RMS)
-    assert odyssey.play(PLAYBOOK, check=True).changed == 3
+    assert odyssey.play(PLAYBOOK, check=True).changed == 4
     done = odyssey.play(PLAYBOOK)
     assert done.ended_well, done.output
     assert named(odyssey) == ALL_NAMED

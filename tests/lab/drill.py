@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +25,49 @@ NETWORK = "127.11"
 GROUP = "ODYSSEY"
 OLD_RMS = "hydra"
 NEW_RMS = "deathsting"
+SQL_SERVER = "thunder"
+GROUP_DATABASE = "OperationsManager"
 SERVICES = ("HealthService", "OMSDK", "OMCFG")
+FAILOVER = "playbooks/drill.yml"
+FAILBACK = "playbooks/rms_failback.yml"
 Dump = Mapping[str, Any]
+Variables = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is played, one playbook after the other with variables of its own, and what must be proven by the lab's state before and after."""
+
+    plays: Callable[[Variables, str], list[tuple[str, Variables]]]
+    unproven: Callable[[Dump, Dump], list[str]]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a drill; 0 when the lab itself proves that the role moved and the key survived."""
     options = _parser().parse_args(arguments)
+    scenario = SCENARIOS[options.scenario]
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     _lab("up", "--topology", "odyssey", "--network", NETWORK)
     try:
         before = _dump()
-        seconds, played = _play(options.mode)
+        started = time.monotonic()
+        played = all(_play(playbook, variables) for playbook, variables in scenario.plays(_shared_variables(), options.mode))
+        seconds = time.monotonic() - started
         after = _dump()
     finally:
         _lab("down")
     say = sys.stdout.write
     say(table(before, after))
-    failures = ([] if played else ["the playbook failed"]) + unproven(after)
+    failures = ([] if played else ["a playbook failed"]) + scenario.unproven(before, after)
     for failure in failures:
         say(f"NOT PROVEN: {failure}\n")
-    say(f"\nThe drill ({options.mode}) {'FAILED' if failures else 'ended well'}: the playbook took {seconds:.0f} s.\n")
+    say(f"\nThe drill ({options.scenario}, {options.mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
     return 1 if failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab.drill", description=__doc__)
+    parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="failover", help="what happens")
     parser.add_argument("--mode", choices=("planned", "disaster"), default="planned", help="whether the old RMS still answers")
     return parser
 
@@ -64,45 +82,90 @@ def _dump() -> Dump:
     return dumped
 
 
-def _play(mode: str) -> tuple[float, bool]:
-    """Run the drill's playbook; how long it took and whether it ended well."""
+def _play(playbook: str, values: Variables) -> bool:
+    """Run a playbook; whether it ended well."""
     variables = DIRECTORY / "drill.json"
+    variables.unlink(missing_ok=True)
     # In a file that only its owner can read: an argument stands in every process listing.
     with open(os.open(variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(_variables(mode), file)
-    command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", "playbooks/drill.yml"]
+        json.dump(values, file)
+    command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", playbook]
     sys.stdout.flush()
-    started = time.monotonic()
     # The playbook's own calls of the lab run in another directory.
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
-    played = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
-    return time.monotonic() - started, played
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
 
 
-def _variables(mode: str) -> dict[str, str]:
+def _shared_variables() -> Variables:
     return {
-        "drill_lab_directory": str(DIRECTORY),
-        "rms_failover_mode": mode,
-        "rms_failover_target": NEW_RMS,
         "rms_failover_escrow": str(DIRECTORY / "escrow"),
         "rms_failover_backup_password": secrets.token_urlsafe(15),
         "rms_failover_seal_passphrase": secrets.token_urlsafe(15),
     }
 
 
-def unproven(after: Dump) -> list[str]:
+def _failover(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
+    return [(FAILOVER, {**shared, "drill_lab_directory": str(DIRECTORY), "rms_failover_mode": mode, "rms_failover_target": NEW_RMS})]
+
+
+def _failover_and_back(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
+    return [*_failover(shared, mode), (FAILBACK, shared)]
+
+
+def _unproven_failover(_before: Dump, after: Dump) -> list[str]:
+    return unproven(after)
+
+
+def _unproven_failback(before: Dump, after: Dump) -> list[str]:
+    identical = configuration(before) == configuration(after)
+    return unproven(after, OLD_RMS, NEW_RMS) + ([] if identical else ["the configuration files are byte for byte what they were"])
+
+
+def configuration(dump: Dump) -> dict[str, Any]:
+    """Size and hash of the configuration files that name the RMS, by host and path."""
+    group = dump["groups"][GROUP]["root_named_by"]
+    files = {(host, path): dump["hosts"][host]["files"].get(path) for host, places in group.items() for path in places}
+    return {f"{host}: {path}": found for (host, path), found in files.items() if found}
+
+
+def unproven(after: Dump, rms: str = NEW_RMS, former: str = OLD_RMS) -> list[str]:
     """What the lab's state does not prove, in words; empty when everything is proven."""
     group = after["groups"][GROUP]
-    secrets_readable = group["run_as"].get(NEW_RMS, {})
+    secrets_readable = group["run_as"].get(rms, {})
+    # Before Service Pack 1 the SDK service stays on the first RMS, for the data warehouse.
+    sdk = "running" if _is_before_sp1(after, former) and former == OLD_RMS else "stopped"
     claims = {
-        f"the database names {NEW_RMS} as RMS": short(group["rms"]) == NEW_RMS,
-        f"only the registry of {NEW_RMS} calls it the RMS": [name for name, rms in group["roles"].items() if rms == "rms"] == [NEW_RMS],
-        f"{NEW_RMS} has the group's key": group["key"][NEW_RMS] == "right",
-        f"every Run As secret can be decrypted on {NEW_RMS}": bool(secrets_readable) and all(secrets_readable.values()),
-        f"the three services run on {NEW_RMS}": _services(after, NEW_RMS) == ["running"] * 3,
-        f"{OLD_RMS} runs only its Health Service": _services(after, OLD_RMS) == ["running", "stopped", "stopped"],
+        f"the database names {rms} as RMS": short(group["rms"]) == rms,
+        f"only the registry of {rms} calls it the RMS": [name for name, role in group["roles"].items() if role == "rms"] == [rms],
+        f"{rms} has the group's key": group["key"][rms] == "right",
+        f"every Run As secret can be decrypted on {rms}": bool(secrets_readable) and all(secrets_readable.values()),
+        f"the three services run on {rms}": _services(after, rms) == ["running"] * 3,
+        f"{former} runs only what an ordinary management server does": _services(after, former) == ["running", sdk, "stopped"],
+        "the Health Service runs on the other management servers": all(_services(after, host)[0] == "running" for host in group["roles"]),
+        **{f"what is on {host} names {rms}": _names(places) == {rms} for host, places in group["root_named_by"].items()},
+        "the operational database is open to all and Service Broker is on": _database(after)["user_access"] == "MULTI_USER"
+        and _database(after)["is_broker_enabled"],
+        "the operational database was backed up": GROUP_DATABASE in _backed_up(after),
     }
     return [claim for claim, true in claims.items() if not true]
+
+
+def _is_before_sp1(dump: Dump, host: str) -> bool:
+    return "6.0.5000.0" in json.dumps(dump["hosts"][host]["registry"])
+
+
+def _names(places: Mapping[str, list[str]]) -> set[str]:
+    """The servers that the places on one host name."""
+    return {short(name) for names in places.values() for name in names}
+
+
+def _database(dump: Dump) -> Dump:
+    databases: Mapping[str, Dump] = dump["sql"][SQL_SERVER]["databases"]
+    return databases[GROUP_DATABASE]
+
+
+def _backed_up(dump: Dump) -> list[str]:
+    return [row["database_name"] for row in dump["sql"][SQL_SERVER]["databases"]["msdb"]["tables"]["dbo.backupset"]]
 
 
 def short(name: str | None) -> str:
@@ -114,14 +177,25 @@ def _services(dump: Dump, host: str) -> list[str]:
     return [dump["hosts"][host]["services"][name]["state"] for name in SERVICES]
 
 
+SCENARIOS = {
+    "failover": Scenario(_failover, _unproven_failover),
+    "failback": Scenario(_failover_and_back, _unproven_failback),
+}
+
+
 def table(before: Dump, after: Dump) -> str:
-    """Both servers before and after, side by side."""
+    """Both servers before and after, side by side, and below them what else names the RMS."""
     rows: list[tuple[str, ...]] = [("", OLD_RMS + " before", OLD_RMS + " after", NEW_RMS + " before", NEW_RMS + " after")]
     cells = [_cells(dump, host) for host in (OLD_RMS, NEW_RMS) for dump in (before, after)]
     rows += [(name, *(cell[name] for cell in cells)) for name in cells[0]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
+    group = after["groups"][GROUP]["root_named_by"]
+    lines += ["", *(f"{host} names {', '.join(sorted(_names(places)))} as RMS" for host, places in group.items())]
+    database = _database(after)
+    broker = "on" if database["is_broker_enabled"] else "OFF"
+    lines += [f"{GROUP_DATABASE}: {database['user_access']}, Service Broker {broker}, {len(_backed_up(after))} backup(s)"]
     return "\n" + "\n".join(lines) + "\n\n"
 
 

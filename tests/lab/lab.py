@@ -29,6 +29,7 @@ from lab.opsmgr.config_tool import config_tool
 from lab.opsmgr.group import ManagementGroup
 from lab.opsmgr.installation import Installation
 from lab.opsmgr.operational_database import Databases
+from lab.opsmgr.pointers import root_named_by
 from lab.opsmgr.secure_storage_backup import TOOL as BACKUP_TOOL
 from lab.opsmgr.secure_storage_backup import secure_storage_backup
 from lab.opsmgr.services import ManagementServices, SessionKeeper
@@ -145,9 +146,13 @@ class Lab:
         """The whole state; two dumps are equal when nothing has changed between them."""
         return {
             "hosts": {name: host.dump() for name, host in self.hosts.items()},
-            "groups": {name: group.dump(self._members(name)) for name, group in self.groups.items()},
+            "groups": {name: {**group.dump(self._members(name)), "root_named_by": self._pointers(name)} for name, group in self.groups.items()},
             "sql": {name: server.dump() for name, server in self.sql.items()},
         }
+
+    def _pointers(self, group: str) -> dict[str, dict[str, list[str]]]:
+        found = {spec.name: root_named_by(self.hosts[spec.name]) for spec in self.topology.hosts.values() if spec.group == group}
+        return {host: places for host, places in found.items() if places}
 
     def installation(self, host: str) -> Installation:
         """The Operations Manager of a host."""

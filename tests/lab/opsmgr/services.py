@@ -8,7 +8,8 @@
 had alone must be taken from them.
 
 ``OMSDK`` runs where the database can be reached, calls this server the root and has Run As secrets that the key here opens;
-anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].  ``OMCFG``
+anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].  Before SP1 it
+also runs on a former root, where the data warehouse's processing stays [book].  ``OMCFG``
 also needs ``OMSDK`` on the same server.  ``HealthService``, once (re)started, does as the database says: a former root
 becomes an ordinary management server [book], and comes back to the database if it was deleted from there [book].
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 
 from lab.opsmgr.installation import ROOT_SERVICES, Installation
 from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
-from lab.opsmgr.versions import Version
+from lab.opsmgr.versions import Version, is_before_sp1
 from lab.windows.services import Service
 
 _LOOKS_AROUND = 0.3
@@ -195,7 +196,8 @@ class ManagementServices:
     def _connect_sdk(self) -> OperationalDatabase:
         database = self._open("OMSDK")
         with _closing_on_error(database):
-            self._check_root(database)
+            if not is_before_sp1(self.installation.server_version):
+                self._check_root(database)
             self._check_key(database)
         return database
 

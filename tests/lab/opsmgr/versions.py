@@ -60,4 +60,9 @@ def find_version(text: str) -> Version:
 
 def key_generation(server_version: str) -> int:
     """Which key backups a server of this version can restore: 1 before SP1, 2 from SP1 on [book]."""
-    return 2 if tuple(int(part) for part in server_version.split(".")) >= _SP1 else 1
+    return 1 if is_before_sp1(server_version) else 2
+
+
+def is_before_sp1(server_version: str) -> bool:
+    """Whether this version is older than Service Pack 1."""
+    return tuple(int(part) for part in server_version.split(".")) < _SP1

@@ -92,6 +92,13 @@ def test_a_demoted_root_s_sdk_service_does_not_stay_up_again(lab: Lab) -> None:
     assert (service.exit_code, service.specific_code) == (1066, 0x80131500)
 
 
+@pytest.mark.parametrize("lab", [{"topology": "odyssey-rtm"}], indirect=True)
+def test_before_sp1_it_does_because_the_data_warehouse_needs_it(lab: Lab) -> None:
+    run(lab, "deathsting", PROMOTE, "Y\r")
+    restart(lab, "hydra", "OMSDK")
+    assert states(lab, "hydra")["OMSDK"] == RUNNING
+
+
 @pytest.mark.parametrize("answer", ["n\r", "\r", "Yes\r", "j\r"])
 def test_any_other_answer_changes_nothing(lab: Lab, answer: str) -> None:
     before = lab.dump()

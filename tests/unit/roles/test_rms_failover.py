@@ -32,7 +32,7 @@ STATIC = {name: default for name, default in DEFAULTS.items() if not depends_on_
 
 
 def texts() -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(ROLE.glob("[tv]a*/*.yml"))}
+    return {str(path.relative_to(ROLE)): path.read_text(encoding="utf-8") for path in sorted(ROLE.glob("[tv]a*/*.yml"))}
 
 
 def test_options_are_the_defaults_and_what_is_required() -> None:

@@ -25,6 +25,7 @@ UNREACHABLE = AnsibleConnectionFailure("ntlm: HTTPConnectionPool: Max retries ex
 # Each action with arguments that it accepts, and the keys of its result.
 ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "management_server_info": ({}, {"server"}),
+    "management_server_rms": ({"rms": "deathsting.odyssey.com"}, {"reports_to", "services", "restarted", "warnings"}),
     "management_services": ({"sdk_service": "running"}, {"services"}),
     "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
     "rms_promotion": ({}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
@@ -322,6 +323,58 @@ def test_a_demotion_in_check_mode(clock: Clock) -> None:
     assert result["changed"] is True
     assert result["diff"]["after"] == "RMS: False\nHealthService: running, auto\nOMSDK: stopped, disabled\nOMCFG: stopped, disabled\n"
     assert len(recorded.commands) == 1
+
+
+def test_a_demotion_before_sp1_leaves_the_sdk_service_running(clock: Clock) -> None:
+    recorded = RecordedServer(clock, version="6.0.5000.0", scripts={"UpdateDemotedRMS": [Ends(0, b"Done.")]})
+    demoted = {**recorded.services, "OMSDK": ("stopped", "disabled")}
+    recorded.effects["UpdateDemotedRMS"] = lambda: vars(recorded).update(is_rms=False, services=demoted)
+    result = run("rms_demotion", Connection(recorded), sdk_service="running")
+    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "running, auto", "OMCFG": "stopped, disabled"}
+    assert run("rms_demotion", Connection(recorded), sdk_service="running")["changed"] is False
+
+
+RMS = "deathsting.odyssey.com"
+
+
+def follower(clock: Clock, parent: str | None = "Hydra.Odyssey.com", **changes: Any) -> RecordedServer:
+    """An ordinary management server, whose registry names the RMS when its Health Service starts."""
+    recorded = RecordedServer(clock, is_rms=False, parent=parent, **changes)
+    recorded.effects["sc start HealthService"] = lambda: setattr(recorded, "parent", RMS if parent else None)
+    recorded.scripts["sc start HealthService"] = [Ends(0, b"")]
+    return recorded
+
+
+def test_a_management_server_that_reports_to_the_old_rms_restarts_its_health_service(clock: Clock) -> None:
+    recorded = follower(clock)
+    checked = run("management_server_rms", Connection(recorded), check_mode=True, rms=RMS)
+    assert (checked["changed"], checked["restarted"], checked["reports_to"]) == (True, False, "Hydra.Odyssey.com")
+    assert not recorded.ran("sc stop")
+
+
+@pytest.mark.parametrize(("parent", "restart_unknown", "changed"), [("DEATHSTING", False, False), (None, False, False), (None, True, True)])
+def test_one_that_is_not_known_to_report_elsewhere_is_left_alone_unless_told_to(
+    clock: Clock, parent: str | None, restart_unknown: bool, changed: bool
+) -> None:
+    result = run("management_server_rms", Connection(follower(clock, parent)), check_mode=True, rms=RMS, restart_unknown=restart_unknown)
+    assert result["changed"] is changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"is_rms": True}, "the registry of this server calls it the RMS itself. Demote it first"),
+        ({"services": {"ClusSvc": ("running", "auto")}}, "this is a cluster node, and HealthService belongs to its cluster"),
+        ({"services": {"HealthService": ("stopped", "disabled")}}, "HealthService is disabled. If it is to work again, run: sc config HealthService"),
+    ],
+    ids=["the RMS", "a cluster node", "disabled"],
+)
+def test_a_health_service_that_is_not_to_be_restarted(clock: Clock, changes: dict[str, Any], message: str) -> None:
+    recorded = RecordedServer(clock, **{"is_rms": False, **changes})
+    result = run("management_server_rms", Connection(recorded), rms=RMS)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert message in result["msg"]
+    assert not recorded.ran("sc stop")
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

@@ -51,6 +51,7 @@ class RecordedServer:
     is_rms: bool = True
     version: str = "6.1.7221.0"
     groups: str | None = None
+    parent: str | None = "Hydra.Odyssey.com"
     administrator: bool = True
     installed: bool = True
     fingerprint: str | None = FINGERPRINT
@@ -146,8 +147,9 @@ class RecordedServer:
     def _groups(self) -> str:
         above = R + r"\Server Management Groups"
         root = "0x1" if self.is_rms else "0x0"
-        own = self._query(above + r"\ODYSSEY", IsRootHealthService=root) + self._query(above + r"\ODYSSEY\Parent Health Services\0", NetworkName="x")
-        return own if self.groups is None else self.groups
+        own = self._query(above + r"\ODYSSEY", IsRootHealthService=root)
+        parent = "" if self.is_rms else self._query(above + r"\ODYSSEY\Parent Health Services\0", NetworkName=self.parent)
+        return own + parent if self.groups is None else self.groups
 
     def _sc(self, command: str) -> tuple[bool, str]:
         verb, name, *rest = command.split()[1:]

@@ -22,8 +22,8 @@ Situation = dict[str, Any]
 Change = Callable[[Situation], None]
 
 
-def server(name: str, *, rms: bool = False) -> dict[str, Any]:
-    """A management server as management_server_info describes it."""
+def server(name: str, *, rms: bool = False, of: str = "hydra") -> dict[str, Any]:
+    """A management server as management_server_info describes it, in a group where `of` is the RMS."""
     sdk = RUNNING if rms else DISABLED
     return {
         "computer_name": name.upper(),
@@ -33,6 +33,8 @@ def server(name: str, *, rms: bool = False) -> dict[str, Any]:
         "version": "6.1.7221.0",
         "management_group": "ODYSSEY",
         "is_rms": rms,
+        "reports_to": None if rms else f"{of.title()}.Odyssey.com",
+        "console_rms": f"{of}.odyssey.com",
         "clustered": False,
         "services": {"HealthService": dict(RUNNING), "OMSDK": dict(sdk), "OMCFG": dict(sdk)},
         "tools": dict(TOOLS),
@@ -65,7 +67,8 @@ def healthy() -> Situation:
 
 
 def failed_over() -> Situation:
-    return {**healthy(), "hydra": server("hydra"), "deathsting": server("deathsting", rms=True), "database": database("deathsting")}
+    servers = {name: server(name, rms=name == "deathsting", of="deathsting") for name in ("hydra", "deathsting", "kraken")}
+    return {**healthy(), **servers, "database": database("deathsting")}
 
 
 def decide(situation: Situation, *changes: Change) -> Plan:
@@ -125,6 +128,7 @@ def test_a_healthy_group_and_a_planned_failover() -> None:
 def test_a_finished_failover_leaves_nothing_to_do() -> None:
     plan = decide(failed_over())
     assert (plan.problems, plan.unfinished, plan.demote, plan.follow_up) == ([], [], [], [])
+    assert (plan.restart, plan.consoles, plan.keep_sdk) == ([], [], [])
     assert (plan.promotion_needed, plan.old_rms) == (False, "hydra")
 
 
@@ -180,6 +184,79 @@ def test_a_service_that_stopped_after_the_failover_is_started_again_without_a_pr
     assert plan.unfinished == ["deathsting: OMCFG is stopped (auto) and not running (auto)"]
 
 
+# --- who else has to know ----------------------------------------------------------------------------------------------------------
+
+
+def test_configuration_files_name_the_new_rms_as_the_database_does() -> None:
+    plan = decide(healthy())
+    assert plan.rms_name == "deathsting.odyssey.com"
+    assert plan.former_names == ["HYDRA", "KRAKEN", "hydra", "hydra.odyssey.com", "kraken", "kraken.odyssey.com"]
+
+
+def test_a_name_that_only_the_database_knows_may_be_in_the_files_too() -> None:
+    assert "vs-rms.odyssey.com" in decide(healthy(), virtual_server).former_names
+
+
+def test_the_other_management_servers_and_consoles_follow_the_role() -> None:
+    plan = decide(healthy())
+    assert (plan.working, plan.restart) == (["kraken"], ["kraken"])
+    assert plan.consoles == ["hydra", "deathsting", "kraken"]
+
+
+@pytest.mark.parametrize(
+    ("change", "restart"),
+    [
+        (on("kraken", reports_to="hydra.odyssey.com"), ["kraken"]),
+        (on("kraken", reports_to="DEATHSTING"), []),
+        (on("kraken", reports_to=None), []),
+        (stopped("kraken", "HealthService"), ["kraken"]),
+        (lambda situation: situation["kraken"]["services"].update(HealthService=dict(DISABLED)), []),
+        (on("kraken", administrator=False), []),
+        (on("kraken", clustered=True, reports_to="hydra.odyssey.com"), []),
+        (down("kraken"), []),
+    ],
+    ids=["reports elsewhere", "reports by its short name", "does not say", "stopped", "disabled", "no administrator", "a cluster's", "down"],
+)
+def test_who_is_restarted_after_the_promotion(change: Change, restart: list[str]) -> None:
+    assert decide(failed_over(), change).restart == restart
+
+
+def test_a_server_that_does_not_say_whom_it_reports_to_is_restarted_by_the_run_that_promotes() -> None:
+    assert decide(healthy(), on("kraken", reports_to=None)).restart == ["kraken"]
+
+
+def test_a_health_service_that_does_not_come_back_is_unfinished_business() -> None:
+    assert decide(failed_over(), stopped("kraken", "HealthService")).unfinished == ["kraken: HealthService is stopped and not running"]
+
+
+# --- before Service Pack 1 ---------------------------------------------------------------------------------------------------------
+
+
+def rtm(situation: Situation) -> None:
+    for name in ("hydra", "deathsting", "kraken"):
+        situation[name]["version"] = "6.0.5000.0"
+
+
+def sdk_runs(name: str) -> Change:
+    return lambda situation: situation[name]["services"].update(OMSDK=dict(RUNNING))
+
+
+def test_before_sp1_the_old_rms_goes_on_feeding_the_data_warehouse() -> None:
+    plan = decide(healthy(), rtm)
+    assert (plan.demote, plan.keep_sdk) == (["hydra"], ["hydra"])
+    assert [remark for remark in plan.remarks if remark.startswith("hydra is older than Service Pack 1: ")] == plan.remarks != []
+    finished = decide(failed_over(), rtm, sdk_runs("hydra"))
+    assert (finished.demote, finished.unfinished, finished.keep_sdk) == ([], [], ["hydra"])
+
+
+def test_it_does_not_when_the_role_moves_back() -> None:
+    assert decide(failed_over(), rtm, sdk_runs("hydra"), wish(data_warehouse_workaround=False)).demote == ["hydra"]
+
+
+def test_from_sp1_on_it_does_not() -> None:
+    assert decide(failed_over(), sdk_runs("hydra")).demote == ["hydra"]
+
+
 # --- what stands in the way --------------------------------------------------------------------------------------------------------
 
 TABLE: dict[str, tuple[list[Change], list[str]]] = {
@@ -205,7 +282,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the database is in single user": (
         [state("user_access", "SINGLE_USER")],
-        ["database OperationsManager: preflight: the operational database is in SINGLE_USER. Set it back"],
+        ["database OperationsManager: preflight: the operational database is in SINGLE_USER. Find out who closed it"],
     ),
     "another group's database": (
         [lambda situation: situation["database"].update(management_group="ILIAD")],
@@ -287,6 +364,10 @@ def test_every_problem_is_found_and_no_other(changes: list[Change], expected: li
     for problem, beginning in zip(problems, expected, strict=True):
         assert problem.startswith(beginning)
         assert problem.endswith(".")
+
+
+def test_a_database_that_a_killed_run_left_closed_is_no_problem_once_the_role_has_moved() -> None:
+    assert decide(failed_over(), state("user_access", "SINGLE_USER")).problems == []
 
 
 def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> None:

@@ -65,6 +65,8 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         "product": "2007 R2",
         "management_group": "ODYSSEY",
         "is_rms": True,
+        "reports_to": None,
+        "console_rms": None,
         "database_server": "SQL01",
         "database_name": "OperationsManager",
         "clustered": False,
@@ -79,7 +81,7 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"is_rms": False}, {"is_rms": False}),
+        ({"is_rms": False}, {"is_rms": False, "reports_to": "Hydra.Odyssey.com"}),
         ({"groups": ""}, {"is_rms": None, "management_group": None}),
         ({"installed": False}, {"installed": False, "install_directory": None, "version": None, "product": None}),
         ({"administrator": False}, {"administrator": False}),
