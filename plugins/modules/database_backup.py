@@ -64,8 +64,11 @@ options:
     default: 0
   progress_file:
     description:
-      - A file, where the task runs, that gets a line for every 5 percent while the backup runs, to be followed with C(tail -f). It is appended to.
-      - A module cannot show anything before it ends. Without this, the milestones are seen only in RV(progress).
+      - A file, where the task runs, that gets a line for every 5 percent while the backup runs, by what the server says. It is appended to, and can be
+        followed with C(tail -f).
+      - A terminal is a file, too. With C(-e progress=$(tty)) on the command line and V("{{ progress }}") here, the lines appear in the terminal of the person
+        who waits, between those of Ansible. That takes a task that runs on the controller, as the same user.
+      - A module cannot show anything before it ends. When this is left out, the milestones are seen only in RV(progress).
     type: path
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
@@ -118,7 +121,7 @@ EXAMPLES = r"""
     login_password: "{{ opsmgr_sql_password }}"
   delegate_to: localhost
 
-- name: Back up to one file, and watch it with tail -f
+- name: Back up to one file, and watch it with tail -f /tmp/odyssey-backup.log
   opsmgr.recovery.database_backup:
     server: sql1.odyssey.com
     path: \\nas1.odyssey.com\opsmgr\before-failover.bak

@@ -85,8 +85,11 @@ options:
     default: 0
   progress_file:
     description:
-      - A file, where the task runs, that gets a line for every 5 percent while the restore runs, to be followed with C(tail -f). It is appended to.
-      - A module cannot show anything before it ends. Without this, the milestones are seen only in RV(progress).
+      - A file, where the task runs, that gets a line for every 5 percent while the restore runs, by what the server says. It is appended to, and can be
+        followed with C(tail -f).
+      - A terminal is a file, too. With C(-e progress=$(tty)) on the command line and V("{{ progress }}") here, the lines appear in the terminal of the person
+        who waits, between those of Ansible. That takes a task that runs on the controller, as the same user.
+      - A module cannot show anything before it ends. When this is left out, the milestones are seen only in RV(progress).
     type: path
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
@@ -123,14 +126,15 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Restore the operational database over the empty one of a new clustered RMS
+# ansible-playbook restore.yml -e progress=$(tty)
+- name: Restore the operational database over the empty one of a new clustered RMS, and show how far it is on this terminal
   opsmgr.recovery.database_restore:
     server: sql1.odyssey.com
     path: D:\Backups\OperationsManager_20260131T020304.bak
     management_group: ODYSSEY
     overwrite: same_group
     disconnect: true
-    progress_file: /tmp/odyssey-restore.log
+    progress_file: "{{ progress | default(omit) }}"
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
   delegate_to: localhost

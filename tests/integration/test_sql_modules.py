@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -102,8 +103,12 @@ def test_servers_and_database_agree_until_one_says_otherwise(odyssey: Player) ->
     assert [text.partition(":")[0] for text in found["problems"]] == ["deathsting"]
 
 
-def test_a_backup_goes_to_the_servers_own_directory(odyssey: Player) -> None:
-    made = task(odyssey, "database_backup", max_age=1)
+def test_a_backup_goes_to_the_servers_own_directory_and_its_progress_to_the_terminal(odyssey: Player) -> None:
+    screen, terminal = os.openpty()
+    made = task(odyssey, "database_backup", max_age=1, progress_file=os.ttyname(terminal))
+    assert b"BACKUP of OperationsManager: 100 percent" in os.read(screen, 10000)
+    os.close(terminal)
+    os.close(screen)
     assert odyssey.lab.hosts["thunder"].fs.is_file(made["path"])
     assert "\\MSSQL\\Backup\\OperationsManager_20" in made["path"]
     assert task(odyssey, "database_backup", max_age=1)["changed"] is False
@@ -134,4 +139,16 @@ def test_backup_and_restore(odyssey: Player) -> None:
     for check in (True, False):
         assert task(odyssey, "database_restore", **options, check=check)["changed"] is False
     assert task(odyssey, "service_broker")["changed"] is True
+    assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
+
+
+def test_a_copy_beside_the_original_needs_a_broker_of_its_own(odyssey: Player) -> None:
+    task(odyssey, "database_backup", path=PATH)
+    assert task(odyssey, "database_restore", path=PATH, database="Copy")["changed"] is True
+    refused = task(odyssey, "service_broker", database="Copy")
+    assert (refused["failed"], refused["changed"]) == (True, False)
+    assert "OperationsManager has the same broker id" in refused["msg"]
+    assert task(odyssey, "service_broker", database="Copy", new_broker=True)["changed"] is True
+    copy = odyssey.lab.sql["thunder"].databases["Copy"]
+    assert (copy.is_broker_enabled, copy.user_access) == (True, "MULTI_USER")
     assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")

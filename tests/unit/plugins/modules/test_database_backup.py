@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,44 @@ def test_progress_and_its_file(sql: SqlServer, run: Run, tmp_path: Path) -> None
     lines = (tmp_path / "progress").read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(percents)
     assert "BACKUP of OperationsManager: 100 percent" in lines[-1]
+
+
+def test_progress_on_a_terminal(sql: SqlServer, run: Run) -> None:
+    fault(sql, "BACKUP DATABASE", "stall", seconds=3)
+    screen, terminal = os.openpty()
+    result = run(path=PATH, progress_file=os.ttyname(terminal))
+    shown = os.read(screen, 10000).decode().splitlines()
+    os.close(terminal)
+    os.close(screen)
+    assert (result["problems"], len(shown)) == ([], len(result["progress"]))
+    assert "BACKUP of OperationsManager: 100 percent" in shown[-1]
+
+
+def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].user_access = "SINGLE_USER"
+    with sql.lock:
+        thief = sql.connect("sqlcmd", NAME)
+    result = run(path=PATH)
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "the database OperationsManager cannot be opened (924" in result["msg"]
+    thief.close()
+    assert run(path=PATH)["changed"] is True
+
+
+@pytest.mark.parametrize("action", ["fail", "drop"])
+def test_a_fault_at_any_statement_costs_at_most_the_new_backup(sql: SqlServer, run: Run, action: str) -> None:
+    assert sql.faults is not None
+    for nth in itertools.count(1):
+        path = f"D:\\Backups\\{nth}.bak"
+        fault(sql, "*", action, nth=nth)
+        result = run(path=path)
+        taken = read_sets(files(sql), path) if files(sql).exists(path) else []
+        assert result["changed"] or not taken, nth
+        assert result.get("failed") or (len(taken) == 1 and result["backup"]["verified"]), nth
+        assert not (result["backup"] or {}).get("verified") or len(taken) == 1, nth
+        if sql.faults.pending():
+            break
+    assert nth > 10
 
 
 def test_progress_that_cannot_be_read_or_told_is_no_failure(sql: SqlServer, run: Run, tmp_path: Path) -> None:
