@@ -13,13 +13,24 @@ from playing import Player, promotions
 from lab.drill import unproven
 from lab.faults import Fault
 
-# The playbook has fewer tasks than this; a cut behind the last one is a whole run.
-LAST_TASK = 34
+# A test says when there are more: with a broker to repair, a run has all the tasks that there are.
+LAST_TASK = 42
+
+
+def broker_is_off(player: Player) -> None:
+    database: Any = player.lab.sql["thunder"].find("OperationsManager")
+    database.is_broker_enabled = False
+
+
+def test_all_tasks_are_cut_off_once(odyssey: Player) -> None:
+    broker_is_off(odyssey)
+    assert len(odyssey.play().tasks) == LAST_TASK
 
 
 @pytest.mark.parametrize("task", range(1, LAST_TASK + 1))
 @pytest.mark.parametrize("seconds", [None, 0.7], ids=["at its start", "in its middle"])
 def test_a_run_that_is_cut_off_is_finished_by_the_next(odyssey: Player, task: int, seconds: float | None) -> None:
+    broker_is_off(odyssey)
     odyssey.play(cut=f"{task}" if seconds is None else f"{task}+{seconds}")
     run = odyssey.play()
     assert run.ended_well, run.output
