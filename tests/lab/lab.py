@@ -28,12 +28,14 @@ from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
 from lab.opsmgr.config_tool import config_tool
 from lab.opsmgr.group import ManagementGroup
 from lab.opsmgr.installation import Installation
+from lab.opsmgr.msi import mom_package, package_content, package_path
 from lab.opsmgr.operational_database import Databases
 from lab.opsmgr.pointers import root_named_by
 from lab.opsmgr.secure_storage_backup import TOOL as BACKUP_TOOL
 from lab.opsmgr.secure_storage_backup import secure_storage_backup
 from lab.opsmgr.services import ManagementServices, SessionKeeper
 from lab.opsmgr.setup import (
+    ARCHITECTURES,
     install_management_server,
     install_media,
     install_product,
@@ -42,6 +44,7 @@ from lab.opsmgr.setup import (
     register_sql_server,
     tool_content,
 )
+from lab.opsmgr.versions import Version
 from lab.recorder import Recorder
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
@@ -106,6 +109,9 @@ class Lab:
         for host in self.hosts.values():
             host.services.settle()
         self._winrm.start()
+        for name, host in self.hosts.items():
+            if not host.settings.get("powered", True):
+                self.power(name, False)
 
     def stop(self) -> None:
         """End everything and free all ports."""
@@ -159,8 +165,8 @@ class Lab:
         return Installation(self.hosts[host])
 
     def _members(self, group: str) -> dict[str, Installation]:
-        specs = (spec for spec in self.topology.hosts.values() if spec.group == group and spec.is_management_server)
-        return {spec.name: self.installation(spec.name) for spec in specs}
+        names = (spec.name for spec in self.topology.hosts.values() if spec.group == group)
+        return {name: self.installation(name) for name in names if self.installation(name).is_management_server}
 
     # Construction
 
@@ -223,7 +229,7 @@ class Lab:
         if spec.is_management_server:
             key = group.key if "rms" in spec.roles else None
             installation = install_management_server(*place, key)
-            ManagementServices(installation, self._databases, self._keeper).install(spec.version)
+            self._register_services(installation, spec.version)
         if "reporting" in spec.roles:
             install_reporting(*place, self.topology.sql.version)
         if "web_console" in spec.roles:
@@ -233,9 +239,15 @@ class Lab:
         if spec.media:
             self._insert_media(host, spec, spec.media)
 
+    def _register_services(self, installation: Installation, version: Version) -> None:
+        ManagementServices(installation, self._databases, self._keeper).install(version)
+
     def _insert_media(self, host: WindowsHost, spec: HostSpec, media: MediaSpec) -> None:
         programs: dict[str, Program] = {BACKUP_TOOL: secure_storage_backup, CONFIG_TOOL: self._config_tool}
         tools = {name: (program, tool_content(name, spec.version)) for name, program in programs.items()}
         install_media(host, media.directory, media.layout, tools)
+        for architecture in (None,) if media.layout == "flat" else ARCHITECTURES:
+            package = mom_package(spec.version, self._databases, self._register_services)
+            host.install_program(package_path(media.directory, architecture), package, package_content(spec.version))
         if media.directory[:1].upper() not in ("C", spec.install_directory[:1].upper()):
             host.fs.volumes[media.directory[:1].upper()].read_only = True

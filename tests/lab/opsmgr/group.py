@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.opsmgr.installation import Installation
 from lab.opsmgr.key import encrypt_secret, new_key
-from lab.opsmgr.operational_database import opens
+from lab.opsmgr.operational_database import is_new_key, opens
 from lab.opsmgr.setup import Membership
 from lab.opsmgr.versions import Version
 from lab.sql import opsmgr_schema
@@ -50,12 +50,13 @@ class ManagementGroup:
         rows = (row for row in self._rows("MTV_HealthService") if row["IsManagementServer"])
         servers = {str(row["DisplayName"]): bool(row["IsRHS"]) for row in rows}
         secrets = {str(row["UserName"]): bytes(row["SecureData"]) for row in self._rows("CredentialManagerSecureStorage")}
+        checks = [bytes(row["SecureData"]) for row in self._rows("LabKeyCheck")]
         run_as = {host: _opened(installation.key, secrets) for host, installation in members.items()}
         return {
             "rms": next((name for name, is_root in sorted(servers.items()) if is_root), None),
             "servers": sorted(servers),
             "roles": {host: "rms" if installation.is_root else "management_server" for host, installation in members.items()},
-            "key": {host: _verdict(installation.key, run_as[host]) for host, installation in members.items()},
+            "key": {host: _verdict(installation.key, run_as[host], checks) for host, installation in members.items()},
             "run_as": run_as,
         }
 
@@ -73,7 +74,10 @@ def _opened(key: bytes | None, secrets: Mapping[str, bytes]) -> dict[str, bool]:
     return {user: key is not None and opens(key, user, data) for user, data in sorted(secrets.items())}
 
 
-def _verdict(key: bytes | None, run_as: Mapping[str, bool]) -> str:
+def _verdict(key: bytes | None, run_as: Mapping[str, bool], checks: Sequence[bytes]) -> str:
+    """Once the key was made anew, the old secrets say nothing about it."""
     if key is None:
         return "none"
+    if checks:
+        return "right" if is_new_key(key, checks[0]) else "wrong"
     return "right" if run_as and all(run_as.values()) else "wrong"

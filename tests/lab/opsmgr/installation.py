@@ -81,6 +81,12 @@ class Installation:
             self.host.registry.set(parent, name, value)
 
     @property
+    def parent(self) -> str:
+        """The root that this server reports to; empty on the root itself."""
+        parent = f"{GROUPS}\\{self.group}\\Parent Health Services\\0"
+        return str(self.host.registry.get(parent, "NetworkName", ""))
+
+    @property
     def key(self) -> bytes | None:
         """The key that is stored here, whatever it is good for."""
         value = self.host.registry.get(KEY_MATERIAL, "Value1")

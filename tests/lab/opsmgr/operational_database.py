@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from lab.opsmgr.key import WrongKeyError, decrypt_secret
+from lab.opsmgr.key import WrongKeyError, decrypt_secret, encrypt_secret
 from lab.sql.messages import SessionEnded, SqlError
 from lab.sql.server import SqlServer, SqlSession
 
@@ -17,6 +17,10 @@ _SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
 _SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"
 _SELECT_ACCESS = "SELECT user_access_desc FROM sys.databases WHERE name = ?"
 _SELECT_SECRETS = "SELECT UserName, SecureData FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
+_SELECT_CHECK = "SELECT SecureData FROM dbo.LabKeyCheck"
+_DELETE_CHECK = "DELETE FROM dbo.LabKeyCheck"
+_INSERT_CHECK = "INSERT INTO dbo.LabKeyCheck (SecureData) VALUES (?)"
+_SELECT_GROUP = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
 _DELETE_ROOT = "DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1 AND DisplayName <> ?"
 _DEMOTE_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND DisplayName <> ?"
 _PROMOTE = "UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName = ?"
@@ -25,6 +29,9 @@ _INSERT_SERVER = (
     "(BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway, IsAgent, Version) "
     "VALUES (NEWID(), ?, 0, 1, 0, 0, ?)"
 )
+
+
+_CHECKED = "LabKeyCheck"
 
 
 class UnreachableError(Exception):
@@ -81,6 +88,21 @@ class OperationalDatabase:
         """Which Run As accounts this key decrypts."""
         return {str(user): opens(key, str(user), bytes(data)) for user, data in self._query(_SELECT_SECRETS)}
 
+    def accepts(self, key: bytes) -> bool:
+        """Whether this is the group's key: the one that was made anew, else the one that decrypts every secret."""
+        check = self._first(_SELECT_CHECK)
+        return all(self.opens_with(key).values()) if check is None else is_new_key(key, bytes(check))
+
+    def replace_key(self, key: bytes) -> None:
+        """This is the group's key from now on, although no secret was encrypted with it."""
+        with self._transaction():
+            self._execute(_DELETE_CHECK)
+            self._execute(_INSERT_CHECK, encrypt_secret(key, _CHECKED, _CHECKED))
+
+    def group(self) -> str:
+        """The management group's name."""
+        return str(self._first(_SELECT_GROUP))
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         self._execute("BEGIN TRANSACTION")
@@ -112,6 +134,11 @@ def opens(key: bytes, user: str, data: bytes) -> bool:
     except WrongKeyError:
         return False
     return True
+
+
+def is_new_key(key: bytes, check: bytes) -> bool:
+    """Whether this is the key that was made anew when ``check`` was written."""
+    return opens(key, _CHECKED, check)
 
 
 @contextlib.contextmanager

@@ -219,7 +219,7 @@ class ManagementServices:
         key = self.installation.key
         if key is None:
             raise ServiceStopsError("there are no encryption keys on this computer")
-        if not all(database.opens_with(key).values()):
+        if not database.accepts(key):
             raise ServiceStopsError("the Run As accounts cannot be decrypted with the encryption keys of this computer")
 
 

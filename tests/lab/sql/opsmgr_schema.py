@@ -58,7 +58,9 @@ SECURE_STORAGE = Table(
     ],
     ["SecureStorageElementId"],
 )
-TABLES = (HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE)
+# The lab's own: something encrypted with a key that Setup made anew, because the old secrets cannot tell that it is the right one [assumed].
+KEY_CHECK = Table("dbo", "LabKeyCheck", [Column("SecureData", BYTES)])
+TABLES = (HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)
 
 
 def new_id() -> str:

@@ -66,8 +66,8 @@ class HostSpec:
 
     @property
     def is_management_server(self) -> bool:
-        """Whether the management server is installed here, root or not."""
-        return "rms" in self.roles or "management_server" in self.roles
+        """Whether the management server is installed here, root or not; the setting ``installed: false`` leaves that to Setup."""
+        return bool({"rms", "management_server"}.intersection(self.roles)) and bool(self.settings.get("installed", True))
 
 
 @dataclass(frozen=True)

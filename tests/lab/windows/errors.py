@@ -48,6 +48,13 @@ MESSAGES: dict[int, str] = {
     1219: "Multiple connections to a server or shared resource by the same user, using more than one user name, are not allowed. "
     "Disconnect all previous connections to the server or shared resource and try again.",
     1326: "Logon failure: unknown user name or bad password.",
+    1603: "Fatal error during installation.",
+    1618: "Another installation is already in progress. Complete that installation before proceeding with this install.",
+    1619: "This installation package could not be opened. Verify that the package exists and that you can access it, or contact the "
+    "application vendor to verify that this is a valid Windows Installer package.",
+    1620: "This installation package could not be opened. Contact the application vendor to verify that this is a valid Windows "
+    "Installer package.",
+    1622: "Error opening installation log file. Verify that the specified log file location exists and is writable.",
     1639: "Invalid command line argument. Consult the Windows Installer SDK for detailed command line help.",
     2250: "This network connection does not exist.",
 }

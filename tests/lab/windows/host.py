@@ -112,6 +112,8 @@ class WindowsHost:
         for key, name_2003, name_2008 in BASE_SERVICES:
             display = name_2008 if self.windows.wide else name_2003
             self.services.add(Service(key, display, start="auto", state="running"))
+        self.services.add(Service("msiserver", "Windows Installer", f"{self.windows.system32}\\msiexec.exe /V"))
+        self.installing = threading.Lock()
 
     # Names and places
 

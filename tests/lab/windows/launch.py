@@ -17,6 +17,8 @@ from lab.windows.stdin import InvalidOperation
 
 UNHANDLED_CLR = 0xE0434F4D
 """Exit code of an unhandled exception in .NET 2.0 [field]."""
+WINDOWED = ("msiexec",)
+"""Programs of the box that have windows: cmd.exe waits for them only behind ``start /wait`` [ms]."""
 
 
 def split_arguments(tail: str) -> list[str]:

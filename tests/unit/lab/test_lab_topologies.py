@@ -43,7 +43,7 @@ def test_odyssey_is_the_book_s_management_group() -> None:
     assert odyssey.groups["ODYSSEY"].database == "OperationsManager"
 
 
-@pytest.mark.parametrize("name", ["odyssey", "odyssey-2003", "odyssey-hard", "odyssey-rtm", "odyssey-r2"])
+@pytest.mark.parametrize("name", ["odyssey", "odyssey-2003", "odyssey-hard", "odyssey-rtm", "odyssey-r2", "odyssey-no-key"])
 def test_every_topology_is_sound(name: str) -> None:
     topology = load_topology(name)
     assert set(read(inventory(topology, NTLM))["children"]) == {

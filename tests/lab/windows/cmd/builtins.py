@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lab.windows.cmd import copying, deleting, directories, listing, words
+from lab.windows.cmd import copying, deleting, directories, listing, starting, words
 from lab.windows.cmd.common import Builtin
 
 BUILTINS: dict[str, Builtin] = {
@@ -14,5 +14,6 @@ BUILTINS: dict[str, Builtin] = {
     **copying.COMMANDS,
     **deleting.COMMANDS,
     **listing.COMMANDS,
+    **starting.COMMANDS,
 }
 """Name -> what it does.  ``:`` stands for ``C:`` and the like."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -23,7 +24,7 @@ from lab.windows.cmd.variables import COMPUTED
 from lab.windows.errors import Win32Error
 from lab.windows.filesystem import File
 from lab.windows.lifeline import Killed, Lifeline
-from lab.windows.process import Process
+from lab.windows.process import Process, Program
 from lab.windows.stdin import Stdin, empty_stdin
 from lab.windows.streams import NullSink, PipeSink, Sink
 
@@ -255,7 +256,12 @@ class Interpreter:
             return None
         return match.group(1).lower(), (match.group(2) or "") + rest
 
-    def _external(self, line: str, handles: Handles) -> int:
+    def start(self, line: str, handles: Handles, *, wait: bool) -> int:
+        """Start a program, and wait for its end or not."""
+        return self._external(line, handles, wait=wait)
+
+    def _external(self, line: str, handles: Handles, *, wait: bool | None = None) -> int:
+        """Run a program; unless ``wait`` says otherwise, one with windows is not waited for [ms]."""
         token, rest = split_name(line.lstrip(" \t,;=@"))
         if '"' not in token and "/" in token:
             token, _slash, switch = token.partition("/")
@@ -272,7 +278,9 @@ class Interpreter:
             io.complain(*self._not_a_program(image))
             self.errorlevel = 216 if io.host.windows.wide else 193
             return 1
-        self.errorlevel = launch.run(process, program)
+        if wait is None:
+            wait = process.name.lower() not in launch.WINDOWED
+        self.errorlevel = launch.run(process, program) if wait else _run_apart(process, program)
         return self.errorlevel
 
     def _not_found(self, io: Process, token: str, name: str) -> int:
@@ -296,3 +304,14 @@ class Interpreter:
                 "contact the software publisher."
             ]
         return [f"{image} is not a valid Win32 application."]
+
+
+def _run_apart(process: Process, program: Program) -> int:
+    """Run a program that nobody waits for."""
+
+    def main() -> None:
+        with contextlib.suppress(Killed):
+            launch.run(process, program)
+
+    threading.Thread(target=main, daemon=True, name=f"started {process.name}").start()
+    return 0

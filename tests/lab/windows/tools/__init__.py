@@ -11,6 +11,7 @@ from lab.windows.tools.certutil import certutil
 from lab.windows.tools.copying import robocopy, xcopy
 from lab.windows.tools.filters import fc, find, more, sort, where
 from lab.windows.tools.findstr import findstr
+from lab.windows.tools.msiexec import msiexec
 from lab.windows.tools.net import net
 from lab.windows.tools.reg import reg
 from lab.windows.tools.sc import sc
@@ -28,6 +29,7 @@ EVERYWHERE: dict[str, Program] = {
     "hostname.exe": hostname,
     "icacls.exe": icacls,
     "more.com": more,
+    "msiexec.exe": msiexec,
     "net.exe": net,
     "ping.exe": ping,
     "reg.exe": reg,
