@@ -18,7 +18,8 @@ DEFAULT_PORT = 1433
 APPLICATION_NAME = "opsmgr.recovery"
 
 _STEP = "check the SQL Server connection options"
-_TDS_VERSION = re.compile(r"(?:7\.[0-4]|auto)\Z")
+# From SQL Server 2005 on: OpsMgr 2007 needs that one [ms].
+_TDS_VERSION = re.compile(r"(?:7\.[2-4]|auto)\Z")
 _HIDDEN = "********"
 
 
@@ -104,7 +105,7 @@ class SqlOptions:
         if self.connect_timeout < 1:
             raise OptionProblem(f"connect_timeout is {self.connect_timeout}", "Use at least one second")
         if not _TDS_VERSION.match(self.tds_version):
-            raise OptionProblem(f"tds_version is {self.tds_version}", "Use 7.0 to 7.4, in quotes, or auto")
+            raise OptionProblem(f"tds_version is {self.tds_version}", "Use 7.2, 7.3 or 7.4, in quotes, or auto")
 
     def _check_login(self) -> None:
         if (self.login_user is None) != (self.login_password is None):

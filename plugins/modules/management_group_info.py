@@ -110,15 +110,28 @@ EXAMPLES = r"""
     run_as_accounts: true
   delegate_to: localhost
 
+# Not tested with a real ticket.
 - name: The same by Kerberos, after kinit
   opsmgr.recovery.management_group_info:
     server: sql1.odyssey.com
   delegate_to: localhost
 
+# Not tested with the real driver.
 - name: The same with Microsoft's driver
   opsmgr.recovery.management_group_info:
     server: sql1.odyssey.com
     driver: ODBC Driver 17 for SQL Server
+    encryption: require
+    login_user: opsmgr_reader
+    login_password: "{{ opsmgr_sql_password }}"
+  delegate_to: localhost
+
+- name: The same with FreeTDS by the path of its library, the TDS version of SQL Server 2008, encrypted, on another port
+  opsmgr.recovery.management_group_info:
+    server: sql1.odyssey.com
+    port: 50123
+    driver: /usr/lib/x86_64-linux-gnu/odbc/libtdsodbc.so
+    tds_version: '7.3'
     encryption: require
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"

@@ -252,6 +252,7 @@ REFUSED = [
     ({"port": 65536}, "port is 65536"),
     ({"connect_timeout": 0}, "connect_timeout is 0"),
     ({"tds_version": "8.0"}, "tds_version is 8.0"),
+    ({"tds_version": "7.1"}, "tds_version is 7.1"),
     ({"login_user": "sa"}, "only one of"),
     ({"login_password": "x"}, "only one of"),
     ({"login_user": "", "login_password": ""}, "login_user is empty"),
