@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10
 _TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "sql")
-_HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "media", "settings", "users")
+_HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "installed", "media", "settings", "users")
 _GROUP_KEYS = ("database", "run_as")
 _SQL_KEYS = ("version", "login", "weak_login")
 Tree = dict[str, Any]
@@ -63,11 +63,12 @@ class HostSpec:
     media: MediaSpec | None
     settings: Tree
     users: tuple[UserSpec, ...]
+    installed: bool = True
 
     @property
     def is_management_server(self) -> bool:
-        """Whether the management server is installed here, root or not; the setting ``installed: false`` leaves that to Setup."""
-        return bool({"rms", "management_server"}.intersection(self.roles)) and bool(self.settings.get("installed", True))
+        """Whether the management server is installed here, root or not."""
+        return self.installed and not {"rms", "management_server"}.isdisjoint(self.roles)
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def _host(name: str, number: int, body: Tree, domain: str, network: str, groups:
         media=_media(body.get("media")),
         settings=dict(body.get("settings") or {}),
         users=_users(body.get("users") or {}),
+        installed=bool(body.get("installed", True)),
     )
 
 

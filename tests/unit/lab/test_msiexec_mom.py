@@ -20,7 +20,7 @@ INSTALL = (
     SETUP + "ADDLOCAL=MOMServer MANAGEMENT_GROUP=ODYSSEY MOM_DB_SERVER=thunder ACTIONS_USE_COMPUTER_ACCOUNT=1 SDK_USE_COMPUTER_ACCOUNT=1"
 )
 QUICK = settings(setup_seconds=0.02)
-VESTA: dict[str, Any] = {**QUICK, "hosts": {"vesta": {"roles": ["management_server"], "settings": {"installed": False}}}}
+VESTA: dict[str, Any] = {**QUICK, "hosts": {"vesta": {"roles": ["management_server"], "installed": False}}}
 
 
 @pytest.fixture
