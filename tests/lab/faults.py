@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults a lab can be told to have: any message, command, service or SQL statement fails, stalls or is dropped."""
+"""Faults a lab can be told to have: any message, command, service, cluster resource or SQL statement fails, stalls or is dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
-Kind = Literal["message", "command", "service", "sql"]
+Kind = Literal["message", "command", "service", "resource", "sql"]
 Action = Literal["fail", "stall", "drop"]
 
 
@@ -18,8 +18,8 @@ Action = Literal["fail", "stall", "drop"]
 class Fault:
     """One thing that goes wrong.
 
-    ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name or the start of
-    a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for ever).
+    ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name, a cluster resource or the
+    start of a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for ever).
     What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop`` with the text ``after``
     performs a message's operation and loses only the answer.
     """

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lab.topologies import GroupSpec, HostSpec, Topology, UserSpec
+from lab.topologies import ClusterSpec, GroupSpec, HostSpec, Topology, UserSpec
 
 INVENTORY = "inventory.yml"
 LAB_JSON = "lab.json"
@@ -30,6 +30,8 @@ INVENTORY_GROUPS = {
     "console": "opsmgr_consoles",
     "database": "opsmgr_database",
 }
+CLUSTER_GROUP = "opsmgr_rms_cluster"
+"""The nodes of clusters; only in the inventory of a lab that has some."""
 Tree = dict[str, Any]
 
 
@@ -70,8 +72,15 @@ def inventory(topology: Topology, access: WinRMAccess) -> str:
     single = len(topology.groups) == 1
     groups: Tree = {group: {"hosts": {}} for group in INVENTORY_GROUPS.values()}
     for host in topology.hosts.values():
-        for group in (INVENTORY_GROUPS[role] for role in host.roles):
+        for group in (INVENTORY_GROUPS[role] for role in host.roles if role in INVENTORY_GROUPS):
             groups[group]["hosts"][host.name] = _host_variables(topology, host, access, with_group=not single)
+    for cluster in topology.clusters.values():
+        nodes = [topology.hosts[name] for name in cluster.nodes]
+        described = {node.name: _host_variables(topology, node, access, with_group=not single) for node in nodes}
+        virtual_server = {**described[nodes[0].name], "ansible_host": cluster.address}
+        groups[INVENTORY_GROUPS["rms"]]["hosts"][cluster.virtual_server] = virtual_server
+        in_cluster = groups.setdefault(CLUSTER_GROUP, {"hosts": {}})["hosts"]
+        in_cluster.update({name: {**variables, **_cluster_variables(cluster)} for name, variables in described.items()})
     tree: Tree = {"all": {"children": groups}}
     if single:
         tree["all"]["vars"] = {"opsmgr_management_group": next(iter(topology.groups)), **topology.variables}
@@ -91,6 +100,14 @@ def _host_variables(topology: Topology, host: HostSpec, access: WinRMAccess, *, 
     if "database" in host.roles:
         variables.update(_sql_variables(topology, host))
     return variables
+
+
+def _cluster_variables(cluster: ClusterSpec) -> Tree:
+    return {
+        "opsmgr_cluster_group": cluster.group,
+        "opsmgr_virtual_server": cluster.virtual_server,
+        "opsmgr_cluster_disk": cluster.disk,
+    }
 
 
 def _sql_variables(topology: Topology, host: HostSpec) -> Tree:
@@ -120,7 +137,17 @@ def description(topology: Topology, ca_file: str) -> Tree:
             "fqdn": host.fqdn,
             "roles": list(host.roles),
         }
-    return {"pid": os.getpid(), "ca": ca_file, "hosts": hosts, "sql": _sql_description(topology)}
+    described: Tree = {"pid": os.getpid(), "ca": ca_file, "hosts": hosts, "sql": _sql_description(topology)}
+    if topology.clusters:
+        described["clusters"] = _clusters_description(topology)
+    return described
+
+
+def _clusters_description(topology: Topology) -> Tree:
+    return {
+        cluster.name: {"nodes": list(cluster.nodes), "virtual_server": cluster.virtual_server, "address": cluster.address}
+        for cluster in topology.clusters.values()
+    }
 
 
 def _sql_description(topology: Topology) -> Tree:

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.cluster.build import add_services, build_cluster, virtual_server
+from lab.cluster.cluster import Cluster
+from lab.cluster.virtual_server import VirtualServer
 from lab.faults import Faults
 from lab.inventory import (
     INVENTORY,
@@ -48,7 +51,7 @@ from lab.opsmgr.versions import Version
 from lab.recorder import Recorder
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
-from lab.topologies import HostSpec, MediaSpec, Topology, load_topology
+from lab.topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
 from lab.windows.host import User, WindowsHost
 from lab.windows.process import Program
 from lab.windows.services import Service
@@ -79,13 +82,16 @@ class Lab:
         self.hosts: dict[str, WindowsHost] = {}
         self.sql: dict[str, SqlServer] = {}
         self.groups: dict[str, ManagementGroup] = {}
+        self.clusters: dict[str, Cluster] = {}
+        self._virtual_servers: list[VirtualServer] = []
+        self._cluster_of: dict[str, Cluster] = {}
         self._databases = Databases()
         self._keeper = SessionKeeper()
-        self._config_tool = config_tool(self._databases)
+        self._config_tool = config_tool(self._databases, self._cluster_of)
         self._build()
         authority = make_ca(self.directory / _CERTIFICATES)
         self.ca_file = str(authority.ca_file.resolve())
-        self._winrm = WinRMServer(self.hosts.values(), authority)
+        self._winrm = WinRMServer([*self.hosts.values(), *self._virtual_servers], authority)
 
     def __enter__(self) -> Lab:
         self.start()
@@ -109,12 +115,21 @@ class Lab:
         for host in self.hosts.values():
             host.services.settle()
         self._winrm.start()
+        for cluster in self.clusters.values():
+            cluster.on_change = self._follow_virtual_servers
+            cluster.start()
+        for cluster in self.clusters.values():
+            cluster.settle()
+            for node in cluster.nodes:
+                node.host.services.settle()
         for name, host in self.hosts.items():
             if not host.settings.get("powered", True):
                 self.power(name, False)
 
     def stop(self) -> None:
         """End everything and free all ports."""
+        for cluster in self.clusters.values():
+            cluster.stop()
         self._winrm.stop()
         self._keeper.stop()
         for host in self.hosts.values():
@@ -131,6 +146,10 @@ class Lab:
             raise ValueError(f"there is no host {host!r}; known are {', '.join(self.hosts)}")
         self.hosts[host].powered = on
         self._winrm.refresh()
+
+    def _follow_virtual_servers(self) -> None:
+        with contextlib.suppress(OSError):  # the port is not free yet: the server tries again
+            self._winrm.refresh()
 
     # What others see
 
@@ -154,6 +173,7 @@ class Lab:
             "hosts": {name: host.dump() for name, host in self.hosts.items()},
             "groups": {name: {**group.dump(self._members(name)), "root_named_by": self._pointers(name)} for name, group in self.groups.items()},
             "sql": {name: server.dump() for name, server in self.sql.items()},
+            "clusters": {name: cluster.dump() for name, cluster in self.clusters.items()},
         }
 
     def _pointers(self, group: str) -> dict[str, dict[str, list[str]]]:
@@ -173,18 +193,32 @@ class Lab:
     def _build(self) -> None:
         for spec in self.topology.hosts.values():
             self.hosts[spec.name] = self._host(spec)
+        for cluster_spec in self.topology.clusters.values():
+            self._build_cluster(cluster_spec)
         for spec in self.topology.hosts.values():
             if "database" in spec.roles:
                 self._install_sql_server(spec)
         for group in self.topology.groups.values():
-            roots = (spec for spec in self.topology.hosts.values() if spec.group == group.name and "rms" in spec.roles)
-            members = (spec for spec in self.topology.hosts.values() if spec.group == group.name and spec.is_management_server)
-            servers = {spec.fqdn: spec.version for spec in members}
-            database_host = self.hosts[group.database_host]
-            sql = self.sql[group.database_host]
-            self.groups[group.name] = ManagementGroup(group, next(roots).fqdn, servers, database_host, sql)
+            self.groups[group.name] = self._group(group)
         for spec in self.topology.hosts.values():
             self._install(spec)
+
+    def _group(self, group: GroupSpec) -> ManagementGroup:
+        members = [spec for spec in self.topology.hosts.values() if spec.group == group.name]
+        servers = {spec.fqdn: spec.version for spec in members if spec.is_management_server or "rms_cluster" in spec.roles}
+        clustered = [cluster for cluster in self.topology.clusters.values() if self.topology.hosts[cluster.nodes[0]].group == group.name]
+        for cluster in clustered:
+            servers[_virtual_name(cluster)] = self.topology.hosts[cluster.nodes[0]].version
+        root = _virtual_name(clustered[0]) if clustered else next(spec.fqdn for spec in members if "rms" in spec.roles)
+        return ManagementGroup(group, root, servers, self.hosts[group.database_host], self.sql[group.database_host])
+
+    def _build_cluster(self, spec: ClusterSpec) -> None:
+        cluster = build_cluster(spec, self.hosts)
+        if all(self.topology.hosts[name].installed for name in spec.nodes):
+            add_services(cluster, spec.group)
+        self.clusters[spec.name] = cluster
+        self._cluster_of.update(dict.fromkeys(spec.nodes, cluster))
+        self._virtual_servers.append(virtual_server(spec, cluster))
 
     def _host(self, spec: HostSpec) -> WindowsHost:
         host = WindowsHost(spec.name, spec.fqdn, spec.address, spec.profile, self.recorder, self.faults, self.hosts)
@@ -227,9 +261,11 @@ class Lab:
         group = self.groups[spec.group]
         place = (host, spec.version, spec.install_directory, group.membership)
         if spec.is_management_server:
-            key = group.key if "rms" in spec.roles else None
+            key = group.key if {"rms", "rms_cluster"}.intersection(spec.roles) else None
             installation = install_management_server(*place, key)
             self._register_services(installation, spec.version)
+            for cluster in (cluster for cluster in self.topology.clusters.values() if spec.name in cluster.nodes):
+                installation.join_virtual_server(_virtual_name(cluster), cluster.disk)
         if "reporting" in spec.roles:
             install_reporting(*place, self.topology.sql.version)
         if "web_console" in spec.roles:
@@ -240,7 +276,8 @@ class Lab:
             self._insert_media(host, spec, spec.media)
 
     def _register_services(self, installation: Installation, version: Version) -> None:
-        ManagementServices(installation, self._databases, self._keeper).install(version)
+        group = self.groups[self.topology.hosts[installation.host.name].group]
+        ManagementServices(installation, self._databases, self._keeper, group.damage_cluster).install(version)
 
     def _insert_media(self, host: WindowsHost, spec: HostSpec, media: MediaSpec) -> None:
         programs: dict[str, Program] = {BACKUP_TOOL: secure_storage_backup, CONFIG_TOOL: self._config_tool}
@@ -251,3 +288,9 @@ class Lab:
             host.install_program(package_path(media.directory, architecture), package, package_content(spec.version))
         if media.directory[:1].upper() not in ("C", spec.install_directory[:1].upper()):
             host.fs.volumes[media.directory[:1].upper()].read_only = True
+
+
+def _virtual_name(cluster: ClusterSpec) -> str:
+    """How the database calls a virtual server: the cluster keeps its name in capitals [field]."""
+    name, dot, domain = cluster.fqdn.partition(".")
+    return name.upper() + dot + domain

@@ -6,8 +6,13 @@
 ``PromoteRMS [/DeleteExistingRMS:true|false]`` runs on the server to promote, after the key was restored there; without the
 switch it is ``false`` [field].  It warns and waits for ``Y`` [book]; ``y`` will do, anything else changes nothing [assumed].
 ``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS`` runs on the old
-root when it can be reached again [ms].  ``InstallCluster`` and ``AddRMSNode`` exist in the real tool [ms]; a lab has no
-cluster, so here they are unknown actions.
+root when it can be reached again [ms].
+
+``InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>`` runs on the root that becomes the first node, ``AddRMSNode``
+with the same options on every other one, after the key was restored there [ms].  Both warn and wait for ``Y`` [assumed]; the
+first wants the disk online here, the second does not [assumed].  On a node ``PromoteRMS`` gives the role back to the virtual
+server and leaves the services to the cluster; it wants the disk online here [assumed].  A clustered root that ``true`` deleted
+cannot be created again before R2 [field].
 
 The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there are
 ``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is dropped
@@ -16,17 +21,21 @@ registry, for the same reason [assumed].
 
 Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic and are
 started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in
-``secure_storage_backup.py`` [assumed].
+``secure_storage_backup.py`` [assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for ``Y``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from lab.cluster.cluster import Cluster
+from lab.cluster.resources import NetworkName, PhysicalDisk, Resource, drive_letter
 from lab.opsmgr.dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_program
 from lab.opsmgr.installation import ROOT_SERVICES, Installation
 from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
 from lab.opsmgr.secure_storage_backup import check_surroundings
+from lab.opsmgr.versions import find_version
 from lab.windows.process import TERMINATED, Program
 
 TOOL = "ManagementServerConfigTool"
@@ -35,11 +44,23 @@ _TRUTH = {"true": True, "false": False}
 _PROMOTE_SECONDS = 0.3
 
 
-def config_tool(databases: Databases) -> Program:
-    """The tool as a program of hosts that find their databases there."""
+def config_tool(databases: Databases, clusters: Mapping[str, Cluster]) -> Program:
+    """The tool as a program of hosts that find their databases and clusters there."""
+
+    def promote(dialogue: Dialogue, databases: Databases, options: list[str]) -> None:
+        _promote(dialogue, databases, options, clusters)
+
+    def install_cluster(dialogue: Dialogue, databases: Databases, options: list[str]) -> None:
+        _install_cluster(dialogue, databases, _ClusterPlace.find(dialogue, clusters, options))
+
+    def add_node(dialogue: Dialogue, databases: Databases, options: list[str]) -> None:
+        _add_node(dialogue, databases, _ClusterPlace.find(dialogue, clusters, options))
+
     actions: Mapping[str, Callable[[Dialogue, Databases, list[str]], None]] = {
-        "promoterms": _promote,
+        "promoterms": promote,
         "updatedemotedrms": _update_demoted,
+        "installcluster": install_cluster,
+        "addrmsnode": add_node,
     }
 
     def body(dialogue: Dialogue) -> None:
@@ -55,26 +76,34 @@ def config_tool(databases: Databases) -> Program:
     return tool_program(TOOL, body)
 
 
-def _promote(dialogue: Dialogue, databases: Databases, options: list[str]) -> None:
+def _promote(dialogue: Dialogue, databases: Databases, options: list[str], clusters: Mapping[str, Cluster]) -> None:
     delete_old = _delete_existing(dialogue, options)
     installation = _checked(dialogue)
-    if installation.is_root:
+    if installation.is_root and not installation.virtual_server:
         raise ToolFailedError("already_root")
     if installation.key is None:
         raise ToolFailedError("no_key_to_promote")
+    drive = installation.cluster_drive
+    if drive and not installation.host.fs.exists(f"{drive}\\"):
+        raise ToolFailedError("disk_not_here", disk=drive)
     with _open(databases, installation) as database:
         if not database.lists(installation.computer):
             raise ToolFailedError("not_in_database", database=database.name)
+        old_root = database.root() or ""
+    if installation.virtual_server and _same(old_root, installation.virtual_server):
+        raise ToolFailedError("already_root")
+    virtual_root = old_root if any(_names(cluster, old_root.partition(".")[0]) for cluster in clusters.values()) else ""
     _confirm(dialogue, "promote_warning")
     dialogue.say("promoting")
     _fault_point(dialogue, "before-change")
     dialogue.process.sleep(float(dialogue.setting("promote_seconds", str(_PROMOTE_SECONDS))))
     with _open(databases, installation) as database:
-        database.promote(installation.computer, delete_old=delete_old)
+        database.promote(installation.computer, delete_old=delete_old, virtual_root=virtual_root)
     _fault_point(dialogue, "after-database")
     installation.set_root(True)
     _fault_point(dialogue, "after-registry")
-    _give_services(dialogue, installation)
+    if not installation.virtual_server:
+        _give_services(dialogue, installation)
     dialogue.say("promoted", computer=installation.computer)
 
 
@@ -144,7 +173,7 @@ def _update_demoted(dialogue: Dialogue, databases: Databases, options: list[str]
         raise ToolFailedError("config_usage", always_one=True)
     installation = _checked(dialogue)
     with _open(databases, installation) as database:
-        if database.root() == installation.computer.lower():
+        if _same(database.root() or "", installation.computer):
             raise ToolFailedError("still_root", database=database.name)
     if dialogue.setting("update_demoted_asks", "false").lower() == "true":
         _confirm(dialogue, "demote_warning")
@@ -153,3 +182,115 @@ def _update_demoted(dialogue: Dialogue, databases: Databases, options: list[str]
         installation.stop_service(key)
         installation.configure_service(key, "disabled")
     dialogue.say("demoted", computer=installation.computer)
+
+
+@dataclass(frozen=True)
+class _ClusterPlace:
+    """What the options of the cluster's two actions mean here."""
+
+    installation: Installation
+    name: str
+    """The virtual server's full name, the first part in capitals as Windows keeps it."""
+    drive: str
+    disk: Resource
+    is_here: bool
+
+    @classmethod
+    def find(cls, dialogue: Dialogue, clusters: Mapping[str, Cluster], options: list[str]) -> _ClusterPlace:
+        """Find the virtual server and its disk in the cluster of this host; everything that is missing is refused."""
+        virtual_server, disk_name = _cluster_options(dialogue, options)
+        installation = _checked(dialogue)
+        if installation.key is None:
+            raise ToolFailedError("no_key_to_promote")
+        host = installation.host
+        cluster = clusters.get(host.name)
+        if cluster is None or not cluster.serves(host):
+            raise ToolFailedError("no_cluster")
+        names = _names(cluster, virtual_server)
+        if not names:
+            raise ToolFailedError("no_network_name", virtual=virtual_server)
+        group = cluster.group_of(names[0])
+        disks = [resource for resource in group.resources if isinstance(resource.type, PhysicalDisk)]
+        wanted = disk_name.lower().rstrip("\\")
+        disk = next((each for each in disks if wanted in (each.name.lower(), f"{drive_letter(each)}:".lower())), None)
+        if disk is None:
+            raise ToolFailedError("no_cluster_disk", disk=disk_name, virtual=virtual_server)
+        is_here = disk.state == "Online" and group.node.host is host
+        full_name = f"{virtual_server.upper()}.{host.fqdn.partition('.')[2]}"
+        return cls(installation, full_name, f"{drive_letter(disk)}:", disk, is_here)
+
+
+def _cluster_options(dialogue: Dialogue, options: list[str]) -> tuple[str, str]:
+    """The values of ``/vs:`` and ``/Disk:``; everything else is refused."""
+    found: dict[str, str] = {}
+    for option in options:
+        name, _colon, value = option.partition(":")
+        if name.lower() not in ("/vs", "/disk") or not value or name.lower() in found:
+            dialogue.say("unknown_option", option=option)
+            raise ToolFailedError("config_usage", always_one=True)
+        found[name.lower()] = value
+    if len(found) < 2:
+        raise ToolFailedError("config_usage", always_one=True)
+    return found["/vs"], found["/disk"]
+
+
+def _names(cluster: Cluster, name: str) -> list[Resource]:
+    """The Network Name resources of that name."""
+    return [
+        resource
+        for resource in cluster.resources()
+        if isinstance(resource.type, NetworkName) and _same(resource.private["Name"], name)
+    ]
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+def _install_cluster(dialogue: Dialogue, databases: Databases, place: _ClusterPlace) -> None:
+    installation = place.installation
+    if installation.virtual_server:
+        raise ToolFailedError("already_node", virtual=installation.virtual_server)
+    if not installation.is_root:
+        raise ToolFailedError("not_root")
+    if not place.is_here:
+        raise ToolFailedError("disk_not_here", disk=place.disk.name)
+    with _open(databases, installation) as database:
+        root = database.root() or ""
+        if not any(_same(root, name) for name in (installation.computer, place.name)):
+            raise ToolFailedError("not_root")
+        if database.has_remains_of(place.name) and not find_version(installation.server_version).can_cluster_later:
+            raise ToolFailedError("cluster_was_deleted", virtual=place.name, database=database.name)
+    _confirm_cluster(dialogue)
+    _fault_point(dialogue, "before-change")
+    dialogue.process.sleep(float(dialogue.setting("promote_seconds", str(_PROMOTE_SECONDS))))
+    with _open(databases, installation) as database:
+        database.install_virtual_server(place.name, installation.server_version)
+    _fault_point(dialogue, "after-database")
+    installation.host.fs.mkdir(f"{place.drive}\\Health Service State", exist_ok=True)
+    _join(dialogue, place)
+
+
+def _add_node(dialogue: Dialogue, databases: Databases, place: _ClusterPlace) -> None:
+    installation = place.installation
+    if installation.virtual_server:
+        raise ToolFailedError("already_node", virtual=installation.virtual_server)
+    with _open(databases, installation) as database:
+        root = database.root() or ""
+        if not _same(root, place.name):
+            raise ToolFailedError("other_virtual_server", database=database.name, root=root, virtual=place.name)
+    _confirm_cluster(dialogue)
+    _fault_point(dialogue, "before-change")
+    dialogue.process.sleep(float(dialogue.setting("promote_seconds", str(_PROMOTE_SECONDS))))
+    _join(dialogue, place)
+
+
+def _confirm_cluster(dialogue: Dialogue) -> None:
+    if dialogue.setting("install_cluster_asks", "true").lower() == "true":
+        _confirm(dialogue, "cluster_warning")
+
+
+def _join(dialogue: Dialogue, place: _ClusterPlace) -> None:
+    place.installation.join_virtual_server(place.name, place.drive)
+    _fault_point(dialogue, "after-registry")
+    dialogue.say("cluster_installed", virtual=place.name)

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.opsmgr.installation import Installation
-from lab.opsmgr.key import encrypt_secret, new_key
+from lab.opsmgr.key import KeyBackup, encrypt_secret, new_key, pack_backup
 from lab.opsmgr.operational_database import is_new_key, opens
 from lab.opsmgr.setup import Membership
 from lab.opsmgr.versions import Version
 from lab.sql import opsmgr_schema
+from lab.sql.media import append, take
 from lab.sql.server import SqlServer
-from lab.topologies import GroupSpec
+from lab.sql.values import to_storage
+from lab.topologies import GroupSpec, RemainsSpec
 from lab.windows.host import WindowsHost
 
 
@@ -35,12 +38,35 @@ class ManagementGroup:
         for account in spec.run_as:
             data = encrypt_secret(self.key, account.user, account.secret)
             opsmgr_schema.add_run_as(sql, spec.database, account.name, account.user, data)
-        self.membership = Membership(spec.name, root, host.fqdn, spec.database, spec.warehouse)
+        self.membership = Membership(spec.name, root.lower(), host.fqdn, spec.database, spec.warehouse)
+        self.cluster_damaged = False
+        """Whether the Health Service was started on a node of a clustered root while another server was the root."""
+        if spec.remains:
+            self._lose(spec.remains, host, servers[root].server_version)
 
     @property
     def name(self) -> str:
         """The group's name."""
         return self.spec.name
+
+    def damage_cluster(self) -> None:
+        """What must never happen to a clustered root has happened."""
+        self.cluster_damaged = True
+
+    def _lose(self, remains: RemainsSpec, host: WindowsHost, version: str) -> None:
+        """The group was lost: backups of database and key are left, and the database is as new."""
+        sql, name = self._sql, self.spec.database
+        database = sql.find(name)
+        if database is None:
+            raise LookupError(name)
+        folder = sql.folder + "\\Backup"
+        now = to_storage(dt.datetime.now())
+        taken = take(database, sql.store, sql.files_of(database), name="", user="sa", server=sql.name.upper(), started=now, finished=now)
+        append(host.fs, f"{folder}\\{remains.database_backup}", taken, overwrite=True)
+        backup = pack_backup(KeyBackup(self.key, self.name, version), remains.key_password)
+        host.fs.write(f"{folder}\\{remains.key_backup}", backup)
+        sql.remove_database(database)
+        opsmgr_schema.create_operations_manager(sql, name, self.name, version=version)
 
     def dump(self, members: Mapping[str, Installation]) -> dict[str, Any]:
         """Who is the root by the database and by each registry, and what the key in each registry really opens.
@@ -58,6 +84,7 @@ class ManagementGroup:
             "roles": {host: "rms" if installation.is_root else "management_server" for host, installation in members.items()},
             "key": {host: _verdict(installation.key, run_as[host], checks) for host, installation in members.items()},
             "run_as": run_as,
+            "cluster_damaged": self.cluster_damaged,
         }
 
     def _rows(self, name: str) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ PRODUCT_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft Operations Manager\\3.0"
 SETUP = PRODUCT_KEY + "\\Setup"
 KEY_MATERIAL = PRODUCT_KEY + "\\MOMBins"
 MACHINE_SETTINGS = PRODUCT_KEY + "\\Machine Settings"
+CLUSTER = PRODUCT_KEY + "\\Cluster"
+"""Where a node keeps which virtual server it belongs to and that server's disk [assumed]."""
 REPORTING = PRODUCT_KEY + "\\Reporting"
 GROUPS = PRODUCT_KEY + "\\Server Management Groups"
 ROOT_SERVICES = ("OMSDK", "OMCFG")
@@ -31,8 +33,27 @@ class Installation:
 
     @property
     def computer(self) -> str:
-        """The name by which the database knows this server."""
-        return self.host.fqdn
+        """The name by which the database knows the server whose services run here: on a node of a clustered root the virtual one's."""
+        return self.virtual_server or self.host.fqdn
+
+    @property
+    def virtual_server(self) -> str:
+        """The full name of the clustered root that this server is a node of; empty on every other server."""
+        return str(self.host.registry.get(CLUSTER, "VirtualServer", ""))
+
+    @property
+    def cluster_drive(self) -> str:
+        """The drive of the clustered root's disk, as ``X:``; empty when this is no node of one."""
+        return str(self.host.registry.get(CLUSTER, "Drive", ""))
+
+    def join_virtual_server(self, name: str, drive: str) -> None:
+        """Be a node of this clustered root from now on: the registry says root on every node, and the cluster starts the services [field]."""
+        self.host.registry.set(CLUSTER, "VirtualServer", name)
+        self.host.registry.set(CLUSTER, "Drive", drive)
+        self.set_root(True)
+        for key in ("OMCFG", "OMSDK", "HealthService"):
+            self.stop_service(key)
+            self.configure_service(key, "demand")
 
     @property
     def install_directory(self) -> str:
@@ -79,6 +100,11 @@ class Installation:
         parent = f"{GROUPS}\\{self.group}\\Parent Health Services\\0"
         for name, value in (("AuthenticationName", root_fqdn), ("NetworkName", root_fqdn), ("Port", SERVER_PORT)):
             self.host.registry.set(parent, name, value)
+
+    @property
+    def has_parent(self) -> bool:
+        """Whether the registry names a server that this one reports to."""
+        return self.host.registry.exists(f"{GROUPS}\\{self.group}\\Parent Health Services")
 
     @property
     def parent(self) -> str:

@@ -21,9 +21,12 @@ _SELECT_CHECK = "SELECT SecureData FROM dbo.LabKeyCheck"
 _DELETE_CHECK = "DELETE FROM dbo.LabKeyCheck"
 _INSERT_CHECK = "INSERT INTO dbo.LabKeyCheck (SecureData) VALUES (?)"
 _SELECT_GROUP = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
+_SELECT_REMAINS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 0"
 _DELETE_ROOT = "DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1 AND DisplayName <> ?"
+_EMPTY_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0, IsManagementServer = 0 WHERE DisplayName = ?"
 _DEMOTE_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND DisplayName <> ?"
 _PROMOTE = "UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName = ?"
+_REVIVE = "UPDATE dbo.MTV_HealthService SET IsManagementServer = 1 WHERE DisplayName = ?"
 _INSERT_SERVER = (
     "INSERT INTO dbo.MTV_HealthService "
     "(BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway, IsAgent, Version) "
@@ -78,11 +81,30 @@ class OperationalDatabase:
         """Make it one of the group's ordinary management servers."""
         self._execute(_INSERT_SERVER, computer, version)
 
-    def promote(self, computer: str, *, delete_old: bool) -> None:
-        """Make it the root; the old one is deleted or demoted, all at once or not at all."""
+    def promote(self, computer: str, *, delete_old: bool, virtual_root: str = "") -> None:
+        """Make it the root; the old one is deleted or demoted, all at once or not at all.
+
+        ``virtual_root`` is the old one's name when it is clustered.  What is deleted of it leaves an entry that is no server any
+        more, as a real database keeps what it deleted for a while [assumed].
+        """
         with self._transaction():
+            if delete_old and virtual_root:
+                self._execute(_EMPTY_ROOT, virtual_root)
             self._execute(_DELETE_ROOT if delete_old else _DEMOTE_ROOT, computer)
             self._execute(_PROMOTE, computer)
+
+    def install_virtual_server(self, computer: str, version: str) -> None:
+        """Make a virtual server the root; the server that was it becomes an ordinary one, all at once or not at all."""
+        with self._transaction():
+            self._execute(_REVIVE, computer)
+            if not self.lists(computer):
+                self._execute(_INSERT_SERVER, computer, version)
+            self._execute(_DEMOTE_ROOT, computer)
+            self._execute(_PROMOTE, computer)
+
+    def has_remains_of(self, computer: str) -> bool:
+        """Whether this was a clustered root that was deleted."""
+        return self._first(_SELECT_REMAINS, computer) is not None
 
     def opens_with(self, key: bytes) -> dict[str, bool]:
         """Which Run As accounts this key decrypts."""

@@ -13,6 +13,11 @@ also runs on a former root, where the data warehouse's processing stays [book]. 
 also needs ``OMSDK`` on the same server.  ``HealthService``, once (re)started, does as the database says: a former root
 becomes an ordinary management server [book], and comes back to the database if it was deleted from there [book].
 
+On a node of a clustered root all three are started by hand, that is by the cluster, and are the virtual server's: its name is
+what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, with event 29104, where the registry does not say root or
+names a parent [field].  ``HealthService`` started on a node while another server is the root damages the clustered root [field];
+what exactly it does is not known, so here it only tells ``on_damage``.
+
 Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops.
 """
 
@@ -33,6 +38,7 @@ _SPECIFIC_ERROR = 1066
 _SDK_ERROR = 0x80131500
 _RECONNECT_SECONDS = 0.2
 _EVENTS = {"OMSDK": ("OpsMgr SDK Service", 26380), "OMCFG": ("OpsMgr Config Service", 29112)}
+_NODE_IS_NO_ROOT = 29104
 _BINARIES = {
     "HealthService": "HealthService.exe",
     "OMSDK": "Microsoft.Mom.Sdk.ServiceHost.exe",
@@ -41,13 +47,17 @@ _BINARIES = {
 
 
 class ServiceStopsError(Exception):
-    """A service cannot do its work here."""
+    """A service cannot do its work here; ``event`` is the number of an event that is not the service's usual one."""
+
+    def __init__(self, reason: str, event: int = 0) -> None:
+        super().__init__(reason)
+        self.event = event
 
 
 @dataclass
 class _Kept:
     connect: Callable[[], OperationalDatabase]
-    give_up: Callable[[str], None]
+    give_up: Callable[[ServiceStopsError], None]
     database: OperationalDatabase | None
 
 
@@ -74,7 +84,7 @@ class SessionKeeper:
         host: str,
         service: str,
         connect: Callable[[], OperationalDatabase],
-        give_up: Callable[[str], None],
+        give_up: Callable[[ServiceStopsError], None],
         database: OperationalDatabase | None,
     ) -> None:
         """This service has, or wants, a session from now on."""
@@ -102,7 +112,7 @@ class SessionKeeper:
         except UnreachableError:
             return
         except ServiceStopsError as error:
-            kept.give_up(str(error))
+            kept.give_up(error)
             return
         with self._lock:
             if self._kept.get(owner) is kept:
@@ -114,8 +124,9 @@ class SessionKeeper:
 class ManagementServices:
     """The services of one management server."""
 
-    def __init__(self, installation: Installation, databases: Databases, keeper: SessionKeeper) -> None:
+    def __init__(self, installation: Installation, databases: Databases, keeper: SessionKeeper, on_damage: Callable[[], None]) -> None:
         self.installation = installation
+        self._on_damage = on_damage
         self._databases = databases
         self._keeper = keeper
         self._settled = False
@@ -150,7 +161,7 @@ class ManagementServices:
             database = self._work[service.key]()
         except (ServiceStopsError, UnreachableError) as error:
             if service.key in ROOT_SERVICES:
-                self._give_up(service, str(error))
+                self._give_up(service, error)
                 return
         self._keep(service, database)
 
@@ -164,9 +175,11 @@ class ManagementServices:
     def _stopping(self, service: Service) -> None:
         self._keeper.release(self.installation.host.name, service.key)
 
-    def _give_up(self, service: Service, reason: str) -> None:
+    def _give_up(self, service: Service, reason: ServiceStopsError | UnreachableError) -> None:
         """The service ends by itself, and says why in the event log."""
         source, number = _EVENTS[service.key]
+        if isinstance(reason, ServiceStopsError) and reason.event:
+            number = reason.event
         host = self.installation.host
         message = f"The {service.display_name} failed: {reason}"
         host.event_log.append({"log": "Operations Manager", "source": source, "id": number, "level": "error", "message": message})
@@ -188,6 +201,9 @@ class ManagementServices:
         """What the Health Service does once after each start: to be what the database says."""
         root = database.root()
         if root and root.lower() != self.installation.computer.lower():
+            if self.installation.virtual_server:
+                self._on_damage()
+                return
             if not database.lists(self.installation.computer):
                 database.add_management_server(self.installation.computer, self.installation.server_version)
             self.installation.set_root(False)
@@ -211,6 +227,9 @@ class ManagementServices:
         return database
 
     def _check_root(self, database: OperationalDatabase) -> None:
+        installation = self.installation
+        if installation.virtual_server and (not installation.is_root or installation.has_parent):
+            raise ServiceStopsError("the registry of this node does not belong to a Root Management Server", _NODE_IS_NO_ROOT)
         root = database.root()
         if not root or root.lower() != self.installation.computer.lower():
             raise ServiceStopsError(f"this computer is not the Root Management Server, {root or 'no one'} is")

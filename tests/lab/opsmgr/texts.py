@@ -43,6 +43,10 @@ _ENGLISH = {
         "      Promotes this Management Server to become the Root Management Server.\r\n"
         "  UpdateDemotedRMS\r\n"
         "      Updates this former Root Management Server to be a Management Server.\r\n"
+        "  InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>\r\n"
+        "      Makes a virtual server of this Root Management Server, which becomes its first node.\r\n"
+        "  AddRMSNode /vs:<virtual server> /Disk:<disk resource or drive>\r\n"
+        "      Adds this Management Server as a node to the virtual Root Management Server.\r\n"
     ),
     "unknown_action": "The action '{action}' is not known.",
     "unknown_option": "The option '{option}' is not valid.",
@@ -52,6 +56,19 @@ _ENGLISH = {
     ),
     "demote_warning": "Type Y to continue to update this computer to become a Management Server. ",
     "cancelled": "The operation has been cancelled. No changes have been made.",
+    "cluster_warning": (
+        "Running this tool can cause irreversible damage to your Operations Database.\r\n"
+        "Type Y to continue to configure this computer as a node of the Root Management Server cluster. "
+    ),
+    "not_root": "This computer is not the Root Management Server.",
+    "no_cluster": "The cluster service is not running on this computer, or this computer is not a node of a cluster.",
+    "no_network_name": "The cluster has no Network Name resource for '{virtual}'.",
+    "no_cluster_disk": "'{disk}' is no Physical Disk resource of the group that the Network Name '{virtual}' is in.",
+    "disk_not_here": "The disk '{disk}' is not online on this computer.",
+    "other_virtual_server": "The Root Management Server in the database {database} is {root}, not {virtual}.",
+    "cluster_was_deleted": "{virtual} was deleted from the database {database}. This version cannot create it again.",
+    "already_node": "This computer is already a node of the Root Management Server {virtual}.",
+    "cluster_installed": "The Root Management Server is now {virtual}, and this computer is a node of it.",
     "not_a_management_server": "This computer is not a Management Server.",
     "already_root": "This computer is already the Root Management Server.",
     "no_key_to_promote": "The encryption keys of the Root Management Server have not been restored on this computer.",

@@ -35,6 +35,11 @@ class Version:
     has_wizard: bool
 
     @property
+    def can_cluster_later(self) -> bool:
+        """Whether a clustered root can be made in a management group that exists already: from R2 on [ms][field]."""
+        return self.name == "R2"
+
+    @property
     def key_generation(self) -> int:
         """Backups restore only within one generation: RTM is 1, SP1 and everything after it is 2 [book]."""
         return key_generation(self.server_version)

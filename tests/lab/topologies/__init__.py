@@ -20,13 +20,15 @@ import yaml
 
 from lab.opsmgr.versions import Version, find_version
 
-ROLES = ("rms", "management_server", "database", "reporting", "web_console", "console")
+ROLES = ("rms", "rms_cluster", "management_server", "database", "reporting", "web_console", "console")
 _HERE = Path(__file__).parent
 _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10
-_TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "sql")
+_TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "clusters", "sql")
 _HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "installed", "media", "settings", "users")
-_GROUP_KEYS = ("database", "run_as")
+_GROUP_KEYS = ("database", "run_as", "remains")
+_REMAINS_KEYS = ("database_backup", "key_backup", "key_password")
+_CLUSTER_KEYS = ("nodes", "group", "virtual_server", "disk", "quorum_disk")
 _SQL_KEYS = ("version", "login", "weak_login")
 Tree = dict[str, Any]
 
@@ -68,7 +70,7 @@ class HostSpec:
     @property
     def is_management_server(self) -> bool:
         """Whether the management server is installed here, root or not."""
-        return self.installed and not {"rms", "management_server"}.isdisjoint(self.roles)
+        return self.installed and not {"rms", "rms_cluster", "management_server"}.isdisjoint(self.roles)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ class RunAsSpec:
 
 
 @dataclass(frozen=True)
+class RemainsSpec:
+    """What is left of a management group that was lost: two files in the SQL Server's backup directory."""
+
+    database_backup: str
+    key_backup: str
+    key_password: str
+
+
+@dataclass(frozen=True)
 class GroupSpec:
     """One management group and the database host that it lives on."""
 
@@ -89,6 +100,21 @@ class GroupSpec:
     database: str
     warehouse: str
     run_as: tuple[RunAsSpec, ...]
+    remains: RemainsSpec | None = None
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """A failover cluster with one group, the virtual server's; drives are ``X:``."""
+
+    name: str
+    nodes: tuple[str, ...]
+    group: str
+    virtual_server: str
+    fqdn: str
+    address: str
+    disk: str
+    quorum_disk: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +142,7 @@ class Topology:
     domain: str
     hosts: dict[str, HostSpec]
     groups: dict[str, GroupSpec]
+    clusters: dict[str, ClusterSpec]
     sql: SqlSpec
     variables: Tree
     tree: Tree = field(repr=False)
@@ -132,10 +159,15 @@ def load_topology(name: str, overrides: Mapping[str, Any] | None = None, network
     hosts = {
         host: _host(host, number, merge(tree.get("defaults") or {}, body or {}), domain, network, groups)
         for number, (host, body) in enumerate(tree["hosts"].items())
+        if body is not False
+    }
+    clusters = {
+        cluster: _cluster(cluster, body, domain, _address(network, number), hosts)
+        for number, (cluster, body) in enumerate((tree.get("clusters") or {}).items(), len(tree["hosts"]))
     }
     for group in groups.values():
-        _check_group(group, hosts)
-    return Topology(name, domain, hosts, groups, sql, tree.get("variables") or {}, tree)
+        _check_group(group, hosts, clusters)
+    return Topology(name, domain, hosts, groups, clusters, sql, tree.get("variables") or {}, tree)
 
 
 def read_tree(name: str) -> Tree:
@@ -209,6 +241,25 @@ def _host(name: str, number: int, body: Tree, domain: str, network: str, groups:
     )
 
 
+def _cluster(name: str, body: Tree, domain: str, address: str, hosts: Mapping[str, HostSpec]) -> ClusterSpec:
+    _only_known(body, _CLUSTER_KEYS, f"cluster {name}")
+    nodes = tuple(body["nodes"])
+    for node in nodes:
+        if node not in hosts or "rms_cluster" not in hosts[node].roles:
+            raise ValueError(f"cluster {name} has the node {node!r}, which is no host with the role rms_cluster")
+    virtual_server = str(body["virtual_server"])
+    return ClusterSpec(
+        name=name,
+        nodes=nodes,
+        group=str(body["group"]),
+        virtual_server=virtual_server,
+        fqdn=f"{virtual_server}.{domain}",
+        address=address,
+        disk=str(body["disk"]),
+        quorum_disk=str(body.get("quorum_disk") or ""),
+    )
+
+
 def _address(network: str, number: int) -> str:
     return f"{network}.{1 + number // _HOSTS_PER_NET}.{_FIRST_ADDRESS + number % _HOSTS_PER_NET}"
 
@@ -244,7 +295,14 @@ def _group(name: str, body: Tree) -> GroupSpec:
     run_as = tuple(
         RunAsSpec(account, str(value["user"]), str(value.get("secret") or random_password())) for account, value in accounts
     )
-    return GroupSpec(name, database["host"], database["name"], database["warehouse"], run_as)
+    return GroupSpec(name, database["host"], database["name"], database["warehouse"], run_as, _remains(name, body.get("remains")))
+
+
+def _remains(group: str, body: Tree | None) -> RemainsSpec | None:
+    if not body:
+        return None
+    _only_known(body, _REMAINS_KEYS, f"remains of management group {group}")
+    return RemainsSpec(str(body["database_backup"]), str(body["key_backup"]), str(body["key_password"]))
 
 
 def _sql(body: Tree) -> SqlSpec:
@@ -260,10 +318,11 @@ def _login(body: Tree, name: str) -> LoginSpec:
     return LoginSpec(str(body.get("name") or name), str(body.get("password") or random_password()))
 
 
-def _check_group(group: GroupSpec, hosts: Mapping[str, HostSpec]) -> None:
+def _check_group(group: GroupSpec, hosts: Mapping[str, HostSpec], clusters: Mapping[str, ClusterSpec]) -> None:
     roots = [host.name for host in hosts.values() if host.group == group.name and "rms" in host.roles]
+    roots += [cluster.name for cluster in clusters.values() if hosts[cluster.nodes[0]].group == group.name]
     if len(roots) != 1:
-        raise ValueError(f"management group {group.name} needs exactly one host with the role rms, not {len(roots)}")
+        raise ValueError(f"management group {group.name} needs exactly one host with the role rms, not {len(roots)} (a cluster is one)")
     if group.database_host not in hosts or "database" not in hosts[group.database_host].roles:
         raise ValueError(f"management group {group.name} is on {group.database_host!r}, which is no host with the role database")
 

@@ -99,6 +99,8 @@ class WindowsHost:
         self.users: list[User] = []
         self.settings: dict[str, Any] = {"console_mode": "console", "console_crlf": "two", "oem_codepage": 437}
         self.event_log: list[dict[str, Any]] = []
+        self.aliases: set[str] = set()
+        """Other names and addresses that this host answers now, in lower case: those of a virtual server."""
         self.programs: dict[str, Program] = {}
         self.fs = FileSystem(self.lock)
         self.registry = Registry(self.lock)
@@ -131,7 +133,7 @@ class WindowsHost:
         """The host of the network that is called so (name, full name or address)."""
         wanted = name.lower()
         for host in (self, *self.network.values()):
-            if wanted in (host.name.lower(), host.fqdn.lower(), host.address.lower()):
+            if wanted in (host.name.lower(), host.fqdn.lower(), host.address.lower(), *host.aliases):
                 return host
         return self if wanted in ("localhost", "127.0.0.1") else None
 

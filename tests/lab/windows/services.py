@@ -157,6 +157,8 @@ class ServiceManager:
         with self._changed:
             if service.state != "stopped":
                 return 1056
+            if not self._host.powered:
+                return 1115
             self._enter(service, "start_pending")
         self._in_thread(self._starting, service)
         return 0

@@ -118,7 +118,7 @@ def test_mistakes_are_named(overrides: dict[str, Any], complaint: str) -> None:
 
 
 def test_an_unknown_topology_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="odyssey-2003, odyssey-hard"):
+    with pytest.raises(ValueError, match="odyssey, odyssey-2003, odyssey-cluster, odyssey-cluster-new, odyssey-hard"):
         load_topology("iliad")
 
 
