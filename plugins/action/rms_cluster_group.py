@@ -1,0 +1,127 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rms_cluster_group: the group of the clustered RMS is online, offline, or on that node; the registry of this node is fit for it."""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import OFFLINE, ONLINE, ClusterHost, Group, same
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
+    PARENT_KEY,
+    ROOT_VALUE,
+    NodeRegistry,
+    export_path,
+    read_registry,
+    repair_registry,
+    require_consistent,
+    wrong_in,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
+
+STEP = "look after the cluster group of the RMS"
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {
+        **KEY_MATERIAL_SPEC,
+        "group": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": [ONLINE, OFFLINE]},
+        "node": {"type": "str"},
+        "registry": {"type": "str", "default": "check", "choices": ["ignore", "check", "repair"]},
+        "timeout": {"type": "float", "default": 300.0},
+        "stable_seconds": {"type": "int", "default": 5},
+    }
+    RESULT = {"nodes": None, "group": None, "resources": None, "registry": None, "backup": None, "warnings": []}
+
+    def act(self, work: Work) -> None:
+        server = work.opsmgr.require_server(STEP, only_key=True)
+        registry = read_registry(work.opsmgr.windows, server)
+        work.result["registry"] = registry.as_result()
+        cluster = ClusterHost(work.opsmgr.windows, STEP)
+        try:
+            _act(work, server, registry, cluster)
+        finally:
+            _show(work, cluster)
+
+
+def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: ClusterHost) -> None:
+    arguments = work.arguments
+    cluster.observe()
+    group = cluster.require_group(arguments["group"])
+    node = arguments["node"] or group.node
+    if not same(node, group.node):
+        cluster.require_up(node)
+    wanted = Group(group.name, node, arguments["state"] or group.state)
+    repair = arguments["registry"] == "repair" and not registry.consistent
+    moves = not same(wanted.node, group.node) or wanted.state != group.state
+    if moves and wanted.state != OFFLINE and arguments["registry"] == "check":
+        _require_fit(work, registry)
+    before = _facts(group, registry)
+    predicted = _facts(wanted, NodeRegistry(True, False, registry.key_fingerprint) if repair else registry)
+    if not work.check_mode:
+        if repair:
+            registry = _repair(work, server)
+            _warn_if_active(work, server, group)
+        if moves:
+            work.result["changed"] = True
+            _bring_about(work, cluster, wanted)
+        predicted = _facts(cluster.require_group(group.name), registry)
+    work.result.update(changed=repair or moves, diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"))
+
+
+def _require_fit(work: Work, registry: NodeRegistry) -> None:
+    """Nothing comes online while the registry of this node is wrong. In check mode an earlier task was only predicted."""
+    if not work.check_mode:
+        require_consistent(STEP, registry)
+    elif not registry.consistent:
+        work.result["warnings"].append(f"This will be refused if no earlier task puts the registry of this node right: {wrong_in(registry)}.")
+
+
+def _repair(work: Work, server: ManagementServer) -> NodeRegistry:
+    """Repair the registry of this node and read it back."""
+    backup = export_path(server)
+    repair_registry(work.opsmgr.windows, STEP, server, backup)
+    work.result.update(changed=True, backup=backup)
+    registry = read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True))
+    work.result["registry"] = registry.as_result()
+    require_consistent(STEP, registry)
+    return registry
+
+
+def _warn_if_active(work: Work, server: ManagementServer, group: Group) -> None:
+    if same(group.node, server.computer_name) and group.state == ONLINE and work.arguments["state"] != OFFLINE:
+        told = f"The registry of {server.computer_name} was repaired while the group {group.name} is online there: its services read it when they start"
+        work.result["warnings"].append(f"{told}. Take the group offline and online again.")
+
+
+def _bring_about(work: Work, cluster: ClusterHost, wanted: Group) -> None:
+    """Stop first, move then, start last: nothing is started on a node only to be stopped again."""
+    timeout = work.arguments["timeout"]
+    state = work.arguments["state"]
+    if state == OFFLINE and cluster.require_group(wanted.name).state != OFFLINE:
+        cluster.take_offline(wanted.name, timeout)
+    if not same(cluster.require_group(wanted.name).node, wanted.node):
+        cluster.move(wanted.name, wanted.node, timeout)
+    if state == ONLINE and cluster.require_group(wanted.name).state != ONLINE:
+        cluster.bring_online(wanted.name, timeout)
+    if cluster.require_group(wanted.name).state == ONLINE and work.arguments["stable_seconds"]:
+        cluster.stay_online(wanted.name, work.arguments["stable_seconds"])
+
+
+def _show(work: Work, cluster: ClusterHost) -> None:
+    """Tell the result what was seen last, also after a failure."""
+    seen = cluster.seen
+    if seen is None:
+        return
+    work.result["nodes"] = dict(seen.nodes)
+    group = seen.group(work.arguments["group"])
+    if group is not None:
+        work.result["group"] = {"name": group.name, "node": group.node, "state": group.state}
+        work.result["resources"] = {resource.name: resource.state for resource in seen.members(group.name)}
+
+
+def _facts(group: Group, registry: NodeRegistry) -> dict[str, t.Any]:
+    return {"node": group.node, "state": group.state, ROOT_VALUE: registry.is_root, PARENT_KEY: registry.has_parent}

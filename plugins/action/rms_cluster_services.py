@@ -1,0 +1,60 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rms_cluster_services: the cluster group of the RMS has a resource for each of its three services, with what each needs."""
+from __future__ import annotations
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import ClusterHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_services import ServiceResource, ServiceResources
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
+
+STEP = "set up the services of the clustered RMS"
+OPTIONS = {"health_resource": HEALTH_SERVICE, "sdk_resource": SDK_SERVICE, "config_resource": CONFIG_SERVICE}
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC = {
+        "group": {"type": "str", "required": True},
+        "network_name": {"type": "str", "required": True},
+        "disk": {"type": "str", "required": True},
+        **{option: {"type": "str", "default": service} for option, service in OPTIONS.items()},
+    }
+    RESULT = {"resources": None, "commands": []}
+
+    def act(self, work: Work) -> None:
+        work.opsmgr.require_server(STEP, only_key=True)
+        arguments = work.arguments
+        cluster = ClusterHost(work.opsmgr.windows, STEP)
+        cluster.observe()
+        group = cluster.require_group(arguments["group"])
+        names = {service: arguments[option] for option, service in OPTIONS.items()}
+        wanted = ServiceResources(cluster, STEP, group.name, arguments["network_name"], arguments["disk"], names)
+        before = wanted.observe()
+        commands = wanted.commands(before)
+        after = before
+        work.result.update(resources=_shown(before), commands=commands, changed=bool(commands))
+        if commands and not work.check_mode:
+            cluster.carry_out(commands)
+            cluster.observe()
+            after = wanted.observe()
+            work.result["resources"] = _shown(after)
+            _prove(wanted.commands(after))
+        predicted = wanted.complete(before) if work.check_mode else after
+        work.result["diff"] = diff(_facts(before), _facts(predicted), f"cluster group {group.name}")
+
+
+def _prove(still_needed: list[str]) -> None:
+    if still_needed:
+        found = f"the cluster accepted every command, and this is still needed: {'; '.join(still_needed)}"
+        raise OpsmgrError(STEP, found, "Run it again; if it stays so, run that command at the desk of a node and see what happens")
+
+
+def _shown(resources: dict[str, ServiceResource | None]) -> dict[str, dict[str, object] | None]:
+    return {service: each.as_result() if each else None for service, each in resources.items()}
+
+
+def _facts(resources: dict[str, ServiceResource | None]) -> dict[str, str | None]:
+    return {service: each.text if each else None for service, each in resources.items()}
