@@ -54,9 +54,13 @@ class Look:
         """What OMSDK and OMCFG do, for a sentence."""
         return " and ".join(f"{name} is {self.states.get(name) or 'missing'}" for name in (SDK, CONFIG))
 
+    def is_computer(self, name: str) -> bool:
+        """Whether the database's C(name) is this computer's."""
+        return bool(self.computer_name) and is_one_of(self.computer_name, known_as([name]))
+
     def is_called(self, name: str) -> bool:
-        """Whether this is the server that the database calls so; one that said nothing is known by what the play calls it."""
-        return is_one_of(self.computer_name or self.host, known_as([name]))
+        """Whether the database's C(name) is this computer's, or what the play calls it."""
+        return self.is_computer(name) or is_one_of(self.host, known_as([name]))
 
 
 @dataclass
@@ -126,14 +130,14 @@ class _Comparison:
         self._rms = " and ".join(facts.rms_names) or "nobody"
         self._looks = looks
         asked = [look for look in looks if not look.trouble]
+        # A clustered RMS is listed by its virtual name, which is no computer's; its nodes can be listed besides or not [field].
+        self._virtual = [server for server in self._servers if not any(look.is_computer(server.name) for look in asked)]
         self._strangers = [look for look in asked if self._is_of_another_group(look)]
         own = [look for look in asked if look not in self._strangers]
-        self._known = [(look, server) for look in own for server in self._servers if look.is_called(server.name)]
-        unknown = [look for look in own if not any(look.is_called(server.name) for server in self._servers)]
-        # The database has a clustered RMS by its virtual name alone [field].
-        is_virtual = any(server.is_rms and not self._looked_at(server) for server in self._servers)
-        self._nodes = [look for look in unknown if is_virtual and look.is_clustered]
-        self._unlisted = [look for look in unknown if look not in self._nodes]
+        self._nodes = _one_each([look for look in own if self._is_node(look)])
+        others = [(look, self._entry(look)) for look in own if not self._is_node(look)]
+        self._known = [(look, server) for look, server in others if server is not None]
+        self._unlisted = [look for look, server in others if server is None]
 
     def disagreements(self) -> list[str]:
         """A sentence for each server, or cluster, that says otherwise than the database."""
@@ -150,7 +154,7 @@ class _Comparison:
             if look.trouble
         ]
         for server in self._servers:
-            if not self._looked_at(server) and not (server.is_rms and self._nodes):
+            if not any(look.is_called(server.name) for look in self._looks) and not (server.is_rms and self._nodes):
                 fact = f"it was not asked who is the RMS, and by the database {self._by_database(server)}"
                 found.append(error_sentence(server.name, "", fact, "Look at it with management_server_info too"))
         return found
@@ -171,8 +175,17 @@ class _Comparison:
     def _is_of_another_group(self, look: Look) -> bool:
         return bool(self._group and look.management_group and look.management_group.lower() != self._group.lower())
 
-    def _looked_at(self, server: Server) -> bool:
-        return any(look.is_called(server.name) for look in self._looks)
+    def _entry(self, look: Look) -> Server | None:
+        """What the database has of the computer; of the virtual server, when it was asked by that name."""
+        by_name = [server for server in self._virtual if look.is_clustered and look.is_called(server.name)]
+        return next(iter(by_name + [server for server in self._servers if look.is_computer(server.name)]), None)
+
+    def _is_node(self, look: Look) -> bool:
+        """Whether it speaks for a node of the clustered RMS, and not for the virtual server nor for itself."""
+        if not look.is_clustered or not any(server.is_rms for server in self._virtual):
+            return False
+        server = self._entry(look)
+        return server is None or (look.is_rms and not server.is_rms)
 
     def _by_database(self, server: Server) -> str:
         return "it is the RMS" if server.is_rms else f"it is an ordinary management server and the RMS is {self._rms}"
@@ -199,6 +212,14 @@ class _Comparison:
             fact = f"by the database it is the RMS, so {SDK} and {CONFIG} should run on one node of the cluster, and {opinions}"
             found.append(error_sentence(self._rms, "", fact, "Bring the RMS's group online on one node of the cluster"))
         return found
+
+
+def _one_each(looks: Sequence[Look]) -> list[Look]:
+    """The first look at each computer: a node can be asked by several addresses."""
+    first: dict[str, Look] = {}
+    for look in looks:
+        first.setdefault(look.computer_name.lower(), look)
+    return list(first.values())
 
 
 def _plays(look: Look, is_rms: bool) -> bool:

@@ -211,7 +211,8 @@ agree:
     - Whether the O(management_servers) and the database agree about who is the RMS.
     - V(true) when the registry of the one server that the database names says so, C(OMSDK) and C(OMCFG) run there, and neither is so on any other server.
       Before Service Pack 1, C(OMSDK) may also run on a former RMS, for the data warehouse.
-    - The nodes of a clustered RMS, which the database knows by the virtual name alone, all must say that they are the RMS, and one of them runs the services.
+    - The database knows a clustered RMS by its virtual name. All its nodes must say that they are the RMS, and one of them runs the services. Ask the nodes;
+      the virtual server can be asked besides.
     - V(false) when somebody says otherwise; the sentences about that are in RV(problems). Different versions are named there, too, but make no difference here.
     - V(null) when O(management_servers) was left out, the database could not be read, or nobody disagrees but not all were asked.
     - Gateways are not expected to be asked.

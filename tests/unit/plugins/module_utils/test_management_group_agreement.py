@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -250,23 +249,50 @@ def node(name: str, *running: str, rms: bool = True) -> dict[str, Any]:
 
 
 ACTIVE, PASSIVE = node("node1", "OMSDK", "OMCFG"), node("node2")
+BY_NAME = {**ACTIVE, "item": "rmsvs"}
 CLUSTERS: dict[str, tuple[list[dict[str, Any]], bool | None, list[str]]] = {
     "one node works": ([ACTIVE, PASSIVE], True, []),
-    "a node that was not prepared": ([ACTIVE, node("node2", rms=False)], False, ["node2: its registry says that it is not the RMS", "IsRootHealthService"]),
+    "asked by the virtual name too": ([BY_NAME, ACTIVE, PASSIVE], True, []),
+    "asked by an address too": ([{**ACTIVE, "item": "10.0.0.9"}, ACTIVE, PASSIVE], True, []),
     "no node works": ([node("node1"), PASSIVE], False, ["RMSVS.Odyssey.com: by the database it is the RMS, so OMSDK and OMCFG should run on one node"]),
     "both nodes work": ([ACTIVE, node("node2", "OMSDK", "OMCFG")], False, ["on node1 OMSDK is running and OMCFG is running; on node2 OMSDK is running"]),
     "half a node works": ([ACTIVE, node("node2", "OMSDK")], False, ["on node2 OMSDK is running and OMCFG is stopped"]),
     "a node that was not asked": ([ACTIVE, silent("node2")], None, ["node2: it was not asked"]),
+    "the virtual name does not answer": ([silent("rmsvs"), ACTIVE, PASSIVE], None, ["rmsvs: it was not asked"]),
 }
 
 
+@pytest.mark.parametrize("listed", [("RMSVS", "jupiter"), ("RMSVS", "node1", "node2", "jupiter")])
 @pytest.mark.parametrize("situation", CLUSTERS)
-def test_nodes_of_a_clustered_rms_speak_for_its_virtual_name(situation: str) -> None:
+def test_nodes_of_a_clustered_rms_speak_for_its_virtual_name(situation: str, listed: tuple[str, ...]) -> None:
     nodes, agree, words = CLUSTERS[situation]
-    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([*nodes, JUPITER]))
+    found = compare(database("RMSVS", names=listed), read_looks([*nodes, JUPITER]))
     assert found.agree is agree
     assert len(found.problems) == bool(words)
     assert all(word in found.problems[0] for word in words)
+
+
+def test_a_node_that_was_not_prepared() -> None:
+    nodes = [ACTIVE, node("node2", rms=False)]
+    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([*nodes, JUPITER]))
+    assert found.agree is False
+    [problem] = found.problems
+    assert problem.startswith("node2: its registry says that it is not the RMS")
+    assert "IsRootHealthService" in problem
+
+
+def test_the_virtual_name_alone_speaks_for_the_active_node() -> None:
+    facts = database("RMSVS", names=("RMSVS", "node1", "node2", "jupiter"))
+    found = compare(facts, read_looks([BY_NAME, JUPITER]))
+    assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (None, ["node2.Odyssey.com"])
+    found = compare(facts, read_looks([{**node("node1"), "item": "rmsvs"}, JUPITER, result("node2", clustered=True)]))
+    assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (False, ["rmsvs"])
+
+
+def test_nodes_whose_cluster_is_not_the_rms_any_more() -> None:
+    facts = database("jupiter", names=("RMSVS", "jupiter"))
+    found = compare(facts, read_looks([ACTIVE, result("jupiter", rms=True)]))
+    assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (False, ["node1", "RMSVS.Odyssey.com"])
 
 
 def test_a_node_with_another_version_is_named() -> None:
@@ -306,5 +332,5 @@ def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
     ],
 )
 def test_a_servers_netbios_name_is_the_databases_full_name(seen: str, name: str, same: bool) -> None:
-    check: Callable[[str], bool] = Look("x", computer_name=seen).is_called
-    assert check(name) is same
+    look = Look("x", computer_name=seen)
+    assert (look.is_computer(name), look.is_called(name)) == (same, same)
