@@ -5,10 +5,11 @@
 
 On a computer without Operations Manager it installs an ordinary management server of the group that the database belongs to; it wants
 ``ADDLOCAL=MOMServer``, ``MANAGEMENT_GROUP``, ``MOM_DB_SERVER`` and for each of ``ACTIONS`` and ``SDK`` either
-``..._USE_COMPUTER_ACCOUNT=1`` or an account with its password [ms, from memory].  On a management server that is installed already it
-changes nothing, except with ``CREATE_NEWKEY=1`` from SP1 on [book]: the server gets a new key, which the database from now on takes for the
-group's, and no Run As secret can be read any more.  The server becomes the root by database and registry, and the old root an ordinary
-management server in the database [assumed]; with the host setting ``new_key_promotes: false`` it only has the key, and is to be promoted.
+``..._USE_COMPUTER_ACCOUNT=1`` or an account with its password [ms, from memory].  The first server of a group becomes its root and makes
+the key [ms].  On a management server that is installed already it changes nothing, except with ``CREATE_NEWKEY=1`` from SP1 on [book]: the
+server gets a new key, which the database from now on takes for the group's, and no Run As secret can be read any more.  The server becomes
+the root by database and registry, and the old root an ordinary management server in the database [assumed]; with the host setting
+``new_key_promotes: false`` it only has the key, and is to be promoted.
 
 A failed Setup puts the registry back as it was, and not the database [assumed].  Besides the fault that every program start asks for,
 there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``: ``fail`` makes the action fail that is under way,
@@ -182,15 +183,20 @@ class _Setup:
             self._fault_point("before-change")
             if not database.lists(self._host.fqdn):
                 database.add_management_server(self._host.fqdn, self._version.server_version)
+            if database.root() is None:
+                database.promote(self._host.fqdn, delete_old=False)
             root = database.root() or ""
             self._fault_point("after-database")
+        is_root = root.lower() == self._host.fqdn.lower()
         self._pass_time()
         with self._action("InstallFinalize"):
             directory = self._given.get("INSTALLDIR", _DIRECTORY).rstrip("\\")
             membership = Membership(group, root, server, name, _WAREHOUSE)
-            installed = install_management_server(self._host, self._version, directory, membership, None)
+            key = new_key() if is_root else None
+            installed = install_management_server(self._host, self._version, directory, membership, key)
             self._register_services(installed, self._version)
-            installed.start_service("HealthService")
+            for service in ("HealthService", *(ROOT_SERVICES if is_root else ())):
+                installed.start_service(service)
 
     # A new key
 

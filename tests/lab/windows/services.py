@@ -250,8 +250,8 @@ class ServiceManager:
 
     def _in_thread(self, action: Callable[[Service], None], service: Service) -> None:
         thread = threading.Thread(target=action, args=(service,), daemon=True, name=f"service {service.key}")
-        self._threads = [*(known for known in self._threads if known.is_alive()), thread]
         thread.start()
+        self._threads = [*(known for known in self._threads if known.is_alive()), thread]
 
     def _enter(self, service: Service, state: State) -> None:
         with self._changed:
