@@ -106,6 +106,8 @@ class _Parser:
         otherwise: list[Node] = []
         if self.keyword() == "ELSE":
             self.at += 1
+            if self.at >= len(self.tokens):
+                raise error(102, self.tokens[-1].value)
             otherwise = self.one()
         return If(condition, then, otherwise)
 

@@ -41,6 +41,12 @@ def test_statements_end_where_the_next_one_begins(sql: str, expected: list[str])
     assert heads(parse_batch(sql)) == expected
 
 
+@pytest.mark.parametrize("sql", ["IF 1 = 1", "IF 1 = 1 SELECT 1 ELSE", "IF 1 = 1 SELECT 1; ELSE"])
+def test_a_condition_without_a_statement_is_refused(sql: str) -> None:
+    with pytest.raises(SqlError, match="102"):
+        parse_batch(sql)
+
+
 @given(st.text(min_size=1))
 def test_any_name_survives_quoting(name: str) -> None:
     tokens = tokenize(f"USE {quote(name)}")
