@@ -7,8 +7,11 @@
     <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.json
 
 A backup exists from the moment its manifest has its name, and the manifest comes last, after the sealed file was read
-back and found good. Nothing here overwrites or removes what an earlier call stored. A sealed file without a manifest is
-a write that was cut off: it is reported and never used.
+back and found good; when one is removed, the manifest goes first. Nothing here overwrites what an earlier call stored,
+and only remove() removes. A sealed file without a manifest is a write that was cut off: it is reported and never used.
+
+What a seal holds begins with the manifest once more, so that whoever opens it notices an edited or exchanged manifest.
+That needs no signature. It does not prove who made a backup where everybody can seal, as for a certificate.
 
 This file is private to the collection: others must not import it.
 """
@@ -21,25 +24,30 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Protocol
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import envelope_recipients, issuer_and_serial
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import (
+    SEALED_FOR_CERTIFICATES,
     Entry,
     ManifestError,
+    Recipient,
     component_name,
     entry_from_manifest,
     file_stem,
     manifest_bytes,
     path_component,
     server_component,
+    with_header,
+    without_header,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.folders import TEMPORARY_PREFIX, Folder
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION, ServerVersion, key_backup_problem
 
-__all__ = ["BackupOrigin", "Damaged", "Entry", "Escrow", "EscrowError", "Listing", "Problem", "Seal", "SealError", "WrongSeal"]
+__all__ = ["BackupOrigin", "Damaged", "Entry", "Escrow", "EscrowError", "Listing", "Opener", "Problem", "Recipient", "Seal", "SealError", "WrongSeal"]
 
 MANIFEST_LIMIT_BYTES = 64 * 1024
 # A key backup has a few kilobytes [field]. The limits keep a wrong file from filling the controller's memory.
@@ -52,8 +60,12 @@ _NAMES_TRIED = 100
 _STEP_STORE = "store the key backup in the escrow"
 _STEP_READ = "read the escrow"
 _STEP_OPEN = "open the key backup from the escrow"
+_STEP_VERIFY = "verify the key backup in the escrow"
+_STEP_REMOVE = "remove an older key backup from the escrow"
 
+_ADVICE_UNVERIFIED = "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
 _ADVICE = {
+    errno.EIO: _ADVICE_UNVERIFIED,
     errno.ENOSPC: "Free space on that file system",
     errno.EDQUOT: "Free space, or have the quota raised, on that file system",
     errno.EACCES: "Give the user who runs the playbook access to it",
@@ -64,7 +76,6 @@ _ADVICE = {
     errno.ENOENT: "Check the escrow directory",
 }
 _ADVICE_OTHERWISE = "Mend that, then run it again"
-_ADVICE_UNVERIFIED = "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
 _ADVICE_DAMAGED = "Use an older backup or make a new one; keep this file for the investigation"
 
 
@@ -84,12 +95,23 @@ class Damaged(EscrowError):
     """The backup is not, byte for byte, what was stored."""
 
 
-class Seal(Protocol):
-    """How a key backup is protected at rest. Raises SealError."""
+class Opener(Protocol):
+    """What opens a seal. Raises SealError."""
 
     @property
     def name(self) -> str:
-        """What the manifest says about the seal: C(none), C(ansible-vault)."""
+        """What the manifest calls the seal."""
+
+    @property
+    def holds_manifest(self) -> bool:
+        """Whether the manifest is sealed together with the key file."""
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Return what C(seal()) was given."""
+
+
+class Seal(Opener, Protocol):
+    """How a key backup is protected at rest. Raises SealError."""
 
     @property
     def extension(self) -> str:
@@ -99,11 +121,12 @@ class Seal(Protocol):
     def can_unseal(self) -> bool:
         """False for a seal whose maker cannot open it; then only the sealed bytes are verified after writing."""
 
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """Whom it seals for, where that can be said."""
+
     def seal(self, content: bytes) -> bytes:
         """Return the sealed form of C(content)."""
-
-    def unseal(self, sealed: bytes) -> bytes:
-        """Return what C(seal()) was given."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +169,10 @@ class Escrow:
         Raises EscrowError; then no new file is left and the older ones are untouched.
         """
         _check_content(content)
-        sealed = seal.seal(content)
+        entry = _described(content, origin, seal)
+        sealed = seal.seal(with_header(entry, content) if seal.holds_manifest else content)
         with _explained(_STEP_STORE), self._server_folder(origin) as folder:
-            return _store_under_free_name(folder, content, sealed, origin, seal)
+            return _store_under_free_name(folder, replace(entry, sealed_sha256=_sha256(sealed)), sealed, seal)
 
     def entries(self, management_group: str | None = None, server: str | None = None) -> Listing:
         """List the backups, of one group and server if given. Group names are case-sensitive [ms], server names are not.
@@ -159,7 +183,7 @@ class Escrow:
         with _explained(_STEP_READ):
             self._walk(listing, management_group, server)
         found = [entry for entry in listing.entries if management_group in (None, entry.management_group)]
-        found.sort(key=lambda entry: (entry.taken_at, entry.path), reverse=True)
+        found.sort(key=_age_order, reverse=True)
         return Listing(found, listing.problems)
 
     def newest(self, management_group: str, *, server_version: ServerVersion | None = None) -> Entry | None:
@@ -176,11 +200,33 @@ class Escrow:
                 return entry
         return None
 
-    def open(self, entry: Entry, seal: Seal) -> bytes:
-        """Return the key file, after its size and both hashes were verified. Raises WrongSeal, Damaged, EscrowError."""
-        with _explained(_STEP_OPEN), Folder.open(os.path.dirname(entry.path)) as folder:
-            sealed = folder.read(os.path.basename(entry.path), limit_bytes=SEALED_FILE_LIMIT_BYTES)
-        return _verified_content(entry, sealed, seal)
+    def open(self, entry: Entry, opener: Opener) -> bytes:
+        """Return the key file, after manifest, size and both hashes were verified. Raises WrongSeal, Damaged, EscrowError."""
+        return _verified_content(entry, _read_sealed(entry, _STEP_OPEN), opener)
+
+    def verify(self, entry: Entry) -> None:
+        """Verify what can be without opening: the sealed file's hash, and for whom it is sealed. Raises Damaged, EscrowError.
+
+        Whoever may write in the escrow can make a backup of his own that passes; open() notices more.
+        """
+        _verify_sealed(entry, _read_sealed(entry, _STEP_VERIFY))
+
+    def superseded(self, management_group: str, server: str, keep: int, newest: Entry | None = None) -> list[Entry]:
+        """The backups of the server that C(keep) generations, at least 1, have no room for.
+
+        C(newest) is the first generation. Backups that are newer still are left alone: another job that made one at the same
+        time counts from there, so that of several jobs at once none removes the last. Without it, one is about to be made.
+        Damaged backups are no generation, and stay as evidence.
+        """
+        entries = self.entries(management_group, server).entries
+        older = [entry for entry in entries if newest is None or _age_order(entry) < _age_order(newest)]
+        return [entry for entry in older if _is_intact(self, entry)][max(keep, 1) - 1 :]
+
+    def remove(self, entry: Entry) -> None:
+        """Remove a backup. That it is gone already is no error. Raises EscrowError."""
+        with _explained(_STEP_REMOVE), Folder.open(os.path.dirname(entry.path)) as folder:
+            folder.remove(os.path.basename(entry.manifest_path))
+            folder.remove(os.path.basename(entry.path))
 
     @contextmanager
     def _server_folder(self, origin: BackupOrigin) -> Iterator[Folder]:
@@ -214,12 +260,31 @@ def _check_content(content: bytes) -> None:
         )
 
 
-def _store_under_free_name(folder: Folder, content: bytes, sealed: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
+def _described(content: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
+    """The backup to be stored, without what is not known yet: its name, and the hash of what is not sealed yet."""
+    return Entry(
+        path="",
+        manifest_path="",
+        management_group=origin.management_group,
+        server=origin.server,
+        server_version=origin.server_version,
+        taken_at=origin.taken_at.astimezone(timezone.utc).replace(microsecond=0),
+        sha256=_sha256(content),
+        size=len(content),
+        seal=seal.name,
+        sealed_sha256="",
+        key_fingerprint=origin.key_fingerprint,
+        collection_version=COLLECTION_VERSION,
+        recipients=seal.recipients,
+    )
+
+
+def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal: Seal) -> Entry:
     for number in range(1, _NAMES_TRIED + 1):
-        entry = _new_entry(folder, content, sealed, origin, seal, number)
-        stem = os.path.splitext(os.path.basename(entry.path))[0]
+        stem = file_stem(described.taken_at, described.sha256, number)
         if any(name.startswith(stem + ".") for name in folder.names()):
             continue
+        entry = replace(described, path=folder.path_of(f"{stem}.{seal.extension}"), manifest_path=folder.path_of(stem + ".json"))
         try:
             _add_pair(folder, entry, sealed, seal)
         except FileExistsError:
@@ -229,25 +294,6 @@ def _store_under_free_name(folder: Folder, content: bytes, sealed: bytes, origin
     raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Run it again")
 
 
-def _new_entry(folder: Folder, content: bytes, sealed: bytes, origin: BackupOrigin, seal: Seal, number: int) -> Entry:
-    sha256 = _sha256(content)
-    stem = file_stem(origin.taken_at, sha256, number)
-    return Entry(
-        path=folder.path_of(f"{stem}.{seal.extension}"),
-        manifest_path=folder.path_of(stem + ".json"),
-        management_group=origin.management_group,
-        server=origin.server,
-        server_version=origin.server_version,
-        taken_at=origin.taken_at.astimezone(timezone.utc).replace(microsecond=0),
-        sha256=sha256,
-        size=len(content),
-        seal=seal.name,
-        sealed_sha256=_sha256(sealed),
-        key_fingerprint=origin.key_fingerprint,
-        collection_version=COLLECTION_VERSION,
-    )
-
-
 def _add_pair(folder: Folder, entry: Entry, sealed: bytes, seal: Seal) -> None:
     """Add the sealed file, verify it, add the manifest. Whatever goes wrong, what was added is removed again."""
     added: list[str] = []
@@ -255,13 +301,19 @@ def _add_pair(folder: Folder, entry: Entry, sealed: bytes, seal: Seal) -> None:
         _add(folder, os.path.basename(entry.path), sealed, added)
         _verify_stored(folder, entry, seal)
         manifest = manifest_bytes(entry)
+        _check_manifest(manifest)
+        # Nothing may fail after this: another job may see the backup now, and remove it for a newer one.
         _add(folder, os.path.basename(entry.manifest_path), manifest, added)
-        if folder.read(os.path.basename(entry.manifest_path), limit_bytes=MANIFEST_LIMIT_BYTES) != manifest:
-            raise EscrowError(_STEP_STORE, f"{entry.manifest_path} reads back differently than it was written", _ADVICE_UNVERIFIED)
     except BaseException:
         for name in reversed(added):
             _remove_quietly(folder, name)
         raise
+
+
+def _check_manifest(manifest: bytes) -> None:
+    if len(manifest) > MANIFEST_LIMIT_BYTES:
+        found = f"the manifest would have {len(manifest)} bytes, more than {MANIFEST_LIMIT_BYTES}"
+        raise EscrowError(_STEP_STORE, found, "Seal for fewer certificates")
 
 
 def _add(folder: Folder, name: str, content: bytes, added: list[str]) -> None:
@@ -286,31 +338,64 @@ def _verify_stored(folder: Folder, entry: Entry, seal: Seal) -> None:
         raise EscrowError(_STEP_STORE, f"read back after writing: {error.found}", _ADVICE_UNVERIFIED) from error
 
 
+def _read_sealed(entry: Entry, step: str) -> bytes:
+    with _explained(step), Folder.open(os.path.dirname(entry.path)) as folder:
+        return folder.read(os.path.basename(entry.path), limit_bytes=SEALED_FILE_LIMIT_BYTES)
+
+
 def _verify_sealed(entry: Entry, sealed: bytes) -> None:
     if _sha256(sealed) != entry.sealed_sha256:
         raise _damaged(entry.path, "the sealed file has another SHA-256 than its manifest says")
+    if entry.seal == SEALED_FOR_CERTIFICATES:
+        _verify_recipients(entry, sealed)
 
 
-def _verified_content(entry: Entry, sealed: bytes, seal: Seal) -> bytes:
+def _verify_recipients(entry: Entry, sealed: bytes) -> None:
+    try:
+        found = envelope_recipients(sealed)
+        expected = [issuer_and_serial(recipient.certificate) for recipient in entry.recipients]
+    except ValueError as error:
+        raise _damaged(entry.path, f"it, or a certificate in its manifest, {error}") from error
+    if sorted(found) != sorted(expected):
+        raise _damaged(entry.path, "it is sealed for others than its manifest says")
+
+
+def _verified_content(entry: Entry, sealed: bytes, opener: Opener) -> bytes:
     # Damage is looked for first: a flipped bit would otherwise be reported as a wrong passphrase.
     _verify_sealed(entry, sealed)
-    content = _unsealed(entry, sealed, seal)
+    unsealed = _unsealed(entry, sealed, opener)
+    try:
+        content = without_header(entry, unsealed) if opener.holds_manifest else unsealed
+    except ManifestError as error:
+        raise _damaged(entry.path, error.found) from error
     if len(content) != entry.size or _sha256(content) != entry.sha256:
         raise _damaged(entry.path, "the opened key file has another size or SHA-256 than its manifest says")
     return content
 
 
-def _unsealed(entry: Entry, sealed: bytes, seal: Seal) -> bytes:
-    if seal.name != entry.seal:
+def _unsealed(entry: Entry, sealed: bytes, opener: Opener) -> bytes:
+    if opener.name != entry.seal:
         raise WrongSeal(
             _STEP_OPEN,
-            f"{entry.path} is sealed as {entry.seal}, and what was given opens {seal.name}",
+            f"{entry.path} is sealed as {entry.seal}, and what was given opens {opener.name}",
             f"Give what opens a backup sealed as {entry.seal}",
         )
     try:
-        return seal.unseal(sealed)
+        return opener.unseal(sealed)
     except SealError as error:
         raise WrongSeal(_STEP_OPEN, f"{entry.path}: {error.found}", error.what_to_do) from error
+
+
+def _is_intact(escrow: Escrow, entry: Entry) -> bool:
+    try:
+        escrow.verify(entry)
+    except EscrowError:
+        return False
+    return True
+
+
+def _age_order(entry: Entry) -> tuple[datetime, str]:
+    return entry.taken_at, entry.path
 
 
 def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[tuple[Folder, str]]:

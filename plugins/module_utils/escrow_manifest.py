@@ -8,6 +8,8 @@ This file is private to the collection: others must not import it.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import string
@@ -19,6 +21,10 @@ from urllib.parse import unquote_to_bytes
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, VersionError
 
 MANIFEST_FORMAT = 1
+# What the manifest calls the seals.
+NOT_SEALED = "none"
+SEALED_WITH_VAULT = "ansible-vault"
+SEALED_FOR_CERTIFICATES = "cms"
 
 _MANIFEST_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _FILE_TIME = "%Y%m%dT%H%M%SZ"
@@ -41,6 +47,23 @@ class ManifestError(Exception):
 
 
 @dataclass(frozen=True)
+class Recipient:
+    """Somebody who can open a backup: C(subject) is for people, C(certificate) is DER."""
+
+    subject: str
+    certificate: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the certificate, as C(openssl x509 -fingerprint -sha256) has it but for the colons."""
+        return hashlib.sha256(self.certificate).hexdigest()
+
+    def manifest(self) -> dict[str, str]:
+        """What the manifest says."""
+        return {"subject": self.subject, "sha256": self.sha256, "certificate": base64.b64encode(self.certificate).decode("ascii")}
+
+
+@dataclass(frozen=True)
 class Entry:
     """One backup in the escrow. C(sha256) and C(size) (bytes) are those of the key file before sealing."""
 
@@ -56,6 +79,7 @@ class Entry:
     sealed_sha256: str
     key_fingerprint: str | None
     collection_version: str
+    recipients: tuple[Recipient, ...] = ()
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says, fit for JSON and for a module's result."""
@@ -73,12 +97,59 @@ class Entry:
             "sealed_sha256": self.sealed_sha256,
             "key_fingerprint": self.key_fingerprint,
             "collection_version": self.collection_version,
+            "recipients": [recipient.manifest() for recipient in self.recipients],
         }
+
+
+# Two fields are known only after the header was sealed.
+_NOT_IN_HEADER = ("file", "sealed_sha256")
+_HEADER_END = b"\n\n"
 
 
 def manifest_bytes(entry: Entry) -> bytes:
     """The manifest file: JSON in ASCII, one line per field, so that people and `diff` can read it."""
-    return (json.dumps(entry.manifest(), indent=2) + "\n").encode("ascii")
+    return _json(entry.manifest()) + b"\n"
+
+
+def with_header(entry: Entry, content: bytes) -> bytes:
+    """What is sealed: the manifest once more, as far as it is known by then, an empty line, and the key file C(content)."""
+    return _json(_header(entry)) + _HEADER_END + content
+
+
+def without_header(entry: Entry, unsealed: bytes) -> bytes:
+    """The key file behind the header. Raises ManifestError unless the header says what the manifest says."""
+    header, end, content = unsealed.partition(_HEADER_END)
+    if not end:
+        raise ManifestError("no manifest was sealed with the key")
+    differences = _differences(entry, header)
+    if differences:
+        raise ManifestError(f"the manifest is not the one that was sealed with the key: it differs in {', '.join(differences)}")
+    return content
+
+
+def _differences(entry: Entry, header: bytes) -> list[str]:
+    sealed = _json_object(header)
+    # What later versions add is not used here, and may differ.
+    return [name for name, value in _header(entry).items() if name not in sealed or sealed[name] != value]
+
+
+def _header(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in entry.manifest().items() if name not in _NOT_IN_HEADER}
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    # No line of it is empty: the end of the header is the first one that is.
+    return json.dumps(fields, indent=2).encode("ascii")
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("the manifest is not JSON") from error
+    if not isinstance(fields, dict):
+        raise ManifestError("the manifest is not a JSON object")
+    return fields
 
 
 def entry_from_manifest(content: bytes, path: str, stem: str) -> Entry:
@@ -97,6 +168,7 @@ def entry_from_manifest(content: bytes, path: str, stem: str) -> Entry:
         sealed_sha256=_hash(fields["sealed_sha256"]),
         key_fingerprint=fields["key_fingerprint"],
         collection_version=fields["collection_version"],
+        recipients=tuple(_recipient(each) for each in fields["recipients"]),
     )
     _check_names(entry, fields["file"], stem)
     return entry
@@ -163,16 +235,12 @@ _FIELDS: dict[str, type] = {
     "sealed_sha256": str,
     "key_fingerprint": str,
     "collection_version": str,
+    "recipients": list,
 }
 
 
 def _fields(content: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ManifestError("the manifest is not JSON") from error
-    if not isinstance(fields, dict):
-        raise ManifestError("the manifest is not a JSON object")
+    fields = _json_object(content)
     if fields.get("format") != MANIFEST_FORMAT:
         raise ManifestError(f"the manifest has format {str(fields.get('format'))[:20]}, and this version of the collection reads format {MANIFEST_FORMAT}")
     for name, kind in _FIELDS.items():
@@ -209,6 +277,16 @@ def _hash(text: str) -> str:
     if not _SHA256.match(text):
         raise ManifestError("the manifest has no SHA-256 where one belongs")
     return text
+
+
+def _recipient(fields: Any) -> Recipient:
+    try:
+        recipient = Recipient(fields["subject"], base64.b64decode(fields["certificate"], validate=True))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ManifestError("recipients in the manifest are not subjects and certificates") from error
+    if not isinstance(recipient.subject, str) or fields.get("sha256") != recipient.sha256:
+        raise ManifestError("the manifest has another SHA-256 than that of a recipient's certificate")
+    return recipient
 
 
 def _check_names(entry: Entry, file: str, stem: str) -> None:

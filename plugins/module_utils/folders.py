@@ -95,11 +95,12 @@ class Folder:
             return content
 
     def add(self, name: str, content: bytes) -> None:
-        """Add the file C(name), mode 0600, whole and on disk, or not at all. Raises FileExistsError rather than replace."""
+        """Add the file C(name), mode 0600, whole, on disk and read back, or not at all. Raises FileExistsError rather than replace."""
         temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
         with self._located(name):
             try:
                 self._write(temporary, content)
+                self._read_back(temporary, content)
                 self._give_name(temporary, name)
             finally:
                 self.remove(temporary)
@@ -129,6 +130,10 @@ class Folder:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _read_back(self, name: str, content: bytes) -> None:
+        if self.read(name, limit_bytes=len(content)) != content:
+            raise OSError(errno.EIO, "reads back differently than it was written")
 
     def _give_name(self, temporary: str, name: str) -> None:
         here = self._descriptor

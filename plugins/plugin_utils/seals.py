@@ -11,7 +11,8 @@ from __future__ import annotations
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret, parse_vaulttext_envelope
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import SealError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient, SealError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import NOT_SEALED, SEALED_WITH_VAULT
 
 __all__ = ["PlainSeal", "SealError", "VaultSeal"]
 
@@ -23,9 +24,11 @@ _VAULT_ID = "escrow"
 class PlainSeal:
     """No seal of our own: the key file as SecureStorageBackup made it, protected by the password typed there [book]."""
 
-    name = "none"
+    name = NOT_SEALED
     extension = "key"
     can_unseal = True
+    holds_manifest = False
+    recipients: tuple[Recipient, ...] = ()
 
     def seal(self, content: bytes) -> bytes:
         """Return C(content)."""
@@ -42,9 +45,11 @@ class VaultSeal:
     C(passphrase) is text, used as UTF-8. Raises SealError for one that ansible-vault could not be given by hand.
     """
 
-    name = "ansible-vault"
+    name = SEALED_WITH_VAULT
     extension = "vault"
     can_unseal = True
+    holds_manifest = True
+    recipients: tuple[Recipient, ...] = ()
 
     def __init__(self, passphrase: str) -> None:
         # ansible-vault strips white space around what is typed at its prompt, so such a passphrase would not open the file.

@@ -23,6 +23,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import (
     Entry,
     Escrow,
     EscrowError,
+    Recipient,
     Seal,
     SealError,
     WrongSeal,
@@ -32,11 +33,13 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import Se
 KEY = b"the key file of ODYSSEY \x00\xff" * 40
 RTM, SP1, R2 = (ServerVersion.parse(text) for text in ("6.0.5000.0", "6.0.6278.0", "6.1.7221.0"))
 NIGHT = datetime(2026, 1, 31, 2, 3, 4, 567, tzinfo=timezone.utc)
+SHA256_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 STEM = "20260131T020304Z-" + hashlib.sha256(KEY).hexdigest()[:8]
 
 
 class Plain:
-    name, extension, can_unseal = "none", "key", True
+    name, extension, can_unseal, holds_manifest = "none", "key", True, False
+    recipients: tuple[Recipient, ...] = ()
 
     def seal(self, content: bytes) -> bytes:
         return content
@@ -55,6 +58,12 @@ class Mirror(Plain):
 
     def unseal(self, sealed: bytes) -> bytes:
         return sealed[::-1]
+
+
+class Bound(Mirror):
+    """The same around key file and manifest."""
+
+    name, holds_manifest = "bound", True
 
 
 class OneWay(Mirror):
@@ -117,10 +126,11 @@ def test_a_backup_is_a_sealed_file_and_a_manifest_for_people(escrow: Escrow) -> 
         "sealed_sha256": hashlib.sha256(KEY[::-1]).hexdigest(),
         "key_fingerprint": "ab12",
         "collection_version": entry.collection_version,
+        "recipients": [],
     }
 
 
-@pytest.mark.parametrize("seal", [Plain(), Mirror()])
+@pytest.mark.parametrize("seal", [Plain(), Mirror(), Bound()])
 def test_what_is_stored_is_listed_and_opens(escrow: Escrow, seal: Seal) -> None:
     entry = escrow.store(KEY, origin(), seal)
     listing = escrow.entries()
@@ -311,7 +321,7 @@ def failing(real: Callable[..., Any], nth: int, error: Callable[[Any], BaseExcep
 CRASHES = [
     *[pytest.param("fsync", nth, id=f"fsync {nth}") for nth in range(1, 7)],
     *[pytest.param("link", nth, id=f"link {nth}") for nth in (1, 2)],
-    *[pytest.param("open", nth, id=f"open {nth}") for nth in range(1, 8)],
+    *[pytest.param("open", nth, id=f"open {nth}") for nth in range(1, 9)],
     *[pytest.param("fchmod", nth, id=f"fchmod {nth}") for nth in (1, 2)],
 ]
 
@@ -331,7 +341,7 @@ def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(escrow: Esc
     assert (len(escrow.entries().entries), escrow.entries().problems) == (2, [])
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     escrow.store(KEY, origin(), Mirror())
     before = files(escrow)
@@ -342,7 +352,7 @@ def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatc
     assert files(escrow) == before
 
 
-@pytest.mark.parametrize("nth", [1, 2])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 def test_a_write_that_comes_back_different_is_not_called_stored(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
     real, calls = folders.Folder.read, 0
 
@@ -487,6 +497,9 @@ PROBLEMS = [
     pytest.param(edited(file=STEM + ".json"), "names a file that is not its own", id="file is the manifest"),
     pytest.param(edited(management_group="ILIAD"), "in the directory of another", id="other group"),
     pytest.param(edited(server="deathsting"), "in the directory of another", id="other server"),
+    pytest.param(edited(recipients=["officer"]), "not subjects and certificates", id="recipient without certificate"),
+    pytest.param(edited(recipients=[{"subject": 1, "sha256": SHA256_OF_NOTHING, "certificate": ""}]), "of a recipient", id="subject is a number"),
+    pytest.param(edited(recipients=[{"subject": "CN=a", "sha256": "0" * 64, "certificate": ""}]), "of a recipient", id="other certificate"),
 ]
 
 
@@ -499,7 +512,7 @@ def test_what_cannot_be_used_is_a_problem_and_no_entry(escrow: Escrow, deed: Cal
 
 def test_fields_of_later_versions_are_ignored(escrow: Escrow) -> None:
     entry = escrow.store(KEY, origin(), Plain())
-    edited(recipients=["officer"])(entry)
+    edited(weather="rain")(entry)
     assert escrow.entries().entries == [entry]
 
 
@@ -546,6 +559,58 @@ def test_a_manifest_that_hides_the_damage_is_noticed(escrow: Escrow) -> None:
         escrow.open(escrow.entries().entries[0], Mirror())
 
 
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"server_version": "6.1.7221.0", "product": "2007 R2"}, "server_version, product"),
+        ({"key_fingerprint": "cd34"}, "key_fingerprint"),
+        ({"server": "HYDRA.odyssey.com"}, "server"),
+        ({"collection_version": "0"}, "collection_version"),
+    ],
+)
+def test_an_edited_manifest_is_noticed_by_who_opens(escrow: Escrow, changes: dict[str, str], names: str) -> None:
+    edited(**changes)(escrow.store(KEY, origin(key_fingerprint="ab12"), Bound()))
+    with pytest.raises(Damaged, match="not the one that was sealed with the key: it differs in " + names + r"\."):
+        escrow.open(escrow.entries().entries[0], Bound())
+
+
+def test_a_manifest_that_was_swapped_with_another_one_is_noticed(escrow: Escrow) -> None:
+    """As well as can be: the key of an old backup comes under the name of the new one, and every plain hash is made to fit."""
+    old, new = escrow.store(KEY, origin(server_version=RTM), Bound()), escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=9)), Bound())
+    Path(new.path).write_bytes(Path(old.path).read_bytes())
+    edited(sealed_sha256=old.sealed_sha256)(new)
+    forged = escrow.entries().entries[0]
+    escrow.verify(forged)
+    with pytest.raises(Damaged, match="differs in server_version, product, taken_at"):
+        escrow.open(forged, Bound())
+    assert escrow.open(old, Bound()) == KEY
+
+
+def test_fields_that_a_later_version_sealed_are_ignored(escrow: Escrow) -> None:
+    class Later(Bound):
+        def seal(self, content: bytes) -> bytes:
+            return super().seal(content.replace(b"{", b'{"weather": "rain",', 1))
+
+    assert escrow.open(escrow.store(KEY, origin(), Later()), Later()) == KEY
+
+
+@pytest.mark.parametrize(
+    ("opened", "message"),
+    [
+        (KEY, "no manifest was sealed"),
+        (b"\n\n" + KEY, "is not JSON"),
+        (b"[]\n\n" + KEY, "not a JSON object"),
+        (b"{}\n\n" + KEY, "differs in format, management_group"),
+    ],
+)
+def test_what_was_sealed_without_its_manifest_is_noticed(escrow: Escrow, opened: bytes, message: str) -> None:
+    entry = escrow.store(KEY, origin(), Bound())
+    Path(entry.path).write_bytes(opened[::-1])
+    edited(sealed_sha256=hashlib.sha256(opened[::-1]).hexdigest())(entry)
+    with pytest.raises(Damaged, match=message):
+        escrow.open(escrow.entries().entries[0], Bound())
+
+
 def test_another_seal_is_named(escrow: Escrow) -> None:
     entry = escrow.store(KEY, origin(), Mirror())
     with pytest.raises(WrongSeal, match="is sealed as mirror, and what was given opens none"):
@@ -557,3 +622,98 @@ def test_a_backup_that_vanished(escrow: Escrow) -> None:
     os.remove(entry.path)
     with pytest.raises(EscrowError, match="No such file"):
         escrow.open(entry, Plain())
+
+
+# Removing older backups
+
+
+def store_nights(escrow: Escrow, count: int, **changes: Any) -> list[Entry]:
+    return [escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=day), **changes), Mirror()) for day in range(count)]
+
+
+def tidy(escrow: Escrow, keep: int, newest: Entry) -> list[Entry]:
+    removed = escrow.superseded("ODYSSEY", "hydra.odyssey.com", keep, newest)
+    for entry in removed:
+        escrow.remove(entry)
+    return removed
+
+
+@pytest.mark.parametrize(("keep", "left"), [(9, 4), (4, 4), (3, 3), (1, 1), (0, 1), (-1, 1)])
+def test_the_newest_generations_are_kept_and_never_none(escrow: Escrow, keep: int, left: int) -> None:
+    nights = store_nights(escrow, 4)
+    others = [*store_nights(escrow, 2, server="deathsting"), *store_nights(escrow, 2, management_group="ILIAD")]
+    assert tidy(escrow, keep, nights[-1]) == nights[::-1][left:]
+    assert {entry.path for entry in escrow.entries().entries} == {entry.path for entry in nights[-left:] + others}
+    assert len(files(escrow)) == 2 * (left + len(others))
+    assert tidy(escrow, keep, nights[-1]) == []
+
+
+def test_before_a_backup_is_made_it_can_be_said_what_would_go(escrow: Escrow) -> None:
+    nights = store_nights(escrow, 3)
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 2) == [nights[1], nights[0]]
+    assert len(escrow.entries().entries) == 3
+
+
+def test_a_damaged_backup_is_no_generation_and_stays_as_evidence(escrow: Escrow) -> None:
+    nights = store_nights(escrow, 4)
+    flip(nights[2].path)
+    assert tidy(escrow, 2, nights[3]) == [nights[0]]
+    assert escrow.entries().entries == [nights[3], nights[2], nights[1]]
+
+
+def test_a_backup_from_the_future_does_not_push_out_the_newest(escrow: Escrow) -> None:
+    nights = store_nights(escrow, 3)
+    assert tidy(escrow, 1, nights[1]) == [nights[0]]
+    assert escrow.entries().entries == [nights[2], nights[1]]
+
+
+def test_jobs_that_keep_one_each_never_remove_the_last(escrow: Escrow) -> None:
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            tidy(escrow, 1, escrow.store(b"%d" % number, origin(taken_at=NIGHT + timedelta(seconds=number % 3)), Bound()))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    listing = escrow.entries()
+    assert (errors, listing.problems) == ([], [])
+    assert listing.entries[0].taken_at.second == (NIGHT + timedelta(seconds=2)).second
+    assert escrow.open(listing.entries[0], Bound())
+
+
+def test_a_backup_that_cannot_be_removed_is_an_error_and_stays_whole(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = store_nights(escrow, 2)
+
+    def unlink(path: str, **kwargs: Any) -> None:
+        raise OSError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pytest.raises(EscrowError, match=r"remove an older key backup from the escrow: .*Permission denied"):
+        tidy(escrow, 1, new)
+    assert escrow.entries().entries == [new, old]
+
+
+def test_a_removal_that_was_cut_off_leaves_no_backup_that_looks_whole(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = store_nights(escrow, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", failing(os.unlink, 2))
+        with pytest.raises(EscrowError):
+            tidy(escrow, 1, new)
+    listing = escrow.entries()
+    assert listing.entries == [new]
+    assert [problem.path for problem in listing.problems] == [old.path]
+
+
+def test_a_manifest_that_could_not_be_read_again_is_not_written(escrow: Escrow) -> None:
+    class Crowd(Plain):
+        recipients = (Recipient("CN=" + "a" * 70000, b""),)
+
+    with pytest.raises(EscrowError, match="Seal for fewer certificates"):
+        escrow.store(KEY, origin(), Crowd())
+    assert files(escrow) == {}

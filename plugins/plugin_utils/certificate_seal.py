@@ -1,0 +1,216 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seal for certificates: CMS EnvelopedData (RFC 5652), AES-256-CBC, for one or more X.509 certificates with RSA keys.
+
+Who seals cannot open. C(openssl cms -decrypt -inform DER) opens it without this collection.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient, SealError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import SEALED_FOR_CERTIFICATES
+
+__all__ = ["CertificateSeal", "PrivateKeyOpener", "RSAPrivateKey", "load_private_key"]
+
+MINIMUM_KEY_BITS = 2048
+
+_STEP_SEAL = "seal the key backup for certificates"
+_STEP_UNSEAL = "open the seal of the key backup"
+_STEP_KEY = "read the private key"
+# Longer than any certificate chain or private key in PEM.
+_PEM_LIMIT_BYTES = 1024 * 1024
+_PEM_BEGIN = "-----BEGIN "
+_PRIVATE = "PRIVATE KEY-----"
+_CERTIFICATE_ADVICE = (
+    f"Give certificates that are valid now, with RSA keys of at least {MINIMUM_KEY_BITS} bits, and that may be used for key encipherment"
+)
+
+
+class CertificateSeal:
+    """Seals for the owners of certificates. C(sources) are paths of PEM files on the controller, or PEM texts, with one or more each.
+
+    Raises SealError for what is no certificate to seal for: expired, not yet valid, not for encryption, another key than RSA.
+    """
+
+    name = SEALED_FOR_CERTIFICATES
+    extension = "cms"
+    can_unseal = False
+    holds_manifest = True
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        _require_cryptography(_STEP_SEAL)
+        self._certificates = _load_certificates(sources)
+        self.recipients = tuple(Recipient(_subject(each), each.public_bytes(Encoding.DER)) for each in self._certificates)
+
+    def seal(self, content: bytes) -> bytes:
+        """Return C(content) as EnvelopedData in DER."""
+        builder = pkcs7.PKCS7EnvelopeBuilder().set_data(content).set_content_encryption_algorithm(AES256)
+        for certificate in self._certificates:
+            builder = builder.add_recipient(certificate)
+        # Without Binary, line ends would be changed as if it were mail.
+        return builder.encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Raise SealError: a certificate opens nothing."""
+        raise SealError(_STEP_UNSEAL, "a certificate cannot open what was sealed for it", "Give the private key of its owner")
+
+
+class PrivateKeyOpener:
+    """Opens what was sealed for C(recipients). Raises SealError when the private key belongs to none of them."""
+
+    name = SEALED_FOR_CERTIFICATES
+    holds_manifest = True
+
+    def __init__(self, private_key: RSAPrivateKey, recipients: Sequence[Recipient]) -> None:
+        _require_cryptography(_STEP_UNSEAL)
+        self._private_key = private_key
+        self._certificate = _certificate_of(private_key, recipients)
+
+    def __repr__(self) -> str:
+        return "PrivateKeyOpener()"
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Return what was sealed."""
+        try:
+            return pkcs7.pkcs7_decrypt_der(sealed, self._certificate, self._private_key, [])
+        except (ValueError, UnsupportedAlgorithm):
+            raise SealError(
+                _STEP_UNSEAL,
+                f"the private key of {_subject(self._certificate)} does not open it, though it was sealed for that certificate",
+                "Use an older backup or make a new one; keep this file for the investigation",
+            ) from None
+
+
+def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
+    """Read a private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
+    pem = _read(path, _STEP_KEY)
+    try:
+        key = load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
+    except TypeError:
+        found = "is encrypted and no passphrase was given" if passphrase is None else "is not encrypted, and a passphrase was given"
+        raise SealError(_STEP_KEY, f"{path} {found}", "Correct seal_private_key_passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        # Not chained: nobody knows what the original repeats of the file.
+        reason = "is no private key in PEM" if passphrase is None else "is no private key in PEM, or the passphrase is wrong"
+        raise SealError(_STEP_KEY, f"{path} {reason}", "Give the PEM file of a private key, and its passphrase if it has one") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise SealError(_STEP_KEY, f"{path} is not an RSA key", "Give the private key of one of the certificates that the backup was sealed for")
+    return key
+
+
+def _require_cryptography(step: str) -> None:
+    # AES-256 for EnvelopedData came with cryptography 45; ansible-core is content with older ones.
+    if not hasattr(getattr(pkcs7, "PKCS7EnvelopeBuilder", None), "set_content_encryption_algorithm"):
+        found = "the Python package cryptography on the controller is older than version 45"
+        raise SealError(step, found, "Install a newer one where ansible-core runs")
+
+
+def _load_certificates(sources: Sequence[str]) -> list[x509.Certificate]:
+    """All certificates, each once, and all fit to seal for."""
+    certificates: dict[bytes, x509.Certificate] = {}
+    named: set[tuple[bytes, int]] = set()
+    for number, source in enumerate(sources, 1):
+        place = f"item {number} of seal_certificates" if _PEM_BEGIN in source else os.path.expanduser(source)
+        for certificate in _parsed(source, place):
+            encoded = certificate.public_bytes(Encoding.DER)
+            if encoded in certificates:
+                continue
+            name = _checked(certificate, place)
+            if name in named:
+                # The envelope names recipients so: of two that are named alike, only one could open it.
+                raise _refused(certificate, place, "another certificate has the same issuer and serial number")
+            named.add(name)
+            certificates[encoded] = certificate
+    if not certificates:
+        raise SealError(_STEP_SEAL, "seal_certificates is empty", _CERTIFICATE_ADVICE)
+    return list(certificates.values())
+
+
+def _parsed(source: str, place: str) -> list[x509.Certificate]:
+    pem = source.encode("utf-8", "surrogatepass") if _PEM_BEGIN in source else _read(place, _STEP_SEAL)
+    if _PRIVATE.encode() in pem:
+        advice = "Take it away: whoever makes backups needs the certificate alone, and must not be able to open them"
+        raise SealError(_STEP_SEAL, f"{place} holds a private key", advice)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise SealError(_STEP_SEAL, f"{place} is no certificate in PEM", _CERTIFICATE_ADVICE) from None
+
+
+def _read(path: str, step: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_PEM_LIMIT_BYTES)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SealError(step, f"{path}: {reason}", "Give a file on the controller that the user who runs the playbook can read") from error
+
+
+def _checked(certificate: x509.Certificate, place: str) -> tuple[bytes, int]:
+    """What an envelope names the certificate by. Raises SealError when nothing should be sealed for it."""
+    try:
+        problem = _problem(certificate, datetime.now(timezone.utc))
+        name = certificate.issuer.public_bytes(), certificate.serial_number
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise SealError(_STEP_SEAL, f"{place}: the certificate cannot be read: {error}", _CERTIFICATE_ADVICE) from error
+    if problem:
+        raise _refused(certificate, place, problem)
+    return name
+
+
+def _problem(certificate: x509.Certificate, now: datetime) -> str | None:
+    key = certificate.public_key()
+    if certificate.not_valid_after_utc < now:
+        return f"it expired at {certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+    if certificate.not_valid_before_utc > now:
+        return f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
+    if not isinstance(key, RSAPublicKey):
+        return "its key is not an RSA key, and this seal knows no other"
+    if key.key_size < MINIMUM_KEY_BITS:
+        return f"its RSA key has {key.key_size} bits"
+    if not _may_encipher(certificate):
+        return "it is not for encryption: its key usage lacks key encipherment"
+    return None
+
+
+def _may_encipher(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_encipherment
+    except x509.ExtensionNotFound:
+        # Without the extension, the key may be used for everything (RFC 5280).
+        return True
+
+
+def _refused(certificate: x509.Certificate, place: str, problem: str) -> SealError:
+    return SealError(_STEP_SEAL, f"{place}: the certificate of {_subject(certificate)} is refused: {problem}", _CERTIFICATE_ADVICE)
+
+
+def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient]) -> x509.Certificate:
+    numbers = private_key.public_key().public_numbers()
+    for recipient in recipients:
+        try:
+            certificate = x509.load_der_x509_certificate(recipient.certificate)
+            key = certificate.public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        if isinstance(key, RSAPublicKey) and key.public_numbers() == numbers:
+            return certificate
+    subjects = "; ".join(recipient.subject for recipient in recipients)
+    raise SealError(_STEP_UNSEAL, f"the private key is of none of those it was sealed for: {subjects}", "Give the private key of one of them")
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()
