@@ -15,16 +15,19 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import Se
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Plan, Wish, make_plan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
+    PRIVATE_KEY_SPEC,
     describe,
     fitting_backup,
     open_backup,
     open_escrow,
     password_problem,
+    private_key_from,
     seal_for_writing,
 )
 
 SPEC: dict[str, dict[str, t.Any]] = {
     **ESCROW_SPEC,
+    **PRIVATE_KEY_SPEC,
     "target": {"type": "str", "required": True},
     "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
     "management_group": {"type": "str"},
@@ -50,7 +53,7 @@ class ActionModule(ActionBase):
         backup = None
         if plan.promotion_needed:
             backup, problems = _key(wish, evidence, arguments)
-            # A seal passphrase that cannot be one is found twice: for the next backup and for the one to be opened.
+            # What cannot open a seal is found twice: by itself, and with the backup to be opened.
             plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
         result.update(_as_result(plan, backup))
         return result
@@ -58,7 +61,7 @@ class ActionModule(ActionBase):
 
 def _key(wish: Wish, evidence: Evidence, arguments: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any] | None, list[str]]:
     """What stands in the way of the key: the password, the escrow, the seal, and in a disaster the backup itself."""
-    problems = [problem for problem in (_password(arguments), _seal(arguments)) if problem]
+    problems = [*_password(arguments), *_seals(arguments)]
     if not arguments["escrow"]:
         return None, [*problems, _problem("no escrow directory is given", "Set rms_failover_escrow")]
     if wish.mode == PLANNED:
@@ -71,26 +74,29 @@ def _key(wish: Wish, evidence: Evidence, arguments: t.Mapping[str, t.Any]) -> tu
     try:
         escrow = open_escrow(arguments["escrow"])
         entry = fitting_backup(escrow, group, ServerVersion.parse(server["version"]) if server.get("version") else None)
-        open_backup(escrow, entry, arguments["seal_passphrase"])
+        open_backup(escrow, entry, arguments["seal_passphrase"], private_key_from(arguments))
     except OpsmgrError as error:
         return None, [*problems, error.sentence("controller")]
     return describe(entry), problems
 
 
-def _password(arguments: t.Mapping[str, t.Any]) -> str | None:
+def _password(arguments: t.Mapping[str, t.Any]) -> list[str]:
     password = arguments["backup_password"]
     if not password:
-        return _problem("no backup password is given", "Set rms_failover_backup_password (from a vault)")
+        return [_problem("no backup password is given", "Set rms_failover_backup_password (from a vault)")]
     problem = password_problem(password)
-    return _problem(problem, "Set another rms_failover_backup_password") if problem else None
+    return [_problem(problem, "Set another rms_failover_backup_password")] if problem else []
 
 
-def _seal(arguments: t.Mapping[str, t.Any]) -> str | None:
-    try:
-        seal_for_writing(arguments["seal_passphrase"])
-    except OpsmgrError as error:
-        return error.sentence("controller")
-    return None
+def _seals(arguments: t.Mapping[str, t.Any]) -> list[str]:
+    """Why the seal passphrase or the private key is none."""
+    problems = []
+    for attempt in (lambda: seal_for_writing(arguments["seal_passphrase"]), lambda: private_key_from(arguments)):
+        try:
+            attempt()
+        except OpsmgrError as error:
+            problems.append(error.sentence("controller"))
+    return problems
 
 
 def _unwritable(directory: str) -> list[str]:

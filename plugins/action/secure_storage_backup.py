@@ -1,21 +1,23 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""secure_storage_backup: the key is backed up, fetched, verified and in the escrow."""
+"""secure_storage_backup: the key is backed up, fetched, verified, sealed and in the escrow; older backups than wanted are removed."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow, Seal
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
+    FAULTY,
     describe,
-    open_backup,
+    describe_recipients,
     open_escrow,
     password_problem,
     seal_for_writing,
+    verify_backup,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     BACKUP_TOOL,
@@ -35,35 +37,58 @@ class ActionModule(OpsmgrAction):
         **KEY_MATERIAL_SPEC,
         "escrow": {"type": "path", "required": True},
         "backup_password": {"type": "str", "required": True, "no_log": True},
+        "seal_certificates": {"type": "list", "elements": "str"},
         "max_age": {"type": "float", "default": 24.0},
+        "keep": {"type": "int"},
         "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
         "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
     }
-    RESULT = {"backup": None, "reused": False}
+    REQUIRED = {"mutually_exclusive": [("seal_passphrase", "seal_certificates")]}
+    RESULT = {"backup": None, "reused": False, "removed": []}
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])
         if problem:
             raise OpsmgrError(STEP, problem, "Choose a longer one in the option backup_password")
+        if arguments["keep"] is not None and arguments["keep"] < 1:
+            raise OpsmgrError(STEP, f"keep is {arguments['keep']}, and at least one backup must stay", "Set keep to 1 or more, or leave it out to keep all")
+        _seal(arguments)
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
         _require_group(server)
-        escrow = open_escrow(work.arguments["escrow"])
-        fresh = _fresh_backup(escrow, server, work.arguments["max_age"], work.arguments["seal_passphrase"])
+        escrow, seal = open_escrow(work.arguments["escrow"]), _seal(work.arguments)
+        fresh = _fresh_backup(escrow, server, work.arguments["max_age"], seal, work.arguments["seal_passphrase"])
         if fresh is not None:
             work.result.update(backup=describe(fresh), reused=True)
-            return
-        seal = seal_for_writing(work.arguments["seal_passphrase"])
-        origin = _origin(server)
-        if work.check_mode:
-            work.result.update(changed=True, backup=_predicted(origin, seal.name))
-            return
-        work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
-        prompts = (work.arguments["password_prompt"], work.arguments["confirmation_prompt"])
-        backup = work.opsmgr.back_up_key(server, work.arguments["backup_password"], prompts)
-        entry = escrow.store(backup.content, origin, seal)
-        work.result.update(changed=True, backup=describe(entry))
+        elif work.check_mode:
+            work.result.update(changed=True, backup=_predicted(_origin(server), seal))
+        else:
+            fresh = _back_up(work, server, escrow, seal)
+            work.result.update(changed=True, backup=describe(fresh))
+        if work.arguments["keep"] is not None:
+            _remove_superseded(work, escrow, _origin(server), fresh)
+
+
+def _seal(arguments: Arguments) -> Seal:
+    return seal_for_writing(arguments["seal_passphrase"], arguments["seal_certificates"])
+
+
+def _back_up(work: Work, server: ManagementServer, escrow: Escrow, seal: Seal) -> Entry:
+    origin = _origin(server)
+    work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
+    prompts = (work.arguments["password_prompt"], work.arguments["confirmation_prompt"])
+    backup = work.opsmgr.back_up_key(server, work.arguments["backup_password"], prompts)
+    return escrow.store(backup.content, origin, seal)
+
+
+def _remove_superseded(work: Work, escrow: Escrow, origin: BackupOrigin, newest: Entry | None) -> None:
+    """Keep as many generations as wanted; in check mode only say which would go."""
+    for entry in escrow.superseded(origin.management_group, origin.server, work.arguments["keep"], newest):
+        if not work.check_mode:
+            escrow.remove(entry)
+        work.result["changed"] = True
+        work.result["removed"].append(entry.path)
 
 
 def _require_group(server: ManagementServer) -> None:
@@ -72,28 +97,23 @@ def _require_group(server: ManagementServer) -> None:
         raise OpsmgrError(STEP, "the registry does not say which management group and version this server has", "Check that it is a management server")
 
 
-def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float, passphrase: str | None) -> Entry | None:
-    """A backup of this very key at this very version that is young enough, sealed as wanted, and opens.
+def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float, seal: Seal, passphrase: str | None) -> Entry | None:
+    """A backup of this very key at this very version that is young enough, sealed as wanted, and sound as far as can be seen here.
 
     Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by now.
     """
     if server.key_fingerprint is None:
         return None
-    wanted_seal = seal_for_writing(passphrase).name
     oldest = datetime.now(timezone.utc) - timedelta(hours=max_age_hours)
     for entry in escrow.entries(server.management_group, server.computer_name).entries:
         same = entry.key_fingerprint == server.key_fingerprint and entry.server_version == server.version
-        if same and entry.taken_at > oldest and entry.seal == wanted_seal and _opens(escrow, entry, passphrase):
+        if same and entry.taken_at > oldest and _sealed_as(entry, seal) and verify_backup(escrow, entry, passphrase)[0] != FAULTY:
             return entry
     return None
 
 
-def _opens(escrow: Escrow, entry: Entry, passphrase: str | None) -> bool:
-    try:
-        open_backup(escrow, entry, passphrase)
-    except OpsmgrError:
-        return False
-    return True
+def _sealed_as(entry: Entry, seal: Seal) -> bool:
+    return entry.seal == seal.name and {each.sha256 for each in entry.recipients} == {each.sha256 for each in seal.recipients}
 
 
 def _origin(server: ManagementServer) -> BackupOrigin:
@@ -102,7 +122,7 @@ def _origin(server: ManagementServer) -> BackupOrigin:
     return BackupOrigin(server.management_group, server.computer_name, server.version, datetime.now(timezone.utc), server.key_fingerprint)
 
 
-def _predicted(origin: BackupOrigin, seal: str) -> dict[str, object]:
+def _predicted(origin: BackupOrigin, seal: Seal) -> dict[str, object]:
     """What the result's backup will look like; what only the real backup can tell is None."""
     unknown = dict.fromkeys(("file", "manifest", "taken_at", "sha256", "size"))
     return {
@@ -110,6 +130,7 @@ def _predicted(origin: BackupOrigin, seal: str) -> dict[str, object]:
         "management_group": origin.management_group,
         "server": origin.server,
         "server_version": str(origin.server_version),
-        "seal": seal,
+        "seal": seal.name,
+        "recipients": describe_recipients(seal.recipients),
         "key_fingerprint": origin.key_fingerprint,
     }

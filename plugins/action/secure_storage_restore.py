@@ -13,11 +13,13 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import Se
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
+    PRIVATE_KEY_SPEC,
     describe,
     fitting_backup,
     open_backup,
     open_escrow,
     password_problem,
+    private_key_from,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import BACKUP_TOOL, PASSWORD_PROMPT, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
@@ -41,6 +43,7 @@ class ActionModule(OpsmgrAction):
     STEP = STEP
     SPEC = {
         **ESCROW_SPEC,
+        **PRIVATE_KEY_SPEC,
         **CONVERSATION_SPEC,
         **KEY_MATERIAL_SPEC,
         "backup_password": {"type": "str", "required": True, "no_log": True},
@@ -52,7 +55,7 @@ class ActionModule(OpsmgrAction):
     }
     REQUIRED = {
         "required_one_of": [("escrow", "path")],
-        "mutually_exclusive": [("escrow", "path"), ("backup", "path"), ("seal_passphrase", "path")],
+        "mutually_exclusive": [("escrow", "path"), ("backup", "path"), ("seal_passphrase", "path"), ("seal_private_key", "path")],
     }
     RESULT = {"backup": None, "key": None, "warnings": []}
 
@@ -60,6 +63,7 @@ class ActionModule(OpsmgrAction):
         problem = password_problem(arguments["backup_password"])
         if problem:
             raise OpsmgrError(STEP, problem, "Give the password that was typed when the backup was made")
+        private_key_from(arguments)
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
@@ -73,7 +77,7 @@ class ActionModule(OpsmgrAction):
         if entry is None:
             _predict(work, server, manifest["key_fingerprint"])
             return
-        content = open_backup(escrow, entry, work.arguments["seal_passphrase"])
+        content = open_backup(escrow, entry, work.arguments["seal_passphrase"], private_key_from(work.arguments))
         _restore(work, server, entry.key_fingerprint, lambda: _restore_content(work, server, content))
 
 

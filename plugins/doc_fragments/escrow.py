@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the escrow of key backups: the twin of ESCROW_SPEC in plugin_utils/key_escrow.py."""
+"""The options of the escrow of key backups: the twins of ESCROW_SPEC and PRIVATE_KEY_SPEC in plugin_utils/key_escrow.py."""
 from __future__ import annotations
 
 
@@ -11,12 +11,13 @@ options:
   escrow:
     description:
       - Directory on the controller that holds the key backups, each with a readable manifest beside it.
-      - Backups lie below it by management group and server. None is ever overwritten or removed.
+      - Backups lie below it by management group and server. None is ever overwritten. The directory may be moved as a whole.
     type: path
   seal_passphrase:
     description:
       - Passphrase of the seal. A backup is then an ansible-vault file, which V(ansible-vault decrypt) opens without this collection.
-      - When left out, a new backup is kept as SecureStorageBackup wrote it, protected by O(backup_password) alone, and a sealed one cannot be opened.
+      - What it opens begins with the manifest; the key file is its last V(size) bytes, where V(size) is what the manifest says.
+      - When left out, a new backup is not sealed with a passphrase, and one that is cannot be opened.
       - Lost, so is every backup sealed with it.
     type: str
   backup_password:
@@ -24,5 +25,21 @@ options:
       - Password that encrypts the key file. SecureStorageBackup asks for it when it makes a backup and when it restores one.
       - At least eight characters, none of them a control character.
       - It travels on the tool's standard input, never in a command line. Lost, so is every backup made with it.
+    type: str
+"""
+
+    # Whoever opens backups that were sealed for certificates.
+    PRIVATE_KEY = r"""
+options:
+  seal_private_key:
+    description:
+      - File on the controller with the private key of one of the certificates that backups were sealed for, in PEM. It is never copied anywhere.
+      - It works after the certificate has expired, too.
+      - When left out, a backup that was sealed for certificates cannot be opened.
+    type: path
+  seal_private_key_passphrase:
+    description:
+      - Passphrase of O(seal_private_key).
+      - When left out, the private key must not be encrypted.
     type: str
 """

@@ -10,8 +10,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Seal
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Opener, Recipient, Seal
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import NOT_SEALED, SEALED_FOR_CERTIFICATES, SEALED_WITH_VAULT
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, RSAPrivateKey, load_private_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
 
@@ -21,6 +23,16 @@ ESCROW_SPEC: dict[str, dict[str, t.Any]] = {
     "seal_passphrase": {"type": "str", "no_log": True},
     "backup_password": {"type": "str", "no_log": True},
 }
+# Twin of PRIVATE_KEY in doc_fragments/escrow.py.
+PRIVATE_KEY_SPEC: dict[str, dict[str, t.Any]] = {
+    "seal_private_key": {"type": "path", "no_log": False},
+    "seal_private_key_passphrase": {"type": "str", "no_log": True},
+}
+
+# How much is known of a backup, as results say it.
+OPENED = "opened"
+INTACT = "intact"
+FAULTY = "faulty"
 
 
 def password_problem(password: str) -> str | None:
@@ -37,19 +49,68 @@ def open_escrow(directory: str) -> Escrow:
     return Escrow(directory)
 
 
-def seal_for_writing(passphrase: str | None) -> Seal:
-    """How a new backup is sealed: as an ansible-vault file when there is a passphrase."""
+def seal_for_writing(passphrase: str | None, certificates: t.Sequence[str] | None = None) -> Seal:
+    """How a new backup is sealed: for certificates, as an ansible-vault file, or not at all.
+
+    :raises OpsmgrError: nothing should be sealed so
+    """
+    if certificates is not None:
+        return CertificateSeal(certificates)
     return VaultSeal(passphrase) if passphrase is not None else PlainSeal()
 
 
-def open_backup(escrow: Escrow, entry: Entry, passphrase: str | None) -> bytes:
-    """The verified key file of a backup.
+def private_key_from(arguments: t.Mapping[str, t.Any]) -> RSAPrivateKey | None:
+    """The private key that the options of PRIVATE_KEY_SPEC name, or None.
 
-    :raises OpsmgrError: it is damaged, or sealed and the passphrase is missing or wrong
+    :raises OpsmgrError: it cannot be read
     """
-    if entry.seal == VaultSeal.name and passphrase is None:
-        raise OpsmgrError("open the key backup", f"{entry.path} is sealed with a passphrase and none was given", "Give seal_passphrase")
-    return escrow.open(entry, VaultSeal(passphrase) if entry.seal == VaultSeal.name and passphrase is not None else PlainSeal())
+    path = arguments["seal_private_key"]
+    return None if path is None else load_private_key(path, arguments["seal_private_key_passphrase"])
+
+
+def open_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None) -> bytes:
+    """The verified key file of a backup, whichever seal it has.
+
+    :raises OpsmgrError: it is damaged, or sealed and what opens it is missing or wrong
+    """
+    return escrow.open(entry, _opener(entry, passphrase, private_key))
+
+
+def verify_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None) -> tuple[str, str | None]:
+    """How much is known of a backup: OPENED, INTACT when nothing is at hand that opens its seal, or FAULTY with the reason."""
+    at_hand = {NOT_SEALED: True, SEALED_WITH_VAULT: passphrase is not None, SEALED_FOR_CERTIFICATES: private_key is not None}
+    try:
+        if at_hand.get(entry.seal, True):
+            open_backup(escrow, entry, passphrase, private_key)
+            return OPENED, None
+        escrow.verify(entry)
+    except OpsmgrError as error:
+        return FAULTY, error.found
+    return INTACT, None
+
+
+def _opener(entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None) -> Opener:
+    if entry.seal == SEALED_WITH_VAULT:
+        if passphrase is None:
+            raise OpsmgrError("open the key backup", f"{entry.path} is sealed with a passphrase and none was given", "Give seal_passphrase")
+        return VaultSeal(passphrase)
+    if entry.seal == SEALED_FOR_CERTIFICATES:
+        if private_key is None:
+            found = f"{entry.path} is sealed for {_named(entry)} and no private key was given"
+            raise OpsmgrError("open the key backup", found, "Give seal_private_key, the private key of one of them")
+        return _private_key_opener(entry, private_key)
+    return PlainSeal()
+
+
+def _private_key_opener(entry: Entry, private_key: RSAPrivateKey) -> Opener:
+    try:
+        return PrivateKeyOpener(private_key, entry.recipients)
+    except OpsmgrError as error:
+        raise OpsmgrError(error.step, f"{entry.path}: {error.found}", error.what_to_do) from error
+
+
+def _named(entry: Entry) -> str:
+    return "; ".join(recipient.subject for recipient in entry.recipients)
 
 
 def fitting_backup(escrow: Escrow, management_group: str, version: ServerVersion | None) -> Entry:
@@ -88,5 +149,11 @@ def describe(entry: Entry) -> dict[str, t.Any]:
         "sha256": entry.sha256,
         "size": entry.size,
         "seal": entry.seal,
+        "recipients": describe_recipients(entry.recipients),
         "key_fingerprint": entry.key_fingerprint,
     }
+
+
+def describe_recipients(recipients: t.Iterable[Recipient]) -> list[dict[str, str]]:
+    """Whom a backup is sealed for, as plain data for a result."""
+    return [{"subject": recipient.subject, "sha256": recipient.sha256} for recipient in recipients]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from unit.plugins.action.bench import Connection, run, texts
+from unit.plugins.plugin_utils.officers import hire
 from unit.plugins.plugin_utils.recorded_server import PASSWORD
 from unit.plugins.plugin_utils.test_failover import failed_over, healthy
 
@@ -80,3 +81,19 @@ def test_in_a_disaster_the_backup_is_opened_before_anything_is_done(tmp_path: Pa
 def test_in_a_disaster_without_a_backup(tmp_path: Path) -> None:
     [problem] = disaster(tmp_path)["problems"]
     assert problem.startswith("controller: choose a key backup:")
+
+
+def test_in_a_disaster_a_backup_sealed_for_certificates_is_opened_too(tmp_path: Path) -> None:
+    anna, stranger = hire(tmp_path, "anna"), hire(tmp_path, "stranger")
+    origin = BackupOrigin("ODYSSEY", "HYDRA", R2, datetime(2026, 3, 1, tzinfo=timezone.utc))
+    escrow = tmp_path / "escrow"
+    open_escrow(str(escrow)).store(b"key file", origin, seal_for_writing(None, [str(anna.certificate)]))
+    found = disaster(escrow, seal_private_key=str(anna.private_key))
+    assert (found["problems"], found["backup"]["seal"]) == ([], "cms")
+    for given, sentence in (
+        ({}, "and no private key was given. Give seal_private_key"),
+        ({"seal_private_key": str(stranger.private_key)}, "the private key is of none of those it was sealed for"),
+        ({"seal_private_key": "/nowhere/anna.key"}, "/nowhere/anna.key: No such file or directory"),
+    ):
+        [problem] = disaster(escrow, **given)["problems"]
+        assert sentence in problem

@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from unit.plugins.plugin_utils.officers import Officer, hire, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import with_header
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, RTM, SP1, ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     describe,
     fitting_backup,
@@ -20,10 +30,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     open_escrow,
     password_problem,
     seal_for_writing,
+    verify_backup,
 )
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
 KEY = b"key file"
+Deed = Callable[[Entry, list[Officer]], None]
 PASSPHRASE = "p%PATH%^&\"!' ü8"
 
 
@@ -32,9 +44,12 @@ def escrow(tmp_path: Path) -> Escrow:
     return open_escrow(str(tmp_path / "escrow"))
 
 
-def keep(escrow: Escrow, version: ServerVersion = R2, hours: int = 0, group: str = "ODYSSEY", passphrase: str | None = None) -> Entry:
+def keep(
+    escrow: Escrow, version: ServerVersion = R2, hours: int = 0, group: str = "ODYSSEY", passphrase: str | None = None, officers: list[Officer] | None = None
+) -> Entry:
     origin = BackupOrigin(group, "HYDRA", version, NIGHT + timedelta(hours=hours), None)
-    return escrow.store(KEY + str(hours).encode(), origin, seal_for_writing(passphrase))
+    certificates = None if officers is None else [str(officer.certificate) for officer in officers]
+    return escrow.store(KEY + str(hours).encode(), origin, seal_for_writing(passphrase, certificates))
 
 
 def test_the_newest_that_fits_is_chosen(escrow: Escrow) -> None:
@@ -104,6 +119,160 @@ def test_sealed_and_not_opened(escrow: Escrow, passphrase: str | None, sentence:
         open_backup(escrow, sealed, passphrase)
     assert sentence in str(caught.value)
     assert PASSPHRASE not in str(caught.value)
+
+
+@pytest.fixture
+def officers(tmp_path: Path) -> list[Officer]:
+    return [hire(tmp_path, name) for name in ("anna", "ben")]
+
+
+def test_sealed_for_certificates_and_opened(escrow: Escrow, officers: list[Officer]) -> None:
+    entry = keep(escrow, officers=officers)
+    assert escrow.entries().entries == [entry]
+    assert [open_backup(escrow, entry, None, rsa_key(name)) for name in ("anna", "ben")] == [KEY + b"0"] * 2
+    assert [recipient["subject"] for recipient in describe(entry)["recipients"]] == ["O=Odyssey,CN=anna", "O=Odyssey,CN=ben"]
+
+
+def test_sealed_for_certificates_and_not_opened(escrow: Escrow, officers: list[Officer]) -> None:
+    entry = keep(escrow, officers=officers)
+    for stranger, sentence in (
+        (None, "is sealed for O=Odyssey,CN=anna; O=Odyssey,CN=ben and no private key was given. Give seal_private_key"),
+        (rsa_key("stranger"), "the private key is of none of those it was sealed for: O=Odyssey,CN=anna; O=Odyssey,CN=ben"),
+    ):
+        with pytest.raises(OpsmgrError, match=sentence) as caught:
+            open_backup(escrow, entry, PASSPHRASE, stranger)
+        assert entry.path in str(caught.value)
+
+
+def test_an_escrow_on_another_disk_opens(escrow: Escrow, officers: list[Officer], tmp_path: Path) -> None:
+    keep(escrow, officers=officers)
+    copy = open_escrow(shutil.copytree(escrow.directory, tmp_path / "copy"))
+    shutil.rmtree(escrow.directory)
+    assert open_backup(copy, copy.entries().entries[0], None, rsa_key("ben")) == KEY + b"0"
+
+
+def test_how_much_is_known_of_a_backup(escrow: Escrow, officers: list[Officer]) -> None:
+    plain, vault, cms = keep(escrow), keep(escrow, hours=1, passphrase=PASSPHRASE), keep(escrow, hours=2, officers=officers)
+    assert [verify_backup(escrow, entry, None) for entry in (plain, vault, cms)] == [("opened", None), ("intact", None), ("intact", None)]
+    assert verify_backup(escrow, vault, PASSPHRASE) == ("opened", None)
+    assert verify_backup(escrow, cms, None, rsa_key("anna")) == ("opened", None)
+    for entry, passphrase, key in ((vault, "another one", None), (cms, None, rsa_key("stranger"))):
+        verified, problem = verify_backup(escrow, entry, passphrase, key)
+        assert verified == "faulty"
+        assert problem is not None
+        assert problem.startswith(entry.path)
+
+
+# What somebody does who may write in the escrow. Whether it is noticed without a private key, and with one.
+
+
+def flip(at: int) -> Deed:
+    def deed(entry: Entry, officers: list[Officer]) -> None:
+        content = bytearray(Path(entry.path).read_bytes())
+        content[at] ^= 1
+        Path(entry.path).write_bytes(content)
+
+    return deed
+
+
+def cut(entry: Entry, officers: list[Officer]) -> None:
+    os.truncate(entry.path, os.path.getsize(entry.path) - 16)
+
+
+def edit(entry: Entry, **changes: Any) -> None:
+    path = Path(entry.manifest_path)
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="ascii")), **changes}), encoding="ascii")
+
+
+def make_fit(deed: Deed) -> Deed:
+    """Do it, and put the new hash of the sealed file into the manifest."""
+
+    def fitting(entry: Entry, officers: list[Officer]) -> None:
+        deed(entry, officers)
+        edit(entry, sealed_sha256=hashlib.sha256(Path(entry.path).read_bytes()).hexdigest())
+
+    return fitting
+
+
+def other_version(entry: Entry, officers: list[Officer]) -> None:
+    edit(entry, server_version="6.0.6278.0", product="2007 SP1")
+
+
+def other_recipients(entry: Entry, officers: list[Officer]) -> None:
+    edit(entry, recipients=[recipient.manifest() for recipient in CertificateSeal([str(officer.certificate) for officer in officers]).recipients])
+
+
+def recipient_replaced(entry: Entry, officers: list[Officer]) -> None:
+    """Ben named in the manifest is a stranger now."""
+    other_recipients(entry, [officers[0], officers[2]])
+
+
+def recipient_taken_away(entry: Entry, officers: list[Officer]) -> None:
+    other_recipients(entry, officers[:1])
+
+
+def sealed_anew(entry: Entry, officers: list[Officer]) -> None:
+    """Another key file, sealed for the same officers with the true manifest."""
+    seal = CertificateSeal([str(officer.certificate) for officer in officers[:2]])
+    Path(entry.path).write_bytes(seal.seal(with_header(entry, b"KEY FILE")))
+
+
+def sealed_for_others(entry: Entry, officers: list[Officer]) -> None:
+    Path(entry.path).write_bytes(CertificateSeal([str(officers[2].certificate)]).seal(with_header(entry, KEY + b"0")))
+
+
+def claims_to_be_plain(entry: Entry, officers: list[Officer]) -> None:
+    edit(entry, seal="none", recipients=[])
+
+
+@pytest.mark.parametrize(
+    ("deed", "without_key", "with_key"),
+    [
+        pytest.param(flip(-20), "another SHA-256", "another SHA-256", id="bit flipped in the content"),
+        pytest.param(flip(200), "another SHA-256", "another SHA-256", id="bit flipped in the envelope"),
+        pytest.param(cut, "another SHA-256", "another SHA-256", id="cut off"),
+        pytest.param(make_fit(cut), "ends in the middle", "ends in the middle", id="cut off, and made to fit"),
+        pytest.param(make_fit(flip(-1)), None, "does not open it|differs in|not JSON|another size", id="bit flipped in the content, and made to fit"),
+        pytest.param(other_version, None, "differs in server_version, product", id="manifest edited"),
+        pytest.param(recipient_replaced, "sealed for others", "sealed for others", id="recipient replaced"),
+        pytest.param(recipient_taken_away, "sealed for others", "sealed for others", id="recipient taken away"),
+        pytest.param(sealed_anew, "another SHA-256", "another SHA-256", id="sealed anew"),
+        pytest.param(make_fit(sealed_anew), None, "another size or SHA-256", id="sealed anew, and made to fit"),
+        pytest.param(make_fit(sealed_for_others), "sealed for others", "sealed for others", id="sealed for others, and made to fit"),
+        pytest.param(claims_to_be_plain, "another size or SHA-256", "another size or SHA-256", id="called unsealed"),
+    ],
+)
+def test_tampering_is_noticed_and_the_good_backup_survives(
+    escrow: Escrow, officers: list[Officer], tmp_path: Path, deed: Deed, without_key: str | None, with_key: str
+) -> None:
+    good = keep(escrow, officers=officers)
+    deed(keep(escrow, hours=1, officers=officers), [*officers, hire(tmp_path, "stranger")])
+    tampered = escrow.entries().entries[0]
+    assert tampered.path != good.path
+    verified, problem = verify_backup(escrow, tampered, None)
+    assert (verified == "faulty") is (without_key is not None)
+    assert re.search(without_key or "None", str(problem))
+    with pytest.raises(OpsmgrError, match=with_key):
+        open_backup(escrow, tampered, None, rsa_key("anna"))
+    assert open_backup(escrow, good, None, rsa_key("ben")) == KEY + b"0"
+
+
+def test_manifests_that_were_swapped_are_no_backups_at_all(escrow: Escrow, officers: list[Officer]) -> None:
+    one, other = keep(escrow, officers=officers), keep(escrow, hours=1, officers=officers)
+    manifests = [Path(entry.manifest_path).read_bytes() for entry in (one, other)]
+    for entry, manifest in zip((other, one), manifests, strict=True):
+        Path(entry.manifest_path).write_bytes(manifest)
+    listing = escrow.entries()
+    assert (listing.entries, len(listing.problems)) == ([], 2)
+
+
+def test_what_cannot_be_noticed_is_a_backup_that_is_wholly_made_up(escrow: Escrow, officers: list[Officer]) -> None:
+    """As the documentation says: certificates are no secret. With a passphrase, it takes the passphrase."""
+    keep(escrow, officers=officers)
+    forged = keep(escrow, hours=1, officers=officers)
+    assert verify_backup(escrow, forged, None, rsa_key("anna")) == ("opened", None)
+    forged = keep(escrow, hours=2, passphrase="of somebody else")
+    assert verify_backup(escrow, forged, PASSPHRASE)[0] == "faulty"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether each RMS has a backup of its key that would restore: pure decisions over what was observed.
+
+Private to opsmgr.recovery.
+"""
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look, short_name
+
+# How far the clocks of two controllers may be apart.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+MAKE_ONE = "Make a backup with secure_storage_backup while the RMS runs"
+MAKE_ONE_NOW = "Make a new backup now: if this RMS is lost, so is every Run As password of the group"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A backup, how much is known of it (OPENED, INTACT or FAULTY of key_escrow), and for FAULTY why."""
+
+    entry: Entry
+    verified: str
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What an RMS of the inventory has: `backup` is the newest that could be meant, `problem` why it is not good enough, or None."""
+
+    look: Look
+    backup: Checked | None
+    problem: str | None = None
+    what_to_do: str = ""
+
+
+def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datetime) -> Coverage:
+    """Find a backup for what was seen of a server. `backups` are newest first; one from before `oldest` is not fresh."""
+    if look.server is None:
+        return _unseen(look, backups)
+    group, version = look.server["management_group"], look.server["version"]
+    if group is None or version is None:
+        return Coverage(look, None, "the registry does not say which management group and version this server has", "Check that it is a management server")
+    if not look.is_rms:
+        found = "it is not the RMS by its own registry, so that a backup of it says nothing"
+        return Coverage(look, None, found, "Correct the inventory: name the server that is the RMS now")
+    own = [backup for backup in backups if backup.entry.management_group == group]
+    if not own:
+        return Coverage(look, None, f"there is no backup of management group {group}", MAKE_ONE)
+    fit = next((backup for backup in own if _unfit(backup, look.server, oldest, now) is None), None)
+    if fit is not None:
+        return Coverage(look, fit)
+    return Coverage(look, own[0], *(_unfit(own[0], look.server, oldest, now) or ()))
+
+
+def _unseen(look: Look, backups: t.Sequence[Checked]) -> Coverage:
+    """Without a look at the server, nobody knows whether it was upgraded or got another key since."""
+    newest = next((backup for backup in backups if short_name(backup.entry.server) == look.name), None)
+    there = f"its newest backup, of {_time(newest.entry)}, cannot be compared with it" if newest else "there is no backup that was made on it"
+    return Coverage(look, newest, f"{look.trouble}; {there}", "See that the server answers, and run it again")
+
+
+def _unfit(backup: Checked, server: t.Mapping[str, t.Any], oldest: datetime, now: datetime) -> tuple[str, str] | None:
+    """Why a backup of the group is not what this server needs, and what to do."""
+    entry, version = backup.entry, ServerVersion.parse(server["version"])
+    key = server["key"]["fingerprint"]
+    name = f"the newest backup, of {_time(entry)},"
+    if backup.problem:
+        return f"{name} is not usable: {backup.problem}", MAKE_ONE
+    if entry.server_version != version:
+        return f"{name} is WORTHLESS after the upgrade: {_upgraded(entry.server_version, version)}", MAKE_ONE_NOW
+    if key is not None and entry.key_fingerprint is not None and entry.key_fingerprint != key:
+        return f"{name} is WORTHLESS: it holds another key than the server has now", MAKE_ONE_NOW
+    if entry.taken_at > now + CLOCK_TOLERANCE:
+        return f"{name} was made in the future", "Set the clock of the controller, and make a new backup"
+    if entry.taken_at <= oldest:
+        return f"{name} is too old", MAKE_ONE
+    return None
+
+
+def _upgraded(backup: ServerVersion, server: ServerVersion) -> str:
+    return key_backup_problem(backup, server) or f"it was made at version {backup}, and the server is at {server} now"
+
+
+def _time(entry: Entry) -> str:
+    return entry.taken_at.strftime("%Y-%m-%dT%H:%M:%SZ")
