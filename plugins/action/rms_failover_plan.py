@@ -36,6 +36,8 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "database": {"type": "dict", "required": True},
     "delete_existing_rms": {"type": "bool", "default": True},
     "data_warehouse_workaround": {"type": "bool", "default": True},
+    "cluster_nodes": {"type": "list", "elements": "str", "default": []},
+    "virtual_server": {"type": "str"},
 }
 
 

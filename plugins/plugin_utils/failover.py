@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as, name_problem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, SERVICES
 
 PLANNED = "planned"
 DISASTER = "disaster"
@@ -58,6 +58,12 @@ class Wish:
     inventory_rms: t.Sequence[str]
     management_group: str | None
     data_warehouse_workaround: bool = True
+    cluster_nodes: t.Sequence[str] = ()
+    virtual_server: str | None = None
+
+    def is_virtual(self, name: str) -> bool:
+        """Whether a name is that of the virtual server, which a clustered RMS is in the database [field]."""
+        return self.virtual_server is not None and short_name(name) == short_name(self.virtual_server)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class Plan:
     restart: list[str] = field(default_factory=list)
     working: list[str] = field(default_factory=list)
     consoles: list[str] = field(default_factory=list)
+    quiet_node: str | None = None
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -110,6 +117,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     plan.promotion_needed = not _is_rms_everywhere(wish, evidence)
     _name_servers(plan, wish, evidence)
     _find_former(plan, wish, evidence)
+    _find_quiet_nodes(plan, wish, evidence)
     _find_others(plan, wish, evidence)
     plan.consoles = [look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)]
     plan.problems += _database_problems(wish, evidence)
@@ -117,6 +125,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     if plan.promotion_needed:
         plan.problems += _old_rms_problems(plan, wish, evidence)
     plan.problems += _former_problems(plan, wish, evidence)
+    plan.problems += _node_problems(wish, evidence)
     plan.remarks += _other_servers(plan, wish, evidence)
     plan.unfinished += _unfinished(plan, wish, evidence)
     return plan
@@ -133,17 +142,40 @@ def _rms_by_database(evidence: Evidence) -> list[str]:
 def _is_rms_everywhere(wish: Wish, evidence: Evidence) -> bool:
     """Whether database and registry agree that the target is the RMS already."""
     target = evidence.look(wish.target)
-    names = [short_name(name) for name in _rms_by_database(evidence)]
-    return target is not None and target.is_rms and names == [target.name]
+    names = _rms_by_database(evidence)
+    return target is not None and target.is_rms and len(names) == 1 and _is_name_of(names[0], target, wish)
+
+
+def _is_name_of(name: str, look: Look, wish: Wish) -> bool:
+    """Whether the database's name is that of a server; a node of the clustered RMS goes by the name of the virtual server."""
+    return wish.is_virtual(name) if look.host in wish.cluster_nodes else short_name(name) == look.name
+
+
+def _named(name: str, wish: Wish, evidence: Evidence) -> Look | None:
+    """The look at the server that the database calls `name`; for the virtual server, the node that works, else one that answers, else any."""
+    if not wish.is_virtual(name):
+        return evidence.named(name)
+    nodes = _node_looks(wish, evidence)
+    return next(iter(sorted(nodes, key=lambda look: (not _runs(look, SDK_SERVICE), look.server is None))), None)
+
+
+def _node_looks(wish: Wish, evidence: Evidence) -> list[Look]:
+    return [look for look in evidence.looks if look.host in wish.cluster_nodes]
+
+
+def _runs(look: Look, service: str) -> bool:
+    return bool(look.server and look.server["services"].get(service, {}).get("state") == "running")
 
 
 def _find_old_rms(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of date."""
     target = evidence.look(wish.target)
-    by_database = [evidence.named(name) for name in _rms_by_database(evidence)]
-    candidates = [look for look in (*by_database, *(look for look in evidence.looks if look.is_rms)) if look is not None]
-    candidates += [look for look in map(evidence.look, wish.inventory_rms) if look is not None]
-    old = next((look for look in candidates if look is not target), None)
+    by_database = [_named(name, wish, evidence) for name in _rms_by_database(evidence)]
+    # Nodes of a clustered RMS call themselves RMS at all times.
+    by_registry = [look for look in evidence.looks if look.is_rms and look.host not in wish.cluster_nodes]
+    candidates = [look for look in (*by_database, *by_registry, *map(evidence.look, wish.inventory_rms)) if look is not None]
+    same = wish.cluster_nodes if wish.target in wish.cluster_nodes else ()
+    old = next((look for look in candidates if look is not target and look.host not in same), None)
     if old is not None:
         plan.old_rms, plan.old_rms_answers = old.host, old.server is not None
 
@@ -152,16 +184,17 @@ def _name_servers(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """How configuration files name the new RMS, and by which names they may know a former one."""
     target = evidence.look(wish.target)
     listed = [str(server["name"]) for server in evidence.database.get("servers") or []]
-    plan.rms_name = next((name for name in listed if target is not None and short_name(name) == target.name), None)
+    plan.rms_name = next((name for name in listed if target is not None and _is_name_of(name, target, wish)), None)
     known = [*listed, *(look.host for look in evidence.looks), *(str(look.server["computer_name"]) for look in evidence.looks if look.server)]
     # What is an address, or an alias that is no name, is in no file.
-    others = {name for name in known if target is None or short_name(name) not in (target.name, target.host) if not name_problem(name, qualified=False)}
-    plan.former_names = sorted(others)
+    own = {short_name(name) for name in (plan.rms_name, wish.target, target.name if target else None) if name}
+    plan.former_names = sorted({name for name in known if short_name(name) not in own and not name_problem(name, qualified=False)})
 
 
 def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """Servers that must be ordinary management servers in the end; those that do not answer are left for a rerun."""
-    former = {plan.old_rms, *wish.inventory_rms, *(look.host for look in evidence.looks if _looks_like_rms(look))} - {None, wish.target}
+    apart = {None, wish.target, *wish.cluster_nodes}
+    former = {plan.old_rms, *wish.inventory_rms, *(look.host for look in evidence.looks if _looks_like_rms(look))} - apart
     for host in sorted(name for name in former if name):
         look = evidence.look(host)
         if look is not None and look.server is not None:
@@ -180,6 +213,24 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
             )
 
 
+def _find_quiet_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+    """While another server has the role, nothing of a clustered RMS may run on any node, least of all its Health Service [field][ms]."""
+    if not wish.cluster_nodes or wish.target in wish.cluster_nodes:
+        return
+    nodes = _node_looks(wish, evidence)
+    plan.quiet_node = next((look.host for look in sorted(nodes, key=lambda look: not _runs(look, SDK_SERVICE)) if look.server), None)
+    plan.remarks.append(
+        f"TEMPORARY STATE: the clustered RMS {wish.virtual_server} is out of service, to be promoted back (playbook opsmgr.recovery.rms_failback). "
+        f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(wish.cluster_nodes)}"
+    )
+    plan.follow_up += [
+        f"{look.host} does not answer. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
+        f"it takes the group of the clustered RMS offline"
+        for look in nodes
+        if look.server is None
+    ]
+
+
 def _feeds_data_warehouse(look: Look, wish: Wish) -> bool:
     """Before SP1 the processing of the data warehouse does not move with the role [book]."""
     version = (look.server or {}).get("version")
@@ -190,7 +241,8 @@ def _find_others(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """Ordinary management servers that answer, and those of them that do not work under the new RMS yet."""
     for look in evidence.looks:
         server = look.server
-        if server is None or look.host in (wish.target, *plan.demote) or look.is_rms or server["clustered"] or _server_problems(look, wish.management_group):
+        apart = {wish.target, *plan.demote, *wish.cluster_nodes}
+        if server is None or look.host in apart or look.is_rms or server["clustered"] or _server_problems(look, wish.management_group):
             continue
         health = server["services"][HEALTH_SERVICE]
         if health["start_mode"] in (None, "disabled"):
@@ -207,8 +259,7 @@ def _names_another(name: str | None, plan: Plan) -> bool:
 
 
 def _looks_like_rms(look: Look) -> bool:
-    services = look.server["services"] if look.server else {}
-    return look.is_rms or any(services.get(name, {}).get("state") == "running" for name in (SDK_SERVICE, CONFIG_SERVICE))
+    return look.is_rms or _runs(look, SDK_SERVICE) or _runs(look, CONFIG_SERVICE)
 
 
 def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
@@ -243,10 +294,13 @@ def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: 
     if len(names) != 1:
         found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
         return [_problem(host, found, "Find out which is right before anything is changed")]
-    if evidence.named(names[0]) is None and wish.delete_existing_rms:
+    if _named(names[0], wish, evidence) is None and wish.delete_existing_rms:
         # A cluster whose nodes are all down looks like this, and deleting its virtual server cannot be undone [field].
         found = f"the database calls {names[0]} the RMS, and no server of the inventory has this name"
-        what = "If that is the virtual server of a cluster, set rms_failover_delete_existing_rms to false; else give the server this name in the inventory"
+        what = (
+            "If that is the virtual server of a cluster, list its nodes in opsmgr_rms_cluster, or set rms_failover_delete_existing_rms to false; "
+            "else give the server this name in the inventory"
+        )
         return [_problem(host, found, what)]
     return []
 
@@ -260,11 +314,11 @@ def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     if not plan.promotion_needed or problems:
         return problems
     health = look.server["services"][HEALTH_SERVICE]
-    if health["state"] != "running":
+    if health["state"] != "running" and look.host not in wish.cluster_nodes:
         found = f"{HEALTH_SERVICE} is {health['state']}, so this is not a working management server"
         problems.append(_problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again"))
     problems += _tool_problems(look)
-    problems += _role_in_database_problems(look, evidence)
+    problems += _role_in_database_problems(look, wish, evidence)
     return problems
 
 
@@ -289,11 +343,11 @@ def _tool_problems(look: Look) -> list[str]:
     return [_problem(look.host, found, "Insert the media or copy its \\SupportTools folder to the server, and set rms_failover_media")]
 
 
-def _role_in_database_problems(look: Look, evidence: Evidence) -> list[str]:
+def _role_in_database_problems(look: Look, wish: Wish, evidence: Evidence) -> list[str]:
     servers = evidence.database.get("servers")
     if not evidence.database.get("reachable") or servers is None:
         return []
-    own = next((server for server in servers if short_name(server["name"]) == look.name), None)
+    own = next((server for server in servers if _is_name_of(server["name"], look, wish)), None)
     if own is None:
         return [_problem(look.host, "the database does not know it as a management server of this group", "Choose a management server of this group")]
     if "gateway" in own["roles"]:
@@ -326,6 +380,21 @@ def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     return [problem for look in former if look is not None for problem in _server_problems(look, wish.management_group)]
 
 
+def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
+    """What would keep the clustered RMS from working on one of its nodes, when it is to get the role."""
+    if wish.target not in wish.cluster_nodes:
+        return []
+    looks = [look for look in _node_looks(wish, evidence) if look.server]
+    wrong = [look.host for look in looks if look.server and (not look.is_rms or look.server["reports_to"] is not None)]
+    found = "its registry is not that of a node of a clustered RMS (IsRootHealthService 1, no Parent Health Services)"
+    problems = [_problem(host, found, "Run opsmgr.recovery.rms_cluster_group with registry: repair on it") for host in wrong]
+    keys = [look.server["key"] for look in looks if look.server]
+    if not all(key["present"] for key in keys) or len({key["fingerprint"] for key in keys if key["fingerprint"]}) > 1:
+        nodes = " and ".join(look.host for look in looks)
+        problems.append(_problem(nodes, "not all nodes have the same key", "Restore the key of the management group on all of them first"))
+    return problems
+
+
 def _pair_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
     """What does not fit between the two servers."""
     new, server = evidence.look(wish.target), old.server or {}
@@ -352,13 +421,29 @@ def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
 def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """What the database, the registries and the services still show otherwise than after a finished failover."""
     left = [f"{wish.target} is not the RMS by database and registry"] if plan.promotion_needed else []
-    left += [f"{look.host} still calls itself the RMS in its registry" for look in evidence.looks if look.is_rms and look.host != wish.target]
+    apart = (wish.target, *wish.cluster_nodes)
+    left += [f"{look.host} still calls itself the RMS in its registry" for look in evidence.looks if look.is_rms and look.host not in apart]
+    left += _unfinished_nodes(plan, wish, evidence)
     for look in evidence.looks:
+        if look.host in wish.cluster_nodes:
+            continue
         if look.server is not None and (look.host == wish.target or look.host in plan.demote):
             left += _wrong_services(look, _expected(look.host, plan, wish))
         elif look.server is not None and look.host in plan.restart and look.server["services"][HEALTH_SERVICE]["state"] != "running":
             left.append(f"{look.host}: {HEALTH_SERVICE} is {look.server['services'][HEALTH_SERVICE]['state']} and not running")
     return left
+
+
+def _unfinished_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    """The three services run on exactly one node of a clustered RMS that has the role, and on none of one that has not."""
+    running = {look.host: [name for name in SERVICES if _runs(look, name)] for look in _node_looks(wish, evidence)}
+    active = [host for host, names in running.items() if names]
+    if wish.target not in wish.cluster_nodes:
+        return [f"{host}: {' and '.join(running[host])} must not run while {plan.new_rms} is the RMS" for host in active]
+    if len(active) == 1 and len(running[active[0]]) == len(SERVICES):
+        return []
+    found = "; ".join(f"on {host} {' and '.join(names) or 'none'} runs" for host, names in running.items())
+    return [f"the services of the clustered RMS must all run on exactly one node, and {found}"]
 
 
 def _expected(host: str, plan: Plan, wish: Wish) -> dict[str, tuple[str, str]]:

@@ -18,6 +18,8 @@ DISABLED = {"state": "stopped", "start_mode": "disabled"}
 TOOLS = {"SecureStorageBackup.exe": True, "ManagementServerConfigTool.exe": True}
 WISH = Wish("deathsting", "planned", True, ["hydra"], "ODYSSEY")
 
+SERVERS = ("castor", "pollux", "hydra", "deathsting", "kraken")
+
 Situation = dict[str, Any]
 Change = Callable[[Situation], None]
 
@@ -76,7 +78,7 @@ def decide(situation: Situation, *changes: Change) -> Plan:
     for change in changes:
         change(situation)
     looks = []
-    for name in ("hydra", "deathsting", "kraken"):
+    for name in (name for name in SERVERS if name in situation):
         seen = situation[name]
         looks.append(Look.from_result({"item": name, "msg": seen} if isinstance(seen, str) else {"item": name, "server": seen}))
     return make_plan(situation["wish"], Evidence(looks, situation["database"]))
@@ -395,7 +397,105 @@ def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_del
     plan = decide(healthy(), wish(mode="disaster"), down("hydra"), virtual_server)
     assert [problem for problem in plan.problems if "vs-rms.odyssey.com" in problem] == [
         "database OperationsManager: preflight: the database calls vs-rms.odyssey.com the RMS, and no server of the inventory has this name. "
-        "If that is the virtual server of a cluster, set rms_failover_delete_existing_rms to false; else give the server this name in the inventory."
+        "If that is the virtual server of a cluster, list its nodes in opsmgr_rms_cluster, or set rms_failover_delete_existing_rms to false; "
+        "else give the server this name in the inventory."
     ]
     kept = decide(healthy(), wish(mode="disaster", delete_existing_rms=False), down("hydra"), virtual_server)
     assert kept.problems == []
+
+
+# --- a clustered RMS ---------------------------------------------------------------------------------------------------------------
+
+VIRTUAL = "rmsvs.odyssey.com"
+CLUSTER_WISH = Wish("deathsting", "planned", False, [], "ODYSSEY", cluster_nodes=["castor", "pollux"], virtual_server="RMSVS")
+
+
+def node(name: str, *, active: bool = False) -> dict[str, Any]:
+    """A node of the clustered RMS: its registry calls it RMS, and the cluster starts its services."""
+    state = {"state": "running" if active else "stopped", "start_mode": "demand"}
+    services = {service: dict(state) for service in ("HealthService", "OMSDK", "OMCFG")}
+    return {**server(name, rms=True, of="rmsvs"), "clustered": True, "services": services, "key": {"present": True, "fingerprint": "sha256:1"}}
+
+
+def clustered() -> Situation:
+    """The virtual server is the RMS; castor works, pollux waits."""
+    situation = {"wish": CLUSTER_WISH, "castor": node("castor", active=True), "pollux": node("pollux"), "database": database("nobody")}
+    situation["database"]["servers"][0] = {"name": VIRTUAL, "roles": ["management_server", "rms"]}
+    return {**situation, "deathsting": server("deathsting", of="rmsvs"), "kraken": server("kraken", of="rmsvs")}
+
+
+def away_from_the_cluster() -> Situation:
+    """Deathsting has the role, and the cluster is quiet."""
+    situation = {**clustered(), "castor": node("castor"), "deathsting": server("deathsting", rms=True, of="deathsting")}
+    situation["database"]["servers"][0]["roles"] = ["management_server"]
+    situation["database"]["servers"][1]["roles"] = ["management_server", "rms"]
+    return {**situation, "kraken": server("kraken", of="deathsting")}
+
+
+def to_castor(situation: Situation) -> None:
+    situation["wish"] = replace(CLUSTER_WISH, target="castor")
+
+
+def test_away_from_a_cluster_its_group_is_taken_offline_and_no_node_is_demoted() -> None:
+    plan = decide(clustered())
+    assert (plan.problems, plan.promotion_needed, plan.demote) == ([], True, [])
+    assert (plan.old_rms, plan.old_rms_answers, plan.quiet_node) == ("castor", True, "castor")
+    assert plan.restart == ["kraken"]
+    assert VIRTUAL in plan.former_names
+    assert plan.remarks[0].startswith("TEMPORARY STATE: the clustered RMS RMSVS is out of service")
+
+
+def test_the_key_comes_from_the_node_that_works() -> None:
+    assert decide({**clustered(), "castor": node("castor"), "pollux": node("pollux", active=True)}).old_rms == "pollux"
+
+
+def test_a_clustered_rms_is_never_deleted() -> None:
+    [problem] = decide(clustered(), wish(delete_existing_rms=True)).problems
+    assert problem.startswith("castor: preflight: the RMS is clustered, and /DeleteExistingRMS:true would remove it")
+
+
+def test_when_all_nodes_are_down_each_is_left_for_later() -> None:
+    plan = decide(clustered(), down("castor"), down("pollux"), wish(mode="disaster"))
+    assert (plan.problems, plan.quiet_node) == ([], None)
+    assert [line.split(" ", 1)[0] for line in plan.follow_up] == ["castor", "pollux"]
+
+
+def test_after_the_way_there_nothing_is_left_but_to_keep_the_cluster_quiet() -> None:
+    plan = decide(away_from_the_cluster())
+    assert (plan.problems, plan.promotion_needed, plan.demote, plan.restart) == ([], False, [], [])
+    assert (plan.unfinished, plan.quiet_node) == ([], "castor")
+
+
+def test_a_node_that_comes_back_and_starts_its_health_service_is_unfinished_business() -> None:
+    plan = decide({**away_from_the_cluster(), "pollux": node("pollux", active=True)})
+    assert plan.quiet_node == "pollux"
+    assert plan.unfinished == ["pollux: HealthService and OMSDK and OMCFG must not run while deathsting is the RMS"]
+
+
+def test_the_way_back_to_the_cluster() -> None:
+    plan = decide(away_from_the_cluster(), to_castor)
+    assert (plan.problems, plan.promotion_needed, plan.rms_name) == ([], True, VIRTUAL)
+    assert (plan.old_rms, plan.demote, plan.quiet_node) == ("deathsting", ["deathsting"], None)
+    assert not {"castor", VIRTUAL} & set(plan.former_names)
+
+
+def test_a_cluster_that_has_the_role_back_runs_on_exactly_one_node() -> None:
+    assert decide(clustered(), to_castor).unfinished == []
+    assert decide({**clustered(), "castor": node("castor"), "pollux": node("pollux", active=True)}, to_castor).unfinished == []
+    [both] = decide({**clustered(), "pollux": node("pollux", active=True)}, to_castor).unfinished
+    assert both.startswith("the services of the clustered RMS must all run on exactly one node, and on castor HealthService and OMSDK and OMCFG runs")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (on("pollux", is_rms=False), "pollux: preflight: its registry is not that of a node of a clustered RMS"),
+        (on("pollux", reports_to="deathsting.odyssey.com"), "pollux: preflight: its registry is not that of a node of a clustered RMS"),
+        (on("pollux", key={"present": True, "fingerprint": "sha256:2"}), "castor and pollux: preflight: not all nodes have the same key"),
+        (on("pollux", key={"present": False, "fingerprint": None}), "castor and pollux: preflight: not all nodes have the same key"),
+    ],
+    ids=["not root", "has a parent", "another key", "no key"],
+)
+def test_a_node_that_is_not_fit_for_the_role_is_found_before_it_moves(change: Change, problem: str) -> None:
+    [found] = decide(away_from_the_cluster(), to_castor, change).problems
+    assert found.startswith(problem)
