@@ -382,6 +382,9 @@ def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
 
 def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
     """What would keep the clustered RMS from working on one of its nodes, when it is to get the role."""
+    if wish.cluster_nodes and not wish.virtual_server:
+        found = "it is a node of the clustered RMS, and the name of the virtual server is not known"
+        return [_problem(wish.cluster_nodes[0], found, "Set opsmgr_virtual_server for the hosts of opsmgr_rms_cluster")]
     if wish.target not in wish.cluster_nodes:
         return []
     looks = [look for look in _node_looks(wish, evidence) if look.server]

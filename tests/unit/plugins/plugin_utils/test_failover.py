@@ -454,6 +454,10 @@ def test_a_clustered_rms_is_never_deleted() -> None:
     assert problem.startswith("castor: preflight: the RMS is clustered, and /DeleteExistingRMS:true would remove it")
 
 
+def test_nodes_without_the_name_of_the_virtual_server_are_refused() -> None:
+    assert any("the name of the virtual server is not known" in problem for problem in decide(clustered(), wish(virtual_server=None)).problems)
+
+
 def test_when_all_nodes_are_down_each_is_left_for_later() -> None:
     plan = decide(clustered(), down("castor"), down("pollux"), wish(mode="disaster"))
     assert (plan.problems, plan.quiet_node) == ([], None)
