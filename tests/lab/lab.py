@@ -30,7 +30,7 @@ from lab.inventory import (
 from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
 from lab.opsmgr.config_tool import config_tool
 from lab.opsmgr.group import ManagementGroup
-from lab.opsmgr.installation import Installation
+from lab.opsmgr.installation import STATE_FOLDER, Installation
 from lab.opsmgr.msi import mom_package, package_content, package_path
 from lab.opsmgr.operational_database import Databases
 from lab.opsmgr.pointers import root_named_by
@@ -52,6 +52,7 @@ from lab.recorder import Recorder
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
 from lab.topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
+from lab.windows.filesystem import Directory
 from lab.windows.host import User, WindowsHost
 from lab.windows.process import Program
 from lab.windows.services import Service
@@ -216,6 +217,7 @@ class Lab:
         cluster = build_cluster(spec, self.hosts)
         if all(self.topology.hosts[name].installed for name in spec.nodes):
             add_services(cluster, spec.group)
+            cluster.disks.volumes[spec.disk[:1].upper()].root.add(Directory(STATE_FOLDER))
         self.clusters[spec.name] = cluster
         self._cluster_of.update(dict.fromkeys(spec.nodes, cluster))
         self._virtual_servers.append(virtual_server(spec, cluster))

@@ -35,7 +35,7 @@ from lab.cluster.resources import (
     Resource,
     ResourceType,
 )
-from lab.windows.errors import Win32Error
+from lab.windows.errors import Win32Error, message
 from lab.windows.host import WindowsHost
 from lab.windows.services import Service
 
@@ -385,9 +385,10 @@ class Cluster:
 
     def _failed(self, group: Group, resource: Resource, code: int) -> None:
         """Restart it, or let the group fail over, or give up."""
-        resource.state, resource.code, resource.broken = "Failed", code, False
+        resource.state, resource.broken = "Failed", False
         resource.failures += 1
-        _log(group.node, 1069, f"Cluster resource '{resource.name}' in clustered service or application '{group.name}' failed.")
+        what = f"Cluster resource '{resource.name}' in clustered service or application '{group.name}' failed"
+        _log(group.node, 1069, f"{what}: {message(code)}")
         successor = self._next_node(group)
         if resource.failures <= int(resource.common[RESTART_THRESHOLD]):
             resource.state = "Offline"
@@ -430,9 +431,9 @@ def _fault(node: Node, resource: Resource) -> int:
     return fault.code or _ONLINE_FAILED
 
 
-def _log(node: Node, number: int, message: str) -> None:
+def _log(node: Node, number: int, text: str) -> None:
     node.host.event_log.append(
-        {"log": "System", "source": "Microsoft-Windows-FailoverClustering", "id": number, "level": "error", "message": message}
+        {"log": "System", "source": "Microsoft-Windows-FailoverClustering", "id": number, "level": "error", "message": text}
     )
 
 

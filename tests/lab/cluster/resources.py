@@ -45,7 +45,6 @@ class Resource:
     state: ResourceState = "Offline"
     broken: bool = False
     failures: int = 0
-    code: int = 0
 
 
 @dataclass

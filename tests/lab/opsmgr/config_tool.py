@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from lab.cluster.cluster import Cluster
 from lab.cluster.resources import NetworkName, PhysicalDisk, Resource, drive_letter
 from lab.opsmgr.dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_program
-from lab.opsmgr.installation import ROOT_SERVICES, Installation
+from lab.opsmgr.installation import ROOT_SERVICES, STATE_FOLDER, Installation
 from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
 from lab.opsmgr.secure_storage_backup import check_surroundings
 from lab.opsmgr.versions import find_version
@@ -267,7 +267,7 @@ def _install_cluster(dialogue: Dialogue, databases: Databases, place: _ClusterPl
     with _open(databases, installation) as database:
         database.install_virtual_server(place.name, installation.server_version)
     _fault_point(dialogue, "after-database")
-    installation.host.fs.mkdir(f"{place.drive}\\Health Service State", exist_ok=True)
+    installation.host.fs.mkdir(f"{place.drive}\\{STATE_FOLDER}", exist_ok=True)
     _join(dialogue, place)
 
 

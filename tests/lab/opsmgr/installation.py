@@ -18,6 +18,8 @@ KEY_MATERIAL = PRODUCT_KEY + "\\MOMBins"
 MACHINE_SETTINGS = PRODUCT_KEY + "\\Machine Settings"
 CLUSTER = PRODUCT_KEY + "\\Cluster"
 """Where a node keeps which virtual server it belongs to and that server's disk [assumed]."""
+STATE_FOLDER = "Health Service State"
+"""What the Health Service keeps in its folder here, or on the disk of the clustered root [ms]."""
 REPORTING = PRODUCT_KEY + "\\Reporting"
 GROUPS = PRODUCT_KEY + "\\Server Management Groups"
 ROOT_SERVICES = ("OMSDK", "OMCFG")

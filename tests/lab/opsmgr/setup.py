@@ -16,6 +16,7 @@ from lab.opsmgr.installation import (
     REPORTING,
     SERVER_PORT,
     SETUP,
+    STATE_FOLDER,
     Installation,
 )
 from lab.opsmgr.versions import Version
@@ -78,7 +79,7 @@ def install_management_server(
         installation.store_key(root_key)
     for file in _FILES:
         host.fs.write(f"{directory}\\{file}", file.encode())
-    host.fs.mkdir(f"{directory}\\Health Service State", exist_ok=True)
+    host.fs.mkdir(f"{directory}\\{STATE_FOLDER}", exist_ok=True)
     return installation
 
 

@@ -54,6 +54,7 @@ def test_the_root_is_the_virtual_server_and_every_node_says_root(lab: Lab) -> No
     assert (group["roles"]["castor"], group["roles"]["pollux"]) == ("rms", "rms")
     assert group["key"] == {"castor": "right", "pollux": "right", "deathsting": "right", "jupiter": "none"}
     assert group["cluster_damaged"] is False
+    assert lab.hosts["castor"].fs.is_dir("X:\\Health Service State")
 
 
 @pytest.mark.parametrize("wrong", ["no_root", "parent"])
