@@ -42,13 +42,20 @@ class ActionModule(OpsmgrAction):
         **CONVERSATION_SPEC,
         **KEY_MATERIAL_SPEC,
         "delete_existing_rms": {"type": "bool", "default": True},
-        "existing_rms_clustered": {"type": "bool", "default": False},
+        "existing_rms_clustered": {"type": "bool"},
         "promotion_prompt": {"type": "str", "default": PROMOTION_PROMPT},
         "promotion_timeout": {"type": "float", "default": 1800.0},
     }
     RESULT = {"is_rms": None, "command": None, "transcript": None, "past_point_of_no_return": False}
 
     def check_arguments(self, arguments: Arguments) -> None:
+        # Only the caller can know: the virtual server cannot be asked from here, and its nodes may be dead.
+        if arguments["delete_existing_rms"] and arguments["existing_rms_clustered"] is None:
+            raise OpsmgrError(
+                STEP,
+                "/DeleteExistingRMS:true is wanted, it must never be used for a clustered RMS, and it is not said whether the existing RMS is clustered",
+                "Make sure that the RMS is no virtual server of a cluster and set existing_rms_clustered to false, or set delete_existing_rms to false",
+            )
         if arguments["delete_existing_rms"] and arguments["existing_rms_clustered"]:
             raise OpsmgrError(
                 STEP,
@@ -100,6 +107,9 @@ def _after_any_running_promotion(work: Work, server: ManagementServer) -> Manage
 
 def _require_ready(work: Work, server: ManagementServer) -> None:
     """Everything that can be known before the point of no return. In check mode earlier steps were only predicted."""
+    if server.clustered and work.arguments["delete_existing_rms"]:
+        found = "this server is a node of a cluster, which may be that of the RMS, and /DeleteExistingRMS:true would remove a clustered RMS for good"
+        raise OpsmgrError(STEP, found, "Set delete_existing_rms to false")
     if not work.check_mode:
         work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     if not server.key_present and not work.check_mode:

@@ -39,7 +39,7 @@ def key_restored(player: Player) -> None:
 
 def promoted(player: Player) -> None:
     key_restored(player)
-    player.task("rms_promotion", "deathsting", {})
+    player.task("rms_promotion", "deathsting", {"existing_rms_clustered": False})
 
 
 def state(player: Player, host: str, service: str) -> str:
@@ -57,7 +57,13 @@ CASES: dict[str, tuple[Callable[[Player], None], str, Callable[[Player], dict[st
     ),
     "secure_storage_backup": (tools, "hydra", escrow, lambda player: len(list(player.escrow.rglob("*.vault"))), 1),
     "secure_storage_restore": (backup, "deathsting", escrow, lambda player: player.lab.dump()["groups"]["ODYSSEY"]["key"]["deathsting"], "right"),
-    "rms_promotion": (key_restored, "deathsting", lambda player: {}, lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"], "rms"),
+    "rms_promotion": (
+        key_restored,
+        "deathsting",
+        lambda player: {"existing_rms_clustered": False},
+        lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"],
+        "rms",
+    ),
     "rms_demotion": (promoted, "hydra", lambda player: {}, lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["hydra"], "management_server"),
     "management_services": (
         nothing,

@@ -22,7 +22,7 @@ def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
     steps = [
         ("hydra", "secure_storage_backup", secret),
         ("deathsting", "secure_storage_restore", secret),
-        ("deathsting", "rms_promotion", talk),
+        ("deathsting", "rms_promotion", {**talk, "existing_rms_clustered": False}),
         ("hydra", "rms_demotion", talk),
     ]
     plays: list[dict[str, Any]] = [

@@ -28,7 +28,7 @@ ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "management_server_rms": ({"rms": "deathsting.odyssey.com"}, {"reports_to", "services", "restarted", "warnings"}),
     "management_services": ({"sdk_service": "running"}, {"services"}),
     "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
-    "rms_promotion": ({}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
+    "rms_promotion": ({"existing_rms_clustered": False}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
     "secure_storage_backup": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "reused"}),
     "secure_storage_restore": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "key", "warnings"}),
     "support_tools": ({}, {"install_directory", "media", "copied", "removed"}),
@@ -71,7 +71,7 @@ def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) -> None:
     if name == "rms_promotion":
-        result = run(name, Connection(None, UNREACHABLE))
+        result = run(name, Connection(None, UNREACHABLE), **ACTIONS[name][0])
         assert result["msg"] == (
             "hydra: promote this server to the RMS: the server does not answer: [Errno 111] Connection refused. See that it answers and run it again."
         )
@@ -132,7 +132,7 @@ def promotable(clock: Clock, script: Script, **changes: Any) -> RecordedServer:
 
 def test_promotion(clock: Clock) -> None:
     connection = Connection(promotable(clock, [WARNING, Hears(b"Y\r"), Ends(0, b"Promoted.")]))
-    result = run("rms_promotion", connection)
+    result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert {name: result[name] for name in ("changed", "is_rms", "past_point_of_no_return", "command")} == {
         "changed": True,
         "is_rms": True,
@@ -155,7 +155,7 @@ def test_promotion(clock: Clock) -> None:
 def test_past_the_point_of_no_return_nothing_is_called_undone(clock: Clock, after_the_answer: Script, found: str) -> None:
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), *after_the_answer])
     connection = Connection(recorded)
-    result = run("rms_promotion", connection)
+    result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, True, True)
     assert found in result["msg"]
     assert "Done so far: the question was answered with Y, the point of no return is passed. A rerun will look at the registry first" in result["msg"]
@@ -168,7 +168,7 @@ def test_before_the_point_of_no_return_nothing_is_changed(clock: Clock, script: 
     recorded = promotable(clock, script)
     recorded.effects.clear()
     connection = Connection(recorded)
-    result = run("rms_promotion", connection)
+    result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, False, False)
     assert "diff" not in result
     assert connection.closed_shells == ["shell-1"]
@@ -176,35 +176,60 @@ def test_before_the_point_of_no_return_nothing_is_changed(clock: Clock, script: 
 
 def test_promotion_without_effect_is_past_the_point_and_failed(clock: Clock) -> None:
     recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")], "ping": [Silence(1), Ends()]})
-    result = run("rms_promotion", Connection(recorded))
+    result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
     assert (result["failed"], result["past_point_of_no_return"], result["is_rms"]) == (True, True, False)
     assert "the registry does not call this server the RMS" in result["msg"]
 
 
 def test_check_mode_predicts_a_promotion_and_changes_nothing(clock: Clock) -> None:
     recorded = promotable(clock, [Ends()])
-    result = run("rms_promotion", Connection(recorded), check_mode=True)
+    result = run("rms_promotion", Connection(recorded), check_mode=True, existing_rms_clustered=False)
     assert (result["changed"], result["past_point_of_no_return"], len(recorded.commands)) == (True, False, 1)
 
 
 def test_the_rms_is_not_promoted_again(clock: Clock) -> None:
     recorded = RecordedServer(clock)
-    assert run("rms_promotion", Connection(recorded))["changed"] is False
+    assert run("rms_promotion", Connection(recorded), existing_rms_clustered=False)["changed"] is False
     assert len(recorded.commands) == 1
 
 
 @pytest.mark.parametrize(("mark", "killed"), [("0x0", True), ("0x1", False), (None, False)])
 def test_a_promotion_that_runs_already(clock: Clock, mark: str | None, killed: bool) -> None:
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], promotion_running=[True, not killed], mark=mark)
-    result = run("rms_promotion", Connection(recorded))
+    result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
     assert result["is_rms"] is True
     assert recorded.ran("taskkill") is killed
     assert sum("PromoteRMS" in command for command in recorded.commands) == 1
 
 
-def test_a_clustered_rms_is_never_deleted() -> None:
-    result = run("rms_promotion", Connection(None, AssertionError("was opened")), existing_rms_clustered=True)
-    assert "Set delete_existing_rms to false" in result["msg"]
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ({"existing_rms_clustered": True}, "Set delete_existing_rms to false."),
+        ({}, "set existing_rms_clustered to false, or set delete_existing_rms to false."),
+        ({"delete_existing_rms": True}, "set existing_rms_clustered to false, or set delete_existing_rms to false."),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_clustered_rms_is_never_deleted(check_mode: bool, arguments: dict[str, bool], advice: str) -> None:
+    result = run("rms_promotion", Connection(None, AssertionError("was opened")), check_mode, **arguments)
+    assert result["msg"].endswith(advice)
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_node_of_a_cluster_deletes_no_rms_whatever_is_said(clock: Clock, check_mode: bool) -> None:
+    recorded = promotable(clock, [Ends()], services={"ClusSvc": ("running", "auto")})
+    result = run("rms_promotion", Connection(recorded), check_mode, existing_rms_clustered=False)
+    assert "this server is a node of a cluster, which may be that of the RMS" in result["msg"]
+    assert (result["past_point_of_no_return"], recorded.ran("PromoteRMS")) == (False, False)
+
+
+@pytest.mark.parametrize("clustered", [None, False, True])
+def test_nothing_needs_to_be_said_to_keep_the_existing_rms(clock: Clock, clustered: bool | None) -> None:
+    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], services={"ClusSvc": ("running", "auto")})
+    said = {} if clustered is None else {"existing_rms_clustered": clustered}
+    result = run("rms_promotion", Connection(recorded), delete_existing_rms=False, **said)
+    assert (result["is_rms"], result["command"]) == (True, "ManagementServerConfigTool.exe PromoteRMS /DeleteExistingRMS:false")
 
 
 # --- the key -----------------------------------------------------------------------------------------------------------------------
