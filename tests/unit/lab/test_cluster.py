@@ -269,37 +269,37 @@ def test_a_service_becomes_a_resource(lab: Lab) -> None:
     assert "WMI" not in settled(lab)["resources"]
 
 
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("node nestor", 5042),
-        ("group nowhere /status", 5013),
-        ("group RMS /moveto:nestor", 5042),
-        ('group "Cluster Group" /offline', 5020),
-        ("group RMS /create", 5010),
-        ("group RMS /delete", 145),
-        ("resource nothing /online", 5007),
-        ("resource OMSDK /delete", 5019),
-        ("resource OMSDK /adddep:HealthService", 5003),
-        ("resource HealthService /adddep:OMSDK", 1059),
-        ('resource OMSDK /adddep:"Quorum Disk"', 5002),
-        ('resource OMSDK /removedep:"RMS Address"', 5002),
-        ('resource new /create /group:RMS /type:"Print Spooler"', 5078),
-        ('resource OMSDK /create /group:RMS /type:"Generic Service"', 5010),
-        ("resource OMSDK /priv ServiceNam=OMSDK", 87),
-        ("castors group", 1722),
-        ("group RMS /up", 87),
-        ("group RMS /online /create", 87),
-        ("resource new /create /group:RMS", 87),
-        ("resource OMSDK ServiceName=OMSDK", 87),
-        ("", 87),
-    ],
-)
-def test_what_is_refused_changes_nothing(lab: Lab, line: str, code: int) -> None:
+REFUSED = [
+    ("node nestor", 5042),
+    ("group nowhere /status", 5013),
+    ("group RMS /moveto:nestor", 5042),
+    ('group "Cluster Group" /offline', 5020),
+    ("group RMS /create", 5010),
+    ("group RMS /delete", 145),
+    ("resource nothing /online", 5007),
+    ("resource OMSDK /delete", 5019),
+    ("resource OMSDK /adddep:HealthService", 5003),
+    ("resource HealthService /adddep:OMSDK", 1059),
+    ('resource OMSDK /adddep:"Quorum Disk"', 5002),
+    ('resource OMSDK /removedep:"RMS Address"', 5002),
+    ('resource new /create /group:RMS /type:"Print Spooler"', 5078),
+    ('resource OMSDK /create /group:RMS /type:"Generic Service"', 5010),
+    ("resource OMSDK /priv ServiceNam=OMSDK", 87),
+    ("castors group", 1722),
+    ("group RMS /up", 87),
+    ("group RMS /online /create", 87),
+    ("resource new /create /group:RMS", 87),
+    ("resource OMSDK ServiceName=OMSDK", 87),
+    ("", 87),
+]
+
+
+def test_what_is_refused_changes_nothing(lab: Lab) -> None:
     before = lab.dump()["clusters"]
-    ended = cluster(lab, line)
-    assert ended.exit_code == code
-    assert f"System error {code} has occurred (0x{code:08x})." in ended.out or "The syntax of this command is:" in ended.out
+    for line, code in REFUSED:
+        ended = cluster(lab, line)
+        assert ended.exit_code == code, (line, ended)
+        assert f"System error {code} has occurred (0x{code:08x})." in ended.out or "The syntax of this command is:" in ended.out
     settled(lab)
     assert lab.dump()["clusters"] == before
 
@@ -335,13 +335,12 @@ def test_new_properties_of_what_is_online_are_for_the_next_time(lab: Lab) -> Non
 # The virtual server
 
 
-def test_the_virtual_server_s_address_reaches_the_active_node_or_nobody(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)  # pywinrm warns of it
+def test_the_virtual_server_s_address_reaches_the_active_node_or_nobody(lab: Lab) -> None:
     address = lab.topology.clusters["gemini"].address
     user = lab.hosts["castor"].users[0]
 
     def hostname() -> str:
-        session = winrm.Session(f"http://{address}:5985/wsman", (user.name, user.password), transport="ntlm")
+        session = winrm.Session(f"http://{address}:5985/wsman", (user.name, user.password), transport="ntlm", ca_trust_path="")
         return bytes(session.run_cmd("hostname").std_out).decode().strip()
 
     assert hostname() == "castor"
