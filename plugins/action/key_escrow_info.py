@@ -50,12 +50,13 @@ class ActionModule(ActionBase):
 
 
 def _look(arguments: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]:
+    looks = _looks(arguments["servers"])
     private_key = private_key_from(arguments)
     escrow = open_escrow(arguments["escrow"])
     listing = escrow.entries()
     backups = [Checked(entry, *verify_backup(escrow, entry, arguments["seal_passphrase"], private_key)) for entry in listing.entries]
     oldest = now - timedelta(hours=arguments["max_age"])
-    servers = [cover(Look.from_result(look), backups, oldest, now) for look in arguments["servers"]]
+    servers = [cover(look, backups, oldest, now) for look in looks]
     uncovered = [_sentence(each.look.host, each.problem, each.what_to_do) for each in servers if each.problem]
     return {
         "backups": [_backup(each, now) for each in backups],
@@ -65,6 +66,15 @@ def _look(arguments: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]:
         # Shown in colour even where nobody looks at the result.
         "warnings": uncovered,
     }
+
+
+def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[Look]:
+    """What was seen of the servers. Raises OpsmgrError for something else."""
+    try:
+        return [Look.from_result(result) for result in results]
+    except KeyError as error:
+        found = f"an element of servers has no {error}, and so is no result of a loop with management_server_info"
+        raise OpsmgrError(STEP, found, "Register a loop over inventory names with that module, and give its results") from error
 
 
 def _backup(backup: Checked, now: datetime) -> dict[str, t.Any]:

@@ -146,7 +146,7 @@ def _parsed(source: str, place: str) -> list[x509.Certificate]:
         raise SealError(_STEP_SEAL, f"{place} holds a private key", advice)
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise SealError(_STEP_SEAL, f"{place} is no certificate in PEM", _CERTIFICATE_ADVICE) from None
 
 
@@ -204,7 +204,7 @@ def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient])
         try:
             certificate = x509.load_der_x509_certificate(recipient.certificate)
             key = certificate.public_key()
-        except (ValueError, UnsupportedAlgorithm):
+        except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
             continue
         if isinstance(key, RSAPublicKey) and key.public_numbers() == numbers:
             return certificate

@@ -295,6 +295,12 @@ def test_a_means_that_is_none(escrow: Path, options: dict[str, Any]) -> None:
     assert result.get("msg", "").startswith("controller: read the private key: /nowhere/anna.key") or "begins or ends with white space" in result["problems"][0]
 
 
+def test_servers_that_are_no_looks_are_refused_in_one_sentence(escrow: Path) -> None:
+    result = info(escrow, {"name": "hydra"})
+    assert result["failed"]
+    assert "an element of servers has no 'item', and so is no result of a loop with management_server_info. Register a loop" in result["msg"]
+
+
 def test_a_file_in_the_place_of_the_escrow_is_one_sentence(escrow: Path) -> None:
     escrow.write_text("")
     result = info(escrow)

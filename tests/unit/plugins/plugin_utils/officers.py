@@ -25,6 +25,12 @@ def rsa_key(owner: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
 
 
+def days(first: int, last: int) -> tuple[datetime, datetime]:
+    """Two times, in days from now."""
+    now = datetime.now(timezone.utc)
+    return now + timedelta(days=first), now + timedelta(days=last)
+
+
 def make_certificate(
     name: str,
     key: PrivateKey,
@@ -36,15 +42,15 @@ def make_certificate(
 ) -> x509.Certificate:
     """A certificate, valid between days counted from now; key_encipherment None leaves out the key usage."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Odyssey")])
-    now = datetime.now(timezone.utc)
+    begin, end = days(first_day, last_day)
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=first_day))
-        .not_valid_after(now + timedelta(days=last_day))
+        .not_valid_before(begin)
+        .not_valid_after(end)
     )
     if key_encipherment is not None:
         builder = builder.add_extension(key_usage(key_encipherment), critical=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import traceback
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
-from unit.plugins.plugin_utils.officers import Officer, hire, key_pem, make_certificate, pem, rsa_key
+from unit.plugins.plugin_utils.officers import Officer, days, hire, key_pem, make_certificate, pem, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import envelope_recipients, issuer_and_serial
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient
@@ -125,6 +127,24 @@ def test_two_certificates_that_an_envelope_cannot_tell_apart_are_refused() -> No
     both = [pem(make_certificate("anna", rsa_key(owner), serial=7)) for owner in ("anna", "ben")]
     with pytest.raises(SealError, match="another certificate has the same issuer and serial number"):
         CertificateSeal(both)
+
+
+def test_a_certificate_that_cannot_be_understood_is_refused() -> None:
+    """The outside is sound, so that it is noticed only when somebody asks what it may be used for."""
+    nonsense = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"nonsense")
+    name = x509.Name([])
+    builder = x509.CertificateBuilder(name, name, rsa_key("anna").public_key(), 7, *days(-1, 1)).add_extension(nonsense, critical=True)
+    with pytest.raises(SealError, match="item 1 of seal_certificates: the certificate cannot be read: "):
+        CertificateSeal([pem(builder.sign(rsa_key("anna"), hashes.SHA256()))])
+
+
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    der = make_certificate("anna", rsa_key("anna")).public_bytes(Encoding.DER)
+    version = b"\xa0\x03\x02\x01"
+    assert version + b"\x02" in der
+    text = base64.encodebytes(der.replace(version + b"\x02", version + b"\x07", 1)).decode("ascii")
+    with pytest.raises(SealError, match="is no certificate in PEM"):
+        CertificateSeal([f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n"])
 
 
 BROKEN = pem(make_certificate("anna", rsa_key("anna"))).replace("\nMII", "\nAAA", 1)
