@@ -73,16 +73,17 @@ class Cluster:
         self._changed = threading.Condition(threading.RLock())
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"cluster {name}")
         for node in self.nodes:
-            node.host.services.add(
-                Service(
-                    SERVICE,
-                    "Cluster Service",
-                    "C:\\WINDOWS\\Cluster\\clussvc.exe -s",
-                    start="auto",
-                    on_running=lambda _service, node=node: self._join(node),  # type: ignore[misc]
-                    on_stop=lambda _service, node=node: self._leave(node),  # type: ignore[misc]
-                )
-            )
+            node.host.services.add(self._service(node))
+
+    def _service(self, node: Node) -> Service:
+        return Service(
+            SERVICE,
+            "Cluster Service",
+            f"{node.host.system_root}\\Cluster\\clussvc.exe -s",
+            start="auto",
+            on_running=lambda _service: self._join(node),
+            on_stop=lambda _service: self._leave(node),
+        )
 
     # Life
 
