@@ -1,0 +1,207 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""hydra is lost for good and nobody has its key: checked first, run, run again, refused, failed and cut off; looked at in the lab itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playing import PASSWORD, Player, Run
+
+from lab.faults import Fault
+
+PLAYBOOK = "playbooks/rms_recover_without_key.yml"
+ACCOUNTS = ["ODYSSEY\\svc-action", "ODYSSEY\\svc-dw-read", "ODYSSEY\\svc-dw-write", "ODYSSEY\\svc-sqlmon"]
+SERVICES = ("HealthService", "OMSDK", "OMCFG")
+NEW_KEY = "the management group gets a new key on this server"
+
+
+@pytest.fixture
+def lost(start_lab: Any) -> Player:
+    """ODYSSEY without hydra and without a backup."""
+    started: Player = start_lab("odyssey-no-key")
+    return started
+
+
+def recover(player: Player, **how: Any) -> Run:
+    variables = {
+        "rms_recover_without_key_target": "deathsting",
+        "rms_recover_without_key_confirm": "ODYSSEY",
+        "rms_recover_without_key_escrow": str(player.escrow),
+        "rms_recover_without_key_backup_password": PASSWORD,
+    }
+    return player.play(PLAYBOOK, **{**variables, **how})
+
+
+def unproven(player: Player) -> list[str]:
+    """What the lab itself shows otherwise than after a recovery; empty is the proof."""
+    dump = player.lab.dump()
+    group = dump["groups"]["ODYSSEY"]
+    checks = {
+        "deathsting is the RMS by the database": group["rms"] == "deathsting.odyssey.com",
+        "by its registry": group["roles"]["deathsting"] == "rms",
+        "it has the new key": group["key"]["deathsting"] == "right",
+        "no old secret can be read": not any(group["run_as"]["deathsting"].values()),
+        "its services run": [dump["hosts"]["deathsting"]["services"][name]["state"] for name in SERVICES] == ["running"] * 3,
+        "everything but hydra names it": {
+            name for host, places in group["root_named_by"].items() if host != "hydra" for names in places.values() for name in names
+        } == {"deathsting.odyssey.com"},
+        "the setup's log is gone": not any("opsmgr-recovery" in path for path in dump["hosts"]["deathsting"]["files"]),
+    }
+    return [check for check, holds in checks.items() if not holds]
+
+
+def setups(player: Player) -> int:
+    return sum(entry["kind"] == "program" and entry["program"] == "MOM" for entry in player.lab.recorder.entries)
+
+
+def listed(run: Run) -> list[str]:
+    """The Run As accounts in the report."""
+    [report] = run.results("Run As accounts that have to be entered again")
+    return [line for line in report["msg"] if line.startswith("ODYSSEY\\")]
+
+
+def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> None:
+    run = recover(lost)
+    assert run.ended_well, run.output
+    assert unproven(lost) == []
+    assert sorted(listed(run)) == sorted(lost.lab.dump()["groups"]["ODYSSEY"]["run_as"]["deathsting"]) == ACCOUNTS
+    assert len(list(lost.escrow.rglob("*.json"))) == 1
+    assert not [entry for entry in lost.lab.recorder.entries if entry["kind"] == "program" and "password" in entry["command"].lower()]
+    again = recover(lost)
+    assert (again.ended_well, again.changed, setups(lost)) == (True, 0, 1), again.output
+    assert sorted(listed(again)) == ACCOUNTS
+
+
+def test_the_backup_of_the_new_key_serves_a_disaster(lost: Player) -> None:
+    recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key")
+    lost.lab.power("deathsting", False)
+    run = lost.play(
+        rms_failover_mode="disaster", rms_failover_target="jupiter", rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow)
+    )
+    assert run.ended_well, run.output
+    assert lost.lab.dump()["groups"]["ODYSSEY"]["key"]["jupiter"] == "right"
+
+
+def test_when_hydra_comes_back_a_failover_to_the_same_server_demotes_it(lost: Player) -> None:
+    recover(lost)
+    lost.lab.power("hydra", True)
+    run = recover(lost)
+    assert run.ended_well, run.output
+    group = lost.lab.dump()["groups"]["ODYSSEY"]
+    assert (group["roles"]["hydra"], group["key"]["hydra"], group["rms"]) == ("management_server", "wrong", "deathsting.odyssey.com")
+
+
+def test_check_mode_changes_nothing_and_says_what_would_be_lost(lost: Player) -> None:
+    before = lost.lab.dump()
+    checked = recover(lost, check=True)
+    assert checked.ended_well, checked.output
+    assert lost.lab.dump() == before
+    assert not lost.escrow.exists()
+    assert checked.results(NEW_KEY)[-1]["changed"] is True
+    assert sorted(listed(checked)) == ACCOUNTS
+
+
+def test_where_the_setup_only_makes_the_key_the_server_is_promoted_with_it(lost: Player) -> None:
+    lost.lab.hosts["deathsting"].settings["new_key_promotes"] = False
+    run = recover(lost)
+    assert run.ended_well, run.output
+    assert unproven(lost) == []
+    assert recover(lost).changed == 0
+
+
+def with_backup(player: Player) -> None:
+    player.lab.power("hydra", True)
+    player.lab.hosts["hydra"].services.settle()
+    player.task("support_tools", "hydra", {})
+    player.task("secure_storage_backup", "hydra", {"escrow": str(player.escrow), "backup_password": PASSWORD})
+    player.lab.power("hydra", False)
+
+
+def with_something_in_the_escrow(player: Player) -> None:
+    folder = player.escrow / "ODYSSEY" / "hydra"
+    folder.mkdir(parents=True)
+    (folder / "20260131T020304Z-9f86d081.vault").write_bytes(b"perhaps the key")
+
+
+def with_hydra(player: Player) -> None:
+    player.lab.power("hydra", True)
+    player.lab.hosts["hydra"].services.settle()
+
+
+def with_a_key_on_jupiter(player: Player) -> None:
+    player.lab.installation("jupiter").store_key(bytes(32))
+
+
+REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "not confirmed": (None, {"rms_recover_without_key_confirm": ""}, "confirm is '', and the management group of this server is 'ODYSSEY'"),
+    "confirmed for another": (None, {"rms_recover_without_key_confirm": "odyssey"}, "confirm is 'odyssey'"),
+    "a backup fits": (with_backup, {}, "the escrow holds a backup of this management group's key"),
+    "something in the escrow": (with_something_in_the_escrow, {}, "1 file(s) in the escrow cannot be read as a backup and may still hold the key"),
+    "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
+    "jupiter has a key": (with_a_key_on_jupiter, {}, "jupiter: preflight: there is a key in its registry"),
+    "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),
+    "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "C:\\MOM.msi was not found on the server"),
+    "a password for the setup": (None, {"rms_recover_without_key_properties": {"ACTIONSPASSWORD": "x"}}, "ACTIONSPASSWORD would put a password"),
+    "not a management server": (None, {"rms_recover_without_key_target": "thunder"}, "names 0 of the hosts"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refused_before_anything_is_changed(lost: Player, case: str) -> None:
+    prepare, variables, found = REFUSALS[case]
+    if prepare is not None:
+        prepare(lost)
+    before = lost.lab.dump()
+    run = recover(lost, **variables)
+    assert not run.ended_well
+    assert found in run.failures[-1]
+    assert lost.lab.dump() == before
+
+
+def test_keys_that_are_known_to_be_worthless_are_no_obstacle(lost: Player) -> None:
+    with_a_key_on_jupiter(lost)
+    run = recover(lost, rms_recover_without_key_discard_keys=True)
+    assert run.ended_well, run.output
+    assert unproven(lost) == []
+
+
+def test_before_sp1_there_is_no_new_key(start_lab: Any) -> None:
+    player = start_lab("odyssey-rtm")
+    player.lab.power("hydra", False)
+    run = recover(player)
+    assert "2007 RTM (6.0.5000.0) cannot make a new key" in run.failures[-1]
+
+
+# Every place with both ways to fail: tests/unit/lab/test_msiexec_mom.py.
+@pytest.mark.parametrize(("action", "place"), [("fail", "after-key"), ("fail", "after-registry"), ("drop", "after-database")])
+def test_a_setup_that_fails_or_dies_is_named_and_run_again(lost: Player, place: str, action: Any) -> None:
+    lost.lab.faults.add(Fault("deathsting", "command", f"MOM:{place}", action))
+    run = recover(lost)
+    assert not run.ended_well
+    assert "the action that failed is _CreateNewKey; the log says: " in run.failures[-1] or action == "drop"
+    assert "opsmgr-recovery-setup.log on the server" in run.failures[-1]
+    again = recover(lost)
+    assert again.ended_well, again.output
+    assert unproven(lost) == []
+
+
+@pytest.mark.parametrize("moment", [f"{NEW_KEY}+2", "The new key is backed up into the escrow+0.5"])
+def test_a_run_that_is_killed_is_finished_by_the_next(lost: Player, moment: str) -> None:
+    lost.lab.hosts["deathsting"].settings["setup_seconds"] = 4
+    recover(lost, cut=moment)
+    run = recover(lost)
+    assert run.ended_well, run.output
+    assert unproven(lost) == []
+    assert setups(lost) == 1
+
+
+def test_on_windows_server_2003(start_lab: Any) -> None:
+    player = start_lab("odyssey-2003")
+    player.lab.power("hydra", False)
+    run = recover(player)
+    assert run.ended_well, run.output
+    assert unproven(player) == []
+    assert recover(player).changed == 0
