@@ -12,18 +12,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient, SealError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import SEALED_FOR_CERTIFICATES
 
-__all__ = ["CertificateSeal", "PrivateKeyOpener", "RSAPrivateKey", "load_private_key"]
+# ansible-core needs the package too, for its vault, and is content with older versions.
+CRYPTOGRAPHY_FITS = False
+with suppress(ImportError):
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+    from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
+
+    # This came with version 45.
+    CRYPTOGRAPHY_FITS = hasattr(getattr(pkcs7, "PKCS7EnvelopeBuilder", None), "set_content_encryption_algorithm")
+
+__all__ = ["CertificateSeal", "PrivateKeyOpener", "load_private_key"]
 
 MINIMUM_KEY_BITS = 2048
 
@@ -75,7 +82,6 @@ class PrivateKeyOpener:
     holds_manifest = True
 
     def __init__(self, private_key: RSAPrivateKey, recipients: Sequence[Recipient]) -> None:
-        _require_cryptography(_STEP_UNSEAL)
         self._private_key = private_key
         self._certificate = _certificate_of(private_key, recipients)
 
@@ -96,6 +102,7 @@ class PrivateKeyOpener:
 
 def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
     """Read a private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
+    _require_cryptography(_STEP_KEY)
     pem = _read(path, _STEP_KEY)
     try:
         key = load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
@@ -112,9 +119,8 @@ def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
 
 
 def _require_cryptography(step: str) -> None:
-    # AES-256 for EnvelopedData came with cryptography 45; ansible-core is content with older ones.
-    if not hasattr(getattr(pkcs7, "PKCS7EnvelopeBuilder", None), "set_content_encryption_algorithm"):
-        found = "the Python package cryptography on the controller is older than version 45"
+    if not CRYPTOGRAPHY_FITS:
+        found = "the Python package cryptography on the controller is missing or older than version 45"
         raise SealError(step, found, "Install a newer one where ansible-core runs")
 
 

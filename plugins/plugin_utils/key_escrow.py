@@ -13,9 +13,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Opener, Recipient, Seal
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import NOT_SEALED, SEALED_FOR_CERTIFICATES, SEALED_WITH_VAULT
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, RSAPrivateKey, load_private_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, load_private_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
+
+if t.TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 # Twin of doc_fragments/escrow.py.
 ESCROW_SPEC: dict[str, dict[str, t.Any]] = {

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import subprocess
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from unit.plugins.plugin_utils.officers import Officer, days, hire, key_pem, mak
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import envelope_recipients, issuer_and_serial
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import certificate_seal
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, SealError, load_private_key
 
 # Line ends that would be changed in a mail, and every byte.
@@ -178,12 +180,20 @@ def test_a_private_key_beside_the_certificate_is_refused_and_not_repeated(office
     assert secret.splitlines()[1] not in "".join(traceback.format_exception(caught.value))
 
 
-def test_an_old_cryptography_is_one_sentence(officers: list[Officer], monkeypatch: pytest.MonkeyPatch) -> None:
-    recipients = seal_for(officers).recipients
-    monkeypatch.delattr(pkcs7.PKCS7EnvelopeBuilder, "set_content_encryption_algorithm")
-    for attempt in (lambda: seal_for(officers), lambda: PrivateKeyOpener(rsa_key("anna"), recipients)):
-        with pytest.raises(SealError, match="older than version 45"):
-            attempt()
+@pytest.fixture
+def old_cryptography(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.delattr(pkcs7.PKCS7EnvelopeBuilder, "set_content_encryption_algorithm")
+        importlib.reload(certificate_seal)
+        yield
+    importlib.reload(certificate_seal)
+
+
+@pytest.mark.usefixtures("old_cryptography")
+@pytest.mark.parametrize("attempt", [lambda: certificate_seal.CertificateSeal([]), lambda: certificate_seal.load_private_key("/nowhere", None)])
+def test_an_old_cryptography_is_one_sentence(attempt: Callable[[], object]) -> None:
+    with pytest.raises(SealError, match="missing or older than version 45"):
+        attempt()
 
 
 # --- opening -----------------------------------------------------------------------------------------------------------------------
