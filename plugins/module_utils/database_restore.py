@@ -40,6 +40,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     verify_statement,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
+from ansible_collections.opsmgr.recovery.plugins.module_utils.fresh_database import FAMILY, why_not_fresh
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
@@ -52,9 +53,6 @@ LAST_RESTORE = (
     "WHERE h.destination_database_name = ? ORDER BY h.restore_history_id DESC"
 )
 
-# Stays the same from backup to restore, and is another one in a database that was dropped and created again.
-FAMILY = "SELECT family_guid FROM sys.database_recovery_status WHERE database_id = DB_ID(?)"
-
 FILES = (
     "SELECT d.name AS database_name, f.name AS logical_name, f.physical_name AS path, f.type AS kind, f.size AS pages "
     "FROM sys.master_files AS f JOIN sys.databases AS d ON d.database_id = f.database_id ORDER BY f.database_id, f.file_id"
@@ -63,7 +61,7 @@ FILES = (
 # From master, so that no seat in the database is taken.
 GROUP_NAME = "SELECT ManagementGroupName FROM {database}.dbo.__MOMManagementGroupInfo__"
 
-NEVER, SAME_GROUP, ANY = "never", "same_group", "any"
+NEVER, FRESH, SAME_GROUP, ANY = "never", "fresh", "same_group", "any"
 _PAGE_BYTES = 8192
 _LOG = 1
 _REOPEN_SECONDS = 30
@@ -71,12 +69,13 @@ _REOPEN_SECONDS = 30
 
 @dataclass(frozen=True)
 class RestoreWish:
-    """What is asked for. C(overwrite) is C(never), C(same_group) or C(any); C(move) is from logical names to paths."""
+    """What is asked for. C(overwrite) is C(never), C(fresh), C(same_group) or C(any); C(move) is from logical names to paths."""
 
     path: str
     position: int | None = None
     management_group: str | None = None
     overwrite: str = NEVER
+    fresh_servers: list[str] = field(default_factory=list)
     disconnect: bool = False
     data_directory: str | None = None
     log_directory: str | None = None
@@ -133,7 +132,7 @@ class DatabaseRestore(DatabaseJob):
         self._is_there = not self._wish.force and self._was_restored_from(self.report.backup)
         if self._is_there:
             return
-        self._require_overwritable()
+        self._require_overwritable(self.report.backup)
         self._require_unused()
         self._place_files(self.report.backup)
 
@@ -180,8 +179,8 @@ class DatabaseRestore(DatabaseJob):
                 check_path(path, option, self._step)
         for name, path in wish.move.items():
             check_path(str(path), f"move of {name}", self._step)
-        if wish.overwrite == SAME_GROUP and not wish.management_group:
-            raise self._problem("overwrite is same_group, and management_group is not set", "Set management_group to the name of the management group")
+        if wish.overwrite in (FRESH, SAME_GROUP) and not wish.management_group:
+            raise self._problem(f"overwrite is {wish.overwrite}, and management_group is not set", "Set management_group to the name of the management group")
 
     def _chosen(self) -> BackupSet:
         with self._explaining(self._wish.path, "Nothing was changed"):
@@ -228,7 +227,7 @@ class DatabaseRestore(DatabaseJob):
             return False
         return bool(last) and str(last[0]["kind"]).strip() == "D" and str(last[0]["set_guid"]).upper() == backup.identity
 
-    def _require_overwritable(self) -> None:
+    def _require_overwritable(self, backup: BackupSet) -> None:
         before, wish = self.report.before, self._wish
         # What is RESTORING holds nothing that could be used: an earlier restore was cut off.
         if before is None or before.state == "RESTORING" or wish.overwrite == ANY:
@@ -239,6 +238,15 @@ class DatabaseRestore(DatabaseJob):
         if self.report.group_before is None or self.report.group_before.lower() != (wish.management_group or "").lower():
             advice = self._to_see_the_group or "Check database and management_group"
             raise self._problem(f"{owner}, not {wish.management_group}", f"{advice}. Only overwrite: any overwrites it all the same")
+        if wish.overwrite == FRESH:
+            self._require_fresh(backup)
+
+    def _require_fresh(self, backup: BackupSet) -> None:
+        reasons = why_not_fresh(self._connection, self._database, backup, self._wish.fresh_servers)
+        if reasons:
+            found = f"the database is not proven to be a new one that nobody has used yet: {'; '.join(reasons)}"
+            advice = "Check database, path and fresh_servers. If everything in it may be lost, set overwrite to same_group"
+            raise self._problem(found, advice)
 
     @property
     def _to_see_the_group(self) -> str | None:

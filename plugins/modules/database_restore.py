@@ -38,11 +38,21 @@ options:
     description:
       - Whether a database that exists may be overwritten. EVERYTHING IN IT IS LOST then.
       - V(never) refuses.
+      - V(fresh) overwrites only what its content proves to be the database of O(management_group), which is required with it, as a new setup makes it. It was
+        created after the backup was finished, it does not come from the same database as the backup, and it knows no server and no agent but O(fresh_servers).
+        Each proof that fails is named.
       - V(same_group) overwrites the database of O(management_group), which is required with it, and refuses any other and one whose group cannot be read.
       - V(any) overwrites whatever is there.
     type: str
-    choices: [never, same_group, any]
+    choices: [never, fresh, same_group, any]
     default: never
+  fresh_servers:
+    description:
+      - Names of the servers that the database may know with O(overwrite=fresh), with or without their domains. These are the servers that were set up with it,
+        and the virtual server of a cluster.
+    type: list
+    elements: str
+    default: []
   disconnect:
     description:
       - Whether the sessions of others are ended, and their open transactions rolled back. The database is taken offline for that, so that nobody gets
@@ -118,6 +128,7 @@ attributes:
 notes:
   - The login must be a member of C(sysadmin), or of C(dbcreator). Whose sessions are in the way and how far the restore is takes C(VIEW SERVER STATE).
   - When the existing database is not V(ONLINE), its management group cannot be read, so that only O(overwrite=any) overwrites it.
+  - With O(overwrite=fresh), times are compared as the servers wrote them. A backup that was made on another server must come from a clock that agrees.
 seealso:
   - module: opsmgr.recovery.database_backup
   - module: opsmgr.recovery.service_broker
@@ -132,7 +143,8 @@ EXAMPLES = r"""
     server: sql1.odyssey.com
     path: D:\Backups\OperationsManager_20260131T020304.bak
     management_group: ODYSSEY
-    overwrite: same_group
+    overwrite: fresh
+    fresh_servers: [castor, pollux, rmsvs]
     disconnect: true
     progress_file: "{{ progress | default(omit) }}"
     login_user: ODYSSEY\sqladmin
@@ -319,7 +331,8 @@ SPEC: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},
     "position": {"type": "int"},
     "management_group": {"type": "str"},
-    "overwrite": {"type": "str", "choices": ["never", "same_group", "any"], "default": "never"},
+    "overwrite": {"type": "str", "choices": ["never", "fresh", "same_group", "any"], "default": "never"},
+    "fresh_servers": {"type": "list", "elements": "str", "default": []},
     "disconnect": {"type": "bool", "default": False},
     "data_directory": {"type": "str"},
     "log_directory": {"type": "str"},
@@ -385,7 +398,7 @@ def _state(state: DatabaseState | None, group: str | None) -> dict[str, Any] | N
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(sql_connection_spec(), **SPEC),
-        required_if=[("overwrite", "same_group", ("management_group",))],
+        required_if=[("overwrite", choice, ("management_group",)) for choice in ("fresh", "same_group")],
         supports_check_mode=True,
     )
     run_sql_module(module, Work(module.params))

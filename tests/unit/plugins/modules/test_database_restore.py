@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 import signal
@@ -84,6 +85,75 @@ def test_check_run_check_run(sql: SqlServer, run: Run) -> None:
     assert servers(sql) == ["hydra.odyssey.com"]
 
 
+FRESH = {"overwrite": "fresh", "management_group": "ODYSSEY", "fresh_servers": ["castor", "rmsvs.odyssey.com"]}
+
+
+def set_up_anew(sql: SqlServer, *, group: str = "ODYSSEY") -> None:
+    """The database as a new setup makes it, with two servers of the new cluster in it."""
+    sql.remove_database(sql.databases[NAME])
+    create_operations_manager(sql, NAME, group)
+    add_health_service(sql, NAME, "RMSVS.odyssey.com", is_root=True)
+    add_health_service(sql, NAME, "castor.odyssey.com")
+
+
+def test_a_fresh_database_is_replaced_check_run_check_run(sql: SqlServer, run: Run) -> None:
+    set_up_anew(sql)
+    before = databases(sql)
+    assert run(**FRESH, _ansible_check_mode=True)["changed"] is True
+    assert databases(sql) == before
+    assert run(**FRESH)["changed"] is True
+    assert servers(sql) == ["hydra.odyssey.com"]
+    for check in (True, False):
+        assert run(**FRESH, _ansible_check_mode=check)["changed"] is False
+
+
+def test_a_restore_over_a_fresh_database_that_was_cut_off_is_finished(sql: SqlServer, run: Run) -> None:
+    set_up_anew(sql)
+    sql.databases[NAME].state = "RESTORING"
+    assert run(**FRESH)["after"] == ONLINE
+    assert servers(sql) == ["hydra.odyssey.com"]
+
+
+@pytest.mark.parametrize(
+    ("stranger", "created", "group", "words"),
+    [
+        ("agent7.odyssey.com", None, "ODYSSEY", ["servers or agents that are not in fresh_servers: agent7.odyssey.com"]),
+        ("castor2.odyssey.com", None, "ODYSSEY", ["castor2.odyssey.com"]),
+        (None, dt.datetime(2008, 2, 22, 10, 15), "ODYSSEY", ["it was created at 2008-02-22 10:15:00, before the backup was finished"]),
+        ("agent7.odyssey.com", dt.datetime(2008, 2, 22), "ODYSSEY", ["agent7", "created at 2008-02-22"]),
+        (None, None, "ILIAD", ["of the management group ILIAD, not ODYSSEY"]),
+    ],
+)
+def test_what_is_not_fresh_is_kept_and_each_proof_that_fails_is_named(
+    sql: SqlServer, run: Run, stranger: str | None, created: dt.datetime | None, group: str, words: list[str]
+) -> None:
+    set_up_anew(sql, group=group)
+    if stranger:
+        add_health_service(sql, NAME, stranger)
+    if created:
+        sql.databases[NAME].create_date = created
+    before = databases(sql)
+    for check in (True, False):
+        result = run(**FRESH, _ansible_check_mode=check)
+        assert result["failed"] is True
+        assert [word for word in words if word not in result["msg"]] == []
+    assert databases(sql) == before
+
+
+def test_the_original_database_is_not_fresh(sql: SqlServer, run: Run) -> None:
+    result = run(**{**FRESH, "fresh_servers": ["hydra", "deathsting"]})
+    assert "it is the database that the backup was made of" in result["msg"]
+    assert "set overwrite to same_group" in result["msg"]
+    assert servers(sql) == ["deathsting.odyssey.com", "hydra.odyssey.com"]
+
+
+def test_a_database_whose_servers_cannot_be_read_is_not_fresh(sql: SqlServer, run: Run) -> None:
+    set_up_anew(sql)
+    with sql.connect("somebody", NAME) as session:
+        session.run("DROP TABLE dbo.MTV_HealthService")
+    assert "its content could not be read" in run(**FRESH)["msg"]
+
+
 @pytest.mark.parametrize("name", ["Copy", HOSTILE])
 def test_a_copy_beside_the_original(sql: SqlServer, run: Run, name: str) -> None:
     result = run(database=name, management_group="ODYSSEY")
@@ -113,6 +183,7 @@ def test_directories_and_moves(sql: SqlServer, run: Run) -> None:
         ({}, "set overwrite to same_group"),
         ({"overwrite": "same_group", "management_group": "ILIAD"}, "of the management group ODYSSEY, not ILIAD"),
         ({"overwrite": "same_group"}, "management_group"),
+        ({"overwrite": "fresh"}, "management_group"),
         ({"database": "Copy", "move": {"OperationsManager": "E:\\x.mdf", "Nope": "E:\\y"}}, "move names Nope"),
         ({"database": "Copy", "move": {"OperationsManager": "E:\\x", "OperationsManager_log": "e:\\X"}}, "two files of the backup would go to"),
         ({"database": "Copy", "move": {"OperationsManager": "x.mdf"}}, "no full path"),
