@@ -174,7 +174,7 @@ class ClusterHost:
         answers = self._windows.ask(questions)
         for what in ("node", "group", "resource"):
             if not answers[what].succeeded:
-                raise refused(self._step, f"list what each {what} does", answers[what].text)
+                raise refused(self._step, f"list the {what}s", answers[what].text)
         self.seen = self._read(answers)
         return self.seen
 
@@ -242,6 +242,31 @@ class ClusterHost:
         state = self.require_group(group).state
         self._order(group, f"/moveto:{quote(node)}")
         self._settle(group, state if state in (ONLINE, OFFLINE) else None, node, timeout_seconds)
+
+    def prepared(self, group: str, services: t.Sequence[str]) -> bool:
+        """Whether, as seen last, everything in a group is online but the resources of these services, which are offline."""
+        apart = self._started_by(group, services)
+        return all(resource.state == (OFFLINE if resource.name in apart else ONLINE) for resource in self._latest().members(group))
+
+    def prepare(self, group: str, services: t.Sequence[str], timeout_seconds: float) -> None:
+        """Bring everything in a group online, in its order, but the resources of these services.
+
+        :raises OpsmgrError: one of them does not get there
+        """
+        apart = self._started_by(group, services)
+        for resource in [resource.name for resource in self._latest().members(group) if resource.name not in apart]:
+            self._windows.shell.run(f"cluster resource {quote(resource)} /online")
+        deadline = Deadline(timeout_seconds)
+        while not self.prepared(group, services):
+            if deadline.passed():
+                raise self._not_settled(group, ONLINE, None)
+            self.observe(after_seconds=LOOK_SECONDS)
+
+    def _started_by(self, group: str, services: t.Sequence[str]) -> set[str]:
+        """The resources of a group that start one of these services."""
+        names = [resource.name for resource in self._latest().members(group)]
+        wanted = {service.lower() for service in services}
+        return {name for name, service in self.service_names(names).items() if service is not None and service.lower() in wanted}
 
     def stay_online(self, group: str, seconds: int) -> None:
         """Look once more after some seconds: a service can stop soon after it has started.

@@ -183,8 +183,7 @@ def joins(player: Player, first: bool) -> tuple[str, Installation, dict[str, Any
     return host, (alone if first else ordinary)(player), {**NODE, "first": first}
 
 
-@pytest.mark.parametrize("asks", ["true", "false"])
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("first", "asks"), [(True, "true"), (False, "true"), (False, "false")])
 def test_a_node_joins_check_run_check_run(gemini: Player, first: bool, asks: str) -> None:
     host, installation, options = joins(gemini, first)
     installation.host.settings["install_cluster_asks"] = asks
