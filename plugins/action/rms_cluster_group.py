@@ -18,9 +18,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node impor
     require_consistent,
     wrong_in,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import SERVICES, ManagementServer
 
 STEP = "look after the cluster group of the RMS"
+# Everything online but the services.
+PREPARED = "prepared"
 
 
 class ActionModule(OpsmgrAction):
@@ -28,7 +30,7 @@ class ActionModule(OpsmgrAction):
     SPEC = {
         **KEY_MATERIAL_SPEC,
         "group": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": [ONLINE, OFFLINE]},
+        "state": {"type": "str", "choices": [ONLINE, OFFLINE, PREPARED]},
         "node": {"type": "str"},
         "registry": {"type": "str", "default": "check", "choices": ["ignore", "check", "repair"]},
         "timeout": {"type": "float", "default": 300.0},
@@ -54,6 +56,8 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
     node = arguments["node"] or group.node
     if not same(node, group.node):
         cluster.require_up(node)
+    if arguments["state"] == PREPARED and cluster.prepared(group.name, SERVICES):
+        group = Group(group.name, group.node, PREPARED)
     wanted = Group(group.name, node, arguments["state"] or group.state)
     repair = arguments["registry"] == "repair" and not registry.consistent
     moves = not same(wanted.node, group.node) or wanted.state != group.state
@@ -68,7 +72,7 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
         if moves:
             work.result["changed"] = True
             _bring_about(work, cluster, wanted)
-        predicted = _facts(cluster.require_group(group.name), registry)
+        predicted = _facts(wanted if wanted.state == PREPARED else cluster.require_group(group.name), registry)
     work.result.update(changed=repair or moves, diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"))
 
 
@@ -101,10 +105,12 @@ def _bring_about(work: Work, cluster: ClusterHost, wanted: Group) -> None:
     """Stop first, move then, start last: nothing is started on a node only to be stopped again."""
     timeout = work.arguments["timeout"]
     state = work.arguments["state"]
-    if state == OFFLINE and cluster.require_group(wanted.name).state != OFFLINE:
+    if state in (OFFLINE, PREPARED) and cluster.require_group(wanted.name).state != OFFLINE:
         cluster.take_offline(wanted.name, timeout)
     if not same(cluster.require_group(wanted.name).node, wanted.node):
         cluster.move(wanted.name, wanted.node, timeout)
+    if state == PREPARED:
+        cluster.prepare(wanted.name, SERVICES, timeout)
     if state == ONLINE and cluster.require_group(wanted.name).state != ONLINE:
         cluster.bring_online(wanted.name, timeout)
     if cluster.require_group(wanted.name).state == ONLINE and work.arguments["stable_seconds"]:

@@ -70,7 +70,8 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         server = _after_any_running_promotion(work, work.opsmgr.require_server(STEP, probe=True))
         work.result["is_rms"] = server.is_rms
-        if server.is_rms:
+        # A node of a clustered RMS calls itself RMS at all times, also while another server has the role.
+        if server.is_rms and not server.clustered:
             return
         _require_ready(work, server)
         delete = work.arguments["delete_existing_rms"]
