@@ -19,12 +19,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package impo
     prepare,
     run_setup,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import parse_registry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import WindowsInstaller
 
 STEP = "make a new key"
-# Our own mark on the server: the setup has made a new key here, and the server is not the RMS yet.
+# Our own mark on a server that is not the RMS yet: the setup was begun, so that a key here may be of its making, or it has made the new key.
 MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery.new_key"
-MARK_VALUE = "NewKeyMade"
+MARK_VALUE = "NewKey"
+BEGUN = "begun"
+MADE = "made"
 
 
 class ActionModule(OpsmgrAction):
@@ -35,7 +38,7 @@ class ActionModule(OpsmgrAction):
         "confirm": {"type": "str", "required": True},
         "escrow": {"type": "path", "required": True},
     }
-    RESULT = {**SETUP_RESULT, "is_rms": None, "key": None, "backup": None}
+    RESULT = {**SETUP_RESULT, "is_rms": None, "key": None, "backup": None, "begun_before": None}
 
     def check_arguments(self, arguments: Arguments) -> None:
         check_properties(STEP, arguments["properties"])
@@ -49,7 +52,10 @@ class ActionModule(OpsmgrAction):
         _report(work, before)
         backup = _fitting_backup(work, before)
         work.result["backup"] = describe(backup) if backup else None
-        if _has_new_key(work, before):
+        mark = _read_mark(work)
+        work.result["begun_before"] = mark is not None
+        if _has_new_key(before, mark):
+            _clear_mark(work, before, mark)
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)
             return
         _require_no_backup(work, backup)
@@ -57,9 +63,12 @@ class ActionModule(OpsmgrAction):
         if work.check_mode:
             work.result.update(changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name))
             return
-        run_setup(work, STEP, installer, setup, lambda: _has_new_key(work, work.opsmgr.observe()))
+        work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, BEGUN, STEP)
+        run_setup(work, STEP, installer, setup, lambda: _has_new_key(work.opsmgr.observe(), _read_mark(work)))
         after = work.opsmgr.observe()
         _require_new_key(work, before, after)
+        work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, MADE, STEP)
+        _clear_mark(work, after, MADE)
         _report(work, after)
         installer.remove_log()
         work.result["diff"] = diff(_facts(before), _facts(after), before.computer_name)
@@ -100,16 +109,22 @@ def _properties(server: ManagementServer) -> dict[str, str]:
     return {"CREATE_NEWKEY": "1", **{name: value for name, value in database.items() if value}, **ACCOUNT_PROPERTIES}
 
 
-def _has_new_key(work: Work, server: ManagementServer) -> bool:
+def _has_new_key(server: ManagementServer, mark: str | None) -> bool:
     """Whether there is nothing to do: an RMS with a key, or a server on which a setup has made a new one."""
-    if not server.key_present:
-        return False
+    return server.key_present and (bool(server.is_rms) or mark == MADE)
+
+
+def _read_mark(work: Work) -> str | None:
     questions = work.opsmgr.windows.questions()
     questions.ask("mark", f'reg query "{MARK_KEY}" /v {MARK_VALUE}')
-    marked = work.opsmgr.windows.ask(questions)["mark"].succeeded
-    if server.is_rms and marked and not work.check_mode:
+    values = parse_registry(work.opsmgr.windows.ask(questions)["mark"].text).values()
+    return next((value for found in values for value in found.values()), None)
+
+
+def _clear_mark(work: Work, server: ManagementServer, mark: str | None) -> None:
+    """On the RMS itself the mark has nothing to say any more."""
+    if server.is_rms and mark is not None and not work.check_mode:
         work.opsmgr.windows.shell.run(f'reg delete "{MARK_KEY}" /f')
-    return bool(server.is_rms) or marked
 
 
 def _require_new_key(work: Work, before: ManagementServer, after: ManagementServer) -> None:
@@ -120,8 +135,6 @@ def _require_new_key(work: Work, before: ManagementServer, after: ManagementServ
         raise OpsmgrError(STEP, found, advice)
     if after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint and not after.is_rms:
         raise OpsmgrError(STEP, "the setup ended well, but the key in the registry is the same as before", advice)
-    if not after.is_rms:
-        work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, "yes", STEP)
 
 
 def _report(work: Work, server: ManagementServer) -> None:

@@ -45,6 +45,7 @@ NOT_BEGUN = (5, 1601, BUSY, 1619, 1620, 1622, 1625, 1633, 1638, 1639)
 # Seconds between two looks at a setup that runs already.
 POLL_SECONDS = 10
 LOG_LINES = 20
+LINE_CHARACTERS = 300
 LOG_NAME = "setup.log"
 # "Action ended 2:40:11: TheAction. Return value 3.", in the language of Windows: the name stands behind the time, the 3 at the end [field].
 _FAILED_ACTION = re.compile(r"^(\d+):.*?: ([^\s:]+)\. .*\b3\.\s*$", re.MULTILINE)
@@ -82,7 +83,7 @@ class Outcome:
 
     def problem(self, step: str, package: str) -> OpsmgrError:
         """The failure as the one error a user sees."""
-        meaning, advice = EXIT_CODES.get(self.exit_code, ("a code that msiexec documents", _READ_LOG))
+        meaning, advice = EXIT_CODES.get(self.exit_code, ("a code of which nothing is known here", _READ_LOG))
         parts = [f"the setup {package} ended with {self.exit_code}, {meaning}"]
         parts += [f"the action that failed is {self.failed_action}"] if self.failed_action else []
         parts += [f"the log says: {self.excerpt}"] if self.excerpt else []
@@ -128,7 +129,7 @@ class WindowsInstaller:
             pause = POLL_SECONDS
 
     def bring_about(self, package: str, properties: t.Mapping[str, str], is_done: t.Callable[[], bool]) -> Outcome | None:
-        """Run a setup unless its effect is there; None when it was there, if only after waiting for a setup that ran already.
+        """Run a setup unless its effect is there; None when it was, perhaps only after waiting for a setup that ran already.
 
         :raises OpsmgrError: it does not end in time; it goes on then, and the next run waits for it
         """
@@ -188,7 +189,7 @@ class WindowsInstaller:
         if not numbers:
             return ""
         written = self._windows.shell.run(f'type "{self._log}" | findstr /n "^" | findstr /b /l "{numbers}"').stdout
-        return "\n".join(line.partition(":")[2].strip() for line in written.splitlines() if line.strip())
+        return "\n".join(line.partition(":")[2].strip()[:LINE_CHARACTERS] for line in written.splitlines() if line.strip())
 
 
 def process_ids(listing: Answer) -> set[str]:

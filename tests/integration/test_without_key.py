@@ -143,7 +143,7 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
     "jupiter has a key": (with_a_key_on_jupiter, {}, "jupiter: preflight: there is a key in its registry"),
     "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),
-    "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "C:\\MOM.msi was not found on the server"),
+    "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "MOM.msi was not found on the server"),
     "a password for the setup": (None, {"rms_recover_without_key_properties": {"ACTIONSPASSWORD": "x"}}, "ACTIONSPASSWORD would put a password"),
     "not a management server": (None, {"rms_recover_without_key_target": "thunder"}, "names 0 of the hosts"),
 }

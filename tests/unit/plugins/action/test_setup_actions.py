@@ -38,14 +38,20 @@ class Server(RecordedServer):
     """With packages on its media, and our mark of a new key."""
 
     packages: list[str] = field(default_factory=lambda: list(ARCHITECTURES))
-    marked: bool = False
+    new_key_mark: str | None = None
 
     def _answers(self) -> dict[str, tuple[bool, str]]:
-        own = {"MOM.msi": (True, "".join(f"{path}\r\n" for path in self.packages)), "NewKeyMade": (self.marked, self._marked())}
+        own = {"MOM.msi": (True, "".join(f"{path}\r\n" for path in self.packages)), "new_key": self._mark()}
         return {**own, **super()._answers()}
 
-    def _marked(self) -> str:
-        return self._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.new_key", NewKeyMade="yes") if self.marked else ""
+    def _answer(self, command: str) -> tuple[bool, str]:
+        if command.startswith("reg add") and "new_key" in command:
+            self.new_key_mark = command.split('"')[-2]
+        return super()._answer(command)
+
+    def _mark(self) -> tuple[bool, str]:
+        key = r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.new_key"
+        return self.new_key_mark is not None, self._query(key, NewKey=self.new_key_mark) if self.new_key_mark else ""
 
     def sets_up(self, exit_code: int = 0, **effect: Any) -> None:
         """Let the setup end so, with this effect on the server."""
@@ -77,16 +83,24 @@ def test_a_new_key(clock: Clock, tmp_path: Path) -> None:
 
 def test_a_setup_that_only_makes_the_key_is_remembered(clock: Clock, tmp_path: Path) -> None:
     server = keyless(clock)
-    server.sets_up(fingerprint=FINGERPRINT, marked=True)
+    server.sets_up(fingerprint=FINGERPRINT)
     result = new_key(server, tmp_path)
-    assert (result["changed"], result["is_rms"]) == (True, False)
-    assert server.ran('reg add "HKLM\\SOFTWARE\\opsmgr.recovery.new_key" /v "NewKeyMade"')
+    assert (result["changed"], result["is_rms"], result["begun_before"], server.new_key_mark) == (True, False, False, "made")
     again = new_key(server, tmp_path)
-    assert (again["changed"], again["command"]) == (False, None)
+    assert (again["changed"], again["command"], again["begun_before"]) == (False, None, True)
+
+
+def test_a_setup_that_was_cut_off_is_begun_again(clock: Clock, tmp_path: Path) -> None:
+    """Its key may be there already, and nobody knows what else it has done."""
+    server = keyless(clock, fingerprint=OTHER_FINGERPRINT, new_key_mark="begun")
+    server.sets_up(is_rms=True, fingerprint=FINGERPRINT)
+    result = new_key(server, tmp_path)
+    assert (result["changed"], result["begun_before"], result["is_rms"]) == (True, True, True)
+    assert server.ran('reg delete "HKLM\\SOFTWARE\\opsmgr.recovery.new_key" /f')
 
 
 def test_an_rms_with_a_key_is_left_alone_and_the_mark_goes(clock: Clock, tmp_path: Path) -> None:
-    server = Server(clock, marked=True)
+    server = Server(clock, new_key_mark="begun")
     assert new_key(server, tmp_path, check_mode=True)["changed"] is False
     assert not server.ran("reg delete")
     assert new_key(server, tmp_path)["changed"] is False
