@@ -96,17 +96,29 @@ def test_another_setup_that_does_not_end_is_named(player: Player) -> None:
     assert failed["changed"] is False
 
 
-@pytest.mark.parametrize("survives", [True, False], ids=["the setup goes on", "the setup is ended with its client"])
-def test_a_run_that_is_killed_while_the_setup_works_is_finished_by_the_next(player: Player, survives: bool) -> None:
-    vesta = player.lab.hosts["vesta"]
-    vesta.settings.update(setup_seconds=6, installer_survives=survives)
+def cut_off(player: Player) -> None:
+    """Run, and kill the run while the setup works."""
+    player.lab.hosts["vesta"].settings["setup_seconds"] = 6
     play = {"hosts": "vesta", "gather_facts": False, "tasks": [{"name": "The task", "opsmgr.recovery.management_server_setup": OPTIONS}]}
     player.play([play], cut="The task+3")
-    assert vesta.installing.locked()
+    assert player.lab.hosts["vesta"].installing.locked()
+
+
+def test_a_run_that_is_killed_while_the_setup_works_is_finished_by_the_next(player: Player) -> None:
+    cut_off(player)
     done = set_up(player)
-    assert (done["failed"], done["management_group"]) == (False, "ODYSSEY")
-    assert setups(player) == 1
-    assert set_up(player)["changed"] is False
+    assert (done["failed"], done["changed"], done["management_group"], setups(player)) == (False, False, "ODYSSEY", 1)
+
+
+@pytest.mark.parametrize(("survives", "needed"), [(True, 1), (False, 2)], ids=["the service goes on", "the service gives up"])
+def test_a_setup_whose_client_is_killed_is_finished_by_the_next_run(player: Player, survives: bool, needed: int) -> None:
+    vesta = player.lab.hosts["vesta"]
+    vesta.settings["installer_survives"] = survives
+    cut_off(player)
+    client = next(process for process in vesta.running() if process.name.lower() == "msiexec")
+    client.lifeline.cut()
+    done = set_up(player)
+    assert (done["failed"], done["management_group"], setups(player)) == (False, "ODYSSEY", needed)
 
 
 def test_a_timeout_leaves_the_setup_at_work(player: Player) -> None:
