@@ -126,6 +126,14 @@ def with_something_in_the_escrow(player: Player) -> None:
     (folder / "20260131T020304Z-9f86d081.vault").write_bytes(b"perhaps the key")
 
 
+def without_deathsting(player: Player) -> None:
+    player.lab.power("deathsting", False)
+
+
+def without_the_database(player: Player) -> None:
+    player.lab.power("thunder", False)
+
+
 def with_hydra(player: Player) -> None:
     player.lab.power("hydra", True)
     player.lab.hosts["hydra"].services.settle()
@@ -140,6 +148,8 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "confirmed for another": (None, {"rms_recover_without_key_confirm": "odyssey"}, "confirm is 'odyssey'"),
     "a backup fits": (with_backup, {}, "the escrow holds a backup of this management group's key"),
     "something in the escrow": (with_something_in_the_escrow, {}, "1 file(s) in the escrow cannot be read as a backup and may still hold the key"),
+    "deathsting does not answer": (without_deathsting, {}, "the server that is to become the RMS cannot be used: the server does not answer"),
+    "the database does not answer": (without_the_database, {}, "Check that SQL Server is running and reachable on this port"),
     "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
     "jupiter has a key": (with_a_key_on_jupiter, {}, "jupiter: preflight: there is a key in its registry"),
     "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),

@@ -180,7 +180,7 @@ def test_a_server_that_is_set_up(clock: Clock) -> None:
 
 
 def test_a_server_to_be_set_up(clock: Clock) -> None:
-    server = Server(clock, is_rms=False, installed=False, groups="", packages=[r"E:\MOM.msi"])
+    server = keyless(clock, installed=False, groups="", packages=[r"E:\MOM.msi"])
     server.sets_up(3010, installed=True, groups=None)
     result = run("management_server_setup", Connection(server), **SETUP, database_name="OpsDB", install_directory=r"D:\OpsMgr", properties={"MOM_DB_SERVER": 7})
     assert (result["changed"], result["reboot_required"], result["management_group"]) == (True, True, "ODYSSEY")
