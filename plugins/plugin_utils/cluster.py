@@ -256,11 +256,8 @@ class ClusterHost:
         apart = self._started_by(group, services)
         for resource in [resource.name for resource in self._latest().members(group) if resource.name not in apart]:
             self._windows.shell.run(f"cluster resource {quote(resource)} /online")
-        deadline = Deadline(timeout_seconds)
-        while not self.prepared(group, services):
-            if deadline.passed():
-                raise self._not_settled(group, ONLINE, None)
-            self.observe(after_seconds=LOOK_SECONDS)
+        if not self._comes_about(lambda: self.prepared(group, services), group, timeout_seconds):
+            raise self._not_settled(group, ONLINE, None)
 
     def _started_by(self, group: str, services: t.Sequence[str]) -> set[str]:
         """The resources of a group that start one of these services."""
@@ -285,17 +282,25 @@ class ClusterHost:
 
     def _settle(self, name: str, state: str | None, node: str | None, timeout_seconds: float) -> None:
         """Wait until the group is as wanted; state None is any but pending."""
+
+        def settled() -> bool:
+            group = self.require_group(name)
+            return (PENDING not in group.state if state is None else group.state == state) and (node is None or same(group.node, node))
+
+        if not self._comes_about(settled, name, timeout_seconds):
+            raise self._not_settled(name, state, node)
+
+    def _comes_about(self, wanted: t.Callable[[], bool], name: str, timeout_seconds: float) -> bool:
+        """Look until it is as wanted, the cluster no longer works on the group, or the time is over."""
         deadline = Deadline(timeout_seconds)
         before, steady = None, 0
         while True:
             cluster = self.observe(after_seconds=0 if before is None else LOOK_SECONDS)
-            group = self.require_group(name)
-            pending = PENDING in group.state
-            if (not pending if state is None else group.state == state) and (node is None or same(group.node, node)):
-                return
-            steady = steady + 1 if cluster == before and not pending else 0
+            if wanted():
+                return True
+            steady = steady + 1 if cluster == before and PENDING not in self.require_group(name).state else 0
             if steady >= STEADY_LOOKS or deadline.passed():
-                raise self._not_settled(name, state, node)
+                return False
             before = cluster
 
     def _not_settled(self, name: str, state: str | None, node: str | None) -> OpsmgrError:

@@ -131,6 +131,27 @@ def test_orders_check_run_run(clock: Clock, found: str, arguments: dict[str, Any
     assert run("rms_cluster_group", Connection(node), **GROUP, **arguments)["changed"] is False
 
 
+@pytest.mark.parametrize(("found", "node_name"), [("Online", "castor"), ("Offline", "castor"), ("Offline", "pollux")])
+def test_prepared_is_everything_online_but_the_services(clock: Clock, found: str, node_name: str) -> None:
+    node = RecordedNode(clock)
+    node.goes(found)
+    wanted = {**GROUP, "state": "prepared", "node": node_name}
+    predicted = run("rms_cluster_group", Connection(node), True, **wanted)
+    assert (predicted["changed"], changes(node)) == (True, [])
+    result = run("rms_cluster_group", Connection(node), **wanted)
+    assert result["resources"] == {"RMS Disk": "online", "RMS Name": "online", "HealthService": "offline", "OMSDK": "offline", "OMCFG": "offline"}
+    assert result["group"]["node"].lower() == node_name
+    assert result["diff"]["after"].lower() == predicted["diff"]["after"].lower()
+    assert run("rms_cluster_group", Connection(node), **wanted)["changed"] is False
+
+
+def test_a_disk_that_does_not_come_online_is_named(clock: Clock) -> None:
+    node = RecordedNode(clock, failing="RMS Disk")
+    node.goes("Offline")
+    result = run("rms_cluster_group", Connection(node), state="prepared", timeout=20, **GROUP)
+    assert "the resource RMS Disk is failed" in result["msg"]
+
+
 def test_a_failed_start_names_the_resource_and_a_rerun_finishes_it(clock: Clock) -> None:
     node = RecordedNode(clock, failing="OMSDK")
     node.goes("Offline")

@@ -91,7 +91,12 @@ class RecordedNode(RecordedServer):
 
     def _single(self) -> dict[str, Callable[[str], tuple[int, bytes]]]:
         """Commands that are no batch, by their beginning."""
-        return {"cluster group": self._order, "reg query": self._query_parent, "if not exist": self._export}
+        return {"cluster group": self._order, "cluster resource": self._start_resource, "reg query": self._query_parent, "if not exist": self._export}
+
+    def _start_resource(self, command: str) -> tuple[int, bytes]:
+        [name] = re.findall(r'^cluster resource "([^"]+)" /online$', command)
+        self.resources[name].state = "Failed" if name == self.failing else "Online"
+        return 0, b""
 
     def _query_parent(self, command: str) -> tuple[int, bytes]:
         assert PARENT in command
