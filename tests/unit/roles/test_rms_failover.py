@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "rms_failover"
 # Without a default: the role must not guess it.
 REQUIRED = {"rms_failover_target"}
-SECRETS = {"rms_failover_backup_password", "rms_failover_seal_passphrase", "rms_failover_sql_login_password"}
+SECRETS = {"rms_failover_backup_password", "rms_failover_seal_passphrase", "rms_failover_seal_private_key_passphrase", "rms_failover_sql_login_password"}
 
 
 def load(path: str) -> Any:
