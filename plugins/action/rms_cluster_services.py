@@ -25,7 +25,8 @@ class ActionModule(OpsmgrAction):
     RESULT = {"resources": None, "commands": []}
 
     def act(self, work: Work) -> None:
-        work.opsmgr.require_server(STEP, only_key=True)
+        if not work.opsmgr.observe(only_key=True).administrator:
+            raise OpsmgrError(STEP, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
         arguments = work.arguments
         cluster = ClusterHost(work.opsmgr.windows, STEP)
         cluster.observe()

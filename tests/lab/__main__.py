@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     power = _command(commands, "power", _power, "switch a host on or off")
     power.add_argument("host")
     power.add_argument("state", choices=("on", "off"))
+    carry = _command(commands, "carry", _carry, "copy a file from one host to another, as a person carries it")
+    for name in ("source", "path", "target", "new_path"):
+        carry.add_argument(name)
     _add_fault_options(_command(commands, "fault", _fault, "let something go wrong, or nothing any more"))
     return parser
 
@@ -179,6 +182,10 @@ def _log(options: argparse.Namespace) -> None:
 
 def _power(options: argparse.Namespace) -> None:
     request(options.directory, "power", host=options.host, on=options.state == "on")
+
+
+def _carry(options: argparse.Namespace) -> None:
+    request(options.directory, "carry", source=options.source, path=options.path, target=options.target, new_path=options.new_path)
 
 
 def _fault(options: argparse.Namespace) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.topologies import load_topology
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Beside the lab that a person may have started with `make lab`, so that both can run at once.
 DIRECTORY = REPOSITORY / ".lab" / "drill"
@@ -27,9 +29,16 @@ OLD_RMS = "hydra"
 NEW_RMS = "deathsting"
 SQL_SERVER = "thunder"
 GROUP_DATABASE = "OperationsManager"
+CLUSTER = "gemini"
+CLUSTER_GROUP = "RMS"
+CLUSTER_NODES = ("castor", "pollux")
+VIRTUAL_SERVER = "rmsvs"
 SERVICES = ("HealthService", "OMSDK", "OMCFG")
 FAILOVER = "playbooks/drill.yml"
 FAILBACK = "playbooks/rms_failback.yml"
+CLUSTERED_RESTORE = "playbooks/clustered_rms_restore.yml"
+LOST_CLUSTER = "odyssey-cluster-new"
+KEY_FILE = "C:\\RMS-key.bin"
 Dump = Mapping[str, Any]
 Variables = dict[str, str]
 
@@ -40,6 +49,9 @@ class Scenario:
 
     plays: Callable[[Variables, str], list[tuple[str, Variables]]]
     unproven: Callable[[Dump, Dump], list[str]]
+    topology: str = "odyssey"
+    shown: tuple[str, str] = (OLD_RMS, NEW_RMS)
+    """The servers that are shown before and after."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     scenario = SCENARIOS[options.scenario]
     shutil.rmtree(DIRECTORY, ignore_errors=True)
-    _lab("up", "--topology", "odyssey", "--network", NETWORK)
+    _lab("up", "--topology", scenario.topology, "--network", NETWORK)
     try:
         before = _dump()
         started = time.monotonic()
@@ -57,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         _lab("down")
     say = sys.stdout.write
-    say(table(before, after))
+    say(table(before, after, scenario.shown))
     failures = ([] if played else ["a playbook failed"]) + scenario.unproven(before, after)
     for failure in failures:
         say(f"NOT PROVEN: {failure}\n")
@@ -112,6 +124,28 @@ def _failover_and_back(shared: Variables, mode: str) -> list[tuple[str, Variable
     return [*_failover(shared, mode), (FAILBACK, shared)]
 
 
+def _clustered_restore(_shared: Variables, _mode: str) -> list[tuple[str, Variables]]:
+    """Somebody carries the key's backup to the nodes; then the playbook, and once more to see that nothing is left."""
+    remains = load_topology(LOST_CLUSTER).groups[GROUP].remains
+    if remains is None:
+        raise LookupError(LOST_CLUSTER)
+    files = _dump()["hosts"][SQL_SERVER]["files"]
+    paths = {name: next(path for path in files if path.endswith(f"\\{name}")) for name in (remains.database_backup, remains.key_backup)}
+    for node in CLUSTER_NODES:
+        _lab("carry", SQL_SERVER, paths[remains.key_backup], node, KEY_FILE)
+    variables = {
+        "clustered_rms_restore_database_backup": paths[remains.database_backup],
+        "clustered_rms_restore_key_file": KEY_FILE,
+        "clustered_rms_restore_backup_password": remains.key_password,
+        "clustered_rms_restore_escrow": str(DIRECTORY / "escrow"),
+    }
+    return [(CLUSTERED_RESTORE, variables)] * 2
+
+
+def _unproven_clustered_restore(_before: Dump, after: Dump) -> list[str]:
+    return unproven_cluster(after)
+
+
 def _unproven_failover(_before: Dump, after: Dump) -> list[str]:
     return unproven(after)
 
@@ -150,6 +184,31 @@ def unproven(after: Dump, rms: str = NEW_RMS, former: str = OLD_RMS) -> list[str
     return [claim for claim, true in claims.items() if not true]
 
 
+def unproven_cluster(after: Dump, cluster: str = CLUSTER) -> list[str]:
+    """What the lab's state does not prove of a clustered RMS that works, in words; empty when everything is proven."""
+    group, found = after["groups"][GROUP], after["clusters"][cluster]
+    owner = found["groups"][CLUSTER_GROUP]["node"].lower()
+    nodes = [name.lower() for name in found["nodes"]]
+    claims = {
+        f"the database names {VIRTUAL_SERVER} as RMS": short(group["rms"]) == VIRTUAL_SERVER,
+        "the cluster's group is online": found["groups"][CLUSTER_GROUP]["state"] == "Online",
+        f"the three services run on {owner}": _services(after, owner) == ["running"] * 3,
+        "they run on no other node": all(_services(after, node) == ["stopped"] * 3 for node in nodes if node != owner),
+        "nothing ever damaged the clustered RMS": not group["cluster_damaged"],
+        **{f"the registry of {node} calls it the RMS": group["roles"].get(node) == "rms" for node in nodes},
+        **{f"{node} has the group's key": group["key"].get(node) == "right" for node in nodes},
+        **{
+            f"every Run As secret can be decrypted on {node}": bool(group["run_as"].get(node)) and all(group["run_as"][node].values())
+            for node in nodes
+        },
+        "the Health Service runs on the other management servers": all(_services(after, host)[0] == "running" for host in group["roles"] if host not in nodes),
+        **{f"what is on {host} names {VIRTUAL_SERVER}": _names(places) == {VIRTUAL_SERVER} for host, places in group["root_named_by"].items()},
+        "the operational database is open to all and Service Broker is on": _database(after)["user_access"] == "MULTI_USER"
+        and _database(after)["is_broker_enabled"],
+    }
+    return [claim for claim, true in claims.items() if not true]
+
+
 def _is_before_sp1(dump: Dump, host: str) -> bool:
     return "6.0.5000.0" in json.dumps(dump["hosts"][host]["registry"])
 
@@ -180,13 +239,14 @@ def _services(dump: Dump, host: str) -> list[str]:
 SCENARIOS = {
     "failover": Scenario(_failover, _unproven_failover),
     "failback": Scenario(_failover_and_back, _unproven_failback),
+    "cluster": Scenario(_clustered_restore, _unproven_clustered_restore, LOST_CLUSTER, CLUSTER_NODES),
 }
 
 
-def table(before: Dump, after: Dump) -> str:
+def table(before: Dump, after: Dump, shown: tuple[str, str] = (OLD_RMS, NEW_RMS)) -> str:
     """Both servers before and after, side by side, and below them what else names the RMS."""
-    rows: list[tuple[str, ...]] = [("", OLD_RMS + " before", OLD_RMS + " after", NEW_RMS + " before", NEW_RMS + " after")]
-    cells = [_cells(dump, host) for host in (OLD_RMS, NEW_RMS) for dump in (before, after)]
+    rows: list[tuple[str, ...]] = [("", *(f"{host} {when}" for host in shown for when in ("before", "after")))]
+    cells = [_cells(dump, host) for host in shown for dump in (before, after)]
     rows += [(name, *(cell[name] for cell in cells)) for name in cells[0]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -202,12 +262,14 @@ def table(before: Dump, after: Dump) -> str:
 def _cells(dump: Dump, host: str) -> dict[str, str]:
     group = dump["groups"][GROUP]
     readable = group["run_as"].get(host, {})
+    services = dump["hosts"][host]["services"]
+    roles = {"rms": "RMS", "management_server": "management server"}
     return {
         "role by database": "RMS" if short(group["rms"]) == host else "management server",
-        "role by registry": "RMS" if group["roles"][host] == "rms" else "management server",
-        "key": group["key"][host],
+        "role by registry": roles.get(group["roles"].get(host), "none"),
+        "key": group["key"].get(host, "none"),
         "Run As secrets read": f"{sum(readable.values())} of {len(readable)}",
-        **{name: dump["hosts"][host]["services"][name]["state"] for name in SERVICES},
+        **{name: services[name]["state"] if name in services else "not there" for name in SERVICES},
     }
 
 

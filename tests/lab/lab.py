@@ -52,6 +52,7 @@ from lab.recorder import Recorder
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
 from lab.topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
+from lab.windows.errors import Win32Error
 from lab.windows.filesystem import Directory
 from lab.windows.host import User, WindowsHost
 from lab.windows.process import Program
@@ -147,6 +148,13 @@ class Lab:
             raise ValueError(f"there is no host {host!r}; known are {', '.join(self.hosts)}")
         self.hosts[host].powered = on
         self._winrm.refresh()
+
+    def carry(self, source: str, path: str, target: str, new_path: str) -> None:
+        """Copy a file from a host to another, as a person carries it."""
+        try:
+            self.hosts[target].fs.write(new_path, self.hosts[source].fs.read(path))
+        except (KeyError, Win32Error) as error:
+            raise ValueError(f"{path} of {source} cannot be carried to {new_path} of {target}: {error}") from error
 
     def _follow_virtual_servers(self) -> None:
         with contextlib.suppress(OSError):  # the port is not free yet: the server tries again

@@ -57,6 +57,7 @@ class Handler:
             "ping": self._ping,
             "dump": self._lab.dump,
             "power": self._lab.power,
+            "carry": self._lab.carry,
             "fault_add": lambda fault: self._lab.faults.add(Fault(**fault)),
             "fault_clear": self._lab.faults.clear,
             "stop": self._stop.set,

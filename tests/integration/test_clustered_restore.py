@@ -1,0 +1,169 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clustered RMS is restored: on nodes without Operations Manager, and on a cluster that only lost its key or its database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from labs import StartLab
+from playing import PASSWORD, SEAL, Player, Run
+
+from lab.drill import unproven_cluster
+
+PLAYBOOK = "playbooks/clustered_rms_restore.yml"
+KEY_FILE = "C:\\RMS-key.bin"
+
+
+@pytest.fixture
+def lost(start_lab: StartLab) -> Player:
+    """The cluster without Operations Manager, and somebody carried the key's backup to both nodes."""
+    player = start_lab("odyssey-cluster-new")
+    carry_key(player)
+    return player
+
+
+def carry_key(player: Player) -> None:
+    content = player.lab.hosts["thunder"].fs.read(backup_folder(player) + "\\RMS-key.bin")
+    for node in ("castor", "pollux"):
+        player.lab.hosts[node].fs.write(KEY_FILE, content)
+
+
+def backup_folder(player: Player) -> str:
+    return f"{player.lab.sql['thunder'].folder}\\Backup"
+
+
+def restore(player: Player, **options: Any) -> Run:
+    variables = {
+        "clustered_rms_restore_database_backup": backup_folder(player) + "\\OperationsManager.bak",
+        "clustered_rms_restore_key_file": KEY_FILE,
+        "clustered_rms_restore_backup_password": "for rehearsals only",
+        "clustered_rms_restore_escrow": str(player.escrow),
+        "clustered_rms_restore_stable_seconds": 1,
+    }
+    check = options.pop("check", False)
+    cut = options.pop("cut", None)
+    return player.play(PLAYBOOK, check=check, cut=cut, only={**variables, **options})
+
+
+def report(run: Run) -> list[str]:
+    return list(run.results("What was done and what is left")[-1]["msg"])
+
+
+def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost: Player) -> None:
+    before = lost.lab.dump()
+    checked = restore(lost, check=True)
+    assert checked.ended_well, checked.output
+    assert lost.lab.dump() == before
+    assert report(checked)[0] == "This would be done:"
+    run = restore(lost)
+    assert run.ended_well, run.output
+    assert unproven_cluster(lost.lab.dump()) == []
+    after = lost.lab.dump()
+    for check in (True, False):
+        again = restore(lost, check=check)
+        assert again.ended_well, again.output
+        assert again.changed == 0
+        assert lost.lab.dump() == after
+
+
+# --- the cluster is there, and the key or the database is lost ----------------------------------------------------------------------
+
+
+EXISTING = {"clustered_rms_restore_setup": False}
+
+
+@pytest.fixture
+def gemini(start_lab: StartLab) -> Player:
+    """The clustered RMS at work, and the backups that somebody made of it."""
+    player = start_lab("odyssey-cluster")
+    run = in_escrow(player, clustered_rms_restore_backup_only=True)
+    assert run.ended_well, run.output
+    return player
+
+
+def in_escrow(player: Player, **options: Any) -> Run:
+    """Restore with the key from the escrow."""
+    secrets = {"clustered_rms_restore_backup_password": PASSWORD, "clustered_rms_restore_seal_passphrase": SEAL}
+    return restore(player, **{**secrets, "clustered_rms_restore_key_file": "", **options})
+
+
+def backed_up(player: Player) -> str:
+    """The last backup that was made of the database."""
+    rows = player.lab.dump()["sql"]["thunder"]["databases"]["msdb"]["tables"]["dbo.backupmediafamily"]
+    return str(rows[-1]["physical_device_name"])
+
+
+def replace_key(player: Player, *nodes: str) -> None:
+    for node in nodes:
+        player.lab.installation(node).store_key(bytes(32))
+
+
+def prove_restored(player: Player, **options: Any) -> None:
+    """Check, run, check, run: the first changes nothing, the second restores, nothing is left for the others."""
+    before = player.lab.dump()
+    checked = in_escrow(player, check=True, **options)
+    assert checked.ended_well, checked.output
+    assert (report(checked)[0], player.lab.dump() == before) == ("This would be done:", True)
+    run = in_escrow(player, **options)
+    assert run.ended_well, run.output
+    assert unproven_cluster(player.lab.dump()) == []
+    assert changes(run) - changes(checked) <= UNPREDICTABLE
+    for check in (True, False):
+        again = in_escrow(player, check=check, **options)
+        assert (again.ended_well, again.changed) == (True, 0), again.output
+
+
+# A restored database has its broker off, and what a task at the desk did to the services is nobody's to predict.
+UNPREDICTABLE = {
+    "The group is offline while the database is needed alone",
+    "The other management servers leave the database",
+    "Service Broker of the operational database is on",
+    "The clustered RMS is online again, and OMSDK was restarted by the cluster",
+    "The other management servers work",
+    "No service runs behind the cluster's back",
+}
+
+
+def changes(run: Run) -> set[str]:
+    found = [event for event in run.events if event["event"] == "result" and event["result"].get("changed")]
+    return {event["task"].rpartition(" : ")[2] for event in found}
+
+
+@pytest.mark.parametrize("nodes", [("castor", "pollux"), ("pollux",)])
+def test_a_lost_key_is_restored_on_every_node(gemini: Player, nodes: tuple[str, ...]) -> None:
+    replace_key(gemini, *nodes)
+    prove_restored(gemini, **EXISTING, clustered_rms_restore_database=False)
+
+
+def test_a_lost_database_is_restored(gemini: Player) -> None:
+    path = backed_up(gemini)
+    sql = gemini.lab.sql["thunder"]
+    sql.remove_database(sql.databases["OperationsManager"])
+    prove_restored(gemini, **EXISTING, clustered_rms_restore_database_backup=path, clustered_rms_restore_key=False)
+
+
+def test_nothing_lost_nothing_done(gemini: Player) -> None:
+    before = gemini.lab.dump()
+    run = in_escrow(gemini, clustered_rms_restore_database=False)
+    assert (run.ended_well, run.changed) == (True, 0), run.output
+    assert gemini.lab.dump() == before
+    assert report(run) == ["The clustered RMS rmsvs works on all its nodes. Nothing to do."]
+
+
+def test_a_node_with_the_registry_of_another_server_is_refused_then_repaired(gemini: Player) -> None:
+    gemini.lab.installation("pollux").set_root(False)
+    before = gemini.lab.dump()
+    refused = in_escrow(gemini, clustered_rms_restore_database=False)
+    assert "pollux: preflight: the cluster starts its services, but its registry is not that of a node" in refused.failures[-1]
+    assert gemini.lab.dump() == before
+    prove_restored(gemini, clustered_rms_restore_database=False, clustered_rms_restore_repair_registry=True)
+
+
+def test_a_database_that_was_used_is_kept(gemini: Player) -> None:
+    before = gemini.lab.dump()
+    refused = in_escrow(gemini, **EXISTING, clustered_rms_restore_database_backup=backed_up(gemini))
+    assert "not proven to be a new one" in refused.failures[-1]
+    assert gemini.lab.dump() == before
