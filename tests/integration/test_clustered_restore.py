@@ -12,6 +12,7 @@ from labs import StartLab
 from playing import PASSWORD, SEAL, Player, Run
 
 from lab.drill import unproven_cluster
+from lab.faults import Fault
 
 PLAYBOOK = "playbooks/clustered_rms_restore.yml"
 KEY_FILE = "C:\\RMS-key.bin"
@@ -167,3 +168,53 @@ def test_a_database_that_was_used_is_kept(gemini: Player) -> None:
     refused = in_escrow(gemini, **EXISTING, clustered_rms_restore_database_backup=backed_up(gemini))
     assert "not proven to be a new one" in refused.failures[-1]
     assert gemini.lab.dump() == before
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------------------------
+
+
+def nodes_that_run_it(player: Player) -> list[str]:
+    player.lab.clusters["gemini"].settle()
+    hosts = player.lab.dump()["hosts"]
+    return [node for node in ("castor", "pollux") if hosts[node]["services"].get("OMSDK", {}).get("state") == "running"]
+
+
+def test_a_node_that_is_down_is_one_of_all_problems(lost: Player) -> None:
+    lost.lab.power("pollux", False)
+    before = lost.lab.dump()
+    for check in (True, False):
+        run = restore(lost, check=check, clustered_rms_restore_database_backup="D:\\none.bak", clustered_rms_restore_backup_password="short")
+        assert not run.ended_well
+        problems = run.failures[-1]
+        assert "Nothing was changed. 3 problem(s)" in problems
+        assert "pollux: preflight: " in problems
+        assert "The key has to be on all nodes" in problems
+        assert "D:\\\\none.bak" in problems
+        assert "no backup password of at least 8 characters" in problems
+    assert lost.lab.dump() == before
+
+
+STOPS = [
+    (Fault("pollux", "command", "MOM:before-change", "fail"), "pollux", "castor"),
+    (Fault("pollux", "command", "ManagementServerConfigTool:before-change", "fail", code=1, text="it died"), "pollux", None),
+    (Fault("*", "sql", "RESTORE DATABASE", "drop"), "OperationsManager", None),
+    # The new cluster's key was the first, the original one is the next.
+    (Fault("pollux", "command", "SecureStorageBackup", "fail", code=1, text="it died"), "pollux", None),
+    (Fault("*", "resource", "OMSDK", "fail", times=0), "the resource OMSDK is failed", None),
+]
+
+
+def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player) -> None:
+    for fault, words, runs_alone in STOPS:
+        lost.lab.faults.add(fault)
+        stopped = restore(lost)
+        lost.lab.faults.clear()
+        assert not stopped.ended_well, fault
+        assert words in stopped.failures[-1]
+        assert "Mend that and run the playbook again" in stopped.failures[-1]
+        assert "Traceback" not in stopped.output
+        assert nodes_that_run_it(lost) == ([runs_alone] if runs_alone else [])
+    run = restore(lost)
+    assert run.ended_well, run.output
+    assert unproven_cluster(lost.lab.dump()) == []
+    assert restore(lost).changed == 0
