@@ -30,7 +30,7 @@ help:  ## what there is
 setup:  ## the programs this checkout needs, in .venv; as root also the system packages
 	@tests/tools/setup
 
-drill: setup  ## lose the RMS and recover; SCENARIO=failover, failback or cluster, MODE=planned or disaster
+drill: setup  ## lose the RMS and recover; SCENARIO=failover, failback, cluster, no-key; MODE=planned, disaster
 	@$(run) python -m lab.drill --scenario "$(SCENARIO)" --mode "$(MODE)"
 
 lab: setup  ## a management group to play with, in the background; TOPOLOGY=odyssey

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from playing import PASSWORD, Player, Run
 
+from lab.drill import unproven_new_key
 from lab.faults import Fault
 
 PLAYBOOK = "playbooks/rms_recover_without_key.yml"
 ACCOUNTS = ["ODYSSEY\\svc-action", "ODYSSEY\\svc-dw-read", "ODYSSEY\\svc-dw-write", "ODYSSEY\\svc-sqlmon"]
-SERVICES = ("HealthService", "OMSDK", "OMCFG")
 NEW_KEY = "the management group gets a new key on this server"
 
 
@@ -37,20 +37,7 @@ def recover(player: Player, **how: Any) -> Run:
 
 def unproven(player: Player) -> list[str]:
     """What the lab itself shows otherwise than after a recovery; empty is the proof."""
-    dump = player.lab.dump()
-    group = dump["groups"]["ODYSSEY"]
-    checks = {
-        "deathsting is the RMS by the database": group["rms"] == "deathsting.odyssey.com",
-        "by its registry": group["roles"]["deathsting"] == "rms",
-        "it has the new key": group["key"]["deathsting"] == "right",
-        "no old secret can be read": not any(group["run_as"]["deathsting"].values()),
-        "its services run": [dump["hosts"]["deathsting"]["services"][name]["state"] for name in SERVICES] == ["running"] * 3,
-        "everything but hydra names it": {
-            name for host, places in group["root_named_by"].items() if host != "hydra" for names in places.values() for name in names
-        } == {"deathsting.odyssey.com"},
-        "the setup's log is gone": not any("opsmgr-recovery" in path for path in dump["hosts"]["deathsting"]["files"]),
-    }
-    return [check for check, holds in checks.items() if not holds]
+    return unproven_new_key(player.lab.dump())
 
 
 def setups(player: Player) -> int:

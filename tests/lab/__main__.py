@@ -134,7 +134,8 @@ def _wait_for(directory: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_for_listeners(described: Mapping[str, Any]) -> None:
-    doors = [(host["address"], host[scheme]) for host in described["hosts"].values() for scheme in ("http", "https")]
+    answering = [host for host in described["hosts"].values() if host["powered"]]
+    doors = [(host["address"], host[scheme]) for host in answering for scheme in ("http", "https")]
     doors += [(server["address"], server["port"]) for server in described["sql"].values()]
     for door in doors:
         with socket.create_connection(door, timeout=_START_SECONDS):

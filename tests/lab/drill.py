@@ -38,6 +38,8 @@ FAILOVER = "playbooks/drill.yml"
 FAILBACK = "playbooks/rms_failback.yml"
 CLUSTERED_RESTORE = "playbooks/clustered_rms_restore.yml"
 LOST_CLUSTER = "odyssey-cluster-new"
+WITHOUT_KEY = "playbooks/rms_recover_without_key.yml"
+LOST_KEY = "odyssey-no-key"
 KEY_FILE = "C:\\RMS-key.bin"
 Dump = Mapping[str, Any]
 Variables = dict[str, str]
@@ -142,6 +144,21 @@ def _clustered_restore(_shared: Variables, _mode: str) -> list[tuple[str, Variab
     return [(CLUSTERED_RESTORE, variables)] * 2
 
 
+def _without_key(shared: Variables, _mode: str) -> list[tuple[str, Variables]]:
+    """The playbook, and once more to see that nothing is left."""
+    variables = {
+        "rms_recover_without_key_target": NEW_RMS,
+        "rms_recover_without_key_confirm": GROUP,
+        "rms_recover_without_key_escrow": shared["rms_failover_escrow"],
+        "rms_recover_without_key_backup_password": shared["rms_failover_backup_password"],
+    }
+    return [(WITHOUT_KEY, variables)] * 2
+
+
+def _unproven_without_key(_before: Dump, after: Dump) -> list[str]:
+    return unproven_new_key(after)
+
+
 def _unproven_clustered_restore(_before: Dump, after: Dump) -> list[str]:
     return unproven_cluster(after)
 
@@ -209,6 +226,23 @@ def unproven_cluster(after: Dump, cluster: str = CLUSTER) -> list[str]:
     return [claim for claim, true in claims.items() if not true]
 
 
+def unproven_new_key(after: Dump) -> list[str]:
+    """What the lab's state does not prove of a group that got a new key because nobody had the old one; empty when everything is proven."""
+    group = after["groups"][GROUP]
+    alive = {host: places for host, places in group["root_named_by"].items() if host != OLD_RMS}
+    claims = {
+        f"the database names {NEW_RMS} as RMS": short(group["rms"]) == NEW_RMS,
+        f"the registry of {NEW_RMS} calls it the RMS": group["roles"][NEW_RMS] == "rms",
+        f"{NEW_RMS} has the new key": group["key"][NEW_RMS] == "right",
+        "no old Run As secret can be decrypted with it": bool(group["run_as"][NEW_RMS]) and not any(group["run_as"][NEW_RMS].values()),
+        f"the three services run on {NEW_RMS}": _services(after, NEW_RMS) == ["running"] * 3,
+        **{f"what is on {host} names {NEW_RMS}": _names(places) == {NEW_RMS} for host, places in alive.items()},
+        "the operational database was backed up": GROUP_DATABASE in _backed_up(after),
+        "the log of the setup is gone": not any("opsmgr-recovery" in path for path in after["hosts"][NEW_RMS]["files"]),
+    }
+    return [claim for claim, true in claims.items() if not true]
+
+
 def _is_before_sp1(dump: Dump, host: str) -> bool:
     return "6.0.5000.0" in json.dumps(dump["hosts"][host]["registry"])
 
@@ -240,6 +274,7 @@ SCENARIOS = {
     "failover": Scenario(_failover, _unproven_failover),
     "failback": Scenario(_failover_and_back, _unproven_failback),
     "cluster": Scenario(_clustered_restore, _unproven_clustered_restore, LOST_CLUSTER, CLUSTER_NODES),
+    "no-key": Scenario(_without_key, _unproven_without_key, LOST_KEY),
 }
 
 

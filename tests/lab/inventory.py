@@ -136,6 +136,7 @@ def description(topology: Topology, ca_file: str) -> Tree:
             "password": user.password,
             "fqdn": host.fqdn,
             "roles": list(host.roles),
+            "powered": host.settings.get("powered", True),
         }
     described: Tree = {"pid": os.getpid(), "ca": ca_file, "hosts": hosts, "sql": _sql_description(topology)}
     if topology.clusters:
