@@ -204,6 +204,7 @@ def test_lab_json_describes_hosts_and_sql_servers() -> None:
         "password": odyssey.hosts["hydra"].users[0].password,
         "fqdn": "hydra.odyssey.com",
         "roles": ["rms"],
+        "powered": True,
     }
     assert described["sql"] == {
         "thunder": {
@@ -215,6 +216,10 @@ def test_lab_json_describes_hosts_and_sql_servers() -> None:
         }
     }
     json.dumps(described)
+
+
+def test_a_host_that_is_switched_off_at_first_is_said_to_be() -> None:
+    assert description(load_topology("odyssey-no-key"), "/somewhere/ca.pem")["hosts"]["hydra"]["powered"] is False
 
 
 def test_files_are_for_the_owner_only(tmp_path: Path) -> None:
