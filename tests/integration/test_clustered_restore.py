@@ -13,6 +13,7 @@ from playing import PASSWORD, SEAL, Player, Run
 
 from lab.drill import unproven_cluster
 from lab.faults import Fault
+from lab.windows.services import Service
 
 PLAYBOOK = "playbooks/clustered_rms_restore.yml"
 KEY_FILE = "C:\\RMS-key.bin"
@@ -218,3 +219,50 @@ def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player
     assert run.ended_well, run.output
     assert unproven_cluster(lost.lab.dump()) == []
     assert restore(lost).changed == 0
+
+
+# --- the services of SQL Server ------------------------------------------------------------------------------------------------------
+
+
+def add_agent(player: Player, start: str = "auto") -> None:
+    player.lab.hosts["thunder"].services.add(Service("SQLSERVERAGENT", "SQL Server Agent (MSSQLSERVER)", start=start, depends=["MSSQLSERVER"]))
+
+
+def test_sql_services_that_are_stopped_are_started_check_run_check_run(start_lab: StartLab) -> None:
+    player = start_lab("odyssey-cluster")
+    add_agent(player)
+    player.lab.hosts["thunder"].services.stop("MSSQLSERVER")
+    player.lab.hosts["thunder"].services.settle()
+    before = player.lab.dump()
+    predicted = player.task("sql_server_services", "thunder", {}, check=True)
+    assert (predicted["changed"], predicted["services"]) == (True, {"MSSQLSERVER": "stopped, auto", "SQLSERVERAGENT": "stopped, auto"})
+    assert player.lab.dump() == before
+    result = player.task("sql_server_services", "thunder", {})
+    assert (result["changed"], set(result["services"].values())) == (True, {"running, auto"})
+    assert predicted["diff"] == result["diff"]
+    for check in (True, False):
+        assert player.task("sql_server_services", "thunder", {}, check=check)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"instance": "OPSMGR"}, "there is no service MSSQL$OPSMGR here"),
+        ({"instance": "a&b"}, "is not the name of an instance"),
+        ({}, "MSSQLSERVER is stopped, and its start mode is demand"),
+    ],
+)
+def test_sql_services_that_are_not_started(start_lab: StartLab, options: dict[str, str], words: str) -> None:
+    player = start_lab("odyssey-cluster")
+    services = player.lab.hosts["thunder"].services
+    services.configure("MSSQLSERVER", start="demand")
+    services.stop("MSSQLSERVER")
+    services.settle()
+    assert words in player.task("sql_server_services", "thunder", options)["msg"]
+
+
+def test_an_agent_that_does_not_start_by_itself_is_left_alone(start_lab: StartLab) -> None:
+    player = start_lab("odyssey-cluster")
+    add_agent(player, "demand")
+    result = player.task("sql_server_services", "thunder", {})
+    assert (result["changed"], result["services"]["SQLSERVERAGENT"]) == (False, "stopped, demand")

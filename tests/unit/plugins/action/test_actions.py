@@ -31,6 +31,7 @@ ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "rms_promotion": ({"existing_rms_clustered": False}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
     "secure_storage_backup": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "reused"}),
     "secure_storage_restore": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "key", "warnings"}),
+    "sql_server_services": ({}, {"services"}),
     "support_tools": ({}, {"install_directory", "media", "copied", "removed"}),
 }
 

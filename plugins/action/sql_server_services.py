@@ -1,0 +1,75 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""sql_server_services: the database engine and the agent of an instance run, if they start by themselves."""
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState
+
+STEP = "start the SQL Server services"
+RUNNING = "running"
+STOPPED = "stopped"
+AUTOMATIC = "auto"
+# The names of an instance's two services, the engine's first [ms].
+DEFAULT_SERVICES = ("MSSQLSERVER", "SQLSERVERAGENT")
+NAMED_SERVICES = ("MSSQL${instance}", "SQLAgent${instance}")
+
+
+class ActionModule(OpsmgrAction):
+    STEP = STEP
+    SPEC: t.ClassVar[dict[str, dict[str, t.Any]]] = {"instance": {"type": "str"}, "timeout": {"type": "float", "default": 120.0}}
+    RESULT = {"services": {}}
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        # At most 16 characters, of which the first is a letter or an underscore [ms].
+        if arguments["instance"] is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,15}", arguments["instance"]):
+            raise OpsmgrError(STEP, f"{arguments['instance']!r} is not the name of an instance", "Give the name without the server, such as OPSMGR")
+
+    def act(self, work: Work) -> None:
+        names = _names(work.arguments["instance"])
+        services = work.opsmgr.windows.services(names)
+        work.result["services"] = _shown(services)
+        todo = [name for name in names if services[name].state == STOPPED and services[name].start_mode == AUTOMATIC]
+        _require_engine(names[0], services[names[0]])
+        after = services
+        if todo and not work.check_mode:
+            work.result["changed"] = True
+            after = _start(work, names, todo)
+        predicted = {**_shown(after), **(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}") if work.check_mode else {})}
+        work.result.update(changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server"))
+
+
+def _names(instance: str | None) -> tuple[str, ...]:
+    if instance is None or instance.upper() == DEFAULT_SERVICES[0]:
+        return DEFAULT_SERVICES
+    return tuple(name.format(instance=instance) for name in NAMED_SERVICES)
+
+
+def _require_engine(name: str, engine: ServiceState) -> None:
+    if not engine.exists:
+        raise OpsmgrError(STEP, f"there is no service {name} here", "Check that this is the SQL Server, and the option instance")
+    if engine.state == STOPPED and engine.start_mode != AUTOMATIC:
+        found = f"{name} is stopped, and its start mode is {engine.start_mode}"
+        raise OpsmgrError(STEP, found, "Start it the way it is meant to be started; on a cluster, bring its group online")
+
+
+def _start(work: Work, names: t.Sequence[str], todo: t.Sequence[str]) -> dict[str, ServiceState]:
+    """Start one after the other: the agent needs the engine."""
+    windows = work.opsmgr.windows
+    for name in todo:
+        windows.change_services([ServiceChange.start(name)])
+        state = windows.wait_for_services({name: RUNNING}, work.arguments["timeout"])[name].state
+        if state != RUNNING:
+            raise OpsmgrError(STEP, f"{name} is {state} and not {RUNNING}", "Look at the error log of SQL Server and at the System event log there")
+    after = windows.services(names)
+    work.result["services"] = _shown(after)
+    return after
+
+
+def _shown(services: t.Mapping[str, ServiceState]) -> dict[str, str | None]:
+    return {name: f"{each.state}, {each.start_mode}" if each.exists else None for name, each in services.items()}
