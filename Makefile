@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3.11
 JOBS ?= 2
+# Tests against the lab wait more than they compute.
+LAB_JOBS ?= 4
 TOPOLOGY ?= odyssey
 SCENARIO ?= failover
 MODE ?= planned
@@ -57,10 +59,10 @@ unit: setup  ## tests without a lab
 	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
 
 integration: setup  ## tests against the lab
-	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/integration
+	@$(run) python -m pytest -n $(LAB_JOBS) $(PYTEST_ARGS) tests/integration
 
 soak: setup  ## long tests against the lab
-	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/soak
+	@$(run) python -m pytest -n $(LAB_JOBS) $(PYTEST_ARGS) tests/soak
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
