@@ -171,6 +171,24 @@ def test_a_database_that_was_used_is_kept(gemini: Player) -> None:
     assert gemini.lab.dump() == before
 
 
+def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Player) -> None:
+    replace_key(gemini, "castor")
+    before = gemini.lab.dump()
+    refused = in_escrow(gemini, **EXISTING, clustered_rms_restore_database=False, clustered_rms_restore_virtual_server="other")
+    assert "the RMS is RMSVS.odyssey.com, not other" in refused.failures[-1]
+    assert gemini.lab.dump() == before
+    sql = gemini.lab.sql["thunder"]
+    path = backup_folder(gemini) + "\\moved.bak"
+    with sql.connect("somebody", "OperationsManager") as session:
+        session.run("UPDATE dbo.MTV_HealthService SET IsRHS = 0")
+        session.run("UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName LIKE 'deathsting%'")
+        session.run("BACKUP DATABASE OperationsManager TO DISK = ?", [path])
+    sql.remove_database(sql.databases["OperationsManager"])
+    stopped = in_escrow(gemini, **EXISTING, clustered_rms_restore_database_backup=path)
+    assert "by the operational database the RMS is deathsting.odyssey.com, not rmsvs" in stopped.failures[-1]
+    assert nodes_that_run_it(gemini) == []
+
+
 # --- what goes wrong -----------------------------------------------------------------------------------------------------------------
 
 
