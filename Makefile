@@ -59,10 +59,10 @@ unit: setup  ## tests without a lab
 	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
 
 integration: setup  ## tests against the lab
-	@$(run) python -m pytest -n $(LAB_JOBS) $(PYTEST_ARGS) tests/integration
+	@$(run) python -m pytest -n $(LAB_JOBS) -m "not soak" $(PYTEST_ARGS) tests/integration
 
 soak: setup  ## long tests against the lab
-	@$(run) python -m pytest -n $(LAB_JOBS) $(PYTEST_ARGS) tests/soak
+	@$(run) python -m pytest -n $(LAB_JOBS) -m soak $(PYTEST_ARGS) tests/integration tests/soak
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench

@@ -105,6 +105,7 @@ def test_a_web_console_that_is_down_does_not_keep_the_rest_from_being_done(odyss
     assert unproven(odyssey.lab.dump()) == []
 
 
+@pytest.mark.soak
 def test_a_configuration_file_that_cannot_be_edited_is_reported_at_the_end(odyssey: Player) -> None:
     path = r"C:\Program Files\System Center Operations Manager 2007\Web Console\Web.config"
     whole = odyssey.lab.hosts["hermes"].fs.read(path)
@@ -138,12 +139,14 @@ def test_a_backup_that_fails_is_undone_like_everything_before_the_point_of_no_re
     assert [after["hosts"][host]["services"] for host in after["hosts"]] == [before["hosts"][host]["services"] for host in before["hosts"]]
 
 
+@pytest.mark.soak
 def test_without_a_backup_when_told_so(odyssey: Player) -> None:
     run = odyssey.play(rms_failover_database_backup=False)
     assert run.ended_well, run.output
     assert unproven(odyssey.lab.dump()) == ["the operational database was backed up"]
 
 
+@pytest.mark.soak
 def test_a_health_service_that_does_not_start_again_is_reported(odyssey: Player) -> None:
     odyssey.lab.faults.add(Fault("jupiter", "service", "HealthService", "fail", code=1053, times=0))
     run = odyssey.play(rms_failover_service_timeout=3)
@@ -154,6 +157,7 @@ def test_a_health_service_that_does_not_start_again_is_reported(odyssey: Player)
     assert unproven(odyssey.lab.dump()) == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("group", ["opsmgr_reporting", "opsmgr_web_console"])
 def test_hosts_of_another_management_group_are_left_alone(odyssey: Player, group: str) -> None:
     variable = {"opsmgr_reporting": "rms_failover_reporting_servers", "opsmgr_web_console": "rms_failover_web_consoles"}[group]

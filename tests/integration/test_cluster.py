@@ -101,6 +101,7 @@ def test_a_group_that_does_not_come_online_names_the_resource_and_a_rerun_finish
     assert group(gemini)["state"] == "Online"
 
 
+@pytest.mark.soak
 def test_slow_resources_are_waited_for(gemini: Player) -> None:
     gemini.task("rms_cluster_group", "castor", {**GROUP, "state": "offline"})
     gemini.lab.hosts["castor"].settings["cluster_wait_seconds"] = "0"
@@ -133,6 +134,7 @@ def test_services_that_are_missing_become_resources_again(gemini: Player) -> Non
     assert running(gemini)["castor"] == ALL
 
 
+@pytest.mark.soak
 def test_a_dependency_is_not_added_below_a_running_group(gemini: Player) -> None:
     gemini.task("rms_cluster_group", "castor", {**GROUP, "state": "offline"})
     cluster = gemini.lab.clusters["gemini"]
@@ -200,6 +202,7 @@ def test_a_node_joins_check_run_check_run(gemini: Player, first: bool, asks: str
     assert running(gemini)[host] == ALL
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("first", "place"),
     [(True, "before-change"), (True, "after-database"), (True, "after-registry"), (False, "before-change"), (False, "after-registry")],
@@ -214,6 +217,7 @@ def test_a_tool_that_died_is_run_again(gemini: Player, first: bool, place: str) 
     assert installation.virtual_server == "RMSVS.odyssey.com"
 
 
+@pytest.mark.soak
 def test_a_disk_that_is_elsewhere_is_what_the_tool_complains_of(gemini: Player) -> None:
     host, _installation, options = joins(gemini, first=True)
     result = gemini.task("rms_cluster_node", host, {**options, "disk": "Y:"})

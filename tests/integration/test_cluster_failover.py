@@ -90,6 +90,7 @@ def test_a_lost_cluster_that_comes_back_is_taken_offline_by_the_next_run(cluster
     assert [running(clustered)[node] for node in NODES] == [[], []]
 
 
+@pytest.mark.soak
 def test_with_one_node_down_the_other_is_enough(clustered: Player) -> None:
     clustered.lab.power("castor", False)
     run = clustered.play()
@@ -118,6 +119,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_run_that_is_killed_is_finished_by_the_next(clustered: Player, moment: str) -> None:
     clustered.play(cut=MOMENTS[moment])
@@ -134,6 +136,7 @@ BACK_MOMENTS = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("moment", BACK_MOMENTS)
 def test_a_way_back_that_is_killed_is_finished_by_the_next(clustered: Player, moment: str) -> None:
     assert clustered.play().ended_well

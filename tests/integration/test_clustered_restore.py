@@ -140,6 +140,7 @@ def test_a_lost_key_is_restored_on_every_node(gemini: Player, nodes: tuple[str, 
     prove_restored(gemini, **EXISTING, clustered_rms_restore_database=False)
 
 
+@pytest.mark.soak
 def test_a_lost_database_is_restored(gemini: Player) -> None:
     path = backed_up(gemini)
     sql = gemini.lab.sql["thunder"]
@@ -155,6 +156,7 @@ def test_nothing_lost_nothing_done(gemini: Player) -> None:
     assert report(run) == ["The clustered RMS rmsvs works on all its nodes. Nothing to do."]
 
 
+@pytest.mark.soak
 def test_a_node_with_the_registry_of_another_server_is_refused_then_repaired(gemini: Player) -> None:
     gemini.lab.installation("pollux").set_root(False)
     before = gemini.lab.dump()
@@ -171,6 +173,7 @@ def test_a_database_that_was_used_is_kept(gemini: Player) -> None:
     assert gemini.lab.dump() == before
 
 
+@pytest.mark.soak
 def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Player) -> None:
     replace_key(gemini, "castor")
     before = gemini.lab.dump()

@@ -78,6 +78,7 @@ def test_a_reboot_that_is_wanted_is_reported(player: Player) -> None:
     assert (done["failed"], done["exit_code"], done["reboot_required"]) == (False, 3010, True)
 
 
+@pytest.mark.soak
 def test_another_setup_is_waited_for(player: Player) -> None:
     vesta = player.lab.hosts["vesta"]
     assert vesta.installing.acquire(blocking=False)
@@ -110,6 +111,7 @@ def test_a_run_that_is_killed_while_the_setup_works_is_finished_by_the_next(play
     assert (done["failed"], done["changed"], done["management_group"], setups(player)) == (False, False, "ODYSSEY", 1)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("survives", "needed"), [(True, 1), (False, 2)], ids=["the service goes on", "the service gives up"])
 def test_a_setup_whose_client_is_killed_is_finished_by_the_next_run(player: Player, survives: bool, needed: int) -> None:
     vesta = player.lab.hosts["vesta"]
@@ -121,6 +123,7 @@ def test_a_setup_whose_client_is_killed_is_finished_by_the_next_run(player: Play
     assert (done["failed"], done["management_group"], setups(player)) == (False, "ODYSSEY", needed)
 
 
+@pytest.mark.soak
 def test_a_timeout_leaves_the_setup_at_work(player: Player) -> None:
     player.lab.hosts["vesta"].settings["setup_seconds"] = 5
     failed = set_up(player, options={"timeout": 2})

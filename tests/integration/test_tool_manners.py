@@ -70,6 +70,7 @@ def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: An
     assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "management_server"
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "settings",
     [

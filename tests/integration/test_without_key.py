@@ -62,6 +62,7 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     assert sorted(listed(again)) == ACCOUNTS
 
 
+@pytest.mark.soak
 def test_the_backup_of_the_new_key_serves_a_disaster(lost: Player) -> None:
     recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key")
     lost.lab.power("deathsting", False)
@@ -91,6 +92,7 @@ def test_check_mode_changes_nothing_and_says_what_would_be_lost(lost: Player) ->
     assert sorted(listed(checked)) == ACCOUNTS
 
 
+@pytest.mark.soak
 def test_where_the_setup_only_makes_the_key_the_server_is_promoted_with_it(lost: Player) -> None:
     lost.lab.hosts["deathsting"].settings["new_key_promotes"] = False
     run = recover(lost)
@@ -158,6 +160,7 @@ def test_refused_before_anything_is_changed(lost: Player, case: str) -> None:
     assert lost.lab.dump() == before
 
 
+@pytest.mark.soak
 def test_keys_that_are_known_to_be_worthless_are_no_obstacle(lost: Player) -> None:
     with_a_key_on_jupiter(lost)
     run = recover(lost, rms_recover_without_key_discard_keys=True)
@@ -172,6 +175,7 @@ def test_before_sp1_there_is_no_new_key(start_lab: Any) -> None:
     assert "2007 RTM (6.0.5000.0) cannot make a new key" in run.failures[-1]
 
 
+@pytest.mark.soak
 # Every place with both ways to fail: tests/unit/lab/test_msiexec_mom.py.
 @pytest.mark.parametrize(("action", "place"), [("fail", "after-key"), ("fail", "after-registry"), ("drop", "after-database")])
 def test_a_setup_that_fails_or_dies_is_named_and_run_again(lost: Player, place: str, action: Any) -> None:
@@ -185,6 +189,7 @@ def test_a_setup_that_fails_or_dies_is_named_and_run_again(lost: Player, place: 
     assert unproven(lost) == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("moment", [f"{NEW_KEY}+2", "The new key is backed up into the escrow+0.5"])
 def test_a_run_that_is_killed_is_finished_by_the_next(lost: Player, moment: str) -> None:
     lost.lab.hosts["deathsting"].settings["setup_seconds"] = 4
@@ -195,6 +200,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(lost: Player, moment: str)
     assert setups(lost) == 1
 
 
+@pytest.mark.soak
 def test_on_windows_server_2003(start_lab: Any) -> None:
     player = start_lab("odyssey-2003")
     player.lab.power("hydra", False)
