@@ -61,7 +61,7 @@ FAILOVER = role("rms_failover", ("target",), ("backup_password", "seal_passphras
 ALL = [
     FAILOVER,
     role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase")),
-    role("clustered_rms_restore", (), ("backup_password", "seal_passphrase")),
+    role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase")),
 ]
 each_role = pytest.mark.parametrize("role", ALL, ids=lambda role: role.name)
 
