@@ -214,4 +214,3 @@ class GenericService(ResourceType):
 def drive_letter(resource: Resource) -> str:
     """The letter of a Physical Disk's drive."""
     return resource.private["Drive"][:1].upper()
-
