@@ -27,6 +27,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
 )
 
 STEP = "back up the key"
+# What key_escrow_info needs to compare a server with the escrow.
+SEEN = ("computer_name", "management_group", "version", "is_rms", "key")
 
 
 class ActionModule(OpsmgrAction):
@@ -44,7 +46,7 @@ class ActionModule(OpsmgrAction):
         "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
     }
     REQUIRED = {"mutually_exclusive": [("seal_passphrase", "seal_certificates")]}
-    RESULT = {"backup": None, "reused": False, "removed": []}
+    RESULT = {"server": None, "backup": None, "reused": False, "removed": []}
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])
@@ -56,6 +58,7 @@ class ActionModule(OpsmgrAction):
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
+        work.result["server"] = {fact: value for fact, value in server.as_result().items() if fact in SEEN}
         _require_group(server)
         escrow, seal = open_escrow(work.arguments["escrow"]), _seal(work.arguments)
         fresh = _fresh_backup(escrow, server, work.arguments["max_age"], seal, work.arguments["seal_passphrase"])
