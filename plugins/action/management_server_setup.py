@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer, require_administrator
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
     ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
@@ -46,8 +46,7 @@ class ActionModule(OpsmgrAction):
         if not work.check_mode:
             installer.wait_until_idle()
         before = work.opsmgr.observe()
-        if not before.administrator:
-            raise OpsmgrError(STEP, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
+        require_administrator(STEP, before.administrator)
         if _is_installed(work, before):
             _report(work, before)
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)

@@ -8,7 +8,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import ClusterHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_services import ServiceResource, ServiceResources
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, require_administrator
 
 STEP = "set up the services of the clustered RMS"
 OPTIONS = {"health_resource": HEALTH_SERVICE, "sdk_resource": SDK_SERVICE, "config_resource": CONFIG_SERVICE}
@@ -25,8 +25,7 @@ class ActionModule(OpsmgrAction):
     RESULT = {"resources": None, "commands": []}
 
     def act(self, work: Work) -> None:
-        if not work.opsmgr.observe(only_key=True).administrator:
-            raise OpsmgrError(STEP, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
+        require_administrator(STEP, work.opsmgr.observe(only_key=True).administrator)
         arguments = work.arguments
         cluster = ClusterHost(work.opsmgr.windows, STEP)
         cluster.observe()

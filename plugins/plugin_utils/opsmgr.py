@@ -175,8 +175,7 @@ class OpsMgrHost:
         :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
         """
         server = self.observe(probe, only_key)
-        if not server.administrator:
-            raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group.")
+        require_administrator(step, server.administrator)
         if not server.installed:
             raise OpsmgrError(step, f"Operations Manager is not installed here: {SETUP_KEY} is missing", "Check that the inventory names the right server.")
         return server
@@ -375,6 +374,15 @@ class OpsMgrHost:
             promotion_running=CONFIG_TOOL.lower() in answers["running"].text.lower(),
             promotion_answered=None if mark is None else int(mark, 0) == 1,
         )
+
+
+def require_administrator(step: str, administrator: bool) -> None:
+    """Refuse an account that may not do what any step needs; `administrator` is the outcome of ADMINISTRATOR_TEST.
+
+    :raises OpsmgrError: it is no administrator of the server
+    """
+    if not administrator:
+        raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
 
 
 def _fetched(text: str) -> bytes:

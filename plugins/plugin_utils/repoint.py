@@ -14,7 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Work, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, RMS_VALUE, SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, RMS_VALUE, SETUP_KEY, require_administrator
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, parse_registry, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import WindowsFiles, backup_path
 
@@ -63,8 +63,7 @@ def look(windows: WindowsHost, step: str, keys: t.Mapping[str, str]) -> dict[str
     for name, key in keys.items():
         questions.ask(name, f"reg query {quote(key)}")
     answers = windows.ask(questions)
-    if not answers["administrator"].succeeded:
-        raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
+    require_administrator(step, answers["administrator"].succeeded)
     return {name: _values(answers[name].text, key) for name, key in keys.items()}
 
 
