@@ -28,6 +28,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     Shell,
     ShellFault,
     close_quietly,
+    keep_session_settings,
 )
 
 Arguments = t.Mapping[str, t.Any]
@@ -128,6 +129,7 @@ class OpsmgrAction(ActionBase):
         except AnsibleConnectionFailure as error:
             self.when_unreachable(error, arguments, result)
             return
+        keep_session_settings(self._connection.protocol)
         shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
         try:
             self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result))

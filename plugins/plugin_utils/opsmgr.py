@@ -63,6 +63,11 @@ PASSWORD_PROMPT = r"(?i)password[^\r\n]*[:?>]\s*$"
 CONFIRMATION_PROMPT = r"(?i)(password|re-?enter|re-?type|confirm|again)[^\r\n]*[:?>]\s*$"
 PROMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue"
 DEMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue|\(Y/N\)"
+# re keeps them, so that the processes which ansible-core forks for each host need not compile them.
+for _prompt in (PASSWORD_PROMPT, CONFIRMATION_PROMPT, PROMOTION_PROMPT, DEMOTION_PROMPT):
+    re.compile(_prompt)
+_SIZE = re.compile(r"\[size (\d+)\]")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 # "Readable by administrators only" is the well-known test for one: the key of the Local Service account.
 ADMINISTRATOR_TEST = r'reg query "HKU\S-1-5-19">nul'
@@ -390,7 +395,7 @@ def _fetched(text: str) -> bytes:
 
     :raises ValueError: there is no file, it is empty, or it did not arrive whole
     """
-    size = re.search(r"\[size (\d+)\]", text)
+    size = _SIZE.search(text)
     if size is None or size[1] == "0":
         raise ValueError("wrote no backup file" if size is None else "wrote an empty backup file")
     content = decode_certutil(text)
@@ -404,7 +409,7 @@ def parse_fingerprint(text: str) -> str | None:
     """The hash in what `certutil -hashfile` wrote, with or without spaces between the bytes; None when there is none."""
     for line in text.splitlines():
         digits = line.replace(" ", "").strip()
-        if re.fullmatch(r"[0-9a-fA-F]{64}", digits):
+        if _SHA256.fullmatch(digits):
             return "sha256:" + digits.lower()
     return None
 

@@ -37,6 +37,8 @@ SERVICE_ERRORS = {
     1069: "the service's account could not log on",
     1068: "a service it depends on did not start",
 }
+# What a process that ansible-core forked would compile anew is compiled here, once for all hosts.
+_UNQUOTABLE = re.compile(r'["\r\n\0]')
 _BASE64_BODY = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)\s*-----END CERTIFICATE-----", re.DOTALL)
 _REGISTRY_VALUE = re.compile(r"^(?:\t| {4})(.+?)(?:\t| {4})(REG_[A-Z_]+)(?:(?:\t| {4})(.*))?$")
 
@@ -53,7 +55,7 @@ def quote(text: str) -> str:
 
     :raises UnquotableError: the text has a quotation mark, a line end or a NUL; none of them can be in a Windows path
     """
-    if re.search(r'["\r\n\0]', text):
+    if _UNQUOTABLE.search(text):
         raise UnquotableError("a name with a quotation mark, a line end or a NUL cannot be used on a Windows command line")
     return '"' + text.replace("%", '"^%"') + '"'
 
@@ -95,16 +97,15 @@ class Questions:
 
         :raises OpsmgrError: an answer is missing, so the command line was cut off
         """
-        answers = {}
-        for name in self._commands:
-            found = re.search(rf"\[{self._mark} {re.escape(name)}\]\s*?\n(.*?)\[{self._mark} (yes|no)\]", output, re.DOTALL)
-            if found is None:
-                raise OpsmgrError(
-                    "look at the server",
-                    f"the answer about {name} is missing from what cmd.exe wrote",
-                    "Run it again; if it stays so, look at the server's WinRM service.",
-                )
-            answers[name] = Answer(found[2] == "yes", found[1])
+        found = re.finditer(rf"\[{self._mark} ([^\]]+)\]\s*?\n(.*?)\[{self._mark} (yes|no)\]", output, re.DOTALL)
+        answers = {name: Answer(end == "yes", text) for name, text, end in (answer.groups() for answer in found)}
+        missing = [name for name in self._commands if name not in answers]
+        if missing:
+            raise OpsmgrError(
+                "look at the server",
+                f"the answer about {missing[0]} is missing from what cmd.exe wrote",
+                "Run it again; if it stays so, look at the server's WinRM service.",
+            )
         return answers
 
 

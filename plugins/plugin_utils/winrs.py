@@ -31,6 +31,7 @@ SETTLE_SECONDS = 0.05
 SEND_BYTES = 64 * 1024
 PROBE_TIMEOUT_SECONDS = 30.0
 PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
+_PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
 COMMANDS_PER_SHELL = 12
@@ -283,7 +284,7 @@ class Shell:
             return self.run(command)
         completed = _completed(running)
         head, _marker, rest = completed.stdout.partition("[probed]")
-        answer = re.search(r"(?m)^opsmgr_a=1(\r2)?\r*$", head)
+        answer = _PROBED.search(head)
         self._probed = None if answer is None else PIPE if answer[1] else CONSOLE
         return Completed(rest.lstrip("\r\n "), completed.stderr, completed.exit_code)
 
@@ -497,6 +498,14 @@ class _Talk:
         if self._private_after is not None:
             text = text.partition(self._private_after)[0]
         return redact(text, self._secrets).strip()[-TRANSCRIPT_CHARACTERS:]
+
+
+def keep_session_settings(protocol: Protocol) -> None:
+    """Keep what the session took from the environment when the shell was opened: proxies, certificates.
+
+    requests would look for the same there again with every message, which is a sixth of what a task costs the controller.
+    """
+    protocol.transport.session.trust_env = False
 
 
 def close_quietly(close: t.Callable[[], None]) -> None:
