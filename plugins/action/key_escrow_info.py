@@ -5,25 +5,16 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError, error_sentence
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Problem
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import Checked, Coverage, cover
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import CONTROLLER, STEP, examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
-    FAULTY,
-    PRIVATE_KEY_SPEC,
-    describe,
-    open_escrow,
-    private_key_from,
-    verify_backup,
-)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import PRIVATE_KEY_SPEC, open_escrow, private_key_from
 
-STEP = "verify the escrow"
-CONTROLLER = "controller"
 SPEC: dict[str, dict[str, t.Any]] = {
     **PRIVATE_KEY_SPEC,
     "escrow": {"type": "path", "required": True},
@@ -52,17 +43,14 @@ class ActionModule(ActionBase):
 def _look(arguments: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]:
     looks = _looks(arguments["servers"])
     private_key = private_key_from(arguments)
-    escrow = open_escrow(arguments["escrow"])
-    listing = escrow.entries()
-    backups = [Checked(entry, *verify_backup(escrow, entry, arguments["seal_passphrase"], private_key)) for entry in listing.entries]
-    oldest = now - timedelta(hours=arguments["max_age"])
-    servers = [cover(look, backups, oldest, now) for look in looks]
-    uncovered = [_sentence(each.look.host, each.problem, each.what_to_do) for each in servers if each.problem]
+    found = examine(open_escrow(arguments["escrow"]), looks, arguments["max_age"], now, arguments["seal_passphrase"], private_key)
+    uncovered = list(found.uncovered().values())
     return {
-        "backups": [_backup(each, now) for each in backups],
-        "unusable": [vars(problem) for problem in listing.problems],
-        "servers": [_server(each, now) for each in servers],
-        "problems": [*uncovered, *_faults(backups), *(_unusable(problem) for problem in listing.problems)],
+        "backups": found.described_backups(),
+        "lost_with_job": lost_with_job(arguments["escrow"]),
+        "unusable": [vars(problem) for problem in found.unusable],
+        "servers": found.described_servers(),
+        "problems": [*uncovered, *found.faults()],
         # Shown in colour even where nobody looks at the result.
         "warnings": uncovered,
     }
@@ -75,33 +63,3 @@ def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[Look]:
     except KeyError as error:
         found = f"an element of servers has no {error}, and so is no result of a loop with management_server_info"
         raise OpsmgrError(STEP, found, "Register a loop over inventory names with that module, and give its results") from error
-
-
-def _backup(backup: Checked, now: datetime) -> dict[str, t.Any]:
-    age = (now - backup.entry.taken_at).total_seconds() / 3600
-    return {**describe(backup.entry), "age_hours": round(age, 1), "verified": backup.verified, "problem": backup.problem}
-
-
-def _server(coverage: Coverage, now: datetime) -> dict[str, t.Any]:
-    server = coverage.look.server or {}
-    return {
-        "host": coverage.look.host,
-        "management_group": server.get("management_group"),
-        "server_version": server.get("version"),
-        "covered": coverage.problem is None,
-        "backup": _backup(coverage.backup, now) if coverage.backup else None,
-        "problem": coverage.problem,
-    }
-
-
-def _faults(backups: t.Iterable[Checked]) -> list[str]:
-    advice = "Find out what happened to it, and have another backup of that server"
-    return [_sentence(CONTROLLER, each.problem or "", advice) for each in backups if each.verified == FAULTY]
-
-
-def _unusable(problem: Problem) -> str:
-    return _sentence(CONTROLLER, f"{problem.path}: {problem.found}", problem.what_to_do)
-
-
-def _sentence(host: str, found: str, what_to_do: str) -> str:
-    return error_sentence(host, STEP, found, what_to_do)

@@ -165,9 +165,9 @@ def _manner(arguments: Arguments) -> Manner:
     )
 
 
-def why_unreachable(error: AnsibleConnectionFailure) -> str:
+def why_unreachable(message: object) -> str:
     """The reason in a connection plugin's message, without the client's inner life around it."""
-    text = str(error)
+    text = str(message)
     reason = re.search(r"\[Errno -?\d+\] [^'\")]+", text) or re.search(r"timed out|the specified credentials were rejected by the server", text)
     return f"the server does not answer: {reason[0] if reason else text}"
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether each RMS has a backup of its key that would restore: pure decisions over what was observed.
+"""Whether each RMS has a backup of its key that would restore.
 
 Private to opsmgr.recovery.
 """
@@ -11,9 +11,17 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Problem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look, short_name
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import FAULTY, describe, verify_backup
+
+if t.TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+STEP = "verify the escrow"
+CONTROLLER = "controller"
 
 # How far the clocks of two controllers may be apart.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -39,6 +47,64 @@ class Coverage:
     backup: Checked | None
     problem: str | None = None
     what_to_do: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the escrow holds, and what each server has in it. `now` is when it was looked at."""
+
+    backups: t.Sequence[Checked]
+    unusable: t.Sequence[Problem]
+    servers: t.Sequence[Coverage]
+    now: datetime
+
+    def uncovered(self) -> dict[str, str]:
+        """A sentence for each server without a good backup, by inventory name."""
+        return {each.look.host: error_sentence(each.look.host, STEP, each.problem, each.what_to_do) for each in self.servers if each.problem}
+
+    def faults(self) -> list[str]:
+        """A sentence for each backup that is not sound, and for whatever else is wrong in the escrow."""
+        advice = "Find out what happened to it, and have another backup of that server"
+        faulty = [error_sentence(CONTROLLER, STEP, each.problem or "", advice) for each in self.backups if each.verified == FAULTY]
+        return faulty + [error_sentence(CONTROLLER, STEP, f"{problem.path}: {problem.found}", problem.what_to_do) for problem in self.unusable]
+
+    def described_backups(self) -> list[dict[str, t.Any]]:
+        """The backups as plain data for a result."""
+        return [self._backup(each) for each in self.backups]
+
+    def described_servers(self) -> list[dict[str, t.Any]]:
+        """The servers, with the backup that each has, as plain data for a result."""
+        return [self._server(each) for each in self.servers]
+
+    def _backup(self, backup: Checked) -> dict[str, t.Any]:
+        age = (self.now - backup.entry.taken_at).total_seconds() / 3600
+        return {**describe(backup.entry), "age_hours": round(age, 1), "verified": backup.verified, "problem": backup.problem}
+
+    def _server(self, coverage: Coverage) -> dict[str, t.Any]:
+        server = coverage.look.server or {}
+        return {
+            "host": coverage.look.host,
+            "management_group": server.get("management_group"),
+            "server_version": server.get("version"),
+            "covered": coverage.problem is None,
+            "backup": self._backup(coverage.backup) if coverage.backup else None,
+            "problem": coverage.problem,
+        }
+
+
+def examine(
+    escrow: Escrow,
+    looks: t.Iterable[Look],
+    max_age_hours: float,
+    now: datetime,
+    passphrase: str | None = None,
+    private_key: RSAPrivateKey | None = None,
+) -> Examination:
+    """Verify every backup of the escrow, and find for each server one that would restore. Raises OpsmgrError."""
+    listing = escrow.entries()
+    backups = [Checked(entry, *verify_backup(escrow, entry, passphrase, private_key)) for entry in listing.entries]
+    oldest = now - timedelta(hours=max_age_hours)
+    return Examination(backups, listing.problems, [cover(look, backups, oldest, now) for look in looks], now)
 
 
 def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datetime) -> Coverage:

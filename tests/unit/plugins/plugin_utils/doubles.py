@@ -94,6 +94,8 @@ class ScriptedProtocol:
 
     def __init__(self, respond: Callable[[str], Script], clock: Clock) -> None:
         self.operation_timeout_sec = OPERATION_TIMEOUT_SECONDS
+        self.transport = Transport("http://127.0.0.1:5985/wsman", username="nobody", password="", auth_method="basic")
+        self.transport.build_session()
         self.programs: list[Program] = []
         self.waits: list[int] = []
         self.send_error: Exception | None = None
