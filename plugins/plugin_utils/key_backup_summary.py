@@ -54,7 +54,9 @@ class Attempt:
     @property
     def trouble(self) -> str:
         """Why this run did not do what it should, in whole sentences, or empty."""
-        causes = [] if self.done else [self._cause(result) for result in (*self.tools, *self.results) if _failed(result)]
+        # A server that does not answer says so once.
+        tools = [result for result in self.tools if not result.get("unreachable")]
+        causes = [] if self.done else [self._cause(result) for result in (*tools, *self.results) if _failed(result)]
         return " ".join([each for each in (self.not_found, *causes) if each])
 
     def predicted(self, check_mode: bool) -> bool:
@@ -67,8 +69,11 @@ class Attempt:
         return Look.from_result({"item": self.server, "msg": "this run did not see it", **({"server": self.best["server"]} if self.best.get("server") else {})})
 
     def _cause(self, result: Result) -> str:
+        if "elapsed_seconds" in result:
+            return str(result["msg"])
         if not result.get("unreachable"):
-            return str(result.get("msg"))
+            # The task never began, for example for want of a variable: ansible-core's own words.
+            return error_sentence(self.host, STEP, str(result["msg"]), "Mend that and run it again")
         return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), "See that it answers, and run it again")
 
 

@@ -35,6 +35,8 @@ _PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
 COMMANDS_PER_SHELL = 12
+# Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below the quota that is all they need.
+ENDED_COMMANDS = 4
 REDACTED = "********"
 # A secret that a program was just echoing when it was cut off: a shorter beginning of it than this gives nothing away.
 SECRET_BEGINNING_CHARACTERS = 2
@@ -313,7 +315,8 @@ class Shell:
     def _start(self, command: str, console: bool) -> _Running:
         if self._started >= COMMANDS_PER_SHELL and self._replaceable:
             self._replace()
-        self._release_ended()
+        if len(self._ended) > ENDED_COMMANDS:
+            self._release_ended()
         self._started += 1
         try:
             return self._run_command(command, console)
@@ -341,7 +344,7 @@ class Shell:
         _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
 
     def _release_ended(self) -> None:
-        """Release commands that have ended by themselves. The last one of a shell goes with the shell, which saves a round trip."""
+        """Release commands that have ended by themselves. The last ones of a shell go with the shell."""
         while self._ended:
             with contextlib.suppress(ConnectionLost, ShellFault):
                 self._terminate(self._ended.pop())

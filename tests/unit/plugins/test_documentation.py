@@ -48,7 +48,8 @@ def result_keys(name: str) -> set[str]:
     if issubclass(cls, OpsmgrAction):
         return {*cls.RESULT, "elapsed_seconds"}
     others = {
-        "key_escrow_info": {"backups", "unusable", "servers", "problems", "warnings"},
+        "key_backup_summary": {"lines", "problems", "summary"},
+        "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]

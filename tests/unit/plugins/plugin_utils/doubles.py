@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
+from requests import Session
 from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 OPERATION_TIMEOUT_SECONDS = 20
@@ -94,8 +96,7 @@ class ScriptedProtocol:
 
     def __init__(self, respond: Callable[[str], Script], clock: Clock) -> None:
         self.operation_timeout_sec = OPERATION_TIMEOUT_SECONDS
-        self.transport = Transport("http://127.0.0.1:5985/wsman", username="nobody", password="", auth_method="basic")
-        self.transport.build_session()
+        self.transport = SimpleNamespace(session=Session())
         self.programs: list[Program] = []
         self.waits: list[int] = []
         self.send_error: Exception | None = None

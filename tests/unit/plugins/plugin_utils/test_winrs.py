@@ -206,11 +206,15 @@ def test_a_quota_that_another_shell_takes_part_of_is_met_with_a_new_shell(clock:
     assert desk.shell._shell_id == "shell-2"
 
 
-def test_commands_that_have_ended_are_released_before_the_next_one(clock: Clock) -> None:
-    desk = Desk(clock, [Ends()], [Ends()], [Ends()])
-    for _index in range(3):
+def test_commands_that_have_ended_are_released_when_some_have_come_together(clock: Clock) -> None:
+    """Each release is a round trip, and the shell's end releases what is left."""
+    commands = winrs.ENDED_COMMANDS + 2
+    desk = Desk(clock, *[[Ends()] for _index in range(commands)])
+    for _index in range(commands - 1):
         desk.shell.run("hostname")
-    assert [program.cleaned_up for program in desk.protocol.programs][:2] == [True, True]
+    assert desk.cleaned_up == [False] * (commands - 1)
+    desk.shell.run("hostname")
+    assert desk.cleaned_up == [True] * (commands - 1) + [False]
 
 
 # --- the probe ---------------------------------------------------------------------------------------------------------------------
