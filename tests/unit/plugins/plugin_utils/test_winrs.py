@@ -212,9 +212,9 @@ def test_commands_that_have_ended_are_released_when_some_have_come_together(cloc
     desk = Desk(clock, *[[Ends()] for _index in range(commands)])
     for _index in range(commands - 1):
         desk.shell.run("hostname")
-    assert desk.cleaned_up == [False] * (commands - 1)
+    assert not any(program.cleaned_up for program in desk.protocol.programs)
     desk.shell.run("hostname")
-    assert desk.cleaned_up == [True] * (commands - 1) + [False]
+    assert [program.cleaned_up for program in desk.protocol.programs] == [True] * (commands - 1) + [False]
 
 
 # --- the probe ---------------------------------------------------------------------------------------------------------------------
