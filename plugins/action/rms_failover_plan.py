@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Plan, Wish, make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
@@ -54,6 +55,7 @@ class ActionModule(ActionBase):
         plan = make_plan(wish, evidence)
         backup = None
         if plan.promotion_needed:
+            plan.remarks += _passing(arguments["escrow"])
             backup, problems = _key(wish, evidence, arguments)
             # What cannot open a seal is found twice: by itself, and with the backup to be opened.
             plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
@@ -99,6 +101,13 @@ def _seals(arguments: t.Mapping[str, t.Any]) -> list[str]:
         except OpsmgrError as error:
             problems.append(error.sentence("controller"))
     return problems
+
+
+def _passing(directory: str | None) -> list[str]:
+    """That the escrow is lost with a job of AWX. It stops no failover, because the key is on the server by then."""
+    why = lost_with_job(directory) if directory else None
+    advice = "Back up the key of the new RMS with rms_key_backup, into an escrow that is kept"
+    return [_problem(f"the escrow {directory} is lost with this job: {why.rstrip('.')}", advice)] if why else []
 
 
 def _unwritable(directory: str) -> list[str]:
