@@ -1,4 +1,0 @@
-# Copyright (c) 2026, opsmgr.recovery contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""What a command costs its controller and the wire, while the lab plays the servers in another process."""
