@@ -66,6 +66,7 @@ class Protocol(t.Protocol):
     """The part of pywinrm's Protocol that is used here."""
 
     operation_timeout_sec: int
+    transport: t.Any
 
     def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str | bytes] = ..., console_mode_stdin: bool = ...) -> str: ...
 
