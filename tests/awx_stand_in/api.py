@@ -21,6 +21,7 @@ DONE = {"status": "successful", "failed": False, "finished": "2026-01-01T00:00:0
 # Whose organization is that of another object.
 HEIRS = {"job_templates": ("project", "projects"), "inventory_sources": ("inventory", "inventories")}
 SHOWN = "AWX_ISOLATION_SHOW_PATHS"
+KEPT = ("objects", "lists", "surveys", "settings", "updates", "last_id")
 
 
 class Api:
@@ -35,7 +36,7 @@ class Api:
         """Ids of projects and inventory sources that were updated, in order."""
         self._playbooks = playbooks
         self._local_paths = local_paths
-        self._last_id = 0
+        self.last_id = 0
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Tree) -> tuple[int, Tree]:
         """Answer one request. Raises Refused for what AWX refuses, and LookupError for what is not part of this stand-in."""
@@ -59,9 +60,13 @@ class Api:
         raise LookupError(f"{method} {path}")
 
     def dump(self) -> Tree:
-        """All that is kept, secrets included, for comparison."""
-        kept = [self.objects, self.surveys, self.settings, self.updates, {key: ids for key, ids in self.lists.items() if ids}]
-        return copy.deepcopy(dict(zip(("objects", "surveys", "settings", "updates", "lists"), kept, strict=True)))
+        """All that is kept, secrets included."""
+        return copy.deepcopy({name: getattr(self, name) for name in KEPT})
+
+    def load(self, dump: Tree) -> None:
+        """Be as another one was when it was dumped."""
+        for name, kept in copy.deepcopy(dump).items():
+            setattr(self, name, kept)
 
     def named(self, collection: str, name: str) -> Tree:
         """The one object with this name, or identifier, as it is kept."""
@@ -140,12 +145,12 @@ class Api:
         fields = KINDS[collection].fields
         item = {name: copy.deepcopy(field.default) for name, field in fields.items()} | self._heeded(collection, body)
         self._check(collection, item, body, {})
-        self._last_id += 1
-        item["id"] = self._last_id
+        self.last_id += 1
+        item["id"] = self.last_id
         if collection in HEIRS:
             name, owners = HEIRS[collection]
             item["organization"] = self.objects[owners][item[name]]["organization"]
-        self.objects[collection][self._last_id] = item
+        self.objects[collection][self.last_id] = item
         shown = self._shown(collection, item)
         if collection == "projects" and item["scm_type"]:
             shown["summary_fields"]["current_update"] = self._update("project_updates", item["id"])

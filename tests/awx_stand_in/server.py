@@ -71,9 +71,9 @@ class StandIn(Api):
         if method == "DELETE":
             self.tokens.remove(f"temporary-{path.removeprefix(TOKENS).strip('/')}")
             return 204, {}
-        self._last_id += 1
-        self.tokens.append(f"temporary-{self._last_id}")
-        return 201, {"id": self._last_id, "token": self.tokens[-1]}
+        self.last_id += 1
+        self.tokens.append(f"temporary-{self.last_id}")
+        return 201, {"id": self.last_id, "token": self.tokens[-1]}
 
 
 class _Handler(BaseHTTPRequestHandler):
