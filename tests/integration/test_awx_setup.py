@@ -9,6 +9,8 @@ import fcntl
 import json
 import os
 import pickle
+import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from playing import REPOSITORY, Player, Run
 
 PLAYBOOK = "playbooks/awx_setup.yml"
 PLAYBOOKS = tuple(f"playbooks/{name}.yml" for name in ("rms_key_backup", "rms_failover", "rms_failback", "repoint"))
+GUIDE = (REPOSITORY / "docs" / "AWX.md").read_text(encoding="utf-8")
+# The guide's awx.yml is what is tested.
+GIVEN: dict[str, Any] = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)[0])
 ESCROW = "/srv/key_escrow"
 SECRETS = {
     "awx_setup_windows_password": "Nausicaa's {{ pass }} 1",
@@ -42,8 +47,14 @@ def awx() -> Iterator[StandIn]:
 
 
 def variables(awx: StandIn, **more: Any) -> dict[str, Any]:
+    """What no run can do without, and more."""
     usual = {"host": awx.url, "oauth_token": awx.token, "project_url": "https://git.odyssey.com/fleet.git", "escrow": ESCROW}
     return {f"awx_setup_{name}": value for name, value in {**usual, **more}.items()}
+
+
+def again(awx: StandIn, **more: Any) -> dict[str, Any]:
+    """What the guide says, with the secrets that may be given, and more."""
+    return {**GIVEN, **SECRETS, **{f"awx_setup_{name}": value for name, value in {"host": awx.url, "oauth_token": awx.token, **more}.items()}}
 
 
 def unsafe(given: Any) -> Any:
@@ -87,7 +98,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> First:
 
 def set_up_first(folder: Path) -> First:
     with StandIn(f"{network()}.0.3", playbooks=PLAYBOOKS) as awx:
-        given = {**variables(awx, expose_escrow=True, ee_image="odyssey/recovery:1"), **SECRETS}
+        given = again(awx)
         checked = play(folder, given, check=True, verbosity=4)
         changes = list(awx.changes)
         done = play(folder, given, verbosity=4)
@@ -101,10 +112,6 @@ def set_up(awx: StandIn, first: First) -> StandIn:
     """AWX after the first run."""
     awx.load(first.kept)
     return awx
-
-
-def again(awx: StandIn, **more: Any) -> dict[str, Any]:
-    return {**variables(awx, **{"expose_escrow": True, "ee_image": "odyssey/recovery:1", **more}), **SECRETS}
 
 
 def test_check_mode_changes_nothing_and_predicts_and_a_second_run_has_nothing_to_do(set_up: StandIn, first: First, tmp_path: Path) -> None:
@@ -143,7 +150,7 @@ def test_the_job_templates_do_what_they_say(set_up: StandIn) -> None:
         assert (item["inventory"], item["execution_environment"] is None, item["allow_simultaneous"]) == (names["RMS key backup"]["inventory"], False, False)
         assert item["ask_variables_on_launch"] is False, "nobody slips a confirmation in"
     backup = names["RMS key backup"]
-    assert json.loads(backup["extra_vars"]) == {"rms_key_backup_max_age": 20, "rms_key_backup_escrow": ESCROW}
+    assert json.loads(backup["extra_vars"]) == {"rms_key_backup_max_age": 20, **GIVEN["awx_setup_backup_variables"], "rms_key_backup_escrow": ESCROW}
     assert (backup["job_slice_count"], backup["ask_limit_on_launch"], backup["forks"]) == (1, True, 20)
 
 
@@ -216,7 +223,7 @@ def test_what_was_changed_is_set_right_and_what_belongs_to_people_is_left(set_up
     set_up.named("job_templates", "RMS failover: look")["job_type"] = "run"
     set_up.named("credentials", WINDOWS)["inputs"] = wanted_inputs = {"username": "ODYSSEY\\telemachus", "password": "typed in in AWX"}
     set_up.settings["AWX_ISOLATION_SHOW_PATHS"] = ["/etc/pki", f"/exports/keys:{ESCROW}:rw"]
-    given = again(set_up, slices=3, backup_rrule="")
+    given = again(set_up, slices=3, backup_variables={}, backup_rrule="")
     checked = play(tmp_path, given, check=True)
     assert (checked.ended_well, set_up.changes) == (True, []), checked.output
     run = play(tmp_path, given)
@@ -315,3 +322,16 @@ def test_without_the_collection_one_sentence_says_what_to_install(awx: StandIn, 
         "The collection awx.awx is missing. Install it: ansible-galaxy collection install awx.awx",
     ]
     assert len(run.failures) == 1
+
+
+def test_the_playbooks_of_the_guide_are_playbooks_to_awx_and_to_ansible(tmp_path: Path) -> None:
+    [commands] = re.findall(r"(?:^    .*\n)*^    for name in .*\n(?:^    .*\n)*", GUIDE, re.MULTILINE)
+    subprocess.run(["bash", "-euc", commands], cwd=tmp_path, check=True, timeout=60)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yml")) == sorted(PLAYBOOKS)
+    for path in PLAYBOOKS:
+        # What AWX looks for in a file to call it a playbook.
+        assert re.search(r"^\s*?-?\s*?(?:hosts|(ansible\.builtin\.)?import_playbook):", (tmp_path / path).read_text(encoding="utf-8"), re.MULTILINE)
+        folder = tmp_path / Path(path).stem
+        folder.mkdir()
+        run = Player.run_ansible(folder, ["-i", "localhost,", "--syntax-check", str(tmp_path / path)])
+        assert run.ended_well, run.output
