@@ -100,7 +100,7 @@ class Player:
         arguments = ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
         arguments += ["--check", "--diff"] if check else []
         arguments += ["-" + "v" * verbosity] if verbosity else []
-        return self._run(folder, arguments, cut)
+        return self.run_ansible(folder, arguments, cut)
 
     def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
         """Run one module on one host and return its result."""
@@ -115,7 +115,8 @@ class Player:
         return str(path)
 
     @staticmethod
-    def _run(folder: Path, arguments: Sequence[str], cut: str | None) -> Run:
+    def run_ansible(folder: Path, arguments: Sequence[str], cut: str | None = None) -> Run:
+        """Run ansible-playbook with these arguments; its records go into the folder."""
         record = folder / "record.jsonl"
         environment = {
             **os.environ,

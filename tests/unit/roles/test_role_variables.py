@@ -63,6 +63,7 @@ ALL = [
     role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase")),
     role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase")),
     role("rms_key_backup", (), ("password", "seal_passphrase")),
+    role("awx_setup", ("escrow",), ("password", "oauth_token", "windows_password", "sql_password", "backup_password", "seal_passphrase")),
 ]
 each_role = pytest.mark.parametrize("role", ALL, ids=lambda role: role.name)
 

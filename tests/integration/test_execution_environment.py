@@ -1,0 +1,73 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The definition of the execution environment: ansible-builder takes it, and what an image would install is all there. No image is built here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ansible-builder would hand to podman."""
+    run("tests/tools/build")
+    place = tmp_path_factory.mktemp("image") / "context"
+    with (REPOSITORY / ".build" / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # or another worker writes the tarball that is being copied
+        run(BIN / "ansible-builder", "create", "--context", place, "--output-filename", "Containerfile")
+    return place
+
+
+def test_the_context_holds_this_collection_as_it_is_built(context: Path) -> None:
+    version = yaml.safe_load((REPOSITORY / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+    [collection] = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))["collections"]
+    assert collection == {"name": f"collections/opsmgr-recovery-{version}.tar.gz", "type": "file"}
+    with tarfile.open(context / "_build" / collection["name"]) as archive:
+        names = archive.getnames()
+    assert {"meta/execution-environment.yml", "requirements.txt", "bindep.txt", "playbooks/awx_setup.yml"} <= set(names)
+    assert "execution-environment.yml" not in names, "it is built from a checkout, and names a file of a checkout"
+
+
+def test_what_the_collection_needs_is_added_to_what_the_image_names(context: Path, tmp_path: Path) -> None:
+    [tarball] = (context / "_build" / "collections").iterdir()
+    run(BIN / "ansible-galaxy", "collection", "install", "--offline", "--force", "--collections-path", tmp_path, tarball, HOME=str(tmp_path))
+    files = {"pip": tmp_path / "pip.txt", "bindep": tmp_path / "bindep.txt"}
+    run(
+        BIN / "ansible-builder", "introspect", tmp_path,
+        "--user-pip", context / "_build" / "requirements.txt", "--user-bindep", context / "_build" / "bindep.txt",
+        "--write-pip", files["pip"], "--write-bindep", files["bindep"],
+    )  # fmt: skip
+    libraries = files["pip"].read_text(encoding="utf-8")
+    for library in ("pywinrm[kerberos]>=0.5.0", "pyodbc>=5.0.0", "lxml>=4.6.5", "cryptography>=45.0.0"):
+        assert library in libraries
+    packages = files["bindep"].read_text(encoding="utf-8")
+    for package in ("freetds-libs [platform:rpm]", "unixODBC [platform:rpm]", "krb5-workstation [platform:rpm]", "krb5-devel [compile platform:rpm]"):
+        assert package in packages
+
+
+def test_the_driver_gets_its_name_after_the_packages_that_might_name_it_otherwise(context: Path) -> None:
+    steps = (context / "Containerfile").read_text(encoding="utf-8").splitlines()
+    [named] = [number for number, step in enumerate(steps) if "[FreeTDS]" in step]
+    installed = max(number for number, step in enumerate(steps) if "/output/scripts/install-from-bindep" in step)
+    assert installed < named
