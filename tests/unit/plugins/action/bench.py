@@ -37,16 +37,16 @@ class Connection:
         self.shell_id = self.protocol = None
 
 
-def run(name: str, connection: Connection, check_mode: bool = False, **arguments: Any) -> dict[str, Any]:
-    """The result of one task."""
+def run(name: str, connection: Connection, check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    """The result of one task; `task_vars` are values and not templates."""
     task = Task()
     task.action = f"opsmgr.recovery.{name}"
     task.args = arguments
     task.check_mode = check_mode
     action = action_loader.get(
-        task.action, task=task, connection=connection, play_context=Mock(), loader=Mock(), templar=Mock(), shared_loader_obj=Mock()
+        task.action, task=task, connection=connection, play_context=Mock(), loader=Mock(), templar=Mock(template=lambda value: value), shared_loader_obj=Mock()
     )
-    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "hydra"})
+    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "hydra", **(task_vars or {})})
     return result
 
 

@@ -219,6 +219,41 @@ def test_what_does_not_open_is_not_restored(
     assert message in result["msg"]
 
 
+def test_options_come_from_variables_where_the_task_leaves_them_out(clock: Clock, escrow: Path, officers: list[Officer]) -> None:
+    variables = {"backup_seal_certificates": certificates(officers), "backup_escrow": "/nowhere", "backup_keep": 1, "backup_line_end": "", "other_max_age": 0}
+    keep(escrow, 30, officers=officers)
+    result = back_up(clock, escrow, task_vars=variables, variable_prefix="backup_")
+    assert (result["backup"]["seal"], len(result["removed"])) == ("cms", 1)
+    again = back_up(clock, escrow, task_vars={**variables, "backup_max_age": 0}, variable_prefix="backup_")
+    assert again["reused"] is False
+    with pytest.raises(AnsibleActionFail, match="backup_seal|line_end"):
+        back_up(clock, escrow, task_vars={**variables, "backup_line_end": "both"}, variable_prefix="backup_")
+
+
+# --- key_backup_summary ------------------------------------------------------------------------------------------------------------
+
+
+def summary(escrow: Path, hostvars: dict[str, Any], **options: Any) -> dict[str, Any]:
+    arguments = {"escrow": str(escrow), "hosts": list(hostvars), "backup_variable": "tried", **options}
+    return run("key_backup_summary", Connection(None, error=AssertionError("no server is asked")), task_vars={"hostvars": hostvars}, **arguments)
+
+
+def test_a_fleet_is_summed_up_from_what_its_hosts_registered(clock: Clock, escrow: Path) -> None:
+    made = {**back_up(clock, escrow), "item": "hydra"}
+    hosts = {"hydra": {"tried": made, "opsmgr_management_group": "ODYSSEY"}, "argo": {"tried": {"unreachable": True, "msg": "timed out"}}}
+    found = summary(escrow, hosts)
+    assert list(found["problems"]) == ["argo"]
+    assert [row["host"] for row in found["summary"]["hosts"]] == ["argo", "hydra"]
+    assert found["lines"][0].startswith("1 of 2 RMS have a fresh backup of their key that fits; 1 failed.")
+    assert [row["outcome"] for row in found["summary"]["hosts"]] == ["failed", "made"]
+
+
+def test_a_host_that_registered_nothing_is_one_sentence(escrow: Path) -> None:
+    found = summary(escrow, {"hydra": {"tried": {"skipped": True, "changed": False}}})
+    assert found["failed"]
+    assert found["msg"].startswith("controller: sum up the key backups: hydra has no result in tried. Register a task with secure_storage_backup")
+
+
 # --- key_escrow_info ---------------------------------------------------------------------------------------------------------------
 
 
