@@ -73,6 +73,7 @@ class Player:
         """What a person gives for a failover of the book's group."""
         return {
             "rms_failover_target": "deathsting",
+            "rms_failover_confirm": "deathsting",
             "rms_failover_escrow": str(self.escrow),
             "rms_failover_backup_password": PASSWORD,
             "rms_failover_seal_passphrase": SEAL,
