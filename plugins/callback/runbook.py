@@ -12,10 +12,10 @@ version_added: 1.0.0
 author:
   - opsmgr.recovery contributors (@opsmgr-recovery)
 description:
-  - Shows a run of the playbooks of this collection, or of any other, as numbered steps, one line for each step that has ended, with the hosts by what they are
-    for.
-  - On a terminal the step under way stands at the foot with its elapsed time, and with a bar when it takes long. For the backup and the restore of a database the
-    bar shows the percents that the SQL Server tells.
+  - Shows a run of the playbooks of this collection, or of any other, as numbered steps, one line for each step that has ended, with the hosts and what they
+    are for.
+  - On a terminal the step under way stands at the foot with its elapsed time, and with a bar when it takes long. For the backup and the restore of a database
+    the bar shows the percents that the SQL Server tells.
   - A task whose name begins with V(POINT OF NO RETURN) is announced before it begins.
   - What fails or does not answer is told at once and whole, also when the play goes on. What was skipped and tasks that only arrange things are not shown.
     With C(-v) and more, results are shown as by P(ansible.builtin.default#callback). The results of tasks with C(no_log) are never shown.
@@ -42,8 +42,8 @@ notes:
   - Choose it with E(ANSIBLE_STDOUT_CALLBACK=opsmgr.recovery.runbook), or with C(stdout_callback) in C(ansible.cfg). The default callback of Ansible works with
     everything in this collection, too.
   - Colours are those of Ansible, and E(NO_COLOR) and E(ANSIBLE_NOCOLOR) switch them off.
-  - While it draws, it names a temporary file in the environment variable E(OPSMGR_RECOVERY_PROGRESS_FILE), unless that is set already. M(opsmgr.recovery.database_backup)
-    and M(opsmgr.recovery.database_restore) tell their progress there.
+  - While it draws, it names a temporary file in the environment variable E(OPSMGR_RECOVERY_PROGRESS_FILE), unless that is set already.
+    M(opsmgr.recovery.database_backup) and M(opsmgr.recovery.database_restore) tell their progress there.
 """
 
 import shutil
@@ -62,9 +62,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_progress i
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results import Result, short_action
 
 # They arrange things for others; only their failures are news.
-QUIET_ACTIONS = frozenset(
-    ("add_host", "assert", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "set_fact", "set_stats", "validate_argument_spec")
-)
+QUIET_ACTIONS = frozenset((
+    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "set_fact",
+    "set_stats", "validate_argument_spec",
+))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"
 MESSAGE_ACTION = "debug"
@@ -144,35 +145,35 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: t.Any) -> None:
         told = Result.of(result)
         if not told.is_whole_loop:
-            self._report(result, told, told.outcome)
+            self._report(told, told.outcome)
         if told.action == PLAN_ACTION:
             self._learn_plan(told.data)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         told = Result.of(result)
         if not told.is_whole_loop:
-            self._report(result, told, book.IGNORED if ignore_errors else book.FAILED)
+            self._report(told, book.IGNORED if ignore_errors else book.FAILED)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         told = Result.of(result)
         if not told.is_whole_loop:
-            self._report(result, told, book.IGNORED if told.task.ignore_unreachable is True else book.UNREACHABLE)
+            self._report(told, book.IGNORED if told.task.ignore_unreachable is True else book.UNREACHABLE)
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         told = Result.of(result)
         if not told.is_whole_loop:
-            self._report(result, told, book.SKIPPED)
+            self._report(told, book.SKIPPED)
 
     def v2_runner_item_on_ok(self, result: t.Any) -> None:
         told = Result.of(result)
-        self._report(result, told, told.outcome)
+        self._report(told, told.outcome)
 
     def v2_runner_item_on_failed(self, result: t.Any) -> None:
         told = Result.of(result)
-        self._report(result, told, told.outcome_of_failed_item)
+        self._report(told, told.outcome_of_failed_item)
 
     def v2_runner_item_on_skipped(self, result: t.Any) -> None:
-        self._report(result, Result.of(result), book.SKIPPED)
+        self._report(Result.of(result), book.SKIPPED)
 
     def v2_runner_retry(self, result: t.Any) -> None:
         told = Result.of(result)
@@ -194,7 +195,7 @@ class CallbackModule(CallbackBase):
         action = short_action(task)
         # Without the name of the role: it is the same for nearly all.
         name = str(task.name or task.get_name()).strip()
-        step = self._book.begin(task._uuid, name, time.monotonic(), quiet=action in QUIET_ACTIONS or action == MESSAGE_ACTION)
+        step = self._book.begin(task._uuid, name, time.monotonic(), quiet=action in QUIET_ACTIONS)
         if step.is_marked:
             self._say_below_heading(text.point_lines(step, self._book.next_number, check_mode=self._book.check_mode or bool(task.check_mode)))
         if self._foot and action != ASKING_ACTION:
@@ -209,30 +210,38 @@ class CallbackModule(CallbackBase):
         self._say(self._notes)
         self._notes = []
 
-    def _report(self, result: t.Any, told: Result, outcome: str) -> None:
+    def _report(self, told: Result, outcome: str) -> None:
         """Keep it, and tell at once what cannot wait until the step has ended."""
-        is_current = self._book.current is not None and self._book.current.key == told.task._uuid
+        key = told.task._uuid
+        if not self._book.has_begun(key):
+            self._begin_step(told.task)
+        is_current = self._book.current is not None and self._book.current.key == key
         place = self._names.shown(told.place)
-        step = self._book.report(told.task._uuid, place, outcome, time.monotonic(), past_point=told.past_point)
+        step = self._book.report(key, place, outcome, time.monotonic(), past_point=told.past_point)
         if outcome in book.TROUBLES:
             self._say_below_heading(text.trouble_lines(step, place, outcome, told.messages))
-        elif told.action == ASKING_ACTION:
+        elif outcome != book.SKIPPED:
+            self._tell_good(told, step, place, outcome, is_current=is_current)
+        if self._display.verbosity > 0 and told.action != MESSAGE_ACTION:
+            self._display.display(f"{place}: {outcome} => {self._dump_results(told.data)}", color=C.COLOR_VERBOSE)
+        self._tell_warnings(told)
+
+    def _tell_good(self, told: Result, step: book.Step, place: str, outcome: str, *, is_current: bool) -> None:
+        if told.action == ASKING_ACTION:
             # The answer was typed, and its line not ended.
             self._say([text.Line("")])
-        elif told.action == MESSAGE_ACTION and outcome != book.SKIPPED:
-            self._say_below_heading(text.titled_lines(step.name, told.messages or [self._dump_results(told.data)]))
-        elif not is_current and not step.quiet and outcome != book.SKIPPED:
+        elif told.action == MESSAGE_ACTION:
+            self._say_below_heading(text.titled_lines(f"{step.name}: {place}", told.messages or [self._dump_results(told.data)]))
+        elif not is_current and not step.quiet:
             # With the strategy free, hosts come to the end of a step long after another one has begun.
             self._say_below_heading([text.result_line(step, place, outcome)])
-        if self._display.verbosity > 0 and told.action != MESSAGE_ACTION:
-            self._say_below_heading([text.Line(f"{outcome}: {step.name}: {place} => {self._dump_results(told.data)}", text.NOTE)])
-        self._tell_warnings(result, told)
 
-    def _tell_warnings(self, result: t.Any, told: Result) -> None:
+    def _tell_warnings(self, told: Result) -> None:
         """Warnings and deprecations as Ansible words them; the exception behind a failure only for whoever wants to see more."""
         data = t.cast("dict[str, t.Any]", told.data)
         self._handle_warnings(data)
-        if self._display.verbosity > 0:
+        # ansible-core leaves the exception in a result that no_log hides, with the secret in its message.
+        if self._display.verbosity > 0 and "censored" not in data:
             self._handle_exception(data)
 
     def _learn_plan(self, plan: t.Mapping[str, t.Any]) -> None:

@@ -96,6 +96,10 @@ class Runbook:
             self._move(REACHED)
         return step
 
+    def has_begun(self, key: str) -> bool:
+        """Whether a result of that task can be reported."""
+        return key in self._steps
+
     def report(self, key: str, host: str, outcome: str, now: float, *, past_point: bool | None = None) -> Step:
         """One host's result. `past_point` is what a failed step says about the point of no return; None when it does not know."""
         step = self._steps[key]

@@ -121,7 +121,8 @@ def point_lines(step: book.Step, number: int, *, check_mode: bool) -> list[Line]
 
 def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float) -> list[Line]:
     """How it ended, what went wrong where, and what to do next."""
-    took, steps = clock(now - run.started), f"{run.told} step{'' if run.told == 1 else 's'}, {run.changed} with changes"
+    changed = f"{run.changed} {'would change' if run.check_mode else 'changed'} something"
+    took, steps = clock(now - run.started), f"{run.told} step{'' if run.told == 1 else 's'}, {changed}"
     if not failed_hosts:
         ending = "CHECKED" if run.check_mode else "ENDED WELL"
         nothing = " Nothing was changed: this was a check." if run.check_mode else ""

@@ -101,7 +101,7 @@ class Player:
 
     def watch(self, columns: int, *, color: bool, check: bool = False, **variables: Any) -> Terminal:
         """Start the failover in the runbook view, at a terminal of its own; variables are added to the usual ones."""
-        folder, arguments = self._prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
+        _folder, arguments = self._prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
         environment = {
             **{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "ANSIBLE_NOCOLOR")},
             **({} if color else {"NO_COLOR": "1"}),

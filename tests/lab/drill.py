@@ -106,7 +106,7 @@ def _play(playbook: str, values: Variables) -> bool:
     command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", playbook]
     sys.stdout.flush()
     # The playbook's own calls of the lab run in another directory.
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
+    environment = {"ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", **os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
 
 
