@@ -126,13 +126,13 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float) ->
     if not failed_hosts:
         ending = "CHECKED" if run.check_mode else "ENDED WELL"
         nothing = " Nothing was changed: this was a check." if run.check_mode else ""
-        return [Line(""), Line(f"{ending} after {took}: {steps}.{nothing}", GOOD), *_ignored(run)]
-    lines = [Line(""), Line(f"STOPPED after {took}: {steps}. It failed on {hosts_text(failed_hosts)}.", ERROR)]
+        return [Line(""), Line(f"{ending} after {took}: {steps}.{nothing}", GOOD, 2), *_ignored(run)]
+    lines = [Line(""), Line(f"STOPPED after {took}: {steps}. It failed on {hosts_text(failed_hosts)}.", ERROR, 2)]
     for trouble in run.troubles:
         lines.append(Line(f"  step {trouble.step.number} {trouble.outcome}: {trouble.step.name}: {trouble.host}", ERROR, 4))
     if not run.check_mode and run.point in _AFTER_STOP:
         lines.append(Line(_AFTER_STOP[run.point], POINT))
-    return [*lines, Line("What to do: mend what is named above, then run the same command again. It does what is left.", HEADING)]
+    return [*lines, Line("What to do: mend what is named above, then run the same command again. It does what is left.", HEADING, 2)]
 
 
 def _numbered(number: int | None, outcome: str, text: str, tone: str | None = None) -> Line:

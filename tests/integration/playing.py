@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from terminal import Terminal
+from terminal import ROWS, Terminal
 
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
@@ -99,7 +99,7 @@ class Player:
         arguments += ["-" + "v" * verbosity] if verbosity else []
         return self._run(folder, arguments, cut)
 
-    def watch(self, columns: int, *, color: bool, check: bool = False, **variables: Any) -> Terminal:
+    def watch(self, columns: int, *, color: bool, check: bool = False, rows: int = ROWS, **variables: Any) -> Terminal:
         """Start the failover in the runbook view, at a terminal of its own; variables are added to the usual ones."""
         _folder, arguments = self._prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
         environment = {
@@ -110,7 +110,7 @@ class Player:
             "TERM": "xterm-256color",
         }
         command = [ANSIBLE_PLAYBOOK, *arguments, *(["--check"] if check else [])]
-        return Terminal(command, cwd=REPOSITORY, environment=environment, columns=columns)
+        return Terminal(command, cwd=REPOSITORY, environment=environment, columns=columns, rows=rows)
 
     def _prepare(self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]) -> tuple[Path, list[str]]:
         """A folder for one run, with inventory and variables, and the arguments that name them."""
