@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from playing import PASSWORD, SEAL, Player
 
 TOOLS = ("securestoragebackup", "managementserverconfigtool")
