@@ -10,7 +10,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text import clock
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text import TEXT_COLUMN, clock
 
 try:
     from rich.console import Console
@@ -26,6 +26,7 @@ else:
 _REFRESH_SECONDS = 0.25
 # Shorter steps are over before anybody has read a bar.
 _BAR_AFTER_SECONDS = 2
+_CLOCK_WIDTH = 8
 
 
 def can_draw() -> bool:
@@ -92,13 +93,14 @@ class Foot:
         step = self._look()
         if step is None:
             return ""
-        table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(justify="right", width=4, no_wrap=True)
+        table = Table.grid(expand=True)
+        table.add_column(width=TEXT_COLUMN, no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
-        table.add_column(justify="right", no_wrap=True)
-        table.add_row(Text(str(step.number)), Text(step.name, "bold"), Text(clock(step.seconds)))
+        table.add_column(justify="right", width=_CLOCK_WIDTH, no_wrap=True)
+        table.add_row(Text(f"{step.number:>4}  now"), Text(step.name, "bold"), Text(clock(step.seconds)))
         if step.percent is not None or step.seconds >= _BAR_AFTER_SECONDS:
-            bar = ProgressBar(total=100, completed=step.percent or 0, pulse=step.percent is None)
+            # Not in rich's red: nothing is wrong.
+            bar = ProgressBar(100, step.percent or 0, pulse=step.percent is None, complete_style="cyan", finished_style="cyan", pulse_style="cyan")
             table.add_row("", bar, Text("" if step.percent is None else f"{step.percent}%"))
         if step.detail:
             table.add_row("", Text(step.detail), "")

@@ -21,7 +21,7 @@ CHANGE = "change"
 PLAIN = "plain"
 
 # Beside the number and the outcome, which stand in columns of their own.
-_TEXT_COLUMN = 16
+TEXT_COLUMN = 16
 _OUTCOME_WIDTH = 9
 _MANY_HOSTS = 4
 _RULE_WIDTH = 60
@@ -86,12 +86,12 @@ def result_line(step: book.Step, host: str, outcome: str) -> Line:
 
 def message_lines(messages: t.Iterable[str], tone: str = PLAIN) -> list[Line]:
     """What belongs to the line above. Lines of a message stay lines."""
-    return [Line(" " * _TEXT_COLUMN + text.rstrip(), tone, _TEXT_COLUMN + 2) for message in messages for text in message.splitlines()]
+    return [Line(" " * TEXT_COLUMN + text.rstrip(), tone, TEXT_COLUMN + 2) for message in messages for text in message.splitlines()]
 
 
 def titled_lines(title: str, messages: t.Iterable[str]) -> list[Line]:
     """A message to the reader, which is no step."""
-    return [Line(" " * _TEXT_COLUMN + title, HEADING, _TEXT_COLUMN), *message_lines(messages)]
+    return [Line(" " * TEXT_COLUMN + title, HEADING, TEXT_COLUMN), *message_lines(messages)]
 
 
 def trouble_lines(step: book.Step, host: str, outcome: str, messages: t.Iterable[str]) -> list[Line]:
@@ -137,7 +137,7 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float) ->
 
 def _numbered(number: int | None, outcome: str, text: str, tone: str | None = None) -> Line:
     shown = "" if number is None else str(number)
-    return Line(f"{shown:>4}  {outcome:<{_OUTCOME_WIDTH}} {text}", tone or _TONES[outcome], _TEXT_COLUMN)
+    return Line(f"{shown:>4}  {outcome:<{_OUTCOME_WIDTH}} {text}", tone or _TONES[outcome], TEXT_COLUMN)
 
 
 def _ignored(run: book.Runbook) -> list[Line]:

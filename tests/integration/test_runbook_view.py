@@ -63,7 +63,7 @@ def test_a_run_that_ends_well(odyssey: Player, columns: int, color: bool) -> Non
     assert terminal.exit_code == 0, terminal.lines
     assert unproven(odyssey.lab.dump()) == []
     # Under way, with a number, a clock, and a bar with the percents that the SQL Server tells.
-    under_way = [screen for screen in screens if any(re.match(rf" +9 {BACKUP} +\d:\d\d$", line) for line in screen)]
+    under_way = [screen for screen in screens if any(re.match(rf" +9  now +{BACKUP} +\d:\d\d$", line) for line in screen)]
     assert under_way, terminal.lines
     percents = {int(found) for screen in under_way for line in screen for found in re.findall(r"━.* (\d+)%$", line)}
     assert len(percents) > 2
