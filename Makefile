@@ -24,7 +24,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak bench build clean
+.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak bench pictures build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -66,6 +66,9 @@ soak: setup  ## long tests against the lab
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
+
+pictures: setup  ## the pictures in docs/pictures anew, of real runs
+	@$(run) tests/tools/pictures
 
 build: setup  ## the collection as a tarball, in .build/dist
 	@$(run) tests/tools/build

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import append_progress
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError, connect
 
@@ -40,19 +41,18 @@ class Progress:
         if self.milestones and percent < self.milestones[-1]["percent"] + _STEP_PERCENT:
             return
         self.milestones.append({"percent": round(percent, 1), "seconds": round(seconds, 1)})
-        self._tell(f"{what}: {percent:.0f} percent after {seconds:.0f} seconds")
+        self._tell(what, percent, seconds)
 
     def finish(self, seconds: float, what: str) -> None:
         """The statement ended well."""
         self.milestones.append({"percent": 100.0, "seconds": round(seconds, 1)})
-        self._tell(f"{what}: 100 percent after {seconds:.0f} seconds")
+        self._tell(what, 100, seconds)
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, what: str, percent: float, seconds: float) -> None:
         if self.file is None:
             return
         try:
-            with open(self.file, "a", encoding="utf-8") as stream:
-                stream.write(time.strftime("%Y-%m-%dT%H:%M:%S ") + line + "\n")
+            append_progress(self.file, what, percent, seconds)
         except OSError as error:
             # Not worth a failed backup.
             self.problem = f"The progress file {self.file} cannot be written: {error.strerror}."

@@ -99,7 +99,9 @@ options:
         followed with C(tail -f).
       - A terminal is a file, too. With C(-e progress=$(tty)) on the command line and V("{{ progress }}") here, the lines appear in the terminal of the person
         who waits, between those of Ansible. That takes a task that runs on the controller, as the same user.
-      - A module cannot show anything before it ends. When this is left out, the milestones are seen only in RV(progress).
+      - A module cannot show anything before it ends. When this is left out, it is the file that the environment variable
+        E(OPSMGR_RECOVERY_PROGRESS_FILE) names where the task runs, as the callback P(opsmgr.recovery.runbook#callback) sets it; without that
+        the milestones are seen only in RV(progress).
     type: path
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
@@ -317,12 +319,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import state_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import backup_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import DatabaseRestore, RestoreReport, RestoreWish
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import connect
@@ -340,7 +343,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "verify": {"type": "bool", "default": True},
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 0},
-    "progress_file": {"type": "path"},
+    "progress_file": {"type": "path", "fallback": (env_fallback, [ENVIRONMENT_VARIABLE])},
 }
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from terminal import ROWS, Terminal
 
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
@@ -23,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct horse 8 battery"
 SEAL = "a seal passphrase"
 TIMEOUT_SECONDS = 300
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Player:
         """What a person gives for a failover of the book's group."""
         return {
             "rms_failover_target": "deathsting",
+            "rms_failover_confirm": "deathsting",
             "rms_failover_escrow": str(self.escrow),
             "rms_failover_backup_password": PASSWORD,
             "rms_failover_seal_passphrase": SEAL,
@@ -91,16 +94,33 @@ class Player:
         **variables: Any,
     ) -> Run:
         """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these."""
+        folder, arguments = self._prepare(playbook, access, {**(self.variables if only is None else only), **variables})
+        arguments += ["--check", "--diff"] if check else []
+        arguments += ["-" + "v" * verbosity] if verbosity else []
+        return self.run_ansible(folder, arguments, cut)
+
+    def watch(self, columns: int, *, color: bool, check: bool = False, rows: int = ROWS, **variables: Any) -> Terminal:
+        """Start the failover in the runbook view, at a terminal of its own; variables are added to the usual ones."""
+        _folder, arguments = self._prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
+        environment = {
+            **{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "ANSIBLE_NOCOLOR")},
+            **({} if color else {"NO_COLOR": "1"}),
+            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
+            "TERM": "xterm-256color",
+        }
+        command = [ANSIBLE_PLAYBOOK, *arguments, *(["--check"] if check else [])]
+        return Terminal(command, cwd=REPOSITORY, environment=environment, columns=columns, rows=rows)
+
+    def _prepare(self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]) -> tuple[Path, list[str]]:
+        """A folder for one run, with inventory and variables, and the arguments that name them."""
         self._number += 1
         folder = self.directory / f"run{self._number}"
         folder.mkdir()
         self.lab.write_files(folder, access)
         path = playbook if isinstance(playbook, str) else self._written(folder, playbook)
-        (folder / "variables.json").write_text(json.dumps({**(self.variables if only is None else only), **variables}), encoding="utf-8")
-        arguments = ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
-        arguments += ["--check", "--diff"] if check else []
-        arguments += ["-" + "v" * verbosity] if verbosity else []
-        return self.run_ansible(folder, arguments, cut)
+        (folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+        return folder, ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
 
     def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
         """Run one module on one host and return its result."""
@@ -127,7 +147,7 @@ class Player:
             "RECORD_FILE": str(record),
             "RECORD_CUT": cut or "",
         }
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), *arguments]
+        command = [ANSIBLE_PLAYBOOK, *arguments]
         done = subprocess.run(
             command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True, timeout=TIMEOUT_SECONDS, check=False,

@@ -31,7 +31,7 @@ def report(run: Run) -> list[str]:
 def fail_back(player: Player) -> Run:
     """The way back, without the variables of the way there."""
     variables = {name: value for name, value in player.variables.items() if name != "rms_failover_target"}
-    return player.play("playbooks/rms_failback.yml", only=variables)
+    return player.play("playbooks/rms_failback.yml", only={**variables, "rms_failover_confirm": "hydra"})
 
 
 def test_there_and_back_leaves_the_configuration_files_byte_for_byte_as_they_were(odyssey: Player) -> None:

@@ -40,7 +40,7 @@ def cluster_group(player: Player) -> str:
 
 def fail_back(player: Player, **how: Any) -> Run:
     variables = {name: value for name, value in player.variables.items() if name != "rms_failover_target"}
-    return player.play("playbooks/rms_failback.yml", only=variables, **how)
+    return player.play("playbooks/rms_failback.yml", only={**variables, "rms_failover_confirm": "castor"}, **how)
 
 
 def back_up_on_a_quiet_day(player: Player) -> None:

@@ -76,6 +76,12 @@ TROUBLES = {
     "a short password": Trouble(
         ("controller: preflight: the backup password has 5 characters", "at least 8"), variables={"rms_failover_backup_password": "short"}
     ),
+    "confirmed for another server": Trouble(
+        ("controller: preflight: rms_failover_confirm is 'jupiter', and the server to promote is deathsting",), variables={"rms_failover_confirm": "jupiter"}
+    ),
+    "nobody there to confirm it": Trouble(
+        ("Nothing was changed. controller: confirmation: no name was typed", "set rms_failover_confirm to deathsting"), variables={"rms_failover_confirm": ""}
+    ),
     "no password": Trouble(("controller: preflight: no backup password is given",), variables={"rms_failover_backup_password": ""}),
     "the database is down": Trouble(("SQL Server 127.",), stop_sql_server),
     "a wrong SQL login": Trouble(("18456",), variables={"rms_failover_sql_login_password": "not the password"}),

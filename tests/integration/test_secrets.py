@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from playing import PASSWORD, SEAL, Player
 
 TOOLS = ("securestoragebackup", "managementserverconfigtool")
@@ -47,7 +48,9 @@ def test_no_secret_is_seen_anywhere(odyssey: Player) -> None:
                 assert form not in text, f"{name} stands in {place}"
 
 
-def test_no_secret_is_seen_when_it_fails(odyssey: Player) -> None:
+@pytest.mark.parametrize("view", ["ansible.builtin.default", pytest.param("opsmgr.recovery.runbook", marks=pytest.mark.soak)])
+def test_no_secret_is_seen_when_it_fails(odyssey: Player, monkeypatch: pytest.MonkeyPatch, view: str) -> None:
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", view)
     odyssey.lab.hosts["deathsting"].settings["text_overrides"] = {}
     run = odyssey.play(verbosity=5, rms_failover_password_prompt="never asked", rms_failover_conversation_timeout=3)
     assert not run.ended_well

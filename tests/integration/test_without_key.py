@@ -67,7 +67,8 @@ def test_the_backup_of_the_new_key_serves_a_disaster(lost: Player) -> None:
     recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key")
     lost.lab.power("deathsting", False)
     run = lost.play(
-        rms_failover_mode="disaster", rms_failover_target="jupiter", rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow)
+        rms_failover_mode="disaster", rms_failover_target="jupiter", rms_failover_confirm="jupiter",
+        rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow),
     )
     assert run.ended_well, run.output
     assert lost.lab.dump()["groups"]["ODYSSEY"]["key"]["jupiter"] == "right"

@@ -106,7 +106,7 @@ def _play(playbook: str, values: Variables) -> bool:
     command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", playbook]
     sys.stdout.flush()
     # The playbook's own calls of the lab run in another directory.
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
+    environment = {"ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", **os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
 
 
@@ -119,11 +119,16 @@ def _shared_variables() -> Variables:
 
 
 def _failover(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
-    return [(FAILOVER, {**shared, "drill_lab_directory": str(DIRECTORY), "rms_failover_mode": mode, "rms_failover_target": NEW_RMS})]
+    return [(FAILOVER, {**shared, "drill_lab_directory": str(DIRECTORY), "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)})]
 
 
 def _failover_and_back(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
-    return [*_failover(shared, mode), (FAILBACK, shared)]
+    return [*_failover(shared, mode), (FAILBACK, {**shared, **_confirmed(OLD_RMS)})]
+
+
+def _confirmed(rms: str) -> Variables:
+    """A drill is started by somebody who knows that it moves the role: it does not ask."""
+    return {"rms_failover_confirm": rms}
 
 
 def _clustered_restore(_shared: Variables, _mode: str) -> list[tuple[str, Variables]]:

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of the runbook view: what they say, and how they are broken."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text import (
+    Line,
+    clock,
+    hosts_text,
+    message_lines,
+    plan_lines,
+    point_lines,
+    recap_lines,
+    step_line,
+    trouble_lines,
+)
+
+PATH = "database backed up to C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup\\OperationsManager_20260131T020304.bak"
+
+
+def step(outcomes: list[tuple[str, str]], seconds: float = 0, name: str = "The key is restored") -> book.Step:
+    run = book.Runbook(0)
+    begun = run.begin("key", name, 0)
+    for host, outcome in outcomes:
+        run.report("key", host, outcome, seconds)
+    run.end()
+    return begun
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.9, "0:00"), (59.99, "0:59"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")])
+def test_seconds_are_shown_as_a_clock(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+def test_many_hosts_are_counted_and_a_host_is_named_once() -> None:
+    assert hosts_text(["a", "b", "a"]) == "a, b"
+    assert hosts_text(list("abcde")) == "5 hosts"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "seconds", "line"),
+    [
+        ([("hydra", book.OK)], 0.5, "   1  ok        The key is restored: hydra"),
+        ([("hydra", book.CHANGED)], 75, "   1  changed   The key is restored: hydra, 1:15"),
+        ([("hydra", book.OK), ("argus", book.CHANGED)], 0, "   1  changed   The key is restored: changed: argus; ok: hydra"),
+    ],
+)
+def test_a_step_is_one_line(outcomes: list[tuple[str, str]], seconds: float, line: str) -> None:
+    assert step_line(step(outcomes, seconds)).text == line
+
+
+def test_trouble_is_told_whole_and_its_lines_stay_lines() -> None:
+    lines = trouble_lines(step([("hydra", book.FAILED)]), "hydra", book.FAILED, ["hydra: one thing. Do this.\nAnd that.", "argus: another."])
+    assert [line.text.strip() for line in lines] == ["1  FAILED    The key is restored: hydra", "hydra: one thing. Do this.", "And that.", "argus: another."]
+
+
+def pieces(text: str) -> list[str]:
+    """Words and parts of paths."""
+    return [piece for piece in re.split(r"\s+|(?<=\\)", text) if piece]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_lines_are_broken_between_words_and_parts_of_paths(width: int) -> None:
+    [line] = message_lines([PATH])
+    shown = line.wrapped(width).split("\n")
+    assert all(len(part) <= width for part in shown)
+    assert all(part.startswith(" " * line.indent) for part in shown[1:])
+    assert {piece for part in shown for piece in pieces(part)} == set(pieces(PATH))
+
+
+def test_without_a_terminal_nothing_is_broken() -> None:
+    assert Line(PATH * 3).wrapped(None) == PATH * 3
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1), st.integers(30, 130))
+def test_nothing_is_lost_by_breaking(words: str, width: int) -> None:
+    [line] = message_lines([words])
+    assert "".join(line.wrapped(width).split()) == "".join(words.split())
+
+
+def test_the_plan_names_both_servers_and_the_point_of_no_return() -> None:
+    text = " ".join(line.text.strip() for line in plan_lines("deathsting (new RMS)", "hydra (old RMS)"))
+    assert "moves from hydra (old RMS) to deathsting (new RMS)" in text
+    assert "POINT OF NO RETURN ahead" in text
+    assert "deathsting becomes the RMS." in plan_lines("deathsting", None)[0].text
+
+
+def test_the_point_of_no_return_is_announced_and_in_check_mode_only_mentioned() -> None:
+    marked = step([], name="POINT OF NO RETURN - this server is promoted to the RMS")
+    announced = " ".join(line.text for line in point_lines(marked, 12, check_mode=False))
+    assert "12            POINT OF NO RETURN: this server is promoted to the RMS." in announced
+    assert "From here there is no way back" in announced
+    [mentioned] = point_lines(marked, 12, check_mode=True)
+    assert "would be reached here: this server is promoted to the RMS. In check mode it is not passed." in mentioned.text
+
+
+ENDS = {
+    "well": ([(book.CHANGED, None)], False, [], ["ENDED WELL after 1:05: 1 step, 1 changed something."]),
+    "well, after something was put right": (
+        [(book.FAILED, None), (book.OK, None)], False, [],
+        ["ENDED WELL after 1:05: 2 steps, 0 changed something.", "step 1 FAILED, and the playbook dealt with it: hydra"],
+    ),
+    "checked": ([(book.CHANGED, None)], True, [], ["CHECKED after 1:05: 1 step, 1 would change something. Nothing was changed: this was a check."]),
+    "stopped": (
+        [(book.OK, None), (book.FAILED, None)], False, ["hydra (RMS)"],
+        ["STOPPED after 1:05: 2 steps, 0 changed something. It failed on hydra (RMS).", "step 2 FAILED: a step: hydra",
+         "What to do: mend what is named above, then run the same command again. It does what is left."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_recap_says_how_it_ended_and_what_to_do(name: str) -> None:
+    outcomes, check_mode, failed, said = ENDS[name]
+    run = book.Runbook(0, check_mode=check_mode)
+    for number, (outcome, past) in enumerate(outcomes):
+        run.begin(str(number), "a step", 0)
+        run.report(str(number), "hydra", outcome, 1, past_point=past)
+        run.end()
+    assert [line.text.strip() for line in recap_lines(run, failed, 65)] == ["", *said]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "past_point", "words"),
+    [
+        (book.FAILED, False, "The point of no return was NOT passed."),
+        (book.FAILED, True, "The point of no return IS PASSED."),
+        (book.UNREACHABLE, None, "The point of no return was reached, and perhaps passed."),
+    ],
+)
+def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(outcome: str, past_point: bool | None, words: str) -> None:
+    run = book.Runbook(0)
+    run.begin("point", f"{book.MARK} - deathsting is promoted", 0)
+    run.report("point", "deathsting", outcome, 1, past_point=past_point)
+    run.end()
+    assert words in [line.text for line in recap_lines(run, ["deathsting"], 2)]
