@@ -30,6 +30,8 @@ LEAST_CONTRAST = 4.5
 LEAST_SIZE = 10.0
 WHITE: Color = (255, 255, 255, 1)
 A4_INCHES = (8.27, 11.69)
+# What Chromium leaves of its width between the margins, in CSS pixels.
+A4_WIDTH = 717
 # It asks nobody: no name is looked up, nothing is fetched, nothing is kept.
 FLAGS = (
     "--headless",
@@ -98,20 +100,21 @@ class Browser:
     def __init__(self, driver: Chrome) -> None:
         self._driver = driver
 
-    def look(self, page: Path, *, width: int, scheme: str) -> View:
-        """Show a page on a screen `width` CSS pixels wide with the colours for `light` or `dark`. A picture of it is laid beside it."""
-        self._show(page, width, scheme)
+    def look(self, page: Path, *, width: int, scheme: str, media: str = "screen") -> View:
+        """Show a page, `width` CSS pixels wide, to somebody who likes it `light` or `dark`, as for `screen` or `print`. A picture is laid beside it."""
+        self._show(page, width, scheme, media)
         seen = self._driver.execute_script(LOOK, width)
         texts = [Text(**text) for text in seen["texts"]]
-        page.with_name(f"{page.stem}-{width}-{scheme}.png").write_bytes(self._driver.get_screenshot_as_png())
+        page.with_name(f"{page.stem}-{media}-{width}-{scheme}.png").write_bytes(self._driver.get_screenshot_as_png())
         faults = [fault for text in texts for fault in text.faults] + [f"sticks out: {name}" for name in seen["sticking_out"]]
         if seen["page_width"] > width:
             faults.append(f"{seen['page_width']} px wide on a screen of {width} px")
         return View(texts, faults + self._messages() + self._requests(page))
 
-    def _show(self, page: Path, width: int, scheme: str) -> None:
+    def _show(self, page: Path, width: int, scheme: str, media: str) -> None:
         self._messages(), self._requests(page)
-        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        liking = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": liking})
         self._resize(width, 800)
         self._open(page)
         # What is outside of the screen cannot be asked what lies on it.
