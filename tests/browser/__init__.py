@@ -121,6 +121,8 @@ class Browser:
         self._resize(width, self.measure("document.documentElement.scrollHeight"))
 
     def _open(self, page: Path) -> None:
+        # Chromium shows a page of its own for a file that is missing.
+        page.stat()
         self._driver.get(page.as_uri())
         # It is loaded, and not painted yet: printed now, it would fail now and then.
         self._driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")

@@ -49,6 +49,7 @@ def result_keys(name: str) -> set[str]:
         return {*cls.RESULT, "started_at", "elapsed_seconds"}
     others = {
         "key_escrow_info": {"backups", "unusable", "servers", "problems", "warnings"},
+        "rms_failover_record": {"record", "drawings"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]
