@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import DONE, FAILED, NOT_REACHED, Given, Step, steps_of
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import DONE, FAILED, NOT_REACHED, Given, Step, has_passed, steps_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Group, Topology, after, before
 
 FINISHED = "finished"
@@ -91,16 +91,11 @@ def _problems(steps: t.Sequence[Step]) -> list[str]:
 
 def _outcome(story: Story, steps: t.Sequence[Step]) -> str:
     if story.has_stopped:
-        return STOPPED_AFTER if _is_past(story, steps) else STOPPED_BEFORE
+        is_past = not story.promotion_needed or has_passed(story.steps, story.began_at)
+        return STOPPED_AFTER if is_past else STOPPED_BEFORE
     if story.undone:
         return LEFT_UNDONE
     return FINISHED if any(step.outcome == DONE for step in steps) else UNCHANGED
-
-
-def _is_past(story: Story, steps: t.Sequence[Step]) -> bool:
-    """Whether the promotion was answered, or may have been."""
-    promotions = [result for one in story.steps if one.point_of_no_return for result in one.fresh(story.began_at).values()]
-    return not story.promotion_needed or any(result.get("past_point_of_no_return", True) for result in promotions)
 
 
 def _headline(outcome: str, story: Story, steps: t.Sequence[Step]) -> str:

@@ -48,6 +48,12 @@ def _is_fresh(result: Result, begun_at: str) -> bool:
     return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
 
 
+def has_passed(given: t.Iterable[Given], begun_at: str) -> bool:
+    """Whether the promotion was answered in this run, or may have been."""
+    promotions = [result for one in given if one.point_of_no_return for result in one.fresh(begun_at).values()]
+    return any(result.get("past_point_of_no_return", True) for result in promotions)
+
+
 @dataclass(frozen=True)
 class Step:
     """A step on the hosts that it went alike on. `started_at` and `elapsed_seconds`, those of all together, are None where nothing ran."""

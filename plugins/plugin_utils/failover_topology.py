@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import UNKNOWN_PRODUCT
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look, short_name
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given, Result
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given, Result, has_passed
 
 RMS = "RMS"
 CALLS_ITSELF_RMS = "calls itself RMS"
@@ -80,8 +80,7 @@ def after(group: Group, seen: Evidence, given: t.Sequence[Given], begun_at: str,
     if looked_again:
         return _topology(group, _rms(seen), seen.looks, components)
     results = [(host, result) for one in given for host, result in one.fresh(begun_at).items()]
-    moved = any(one.point_of_no_return and one.fresh(begun_at) for one in given)
-    return _topology(group, None if moved else _rms(seen), [_updated(look, results) for look in seen.looks], components)
+    return _topology(group, None if has_passed(given, begun_at) else _rms(seen), [_updated(look, results) for look in seen.looks], components)
 
 
 def _rms(seen: Evidence) -> str | None:
