@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from browser import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTIONS = ROOT / ".build" / "collections"
@@ -24,3 +31,12 @@ os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 
 init_plugin_loader([str(COLLECTIONS)])
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Headless Chromium, started by the first test that looks at a page."""
+    from browser import chromium
+
+    with chromium(tmp_path_factory.mktemp("profile")) as running:
+        yield running

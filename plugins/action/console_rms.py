@@ -20,7 +20,7 @@ STEP = "let consoles open the RMS"
 class ActionModule(OpsmgrAction):
     STEP = STEP
     SPEC = {"rms": {"type": "str", "required": True}, "create": {"type": "bool", "default": True}}
-    RESULT = {"registry": None}
+    RESULT = {"registry": None, "registry_before": None}
 
     def check_arguments(self, arguments: Arguments) -> None:
         check_names(STEP, arguments)

@@ -43,7 +43,8 @@ class ActionModule(OpsmgrAction):
         "stable_seconds": {"type": "int", "default": 5},
     }
     RESULT = {
-        "instance": None, "path": None, "changes": [], "untouched": [], "backup": None, "registry": None, "service": None, "restarted": False, "warnings": [],
+        "instance": None, "path": None, "changes": [], "untouched": [], "backup": None, "registry": None, "registry_before": None, "service": None,
+        "restarted": False, "warnings": [],
     }  # fmt: skip
 
     def check_arguments(self, arguments: Arguments) -> None:

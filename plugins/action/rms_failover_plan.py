@@ -39,6 +39,7 @@ SPEC: dict[str, dict[str, t.Any]] = {
     "data_warehouse_workaround": {"type": "bool", "default": True},
     "cluster_nodes": {"type": "list", "elements": "str", "default": []},
     "virtual_server": {"type": "str"},
+    "report": {"type": "path"},
 }
 
 
@@ -53,6 +54,7 @@ class ActionModule(ActionBase):
         wish = Wish(**{each.name: arguments[each.name] for each in fields(Wish)})
         evidence = Evidence([Look.from_result(look) for look in arguments["servers"]], arguments["database"])
         plan = make_plan(wish, evidence)
+        plan.problems += _report(arguments["report"])
         backup = None
         if plan.promotion_needed:
             plan.remarks += _passing(arguments["escrow"])
@@ -117,6 +119,22 @@ def _unwritable(directory: str) -> list[str]:
     if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
         return []
     return [_problem(f"the escrow {directory} cannot be written: {existing} is not a directory that this user may write to", "Set rms_failover_escrow to one")]
+
+
+def _report(path: str | None) -> list[str]:
+    """Why the report cannot be written."""
+    if path is None:
+        return []
+    directory = os.path.dirname(os.path.abspath(path))
+    if not path.endswith(".html"):
+        found = "its name does not end in .html"
+    elif os.path.isdir(path):
+        found = "it is a directory"
+    elif not os.path.isdir(directory) or not os.access(directory, os.W_OK | os.X_OK):
+        found = f"{directory} is not a directory that this user may write to"
+    else:
+        return []
+    return [_problem(f"the report {path} cannot be written: {found}", "Set rms_failover_report to a file that can be, or leave it out")]
 
 
 def _problem(found: str, what_to_do: str) -> str:

@@ -9,6 +9,7 @@ This file is private to the collection: others must not import it.
 from __future__ import annotations
 
 import signal
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,6 +20,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing
+from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 
 
 class Interrupted(BaseException):
@@ -115,13 +117,18 @@ class LongSqlWork(SqlWork):
 def run_sql_module(module: AnsibleModule, work: SqlWork) -> None:
     """The rest of a module's main(): do the work, and end the module with its result."""
     host = module.params["server"]
+    started_at, started = now_text(), time.monotonic()
+
+    def result() -> dict[str, Any]:
+        return {**work.result, "started_at": started_at, "elapsed_seconds": round(time.monotonic() - started, 1)}
+
     try:
         with interruptible() if work.after_interruption else nullcontext():
             changed = work.run(check_mode=module.check_mode)
     except PyodbcMissing as error:
         module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
     except OpsmgrError as error:
-        module.fail_json(msg=error.sentence(host), changed=work.has_changed, **work.result)
+        module.fail_json(msg=error.sentence(host), changed=work.has_changed, **result())
     except Interrupted as signal_name:
-        module.fail_json(msg=f"{host}: ended by {signal_name}; {work.after_interruption}.", changed=work.has_changed, **work.result)
-    module.exit_json(changed=changed, **work.result)
+        module.fail_json(msg=f"{host}: ended by {signal_name}; {work.after_interruption}.", changed=work.has_changed, **result())
+    module.exit_json(changed=changed, **result())

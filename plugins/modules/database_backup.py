@@ -239,6 +239,16 @@ statements:
   sample:
     - BACKUP DATABASE [OperationsManager] TO DISK = ? WITH CHECKSUM, NOINIT, COPY_ONLY
     - RESTORE VERIFYONLY FROM DISK = ? WITH FILE = 1, CHECKSUM
+started_at:
+  description: When the task began, in UTC by the clock of the computer that it ran on.
+  returned: always
+  type: str
+  sample: '2026-01-31T02:03:04Z'
+elapsed_seconds:
+  description: How long the task took.
+  returned: always
+  type: float
+  sample: 27.9
 """
 
 from collections.abc import Iterator

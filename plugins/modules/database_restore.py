@@ -312,6 +312,16 @@ statements:
   sample:
     - RESTORE VERIFYONLY FROM DISK = ? WITH FILE = 1, CHECKSUM
     - RESTORE DATABASE [OperationsManager] FROM DISK = ? WITH FILE = 1, MOVE ? TO ?, MOVE ? TO ?, CHECKSUM, REPLACE, RECOVERY
+started_at:
+  description: When the task began, in UTC by the clock of the computer that it ran on.
+  returned: always
+  type: str
+  sample: '2026-01-31T02:03:04Z'
+elapsed_seconds:
+  description: How long the task took.
+  returned: always
+  type: float
+  sample: 27.9
 """
 
 from collections.abc import Iterator

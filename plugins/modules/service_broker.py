@@ -143,6 +143,16 @@ statements:
     - ALTER DATABASE [OperationsManager] SET SINGLE_USER WITH ROLLBACK IMMEDIATE
     - ALTER DATABASE [OperationsManager] SET ENABLE_BROKER
     - ALTER DATABASE [OperationsManager] SET MULTI_USER
+started_at:
+  description: When the task began, in UTC by the clock of the computer that it ran on.
+  returned: always
+  type: str
+  sample: '2026-01-31T02:03:04Z'
+elapsed_seconds:
+  description: How long the task took.
+  returned: always
+  type: float
+  sample: 27.9
 """
 
 from collections.abc import Iterator

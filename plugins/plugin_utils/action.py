@@ -18,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
@@ -90,7 +91,7 @@ class OpsmgrAction(ActionBase):
         del tmp
         _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         host = self._host_name(task_vars or {})
-        result.update({"changed": False, **copy.deepcopy(self.RESULT)})
+        result.update({"changed": False, **copy.deepcopy(self.RESULT), "started_at": now_text()})
         started = time.monotonic()
         try:
             self._check_patterns(arguments)

@@ -125,7 +125,7 @@ def plan_file(work: Work, step: str, path: str, edit: t.Callable[[bytes], Edit])
 def point_registry(work: Work, step: str, key: str, current: str | None) -> None:
     """Let the registry value name the RMS if it does not, and tell the result; predict in check mode."""
     rms = work.arguments["rms"]
-    work.result["registry"] = current
+    work.result["registry"] = work.result["registry_before"] = current
     if current is not None and current.lower() == rms.lower():
         return
     if not work.check_mode:

@@ -39,10 +39,11 @@ def test_a_second_run_changes_nothing(odyssey: Player) -> None:
 
 def test_check_mode_changes_nothing_and_lists_what_would_be_done(odyssey: Player) -> None:
     before = odyssey.lab.dump()
-    checked = odyssey.play(check=True)
+    page = odyssey.directory / "failover.html"
+    checked = odyssey.play(check=True, rms_failover_report=str(page))
     assert checked.ended_well, checked.output
     assert odyssey.lab.dump() == before
-    assert not odyssey.escrow.exists()
+    assert (odyssey.escrow.exists(), list(page.parent.glob("failover.*"))) == (False, [])
     report = checked.results("What was done and what is left")[-1]["msg"]
     assert report[0] == "This would be done:"
     assert any("deathsting promoted to the RMS" in line for line in report)

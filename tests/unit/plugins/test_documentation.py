@@ -46,10 +46,11 @@ def spec_of(name: str) -> dict[str, dict[str, Any]]:
 def result_keys(name: str) -> set[str]:
     cls = action_class(name)
     if issubclass(cls, OpsmgrAction):
-        return {*cls.RESULT, "elapsed_seconds"}
+        return {*cls.RESULT, "started_at", "elapsed_seconds"}
     others = {
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
+        "rms_failover_record": {"record", "drawings"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]

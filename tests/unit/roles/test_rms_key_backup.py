@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import A4_WIDTH, Browser, luminance
 from jinja2 import Environment, StrictUndefined
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "rms_key_backup"
@@ -97,3 +98,53 @@ def test_a_version_that_does_not_fit_is_seen() -> None:
     html = page(row("hydra", server_version="6.1.7221.0", problem="worthless", other_version=True))
     assert "the backup is of 6.0.6278.0" in Page(html).text
     assert "the backup is of" not in page(row("hydra"))
+
+
+LONG = "a-server-with-a-long-name-in-a-forest-of-many-domains.operations.odyssey.example.com"
+EVERYTHING = page(
+    row("hydra", server_version="6.1.7221.0", problem="hydra: it is worthless " * 9, in_escrow="an old one " * 9, other_version=True),
+    row("aeneas", server_version="", problem=HOSTILE, backup={}),
+    row(HOSTILE, management_group=HOSTILE, outcome="left as it is"),
+    row(LONG, server=LONG, management_group=LONG),
+    not_tried=["troilus", HOSTILE], groups_left=["BEOWULF"], escrow_problems=[f"/srv/escrow/{LONG}/{LONG}: not usable"],
+)  # fmt: skip
+
+
+def written(directory: Path, html: str) -> Path:
+    path = directory / "report.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_everything_can_be_read_on_any_screen(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
+    view = browser.look(written(tmp_path, EVERYTHING), width=width, scheme=scheme)
+    assert view.faults == []
+    assert (luminance(view.texts[0].color) > 0.5) == (scheme == "dark")
+    assert browser.measure("document.scripts.length") == 0
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_failures_are_seen_first_and_marked(browser: Browser, tmp_path: Path, width: int) -> None:
+    browser.look(written(tmp_path, EVERYTHING), width=width, scheme="light")
+    failed, good = browser.boxes("tbody tr.failed"), browser.boxes("tbody tr:not(.failed)")
+    assert (len(failed), len(good)) == (5, 2)
+    assert max(box["bottom"] for box in failed) <= min(box["top"] for box in good)
+    marks = browser.measure("[...document.querySelectorAll('tbody tr')].map((row) => getComputedStyle(row).borderLeftColor)")
+    assert marks == ["rgb(179, 38, 30)"] * 5 + ["rgba(0, 0, 0, 0)"] * 2
+
+
+def test_a_bar_of_age_is_as_long_as_the_backup_is_old(browser: Browser, tmp_path: Path) -> None:
+    ages = [0.0, 24.0, 84.0, 168.0, 9999.0]
+    rows = [row("hydra", backup={**row("hydra")["backup"], "age_hours": age}) for age in ages]
+    browser.look(written(tmp_path, page(*rows)), width=360, scheme="dark")
+    shares = [bar["width"] / whole["width"] for bar, whole in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
+    assert shares == pytest.approx([0.02, 0.14, 0.5, 1, 1], abs=0.01)
+
+
+def test_it_is_printed_in_dark_ink_whatever_the_screen_shows(browser: Browser, tmp_path: Path) -> None:
+    path = written(tmp_path, EVERYTHING)
+    sheet = browser.look(path, width=A4_WIDTH, scheme="dark", media="print")
+    assert (sheet.faults, [text.text for text in sheet.texts if luminance(text.color) > 0.3]) == ([], [])
+    assert browser.pages(path)[0].startswith("RMS key backups")

@@ -61,7 +61,7 @@ def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str
     recorded.protocol.start_error = fault(5, "Access is denied.")
     connection = Connection(recorded)
     result = run(name, connection, check_mode, **arguments)
-    assert keys | {"changed", "failed", "msg", "elapsed_seconds"} <= result.keys()
+    assert keys | {"changed", "failed", "msg", "started_at", "elapsed_seconds"} <= result.keys()
     assert (result["changed"], result["failed"]) == (False, True)
     assert result["msg"].startswith("hydra: ")
     assert "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server." in result["msg"]

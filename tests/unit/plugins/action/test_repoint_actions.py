@@ -19,8 +19,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
 RMS = "deathsting.odyssey.com"
 FILE = {"path", "changes", "untouched", "backup"}
 ACTIONS: dict[str, set[str]] = {
-    "console_rms": {"registry"},
-    "reporting_server_rms": FILE | {"instance", "registry", "service", "restarted", "warnings"},
+    "console_rms": {"registry", "registry_before"},
+    "reporting_server_rms": FILE | {"instance", "registry", "registry_before", "service", "restarted", "warnings"},
     "web_console_rms": FILE,
 }
 
@@ -40,7 +40,7 @@ def test_a_failure_has_the_whole_result_and_closes_the_shell(clock: Clock, name:
     recorded.protocol.start_error = fault(5, "Access is denied.")
     connection = Connection(recorded)
     result = run(name, connection, check_mode, rms=RMS)
-    assert ACTIONS[name] | {"changed", "failed", "msg", "elapsed_seconds"} <= result.keys()
+    assert ACTIONS[name] | {"changed", "failed", "msg", "started_at", "elapsed_seconds"} <= result.keys()
     assert (result["changed"], result["failed"]) == (False, True)
     assert connection.closed_shells == ["shell-1"]
 

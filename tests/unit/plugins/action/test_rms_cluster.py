@@ -59,7 +59,7 @@ def test_a_failure_has_the_whole_result_and_closes_the_shell(clock: Clock, name:
     node.protocol.start_error = fault(5, "Access is denied.")
     connection = Connection(node)
     result = run(name, connection, check_mode, **ACTIONS[name][0])
-    assert ACTIONS[name][1] | {"changed", "failed", "msg", "elapsed_seconds"} <= result.keys()
+    assert ACTIONS[name][1] | {"changed", "failed", "msg", "started_at", "elapsed_seconds"} <= result.keys()
     assert (result["changed"], result["failed"]) == (False, True)
     assert connection.closed_shells == ["shell-1"]
 

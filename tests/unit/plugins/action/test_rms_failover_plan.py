@@ -55,6 +55,27 @@ def test_an_escrow_that_cannot_be_written(tmp_path: Path) -> None:
     assert "is not a directory that this user may write to" in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("failover.html", None),
+        ("failover.htm", "its name does not end in .html"),
+        ("taken.html", "it is a directory"),
+        ("nowhere/failover.html", "/nowhere is not a directory that this user may write to"),
+        ("file/failover.html", "/file is not a directory that this user may write to"),
+    ],
+)
+def test_a_place_for_the_report_that_does_not_do(tmp_path: Path, name: str, sentence: str | None) -> None:
+    (tmp_path / "taken.html").mkdir()
+    (tmp_path / "file").write_text("")
+    problems = plan(failed_over(), report=str(tmp_path / name))["problems"]
+    if sentence is None:
+        assert problems == []
+    else:
+        assert problems[0].startswith(f"controller: preflight: the report {tmp_path / name} cannot be written: ")
+        assert problems[0].endswith(f"{sentence}. Set rms_failover_report to a file that can be, or leave it out.")
+
+
 def test_a_finished_failover_needs_no_key() -> None:
     assert plan(failed_over())["problems"] == []
 

@@ -25,7 +25,7 @@ from lab.sql.server import SqlServer
 require_freetds()
 
 BACKUP_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQLServer"
-KEYS = {"changed", "path", "backup", "needed_bytes", "free_bytes", "progress", "problems", "statements"}
+KEYS = {"changed", "path", "backup", "needed_bytes", "free_bytes", "progress", "problems", "statements", "started_at", "elapsed_seconds"}
 
 
 @pytest.fixture

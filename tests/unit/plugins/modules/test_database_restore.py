@@ -28,7 +28,7 @@ from lab.sql.server import SqlServer
 require_freetds()
 
 SUBJECT = Subject(database_restore, {"path": PATH, **ADMIN})
-KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff"}
+KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff", "started_at", "elapsed_seconds"}
 SAME = {"overwrite": "same_group", "management_group": "odyssey"}
 ONLINE = {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": False, "management_group": "ODYSSEY"}
 

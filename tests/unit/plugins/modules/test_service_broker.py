@@ -25,7 +25,7 @@ from lab.sql.server import SqlServer
 require_freetds()
 
 SUBJECT = Subject(service_broker, {"timeout": 5, **ADMIN})
-KEYS = {"changed", "database", "before", "after", "sessions", "statements", "diff"}
+KEYS = {"changed", "database", "before", "after", "sessions", "statements", "diff", "started_at", "elapsed_seconds"}
 
 
 @pytest.fixture

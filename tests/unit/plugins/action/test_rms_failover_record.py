@@ -1,0 +1,151 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the record says of failovers that ended well, stopped at each side of the point of no return, or had nothing to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.plugins.action.bench import Connection, run
+from unit.plugins.plugin_utils.test_failover import failed_over, healthy
+from unit.plugins.plugin_utils.told_failover import ASKED_AGAIN_AT, BEGAN_AT, KEY, cut_off, result, seen, steps, told
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
+
+SENTENCE = "deathsting: promote: it did not end well. Look at it."
+
+
+def record(arguments: dict[str, Any]) -> dict[str, Any]:
+    found = run("rms_failover_record", Connection(None, AssertionError("was opened"), transport="local"), check_mode=True, **arguments)
+    assert found["changed"] is False
+    assert len(found["drawings"]["bars"]) == len(found["record"]["steps"])
+    recorded: dict[str, Any] = found["record"]
+    return recorded
+
+
+def titles(recorded: dict[str, Any], *outcomes: str) -> list[str]:
+    return [step["title"] for step in recorded["steps"] if step["outcome"] in outcomes]
+
+
+def roles(topology: dict[str, Any]) -> dict[str, str]:
+    return {server["host"]: server["role"] for server in topology["servers"]}
+
+
+def named(topology: dict[str, Any]) -> list[Any]:
+    return [component["names"] for component in topology["components"]]
+
+
+def test_a_failover_that_ended_well() -> None:
+    recorded = record(told())
+    assert (recorded["outcome"], recorded["headline"]) == ("finished", "deathsting is the RMS, and hydra no longer")
+    assert (recorded["problems"], recorded["advice"]) == ([], "A rerun changes nothing.")
+    assert titles(recorded, "done") == [
+        "Support tools copied to deathsting",
+        "Key restored on deathsting",
+        "Services of hydra stopped",
+        "deathsting promoted to the RMS",
+        "hydra made an ordinary management server",
+        "Web console hermes pointed at it",
+        "Consoles on hermes and argus open it",
+    ]
+    assert titles(recorded, "as it was") == ["Services of deathsting running"]
+    assert (recorded["steps"][-1]["started_at"], recorded["steps"][-1]["elapsed_seconds"]) == ("2026-01-31T02:03:44Z", 3.0)
+    assert roles(recorded["before"]) == {"hydra": "RMS", "deathsting": "management server", "kraken": "management server"}
+    assert roles(recorded["after"]) == {"hydra": "management server", "deathsting": "RMS", "kraken": "management server"}
+    assert (named(recorded["before"]), named(recorded["after"])) == (["hydra.odyssey.com"] * 3, ["deathsting.odyssey.com"] * 3)
+    assert recorded["versions"]["operations_manager"] == ["2007 R2 (6.1.7221.0)"]
+    assert (recorded["versions"]["collection"], recorded["versions"]["sql_server"]) == (COLLECTION_VERSION, "10.0.6556.0")
+
+
+def test_one_that_stopped_before_the_point_of_no_return() -> None:
+    undone = {"text": "services of * running again", "results": [{**result(22), "item": "hydra"}]}
+    arguments = cut_off(3, msg=SENTENCE, is_rms=False, past_point_of_no_return=False)
+    recorded = record({**arguments, "steps": [*arguments["steps"], undone]})
+    assert (recorded["outcome"], recorded["headline"]) == ("stopped before the point of no return", "The role has not moved: hydra is the RMS")
+    assert (recorded["problems"], recorded["left"]) == ([SENTENCE], [])
+    assert "begins anew" in recorded["advice"]
+    assert titles(recorded, "failed") == ["deathsting promoted to the RMS"]
+    assert titles(recorded, "not reached") == titles(recorded, "not reached", "failed")[1:]
+    assert [step["title"] for step in recorded["steps"]][4] == "Services of hydra running again"
+    assert roles(recorded["after"])["hydra"] == "RMS"
+    assert recorded["after"]["servers"][1]["key_fingerprint"] == KEY
+    assert recorded["after"]["servers"][0]["services"]["OMSDK"] == "stopped, auto"
+    assert named(recorded["after"]) == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("failure", "headline"),
+    [
+        ({"is_rms": None}, "It is not proven that deathsting is the RMS: the promotion began and did not end well"),
+        ({"past_point_of_no_return": True}, "It is not proven that deathsting is the RMS: the promotion began and did not end well"),
+    ],
+)
+def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any], headline: str) -> None:
+    recorded = record(cut_off(3, msg=SENTENCE, **failure))
+    assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", headline)
+
+
+def test_one_that_stopped_after_the_point_of_no_return() -> None:
+    recorded = record(cut_off(4, msg=SENTENCE))
+    assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", "deathsting is the RMS, but the failover is not finished")
+    ahead = titles(recorded, "failed", "not reached")
+    assert ahead[0] == "Services of deathsting running"
+    assert ahead[1:] == ["hydra made an ordinary management server", "Web console hermes pointed at it", "Consoles on hermes and argus open it"]
+    assert recorded["advice"].endswith(f"It does only what is left: {'; '.join(ahead)}.")
+    assert recorded["left"] != []
+    # The database was not asked since; each registry is as the steps read it.
+    assert recorded["after"]["rms"] is None
+    assert roles(recorded["after"]) == {"hydra": "calls itself RMS", "deathsting": "RMS", "kraken": "management server"}
+    assert [server["names"] for server in recorded["after"]["servers"]] == [None, None, "Hydra.Odyssey.com"]
+
+
+def test_one_that_a_task_stopped_which_is_no_step() -> None:
+    arguments = told(seen_again=seen(healthy(), BEGAN_AT))
+    assert record(arguments)["problems"] == ["None of the steps below failed: the output of the run says why it stopped."]
+
+
+def test_one_that_left_something_undone() -> None:
+    done = steps()
+    done[6]["results"] = [{"item": "hermes", "unreachable": True, "msg": "ntlm: timed out", "changed": False}]
+    recorded = record(told(steps=done, undone=["hermes does not answer.", "hermes does not answer."]))
+    assert (recorded["outcome"], recorded["problems"]) == ("left undone", ["hermes does not answer."])
+    assert "It does only what is left: Web console hermes pointed at it." in recorded["advice"]
+    [step] = [step for step in recorded["steps"] if step["outcome"] == "failed"]
+    assert (step["problem"], step["started_at"]) == ("the server does not answer", None)
+    assert (named(recorded["before"])[0], named(recorded["after"])[0]) == (None, None)
+
+
+def test_a_rerun_with_nothing_to_do() -> None:
+    there = seen(failed_over(), BEGAN_AT), seen(failed_over(), ASKED_AGAIN_AT)
+    unchanged = [{**one, "results": [result(5, changed=False, item=host) for host in one["hosts"]]} for one in steps()[4:]]
+    recorded = record(told(seen=there[0], seen_again=there[1], steps=unchanged, promotion_needed=False))
+    assert (recorded["outcome"], recorded["headline"]) == ("unchanged", "deathsting was the RMS already: nothing was to be done")
+    assert recorded["steps"] == []
+    # What had not to be changed names the RMS.
+    assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
+
+
+def test_results_of_an_earlier_failover_do_not_count() -> None:
+    done = steps()
+    done[0]["results"] = [{**result(0, copied=["old.exe"]), "started_at": "2026-01-31T02:03:03Z"}]
+    done[1]["results"] = [{"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}]
+    assert titles(record(told(steps=done)), "done")[0] == "Services of hydra stopped"
+
+
+def test_a_server_that_does_not_answer() -> None:
+    recorded = record(told(seen=seen({**healthy(), "hydra": None}, BEGAN_AT)))
+    assert recorded["before"]["servers"][0]["role"] == "does not answer"
+    assert recorded["before"]["servers"][0]["answers"] is False
+    assert recorded["before"]["rms"] == "hydra.odyssey.com"
+
+
+def test_a_clustered_rms_goes_by_the_name_of_its_virtual_server() -> None:
+    cluster = {"cluster_nodes": ["hydra"], "virtual_server": "rmsvs"}
+    found = seen(healthy(), BEGAN_AT)
+    found["database"]["rms"] = "rmsvs.odyssey.com"
+    recorded = record(told(seen=found, **cluster))
+    assert recorded["headline"] == "deathsting is the RMS, and rmsvs no longer"
+    assert roles(recorded["before"]) == {"rmsvs": "RMS", "hydra": "node of rmsvs", "deathsting": "management server", "kraken": "management server"}
+    assert roles(recorded["after"])["rmsvs"] == "virtual server"
