@@ -16,6 +16,7 @@ SCENARIO ?= failover
 MODE ?= planned
 PYTEST_ARGS ?=
 SANITY_ARGS ?=
+MATRIX_ARGS ?=
 
 export PYTHON
 # Ansible wants UTF-8, whatever the machine says; every Debian has this one.
@@ -24,7 +25,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak bench pictures build clean
+.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix bench pictures build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -63,6 +64,9 @@ integration: setup  ## tests against the lab
 
 soak: setup  ## long tests against the lab
 	@$(run) python -m pytest -n $(LAB_JOBS) -m soak $(PYTEST_ARGS) tests/integration tests/soak
+
+matrix: setup  ## unit tests and drills with each ansible-core since 2.16
+	@$(run) tests/tools/matrix $(MATRIX_ARGS)
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench

@@ -272,7 +272,8 @@ def short(name: str | None) -> str:
 
 
 def _services(dump: Dump, host: str) -> list[str]:
-    return [dump["hosts"][host]["services"][name]["state"] for name in SERVICES]
+    services = dump["hosts"][host]["services"]
+    return [services[name]["state"] if name in services else "not there" for name in SERVICES]
 
 
 SCENARIOS = {
@@ -302,14 +303,13 @@ def table(before: Dump, after: Dump, shown: tuple[str, str] = (OLD_RMS, NEW_RMS)
 def _cells(dump: Dump, host: str) -> dict[str, str]:
     group = dump["groups"][GROUP]
     readable = group["run_as"].get(host, {})
-    services = dump["hosts"][host]["services"]
     roles = {"rms": "RMS", "management_server": "management server"}
     return {
         "role by database": "RMS" if short(group["rms"]) == host else "management server",
         "role by registry": roles.get(group["roles"].get(host), "none"),
         "key": group["key"].get(host, "none"),
         "Run As secrets read": f"{sum(readable.values())} of {len(readable)}",
-        **{name: services[name]["state"] if name in services else "not there" for name in SERVICES},
+        **dict(zip(SERVICES, _services(dump, host), strict=True)),
     }
 
 

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people install: the collection that is built, installed into an empty path, with nothing of the checkout beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from playing import REPOSITORY, TIMEOUT_SECONDS, Player
+
+from lab.drill import unproven
+
+PROGRAMS = Path(sys.executable).parent
+# The drill plays with the lab, which is not installed.
+PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem != "drill")
+
+
+class Installation:
+    """A directory with nothing but the installed collection, and what runs in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.collection = directory / "collections" / "ansible_collections" / "opsmgr" / "recovery"
+        (directory / "ansible.cfg").touch()
+
+    def run(self, program: str, *arguments: str | Path) -> str:
+        """Run one of Ansible's programs, which must end well; what it said."""
+        done = subprocess.run(
+            [PROGRAMS / program, *arguments], cwd=self.directory, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, timeout=TIMEOUT_SECONDS, check=False, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("ANSIBLE_")}
+        return {
+            **kept,
+            "ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.directory / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "HOME": str(self.directory),
+        }
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The collection as `make build` makes it, installed as the README says."""
+    installation = Installation(tmp_path_factory.mktemp("installed"))
+    environment = {**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    subprocess.run([REPOSITORY / "tests" / "tools" / "build", installation.directory], check=True, env=environment, stdout=subprocess.DEVNULL)
+    [tarball] = installation.directory.glob("opsmgr-recovery-*.tar.gz")
+    installation.run("ansible-galaxy", "collection", "install", "--offline", "--collections-path", "collections", tarball)
+    return installation
+
+
+def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Installation) -> None:
+    found = {path.name for path in installation.collection.iterdir()}
+    wanted = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "changelogs", "meta", "playbooks", "plugins", "requirements.txt", "roles"}
+    assert found == wanted | {"tests"}
+    # ansible-test reads it.
+    assert [path.name for path in (installation.collection / "tests").iterdir()] == ["config.yml"]
+    assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == PLAYBOOKS
+
+
+def names(folder: str, pattern: str) -> list[str]:
+    return sorted(f"opsmgr.recovery.{path.stem}" for path in (REPOSITORY / folder).glob(pattern) if not path.stem.startswith("_"))
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("module", names("plugins/modules", "*.py")), ("role", names("roles", "*"))])
+def test_ansible_doc_lists_everything_and_shows_it(installation: Installation, kind: str, expected: Sequence[str]) -> None:
+    listed = json.loads(installation.run("ansible-doc", "--json", "--list", "--type", kind, "opsmgr.recovery"))
+    assert sorted(listed) == expected
+    shown = json.loads(installation.run("ansible-doc", "--json", "--type", kind, *expected))
+    assert sorted(shown) == expected
+
+
+def test_each_playbook_is_found_by_its_name(installation: Installation) -> None:
+    said = installation.run("ansible-playbook", "-i", "hydra,", "--syntax-check", *(f"opsmgr.recovery.{playbook}" for playbook in PLAYBOOKS))
+    found = [line.removeprefix("playbook: ") for line in said.splitlines() if line.startswith("playbook: ")]
+    assert found == [str(installation.collection / "playbooks" / f"{playbook}.yml") for playbook in PLAYBOOKS]
+
+
+def test_the_failover_runs_by_name(installation: Installation, odyssey: Player) -> None:
+    odyssey.lab.write_files(installation.directory)
+    installation.run("ansible-playbook", "-i", "inventory.yml", "opsmgr.recovery.rms_failover")
+    assert unproven(odyssey.lab.dump()) == []
+    assert (installation.directory / "key_escrow" / "ODYSSEY").is_dir()
