@@ -18,16 +18,15 @@ from typing import Any
 
 import pytest
 import yaml
-from awx_stand_in import StandIn
+from awx_playing import ESCROW, PLAYBOOKS, named, play, variables
 from labs import network
 from playing import REPOSITORY, Player, Run
 
-PLAYBOOK = "playbooks/awx_setup.yml"
-PLAYBOOKS = tuple(f"playbooks/{name}.yml" for name in ("rms_key_backup", "rms_failover", "rms_failback", "repoint"))
+from awx_stand_in import StandIn
+
 GUIDE = (REPOSITORY / "docs" / "AWX.md").read_text(encoding="utf-8")
 # The guide's awx.yml is what is tested.
 GIVEN: dict[str, Any] = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)[0])
-ESCROW = "/srv/key_escrow"
 SECRETS = {
     "awx_setup_windows_password": "Nausicaa's {{ pass }} 1",
     "awx_setup_sql_password": "Calypso & 'co' 2",
@@ -46,32 +45,9 @@ def awx() -> Iterator[StandIn]:
         assert running.tokens == [], "a login was not given back"
 
 
-def variables(awx: StandIn, **more: Any) -> dict[str, Any]:
-    """What no run can do without, and more."""
-    usual = {"host": awx.url, "oauth_token": awx.token, "project_url": "https://git.odyssey.com/fleet.git", "escrow": ESCROW}
-    return {f"awx_setup_{name}": value for name, value in {**usual, **more}.items()}
-
-
 def again(awx: StandIn, **more: Any) -> dict[str, Any]:
     """What the guide says, with the secrets that may be given, and more."""
-    return {**GIVEN, **SECRETS, **{f"awx_setup_{name}": value for name, value in {"host": awx.url, "oauth_token": awx.token, **more}.items()}}
-
-
-def unsafe(given: Any) -> Any:
-    """Variables that Ansible must not take for templates."""
-    if isinstance(given, dict):
-        return {name: unsafe(value) for name, value in given.items()}
-    return {"__ansible_unsafe": given} if isinstance(given, str) and "{{" in given else given
-
-
-def play(folder: Path, given: dict[str, Any], *, check: bool = False, verbosity: int = 0, cut: str | None = None) -> Run:
-    folder = folder / f"run{len(list(folder.iterdir()))}"
-    folder.mkdir()
-    (folder / "variables.json").write_text(json.dumps(unsafe(given)), encoding="utf-8")
-    arguments = ["-i", "localhost,", "-e", f"@{folder / 'variables.json'}", PLAYBOOK]
-    arguments += ["--check", "--diff"] if check else []
-    arguments += ["-" + "v" * verbosity] if verbosity else []
-    return Player.run_ansible(folder, arguments, cut)
+    return {**GIVEN, **SECRETS, **named(**{"host": awx.url, "oauth_token": awx.token, **more})}
 
 
 @dataclass
