@@ -61,7 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     scenario = SCENARIOS[options.scenario]
     shutil.rmtree(DIRECTORY, ignore_errors=True)
-    _lab("up", "--topology", scenario.topology, "--network", NETWORK)
+    try:
+        _lab("up", "--topology", scenario.topology, "--network", NETWORK)
+    except subprocess.CalledProcessError:
+        return 1  # it has said why
     try:
         before = _dump()
         started = time.monotonic()
