@@ -247,7 +247,7 @@ def test_all_that_cannot_work_is_refused_at_once_before_awx_is_asked(awx: StandI
         project_local_path="fleet",
         escrow="keys",
         slices=2,
-        backup_variables={"rms_key_backup_find_rms": "yes", "rms_key_backup_password": "in the open"},
+        backup_variables={"rms_key_backup_find_rms": "yes", "rms_key_backup_report": "/srv/keys.html", "rms_key_backup_password": "in the open"},
         seal_passphrase="a passphrase",
         seal_certificates="-----BEGIN CERTIFICATE-----",
     )
@@ -255,12 +255,13 @@ def test_all_that_cannot_work_is_refused_at_once_before_awx_is_asked(awx: StandI
     assert run.returncode == 2
     [result] = run.results("Nothing stands in the way")
     assert result["msg"] == [
-        "Nothing was changed. 7 problem(s):",
+        "Nothing was changed. 8 problem(s):",
         "No AWX is named. Set awx_setup_host, or the environment variable CONTROLLER_HOST, to its address.",
         "No login is given. Set awx_setup_oauth_token, or awx_setup_username and awx_setup_password.",
         "One of awx_setup_project_url and awx_setup_project_local_path must be set, and both are.",
         "awx_setup_escrow is 'keys'. Set it to an absolute path without a colon: what a job writes elsewhere is lost when it ends.",
         "rms_key_backup_find_rms needs one slice, and awx_setup_slices is 2: a slice does not see the other servers of a management group.",
+        "rms_key_backup_report needs one slice, and awx_setup_slices is 2: each slice would replace the report of the others.",
         "awx_setup_seal_passphrase and awx_setup_seal_certificates are both set. A backup has one seal: set one of them.",
         "rms_key_backup_password is a secret, and everybody who may read a job template would see it. Take it out of awx_setup_*_variables: "
         "credentials hold secrets.",
