@@ -226,7 +226,7 @@ def test_options_come_from_variables_where_the_task_leaves_them_out(clock: Clock
     assert (result["backup"]["seal"], len(result["removed"])) == ("cms", 1)
     again = back_up(clock, escrow, task_vars={**variables, "backup_max_age": 0}, variable_prefix="backup_")
     assert again["reused"] is False
-    with pytest.raises(AnsibleActionFail, match="backup_seal|line_end"):
+    with pytest.raises(AnsibleActionFail, match=r"backup_seal|line_end"):
         back_up(clock, escrow, task_vars={**variables, "backup_line_end": "both"}, variable_prefix="backup_")
 
 
