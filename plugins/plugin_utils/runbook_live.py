@@ -100,8 +100,8 @@ class Foot:
         table.add_row(Text(f"{step.number:>4}  now"), Text(step.name, "bold"), Text(clock(step.seconds)))
         if step.percent is not None or step.seconds >= _BAR_AFTER_SECONDS:
             # Not in rich's red: nothing is wrong.
-            bar = ProgressBar(100, step.percent or 0, pulse=step.percent is None, complete_style="cyan", finished_style="cyan", pulse_style="cyan")
-            table.add_row("", bar, Text("" if step.percent is None else f"{step.percent}%"))
+            progress = ProgressBar(100, step.percent or 0, pulse=step.percent is None, complete_style="cyan", finished_style="cyan", pulse_style="cyan")
+            table.add_row("", progress, Text("" if step.percent is None else f"{step.percent}%"))
         if step.detail:
             table.add_row("", Text(step.detail), "")
         return table
