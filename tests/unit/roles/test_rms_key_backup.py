@@ -139,7 +139,7 @@ def test_a_bar_of_age_is_as_long_as_the_backup_is_old(browser: Browser, tmp_path
     ages = [0.0, 24.0, 84.0, 168.0, 9999.0]
     rows = [row("hydra", backup={**row("hydra")["backup"], "age_hours": age}) for age in ages]
     browser.look(written(tmp_path, page(*rows)), width=360, scheme="dark")
-    shares = [bar["width"] / whole["width"] for bar, whole in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
+    shares = [inner["width"] / outer["width"] for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
     assert shares == pytest.approx([0.02, 0.14, 0.5, 1, 1], abs=0.01)
 
 
