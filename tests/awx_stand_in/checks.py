@@ -33,11 +33,16 @@ class Refused(Exception):
         self.status = status
 
 
+def is_a(given: Any, wanted: type) -> bool:
+    """Whether JSON would call it that: a boolean is no number there."""
+    return isinstance(given, wanted) and isinstance(given, bool) == (wanted is bool)
+
+
 def value(name: str, field: Field, given: Any) -> None:
     """A single value has the type of its field and is one of its choices."""
     if given is None and field.default is None and not field.required:
         return
-    if type(given) is not field.type:
+    if not is_a(given, field.type):
         raise Refused({name: [f"Not a valid {field.type.__name__}: {given!r}"]})
     if field.choices and given not in field.choices:
         raise Refused({name: [f'"{given}" is not a valid choice.']})
@@ -93,13 +98,13 @@ def survey(spec: Tree) -> None:
 
 def _question(question: Tree) -> None:
     texts = [question.get(name) for name in ("type", "question_name", "variable")]
-    if not all(isinstance(given, str) and given for given in texts) or type(question.get("required")) is not bool:
+    if not all(isinstance(given, str) and given for given in texts) or not is_a(question.get("required"), bool):
         raise Refused({"error": f"missing from survey question {question}"})
     if question["type"] not in QUESTION_TYPES:
         raise Refused({"error": f"'{question['type']}' is not one of the allowed question types."})
     if "default" in question and not isinstance(question["default"], QUESTION_TYPES[question["type"]]):
         raise Refused({"error": f"Default value in survey question {question} expected to be {question['type']}."})
-    if [name for name in ("min", "max") if type(question.get(name, 0)) is not int]:
+    if [name for name in ("min", "max") if not is_a(question.get(name, 0), int)]:
         raise Refused({"error": f"The min or max limit in survey question {question} expected to be integer."})
     if question["type"].startswith("multi") and question.get("default", question.get("choices", [None])[0]) not in question.get("choices", []):
         raise Refused({"error": f"Survey question {question} must specify choices, and the default must be one of them."})
