@@ -36,14 +36,17 @@ def secrets_of(player: Player) -> dict[str, str]:
 
 
 def test_no_secret_is_seen_anywhere(odyssey: Player) -> None:
-    run = odyssey.play(verbosity=5)
+    page = odyssey.directory / "failover.html"
+    run = odyssey.play(verbosity=5, rms_failover_report=str(page))
     assert run.ended_well
     assert PASSWORD in typed_text(odyssey), "otherwise this test looks in the wrong place"
     manifests = "".join(path.read_text(encoding="utf-8") for path in odyssey.escrow.rglob("*.json"))
     assert "ODYSSEY" in manifests
     facts = json.dumps(run.events)
+    report = page.read_text(encoding="utf-8") + page.with_suffix(".json").read_text(encoding="utf-8")
     for name, secret in secrets_of(odyssey).items():
-        for place, text in {"the wire": recorded_text(odyssey), "the output": run.output, "the results": facts, "the manifest": manifests}.items():
+        places = {"the wire": recorded_text(odyssey), "the output": run.output, "the results": facts, "the manifest": manifests, "the report": report}
+        for place, text in places.items():
             for form in (secret, secret.upper(), json.dumps(secret)[1:-1]):
                 assert form not in text, f"{name} stands in {place}"
 
