@@ -25,13 +25,16 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix bench pictures build clean
+.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix bench pictures build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 setup:  ## the programs this checkout needs, in .venv; as root also the system packages
 	@tests/tools/setup
+
+browser: setup
+	@tests/tools/system_packages browser
 
 drill: setup  ## lose the RMS and recover; SCENARIO=failover, failback, cluster, no-key; MODE=planned, disaster
 	@$(run) python -m lab.drill --scenario "$(SCENARIO)" --mode "$(MODE)"
@@ -56,13 +59,13 @@ lint: setup  ## ansible-lint, yamllint, documentation, changelog, ruff, mypy
 sanity: setup  ## every test of ansible-test sanity, none ignored
 	@$(run) tests/tools/sanity $(SANITY_ARGS)
 
-unit: setup  ## tests without a lab
+unit: browser  ## tests without a lab
 	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
 
-integration: setup  ## tests against the lab
+integration: browser  ## tests against the lab
 	@$(run) python -m pytest -n $(LAB_JOBS) -m "not soak" $(PYTEST_ARGS) tests/integration
 
-soak: setup  ## long tests against the lab
+soak: browser  ## long tests against the lab
 	@$(run) python -m pytest -n $(LAB_JOBS) -m soak $(PYTEST_ARGS) tests/integration tests/soak
 
 matrix: setup  ## unit tests and drills with each ansible-core since 2.16
