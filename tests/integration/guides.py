@@ -71,13 +71,11 @@ def sections(guide: Path) -> Iterator[Section]:
 
 
 class Desk:
-    """A directory as a person has it: the checkout, an inventory, what is in its vault, and a lab that runs."""
+    """A directory as a person has it: with a vault, and as the situation is, the checkout, the installed collection, a lab and its inventory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.programs = directory / "stand-ins"
-        for name in (".venv", "bindep.txt", "playbooks", "requirements.txt", "tests"):
-            (directory / name).symlink_to(REPOSITORY / name)
         self.put("group_vars/all.yml", VAULT)
         self.programs.mkdir()
         for name, script in STAND_INS.items():
@@ -88,12 +86,19 @@ class Desk:
         """Start a lab, and describe its management group in the inventory."""
         self.type(f"python -m lab up --network {network()} --topology {topology}")
         shutil.copy(self.directory / ".lab" / "inventory.yml", self.directory)
+        (self.directory / ".lab" / "group_vars").symlink_to("../group_vars")
+
+    def sit_in_checkout(self) -> None:
+        """Have what the guides use of a checkout."""
+        for name in (".venv", "bindep.txt", "execution-environment.yml", "playbooks", "requirements.txt", "tests"):
+            (self.directory / name).symlink_to(REPOSITORY / name)
 
     def install(self) -> None:
-        """Put the checkout where the installed collection would be."""
-        place = self.directory / "collections" / "ansible_collections" / "opsmgr"
-        place.mkdir(parents=True)
-        (place / "recovery").symlink_to(REPOSITORY)
+        """Put the checkout where the installed collection would be, and beside it the one that awx_setup needs."""
+        place = self.directory / "collections" / "ansible_collections"
+        (place / "opsmgr").mkdir(parents=True)
+        (place / "opsmgr" / "recovery").symlink_to(REPOSITORY)
+        (place / "awx").symlink_to(REPOSITORY / ".build" / "collections" / "ansible_collections" / "awx")
 
     def put(self, name: str, content: Any) -> None:
         """Write a file with variables."""
@@ -137,8 +142,9 @@ class Desk:
         }
 
 
-# What the guides say is in the vault.
+# What the guides say is in the vault, and what a person types when asked.
 VAULT = {
+    "rms_failover_confirm": "{{ rms_failover_target }}",
     "rms_failover_backup_password": PASSWORD,
     "rms_failover_seal_passphrase": SEAL,
     "rms_failover_stable_seconds": 2,
@@ -147,8 +153,10 @@ VAULT = {
     "rms_recover_without_key_backup_password": PASSWORD,
     "rms_recover_without_key_seal_passphrase": SEAL,
 }
-# What takes too long, or changes the machine: a target that make has, a package that bindep.txt has.
+# What takes too long, changes the machine or the world: a target that make has, a package that bindep.txt has, an image that could be built and sent.
 STAND_INS = {
+    "ansible-builder": 'test "$1 $2" = "build --tag"; exec .venv/bin/ansible-builder create --context context',
+    "podman": 'test "$1" = push',
     "make": f'exec /usr/bin/make --dry-run --directory {REPOSITORY} "$@"',
     "apt-get": 'for package in "${@:2}"; do grep "^$package " bindep.txt; done',
 }

@@ -9,19 +9,23 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from awx_stand_in import StandIn
 from guides import COMMANDS, GUIDES, TYPED, Block, Desk, Section, sections
+from labs import network
 from playing import REPOSITORY
 
 from lab.drill import SCENARIOS
 from lab.topologies import load_topology
 
-KINDS = {*TYPED, "sql not-in-lab", "text", "yaml"}
+KINDS = {*TYPED, "ini", "sql not-in-lab", "text", "yaml"}
+AWX_PLAYBOOKS = tuple(f"playbooks/{name}.yml" for name in ("rms_key_backup", "rms_failover", "rms_failback", "repoint"))
 FAILOVER = "ansible-playbook -i inventory.yml opsmgr.recovery.rms_failover -e rms_failover_target=deathsting"
 TOOLS = "ansible -i inventory.yml opsmgr_rms:opsmgr_management_servers -m opsmgr.recovery.support_tools"
 SERVICES = "ansible -i inventory.yml hydra -m opsmgr.recovery.management_services"
@@ -33,14 +37,21 @@ BACKUPS = r"C:\Program Files\Microsoft SQL Server\MSSQL10.MSSQLSERVER\MSSQL\Back
 class Scene:
     """In which situation the commands of a section make sense: the lab, files beside the inventory, and what happened before."""
 
-    topology: str = "odyssey"
+    topology: str | None = "odyssey"
     before: tuple[str, ...] = ()
     files: dict[str, Any] = field(default_factory=dict)
+    checkout: bool = True
     installed: bool = True
+    awx: bool = False
     soak: bool = False
 
 
 SCENES = {
+    "AWX.md: 1. The image": Scene(None, before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",)),
+    "AWX.md: 2. The repository": Scene(None, checkout=False),
+    "AWX.md: 4. Have it all in AWX": Scene(None, awx=True, soak=True),
+    "RUNBOOK_VIEW.md: The runbook view": Scene(soak=True),
+    "RUNBOOK_VIEW.md: The confirmation": Scene(soak=True),
     "README.md: Install it where you work": Scene(before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",), installed=False),
     "README.md: Move the RMS": Scene(before=(TOOLS,), soak=True),
     "FIRST_DRILL.md: By hand": Scene(),
@@ -87,15 +98,21 @@ def desk(tmp_path: Path, section: Section) -> Iterator[Desk]:
     desk = Desk(tmp_path)
     for name, content in scene.files.items():
         desk.put(name, content)
+    if scene.checkout:
+        desk.sit_in_checkout()
     if scene.installed:
         desk.install()
-    desk.start_lab(scene.topology)
-    try:
+    with ExitStack() as stack:
+        if scene.topology:
+            desk.start_lab(scene.topology)
+            stack.callback(desk.leave)
+        if scene.awx:
+            awx = stack.enter_context(StandIn(f"{network()}.0.2", playbooks=AWX_PLAYBOOKS))
+            [given] = section.of("yaml")
+            desk.put("awx.yml", {**yaml.safe_load(given.text), "awx_setup_host": awx.url, "awx_setup_oauth_token": awx.token})
         for line in scene.before:
             desk.type(line)
         yield desk
-    finally:
-        desk.leave()
 
 
 def test_each_section_with_something_to_do_has_its_scene_and_no_other_has() -> None:
@@ -142,3 +159,19 @@ def test_make_has_the_target_and_the_lab_what_is_asked_for(line: str) -> None:
 def test_each_block_is_of_a_known_kind_and_yaml_is_yaml(section: Section) -> None:
     assert {block.kind for block in section.blocks} <= KINDS
     assert all(yaml.safe_load(block.text) for block in section.of("yaml"))
+
+
+def anchors(guide: Path) -> set[str]:
+    """How headings are called in links."""
+    headings = re.findall(r"^#+ (.*)$", guide.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+READ = [*GUIDES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "tests" / "lab" / "README.md", *sorted(REPOSITORY.glob("roles/*/README.md"))]
+
+
+@pytest.mark.parametrize("guide", READ, ids=lambda guide: str(guide.relative_to(REPOSITORY)))
+def test_each_link_leads_somewhere(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", guide.read_text(encoding="utf-8"))
+    led = [(path, anchor, guide.parent / path if path else guide) for path, anchor in links]
+    assert [(path, anchor) for path, anchor, target in led if not target.exists() or (anchor and anchor not in anchors(target))] == []

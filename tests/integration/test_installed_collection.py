@@ -63,8 +63,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Installation) -> None:
     found = {path.name for path in installation.collection.iterdir()}
-    wanted = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "changelogs", "meta", "playbooks", "plugins", "requirements.txt", "roles"}
-    assert found == wanted | {"tests"}
+    files = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt", "requirements.txt"}
+    assert found == files | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
     # ansible-test reads it.
     assert [path.name for path in (installation.collection / "tests").iterdir()] == ["config.yml"]
     assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == PLAYBOOKS
@@ -74,7 +74,10 @@ def names(folder: str, pattern: str) -> list[str]:
     return sorted(f"opsmgr.recovery.{path.stem}" for path in (REPOSITORY / folder).glob(pattern) if not path.stem.startswith("_"))
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("module", names("plugins/modules", "*.py")), ("role", names("roles", "*"))])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("callback", names("plugins/callback", "*.py")), ("module", names("plugins/modules", "*.py")), ("role", names("roles", "*"))],
+)
 def test_ansible_doc_lists_everything_and_shows_it(installation: Installation, kind: str, expected: Sequence[str]) -> None:
     listed = json.loads(installation.run("ansible-doc", "--json", "--list", "--type", kind, "opsmgr.recovery"))
     assert sorted(listed) == expected
@@ -90,6 +93,6 @@ def test_each_playbook_is_found_by_its_name(installation: Installation) -> None:
 
 def test_the_failover_runs_by_name(installation: Installation, odyssey: Player) -> None:
     odyssey.lab.write_files(installation.directory)
-    installation.run("ansible-playbook", "-i", "inventory.yml", "opsmgr.recovery.rms_failover")
+    installation.run("ansible-playbook", "-i", "inventory.yml", "opsmgr.recovery.rms_failover", "-e", "rms_failover_confirm=deathsting")
     assert unproven(odyssey.lab.dump()) == []
     assert (installation.directory / "key_escrow" / "ODYSSEY").is_dir()
