@@ -400,7 +400,11 @@ def _age_order(entry: Entry) -> tuple[datetime, str]:
 
 def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[tuple[Folder, str]]:
     """Open the directories of C(parent) whose names the escrow made, or the one of C(wanted), with what they stand for."""
+    possible = None if wanted is None else _components(wanted)
     for component in parent.names():
+        # Compared before it is understood: with hundreds of groups that is most of what a look costs.
+        if possible is not None and component.lower() not in possible:
+            continue
         name = component_name(component)
         # Other names (lost+found, .snapshot) belong to somebody else.
         if name is None or not _same_folder(name, wanted) or not parent.is_folder(component):
@@ -412,6 +416,13 @@ def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[t
             continue
         with folder:
             yield folder, name
+
+
+def _components(name: str) -> set[str]:
+    """How a directory for that name can be called, in lower case; empty for a name that no directory has."""
+    with suppress(ValueError):
+        return {path_component(name).lower(), path_component(name.lower()).lower()}
+    return set()
 
 
 def _same_folder(name: str, wanted: str | None) -> bool:

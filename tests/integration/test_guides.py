@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
-from awx_stand_in import StandIn
 from guides import COMMANDS, GUIDES, TYPED, Block, Desk, Section, sections
 from labs import network
 from playing import REPOSITORY
 
+from awx_stand_in import StandIn
 from lab.drill import SCENARIOS
 from lab.topologies import load_topology
 
