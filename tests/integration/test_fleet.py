@@ -127,4 +127,3 @@ def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(st
     assert sorted(outcomes) == ["left as it is"] * (groups - 9) + ["made"] * 9
     assert keys_in(player.escrow, officers[1]) == truth
     assert [secret for secret in (PASSWORD,) if secret in run.output + again.output] == []
-
