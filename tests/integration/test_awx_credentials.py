@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from awx_playing import PLAYBOOKS, play, unsafe, variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from labs import network
@@ -56,6 +57,7 @@ def inputs_of(player: Player, officers: list[Officer]) -> Inputs:
     }
 
 
+@pytest.mark.soak
 def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possible(odyssey: Player, tmp_path: Path) -> None:
     officers = [hire(tmp_path, "anna"), hire(tmp_path, "ben")]
     inputs = inputs_of(odyssey, officers)

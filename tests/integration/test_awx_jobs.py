@@ -41,7 +41,7 @@ def temporary() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("key_escrow.*"))
 
 
-@pytest.mark.parametrize("slices", [1, pytest.param(2, marks=pytest.mark.soak), 7])
+@pytest.mark.parametrize("slices", [pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.soak), 7])
 def test_however_a_job_is_sliced_the_escrow_is_the_same(start_lab: StartLab, slices: int) -> None:
     player = start_lab(overrides=fleet(GROUPS))
     mounted = variables(rms_key_backup_escrow=str(player.escrow))

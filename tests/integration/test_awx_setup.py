@@ -191,6 +191,7 @@ def test_the_schedules_and_the_escrow_outlive_a_night(set_up: StandIn) -> None:
     assert set_up.updates == [project["id"], source["id"]], "fetched and read once, so that the first job has hosts"
 
 
+@pytest.mark.soak
 def test_what_was_changed_is_set_right_and_what_belongs_to_people_is_left(set_up: StandIn, tmp_path: Path) -> None:
     backup, workflow = set_up.named("job_templates", "RMS key backup"), set_up.named("workflow_job_templates", "RMS failover")
     wanted = set_up.dump()
