@@ -79,11 +79,13 @@ CASES: dict[str, tuple[Callable[[Player], None], str, Callable[[Player], dict[st
 def test_check_run_check_run(odyssey: Player, module: str) -> None:
     prepare, host, options, look, seen = CASES[module]
     prepare(odyssey)
+    odyssey.lab.settle()
     before = odyssey.lab.dump()
     assert odyssey.task(module, host, options(odyssey), check=True)["changed"] is True
     assert odyssey.lab.dump() == before
     assert odyssey.task(module, host, options(odyssey))["changed"] is True
     assert look(odyssey) == seen
+    odyssey.lab.settle()
     after = odyssey.lab.dump()
     assert odyssey.task(module, host, options(odyssey), check=True)["changed"] is False
     assert odyssey.task(module, host, options(odyssey))["changed"] is False

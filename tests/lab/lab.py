@@ -114,8 +114,7 @@ class Lab:
                 raise OSError(f"SQL Server cannot listen on {server.address}:{SQL_PORT}")
         for host in self.hosts.values():
             host.services.power_on()
-        for host in self.hosts.values():
-            host.services.settle()
+        self.settle()
         self._winrm.start()
         for cluster in self.clusters.values():
             cluster.on_change = self._follow_virtual_servers
@@ -127,6 +126,11 @@ class Lab:
         for name, host in self.hosts.items():
             if not host.settings.get("powered", True):
                 self.power(name, False)
+
+    def settle(self) -> None:
+        """Wait until no service is starting, stopping or looking around."""
+        for host in self.hosts.values():
+            host.services.settle()
 
     def stop(self) -> None:
         """End everything and free all ports."""
