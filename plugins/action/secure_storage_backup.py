@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timedelta, timezone
 
+from ansible.errors import AnsibleActionFail, AnsibleError
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow, Seal
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
@@ -45,19 +47,25 @@ class ActionModule(OpsmgrAction):
         "keep": {"type": "int", "default": 0},
         "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
         "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
-        "variable_prefix": {"type": "str"},
+        "option_variables": {"type": "dict", "default": {}},
     }
     REQUIRED = {"mutually_exclusive": [("seal_passphrase", "seal_certificates")]}
     RESULT = {"server": None, "backup": None, "reused": False, "removed": []}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Take options from variables first: for a fleet, templates for each of them cost the controller a quarter of the whole backup."""
-        prefix = self._task.args.get("variable_prefix")
-        if prefix:
-            named = {option: (task_vars or {}).get(f"{prefix}{option}", "") for option in self.SPEC if option not in self._task.args}
-            values = {option: self._templar.template(value) for option, value in named.items()}
-            self._task.args.update({option: value for option, value in values.items() if value not in ("", [])})
+        """Take options from variables first: for a fleet, a template for each of them costs the controller more than a round trip."""
+        named = self._task.args.get("option_variables")
+        if isinstance(named, t.Mapping):
+            values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
+            required = [option for option, spec in self.SPEC.items() if spec.get("required")]
+            self._task.args.update({option: value for option, value in values.items() if value not in ("", []) or option in required})
         return super().run(tmp, task_vars)
+
+    def _value_of(self, variable: str, option: str, task_vars: t.Mapping[str, t.Any]) -> t.Any:
+        try:
+            return self._templar.template(task_vars.get(variable, ""))
+        except AnsibleError as error:
+            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {error.message}") from None
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])
