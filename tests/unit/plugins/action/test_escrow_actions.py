@@ -237,7 +237,8 @@ def test_what_is_wrong_in_a_variable_is_refused_like_an_option(clock: Clock, esc
     with pytest.raises(AnsibleActionFail, match="option_variables"):
         back_up(clock, escrow, option_variables="officers")
     without = back_up(clock, escrow, task_vars={"password": ""}, option_variables={"backup_password": "password"})
-    assert without["failed"] and "Choose a longer one in the option backup_password" in without["msg"]
+    assert without["failed"] is True
+    assert "Choose a longer one in the option backup_password" in without["msg"]
 
 
 # --- key_backup_summary ------------------------------------------------------------------------------------------------------------
