@@ -7,25 +7,12 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import CONTROLLER, examine
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_backup_summary import Attempt, Fleet, row_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow
 
-SPEC: dict[str, dict[str, t.Any]] = {
-    "escrow": {"type": "path", "required": True},
-    "escrow_name": {"type": "str"},
-    "max_age": {"type": "float", "default": 24.0},
-    "hosts": {"type": "list", "elements": "str", "required": True},
-    "backup_variable": {"type": "str", "required": True},
-    "tools_variable": {"type": "str"},
-    "not_found_variable": {"type": "str"},
-    "not_tried": {"type": "list", "elements": "str", "default": []},
-    "groups_left": {"type": "list", "elements": "str", "default": []},
-    "also_wrong": {"type": "list", "elements": "str", "default": []},
-}
 # What was fresh when the run began must not be too old at its end, however long it took.
 LONGEST_RUN_HOURS = 24.0
 # The inventory's word for a host's management group.
@@ -33,25 +20,27 @@ GROUP_VARIABLE = "opsmgr_management_group"
 STEP = "sum up the key backups"
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = False
+class ActionModule(ControllerAction):
+    SPEC = {
+        "escrow": {"type": "path", "required": True},
+        "escrow_name": {"type": "str"},
+        "max_age": {"type": "float", "default": 24.0},
+        "hosts": {"type": "list", "elements": "str", "required": True},
+        "backup_variable": {"type": "str", "required": True},
+        "tools_variable": {"type": "str"},
+        "not_found_variable": {"type": "str"},
+        "not_tried": {"type": "list", "elements": "str", "default": []},
+        "groups_left": {"type": "list", "elements": "str", "default": []},
+        "also_wrong": {"type": "list", "elements": "str", "default": []},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        del tmp
-        _validated, arguments = self.validate_argument_spec(SPEC)
-        result["changed"] = False
-        try:
-            # Extracting them from hostvars with Jinja costs a fleet several times what all the rest here does.
-            attempts = [_attempt(host, (task_vars or {})["hostvars"][host], arguments) for host in arguments["hosts"]]
-            result.update(_summary(attempts, arguments, bool(self._task.check_mode), datetime.now(timezone.utc)))
-        except OpsmgrError as error:
-            result.update(failed=True, msg=error.sentence(CONTROLLER))
-        return result
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        # Extracting them from hostvars with Jinja costs a fleet several times what all the rest here does.
+        attempts = [_attempt(host, task_vars["hostvars"][host], arguments) for host in arguments["hosts"]]
+        return _summary(attempts, arguments, bool(self._task.check_mode), datetime.now(timezone.utc))
 
 
-def _summary(attempts: t.Sequence[Attempt], arguments: t.Mapping[str, t.Any], check_mode: bool, now: datetime) -> dict[str, t.Any]:
+def _summary(attempts: t.Sequence[Attempt], arguments: Arguments, check_mode: bool, now: datetime) -> dict[str, t.Any]:
     looks = [attempt.look() for attempt in attempts if not attempt.predicted(check_mode)]
     found = examine(open_escrow(arguments["escrow"]), looks, arguments["max_age"] + LONGEST_RUN_HOURS, now)
     servers = {server["host"]: server for server in found.described_servers()}
@@ -75,7 +64,7 @@ def _summary(attempts: t.Sequence[Attempt], arguments: t.Mapping[str, t.Any], ch
     }
 
 
-def _attempt(host: str, variables: t.Mapping[str, t.Any], arguments: t.Mapping[str, t.Any]) -> Attempt:
+def _attempt(host: str, variables: t.Mapping[str, t.Any], arguments: Arguments) -> Attempt:
     """What the host's tasks registered. Raises OpsmgrError when the backup never ran for it."""
     results = _results(variables, arguments["backup_variable"])
     if not results:

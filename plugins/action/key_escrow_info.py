@@ -7,40 +7,28 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import CONTROLLER, STEP, examine
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import STEP, examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import PRIVATE_KEY_SPEC, open_escrow, private_key_from
 
-SPEC: dict[str, dict[str, t.Any]] = {
-    **PRIVATE_KEY_SPEC,
-    "escrow": {"type": "path", "required": True},
-    "seal_passphrase": {"type": "str", "no_log": True},
-    "servers": {"type": "list", "elements": "dict", "default": []},
-    "max_age": {"type": "float", "default": 48.0},
-}
+
+class ActionModule(ControllerAction):
+    SPEC = {
+        **PRIVATE_KEY_SPEC,
+        "escrow": {"type": "path", "required": True},
+        "seal_passphrase": {"type": "str", "no_log": True},
+        "servers": {"type": "list", "elements": "dict", "default": []},
+        "max_age": {"type": "float", "default": 48.0},
+    }
+
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return _look(arguments, datetime.now(timezone.utc))
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        del tmp
-        _validated, arguments = self.validate_argument_spec(SPEC)
-        result["changed"] = False
-        try:
-            result.update(_look(arguments, datetime.now(timezone.utc)))
-        except OpsmgrError as error:
-            result.update(failed=True, msg=error.sentence(CONTROLLER))
-        return result
-
-
-def _look(arguments: t.Mapping[str, t.Any], now: datetime) -> dict[str, t.Any]:
+def _look(arguments: Arguments, now: datetime) -> dict[str, t.Any]:
     looks = _looks(arguments["servers"])
     private_key = private_key_from(arguments)
     found = examine(open_escrow(arguments["escrow"]), looks, arguments["max_age"], now, arguments["seal_passphrase"], private_key)

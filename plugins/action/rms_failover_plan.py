@@ -8,11 +8,10 @@ import os
 import typing as t
 from dataclasses import fields
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Plan, Wish, make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Wish, make_plan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
@@ -26,31 +25,25 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     seal_for_writing,
 )
 
-SPEC: dict[str, dict[str, t.Any]] = {
-    **ESCROW_SPEC,
-    **PRIVATE_KEY_SPEC,
-    "target": {"type": "str", "required": True},
-    "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
-    "management_group": {"type": "str"},
-    "inventory_rms": {"type": "list", "elements": "str", "default": []},
-    "servers": {"type": "list", "elements": "dict", "required": True},
-    "database": {"type": "dict", "required": True},
-    "delete_existing_rms": {"type": "bool", "default": True},
-    "data_warehouse_workaround": {"type": "bool", "default": True},
-    "cluster_nodes": {"type": "list", "elements": "str", "default": []},
-    "virtual_server": {"type": "str"},
-    "report": {"type": "path"},
-}
 
+class ActionModule(ControllerAction):
+    SPEC = {
+        **ESCROW_SPEC,
+        **PRIVATE_KEY_SPEC,
+        "target": {"type": "str", "required": True},
+        "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
+        "management_group": {"type": "str"},
+        "inventory_rms": {"type": "list", "elements": "str", "default": []},
+        "servers": {"type": "list", "elements": "dict", "required": True},
+        "database": {"type": "dict", "required": True},
+        "delete_existing_rms": {"type": "bool", "default": True},
+        "data_warehouse_workaround": {"type": "bool", "default": True},
+        "cluster_nodes": {"type": "list", "elements": "str", "default": []},
+        "virtual_server": {"type": "str"},
+        "report": {"type": "path"},
+    }
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        del tmp
-        _validated, arguments = self.validate_argument_spec(SPEC)
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         wish = Wish(**{each.name: arguments[each.name] for each in fields(Wish)})
         evidence = Evidence([Look.from_result(look) for look in arguments["servers"]], arguments["database"])
         plan = make_plan(wish, evidence)
@@ -61,11 +54,10 @@ class ActionModule(ActionBase):
             backup, problems = _key(wish, evidence, arguments)
             # What cannot open a seal is found twice: by itself, and with the backup to be opened.
             plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
-        result.update(_as_result(plan, backup))
-        return result
+        return {**vars(plan), "backup": backup}
 
 
-def _key(wish: Wish, evidence: Evidence, arguments: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any] | None, list[str]]:
+def _key(wish: Wish, evidence: Evidence, arguments: Arguments) -> tuple[dict[str, t.Any] | None, list[str]]:
     """What stands in the way of the key: the password, the escrow, the seal, and in a disaster the backup itself."""
     problems = [*_password(arguments), *_seals(arguments)]
     if not arguments["escrow"]:
@@ -82,11 +74,11 @@ def _key(wish: Wish, evidence: Evidence, arguments: t.Mapping[str, t.Any]) -> tu
         entry = fitting_backup(escrow, group, ServerVersion.parse(server["version"]) if server.get("version") else None)
         open_backup(escrow, entry, arguments["seal_passphrase"], private_key_from(arguments))
     except OpsmgrError as error:
-        return None, [*problems, error.sentence("controller")]
+        return None, [*problems, error.sentence(CONTROLLER)]
     return describe(entry), problems
 
 
-def _password(arguments: t.Mapping[str, t.Any]) -> list[str]:
+def _password(arguments: Arguments) -> list[str]:
     password = arguments["backup_password"]
     if not password:
         return [_problem("no backup password is given", "Set rms_failover_backup_password (from a vault)")]
@@ -94,14 +86,14 @@ def _password(arguments: t.Mapping[str, t.Any]) -> list[str]:
     return [_problem(problem, "Set another rms_failover_backup_password")] if problem else []
 
 
-def _seals(arguments: t.Mapping[str, t.Any]) -> list[str]:
+def _seals(arguments: Arguments) -> list[str]:
     """Why the seal passphrase or the private key is none."""
     problems = []
     for attempt in (lambda: seal_for_writing(arguments["seal_passphrase"]), lambda: private_key_from(arguments)):
         try:
             attempt()
         except OpsmgrError as error:
-            problems.append(error.sentence("controller"))
+            problems.append(error.sentence(CONTROLLER))
     return problems
 
 
@@ -138,8 +130,4 @@ def _report(path: str | None) -> list[str]:
 
 
 def _problem(found: str, what_to_do: str) -> str:
-    return error_sentence("controller", STEP, found, what_to_do)
-
-
-def _as_result(plan: Plan, backup: dict[str, t.Any] | None) -> dict[str, t.Any]:
-    return {"changed": False, **vars(plan), "backup": backup}
+    return error_sentence(CONTROLLER, STEP, found, what_to_do)

@@ -7,11 +7,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, fields
 
-from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_drawing import bars, draw
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_record import Record, Story, make_record
@@ -22,52 +22,46 @@ SEEN_SPEC: dict[str, dict[str, t.Any]] = {
     "servers": {"type": "list", "elements": "dict", "required": True},
     "database": {"type": "dict", "required": True},
 }
-SPEC: dict[str, dict[str, t.Any]] = {
-    "target": {"type": "str", "required": True},
-    "rms_name": {"type": "str"},
-    "old_rms": {"type": "str"},
-    "promotion_needed": {"type": "bool", "required": True},
-    "management_group": {"type": "str"},
-    "mode": {"type": "str", "required": True},
-    "database": {"type": "str", "required": True},
-    "database_host": {"type": "str", "required": True},
-    "cluster_nodes": {"type": "list", "elements": "str", "default": []},
-    "virtual_server": {"type": "str"},
-    "seen": {"type": "dict", "required": True, "options": SEEN_SPEC},
-    "seen_again": {"type": "dict", "required": True, "options": SEEN_SPEC},
-    "steps": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "text": {"type": "str", "required": True},
-            "hosts": {"type": "list", "elements": "str", "default": []},
-            "results": {"type": "list", "elements": "dict", "default": []},
-            "part": {"type": "str"},
-            "point_of_no_return": {"type": "bool", "default": False},
+
+
+class ActionModule(ControllerAction):
+    SPEC = {
+        "target": {"type": "str", "required": True},
+        "rms_name": {"type": "str"},
+        "old_rms": {"type": "str"},
+        "promotion_needed": {"type": "bool", "required": True},
+        "management_group": {"type": "str"},
+        "mode": {"type": "str", "required": True},
+        "database": {"type": "str", "required": True},
+        "database_host": {"type": "str", "required": True},
+        "cluster_nodes": {"type": "list", "elements": "str", "default": []},
+        "virtual_server": {"type": "str"},
+        "seen": {"type": "dict", "required": True, "options": SEEN_SPEC},
+        "seen_again": {"type": "dict", "required": True, "options": SEEN_SPEC},
+        "steps": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "text": {"type": "str", "required": True},
+                "hosts": {"type": "list", "elements": "str", "default": []},
+                "results": {"type": "list", "elements": "dict", "default": []},
+                "part": {"type": "str"},
+                "point_of_no_return": {"type": "bool", "default": False},
+            },
         },
-    },
-    "left": {"type": "list", "elements": "str", "default": []},
-    "undone": {"type": "list", "elements": "str", "default": []},
-}
+        "left": {"type": "list", "elements": "str", "default": []},
+        "undone": {"type": "list", "elements": "str", "default": []},
+    }
 
-
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        del tmp
-        _validated, arguments = self.validate_argument_spec(SPEC)
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         story = _story(arguments)
         record = make_record(story)
         told = _as_result(record, story, arguments)
-        result.update({"changed": False, "record": told, "drawings": _drawings(record, told["began_at"], told["seconds"])})
-        return result
+        return {"record": told, "drawings": _drawings(record, told["began_at"], told["seconds"])}
 
 
-def _story(arguments: t.Mapping[str, t.Any]) -> Story:
+def _story(arguments: Arguments) -> Story:
     group = Group(**{each.name: arguments[each.name] for each in fields(Group)})
     began_at, asked_again_at = (_looked_at(arguments[seen]) for seen in ("seen", "seen_again"))
     return Story(
@@ -101,7 +95,7 @@ def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]
     }
 
 
-def _as_result(record: Record, story: Story, arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _as_result(record: Record, story: Story, arguments: Arguments) -> dict[str, t.Any]:
     made_at = now_text()
     versions = sorted({f"{server.product or 'OpsMgr'} ({server.version})" for server in record.before.servers if server.version})
     return {

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# Whom an error is about when it is no server.
+CONTROLLER = "controller"
+
 
 class OpsmgrError(Exception):
     """A failure that a user can understand and act on.

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Problem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look, short_name
@@ -21,7 +21,6 @@ if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 STEP = "verify the escrow"
-CONTROLLER = "controller"
 
 # How far the clocks of two controllers may be apart.
 CLOCK_TOLERANCE = timedelta(minutes=5)
