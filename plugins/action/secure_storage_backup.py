@@ -59,6 +59,8 @@ class ActionModule(OpsmgrAction):
             values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
             required = [option for option, spec in self.SPEC.items() if spec.get("required")]
             self._task.args.update({option: value for option, value in values.items() if value not in ("", []) or option in required})
+            # ansible-core copies every argument when it validates them, which would cost as much again.
+            del self._task.args["option_variables"]
         return super().run(tmp, task_vars)
 
     def _value_of(self, variable: str, option: str, task_vars: t.Mapping[str, t.Any]) -> t.Any:
