@@ -134,7 +134,7 @@ def changes(run: Run) -> set[str]:
     return {event["task"].rpartition(" : ")[2] for event in found}
 
 
-@pytest.mark.parametrize("nodes", [("castor", "pollux"), ("pollux",)])
+@pytest.mark.parametrize("nodes", [("castor", "pollux"), pytest.param(("pollux",), marks=pytest.mark.soak)])
 def test_a_lost_key_is_restored_on_every_node(gemini: Player, nodes: tuple[str, ...]) -> None:
     replace_key(gemini, *nodes)
     prove_restored(gemini, **EXISTING, clustered_rms_restore_database=False)
@@ -226,6 +226,7 @@ STOPS = [
 ]
 
 
+@pytest.mark.soak
 def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player) -> None:
     for fault, words, runs_alone in STOPS:
         lost.lab.faults.add(fault)

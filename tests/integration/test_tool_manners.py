@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -13,6 +14,14 @@ from playing import PASSWORD, Player
 from lab.drill import unproven
 
 AT_END = {"SecureStorageBackup": "at_end"}
+READS, CRLF, PROMPTS = ("readkey", "getch", "readline"), ("two", "one"), {"whole": "whole", "pieces": "pieces", "at_end": AT_END}
+
+
+def manner(number_of_reads: int, number_of_crlf: int, number_of_prompts: int) -> Any:
+    """One combination. Half of them are enough for any two settings to meet; the others are for the soak."""
+    reads, crlf, prompts = READS[number_of_reads], CRLF[number_of_crlf], list(PROMPTS)[number_of_prompts]
+    marks = [pytest.mark.soak] if (number_of_reads + number_of_crlf + number_of_prompts) % 2 else []
+    return pytest.param(reads, crlf, PROMPTS[prompts], marks=marks, id=f"{reads}-{crlf}-{prompts}")
 
 
 def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
@@ -34,9 +43,7 @@ def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
     return [result for _host, module, _options in steps for result in run.results(module)]
 
 
-@pytest.mark.parametrize("reads", ["readkey", "getch", "readline"])
-@pytest.mark.parametrize("crlf", ["two", "one"])
-@pytest.mark.parametrize("prompts", ["whole", "pieces", AT_END], ids=["whole", "pieces", "at_end"])
+@pytest.mark.parametrize(("reads", "crlf", "prompts"), [manner(*numbers) for numbers in itertools.product(range(3), range(2), range(3))])
 def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, prompts: Any) -> None:
     player = start_lab(overrides={"defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts}}})
     results = back_up_restore_promote(player)
@@ -44,7 +51,7 @@ def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, 
     assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
 
 
-@pytest.mark.parametrize("prompts", ["whole", "pieces", AT_END], ids=["whole", "pieces", "at_end"])
+@pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS)
 def test_on_a_pipe_lines_work(start_lab: Any, prompts: Any) -> None:
     player = start_lab(overrides={"defaults": {"settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts}}})
     results = back_up_restore_promote(player)
