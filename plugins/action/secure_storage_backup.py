@@ -67,7 +67,10 @@ class ActionModule(OpsmgrAction):
         try:
             return self._templar.template(task_vars.get(variable, ""))
         except AnsibleError as error:
-            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {error.message}") from None
+            # What it says may repeat the text around the variable that is missing, which is a part of the secret then.
+            secret = self.SPEC.get(option, {"no_log": True}).get("no_log")
+            reason = type(error).__name__ if secret else error.message
+            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {reason}") from None
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])

@@ -531,7 +531,7 @@ def redact(text: str, secrets: t.Iterable[str]) -> str:
     return text
 
 
-def _do_first_things_first() -> None:
+def _prepare_for_forks() -> None:
     """What a process does slowly the first time only.
 
     ansible-core loads this file before it forks a process for each host, so it is done once for all of them. That OpenSSL finds RC4, with
@@ -549,7 +549,7 @@ def _do_first_things_first() -> None:
         Cipher(ARC4(bytes(16)), mode=None).encryptor()
 
 
-_do_first_things_first()
+_prepare_for_forks()
 
 
 def _completed(running: _Running) -> Completed:
