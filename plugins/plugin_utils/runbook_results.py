@@ -7,13 +7,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import CHANGED, FAILED, IGNORED, OK, UNREACHABLE
 
 # They work on the database, from wherever they run.
 _DATABASE_ACTIONS = frozenset(("database_backup", "database_restore", "management_group_info", "service_broker"))
 _DATABASE = "database"
 _CONTROLLERS = ("localhost", "127.0.0.1")
-_CONTROLLER = "controller"
 # What a result says beside its message when a command or a module went wrong.
 _DETAILS = ("reason", "stderr", "stdout", "module_stderr", "module_stdout")
 
@@ -44,7 +44,7 @@ class Result:
             return _DATABASE
         delegated = (self.data.get("_ansible_delegated_vars") or {}).get("ansible_delegated_host") or self.task.delegate_to
         place = str(delegated or self.host)
-        return _CONTROLLER if delegated and place in _CONTROLLERS else place
+        return CONTROLLER if delegated and place in _CONTROLLERS else place
 
     @property
     def is_whole_loop(self) -> bool:
