@@ -71,7 +71,7 @@ class ActionModule(OpsmgrAction):
 def _after_any_running_tool(work: Work, server: ManagementServer) -> ManagementServer:
     """Let a tool that an interrupted run started come to its end: two at once could spoil the database."""
     deadline = Deadline(work.arguments["conversation_timeout"])
-    while server.promotion_running and not work.check_mode:
+    while server.promotion.running and not work.check_mode:
         if deadline.passed():
             found = f"{CONFIG_TOOL} runs on this server already and does not end"
             raise OpsmgrError(STEP, found, "Look at it at the server's desk; one that still waits for its answer can be ended in the Task Manager")

@@ -50,6 +50,8 @@ class ActionModule(ControllerAction):
                 "point_of_no_return": {"type": "bool", "default": False},
             },
         },
+        "came_to_end": {"type": "bool", "required": True},
+        "verdict": {"type": "dict"},
         "left": {"type": "list", "elements": "str", "default": []},
         "undone": {"type": "list", "elements": "str", "default": []},
     }
@@ -75,7 +77,14 @@ def _story(arguments: Arguments) -> Story:
         steps=[Given(**step) for step in arguments["steps"]],
         left=arguments["left"],
         undone=arguments["undone"],
+        came_to_end=arguments["came_to_end"],
+        verdict=_verdict(arguments["verdict"] or {}, began_at),
     )
+
+
+def _verdict(result: t.Mapping[str, t.Any], began_at: str) -> str | None:
+    """The verdict of this run; what is older is another run's."""
+    return str(result["verdict"]) if str(result.get("started_at", "")) >= began_at and "verdict" in result else None
 
 
 def _evidence(seen: t.Mapping[str, t.Any]) -> Evidence:

@@ -4,6 +4,7 @@
 """rms_promotion: this server is the RMS. The reply Y is the point of no return."""
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
@@ -18,22 +19,44 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     diff,
     why_unreachable,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, PROMOTION_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import PROMOTION_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
+    CLEAR_COMMAND,
+    CONFIG_TOOL,
+    CONFIRMED,
+    MARK_KEY,
+    MAY_BE_ANSWERED,
+    SHOW_PROCESSES,
+    Phase,
+    Promotion,
+    PromotionState,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     PIPE,
     CommandTimeout,
     ConnectionLost,
     Conversation,
     ConversationError,
+    ConversationLost,
     Deadline,
+    Decision,
     ShellFault,
 )
 
 STEP = "promote this server to the RMS"
 # Seconds. The tool has ended when its effect is looked for; the registry only needs a moment at the most.
 EFFECT_SECONDS = 15
-ANSWERED = "the question was answered with Y, the point of no return is passed"
-RERUN = "look at the registry first, and promote only if this server is not the RMS yet"
+# Seconds between two looks at a tool that works.
+LOOK_SECONDS = 3
+ANSWERED = {
+    Decision.MAY_BE_SENT: "the question may have been answered with Y",
+    Decision.SENT: "the question was answered with Y",
+}
+RERUN = "look at the registries and the database first, and promote only if the role has not moved"
+HOW_TO_FIND_OUT = (
+    f"On that server, `{SHOW_PROCESSES}` shows whether the tool still runs; never start a second one. When it has ended, "
+    f"and only then, `{CLEAR_COMMAND}` removes the mark, and the rerun decides by registries and database"
+)
 
 
 class ActionModule(OpsmgrAction):
@@ -46,7 +69,7 @@ class ActionModule(OpsmgrAction):
         "promotion_prompt": {"type": "str", "default": PROMOTION_PROMPT},
         "promotion_timeout": {"type": "float", "default": 1800.0},
     }
-    RESULT = {"is_rms": None, "command": None, "transcript": None, "past_point_of_no_return": False}
+    RESULT = {"is_rms": None, "command": None, "exit_code": None, "transcript": None, "past_point_of_no_return": False}
 
     def check_arguments(self, arguments: Arguments) -> None:
         # Only the caller can know: the virtual server cannot be asked from here, and its nodes may be dead.
@@ -65,10 +88,13 @@ class ActionModule(OpsmgrAction):
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         # A play stops the old RMS before this step, and its rescue, which starts it again, runs for failed hosts only.
-        raise OpsmgrError(STEP, why_unreachable(error), "See that it answers and run it again")
+        raise OpsmgrError(STEP, why_unreachable(error), "Make sure that it answers, then rerun")
 
     def act(self, work: Work) -> None:
-        server = _after_any_running_promotion(work, work.opsmgr.require_server(STEP, probe=True))
+        promotion = Promotion(work.opsmgr.windows, STEP)
+        server = work.opsmgr.require_server(STEP, probe=True)
+        if not work.check_mode:
+            server = _after_any_earlier_promotion(work, promotion, server)
         work.result["is_rms"] = server.is_rms
         # A node of a clustered RMS calls itself RMS at all times, also while another server has the role.
         if server.is_rms and not server.clustered:
@@ -80,30 +106,78 @@ class ActionModule(OpsmgrAction):
         if work.check_mode:
             work.result.update(changed=True, diff=prediction)
             return
-        talk = _promote(work, server, delete)
+        talk = _promote(work, promotion, server, delete)
         _prove(work, talk)
+        promotion.clear_mark()
         work.result["diff"] = prediction
 
 
-def _after_any_running_promotion(work: Work, server: ManagementServer) -> ManagementServer:
-    """Let a promotion that an interrupted run started come to its end, or end it if it still waits for its answer."""
-    if work.check_mode:
+def _after_any_earlier_promotion(work: Work, promotion: Promotion, server: ManagementServer) -> ManagementServer:
+    """Let a promotion that an interrupted run started come to its end, or end it if it still waits for its answer.
+
+    :raises OpsmgrError: it does not end, or it cannot be told whether it has ended
+    """
+    found = server.promotion
+    if found.phase in (Phase.NONE, Phase.ENDED):
+        if found.answered is not None:
+            promotion.clear_mark()
         return server
-    if not server.promotion_running:
-        if server.promotion_answered is not None:
-            work.opsmgr.clear_promotion_mark()
-        return server
-    if server.promotion_answered is False:
-        work.opsmgr.stop_unanswered_promotion()
-        return work.opsmgr.observe()
-    deadline = Deadline(work.arguments["promotion_timeout"])
-    while not deadline.passed():
-        server = work.opsmgr.observe(after_seconds=3)
-        if not server.promotion_running:
-            work.opsmgr.clear_promotion_mark()
+    seconds = work.arguments["promotion_timeout"] if _may_work_long(found) else EFFECT_SECONDS
+    if found.phase is Phase.UNANSWERED:
+        promotion.end_unanswered(found)
+    if found.phase is Phase.MAY_BE_ANSWERED:
+        _require_ready(work, server)
+        seconds = _rejoin(work, promotion, found)
+    ended = _wait_for_end(work, seconds)
+    if ended is None:
+        raise OpsmgrError(STEP, _still_there(found), HOW_TO_FIND_OUT)
+    promotion.clear_mark()
+    if ended.clustered and found.phase is not Phase.UNANSWERED:
+        # Only the database can tell whether the role came to a node.
+        what = f"the promotion of an earlier run has ended here just now (exit code {_code(ended.promotion.exit_code)})"
+        raise OpsmgrError(STEP, what, "Rerun: it asks the database whether the role has moved")
+    return ended
+
+
+def _may_work_long(found: PromotionState) -> bool:
+    """Whether it is worth waiting for its end: not if it waits for an answer, and not if the mark means nothing to this version."""
+    return found.answered in (None, MAY_BE_ANSWERED, CONFIRMED)
+
+
+def _still_there(found: PromotionState) -> str:
+    if found.phase is Phase.CANNOT_BE_TOLD:
+        return f"a promotion was begun on this server, and it cannot be told whether {CONFIG_TOOL} still runs ({MARK_KEY} in the registry is there)"
+    return f"{CONFIG_TOOL} runs on this server already and does not end"
+
+
+def _rejoin(work: Work, promotion: Promotion, found: PromotionState) -> float:
+    """Give the tool the answer that may have been lost on its way. Returns how many seconds are worth waiting for its end afterwards."""
+    arguments = work.arguments
+    if found.conversation is None:
+        return float(arguments["conversation_timeout"])
+    try:
+        talk = promotion.rejoin(found.conversation, arguments["promotion_timeout"])
+    except ConversationError as error:
+        work.result.update(transcript=error.transcript, past_point_of_no_return=True, changed=True)
+        raise OpsmgrError(STEP, f"{CONFIG_TOOL}: {error}", HOW_TO_FIND_OUT, ANSWERED[Decision.MAY_BE_SENT], RERUN) from error
+    except (ConnectionLost, ShellFault):
+        # The shell is gone, or another account's. What is observed on the server decides.
+        return float(arguments["conversation_timeout"])
+    work.result.update(transcript=talk.transcript, exit_code=talk.exit_code, past_point_of_no_return=True, changed=True)
+    return EFFECT_SECONDS
+
+
+def _wait_for_end(work: Work, seconds: float) -> ManagementServer | None:
+    """The server when no promotion is under way on it any more; None when the time is over."""
+    deadline = Deadline(seconds)
+    pause = 0
+    while True:
+        server = work.opsmgr.observe(after_seconds=pause)
+        if server.promotion.phase in (Phase.NONE, Phase.ENDED):
             return server
-    found = f"{CONFIG_TOOL} runs on this server already and does not end"
-    raise OpsmgrError(STEP, found, "Look at it at the server's desk; never start a second one")
+        if deadline.passed():
+            return None
+        pause = LOOK_SECONDS
 
 
 def _require_ready(work: Work, server: ManagementServer) -> None:
@@ -119,33 +193,59 @@ def _require_ready(work: Work, server: ManagementServer) -> None:
         raise OpsmgrError(STEP, "the registry does not say that this server belongs to a management group", "Promote a management server")
 
 
-def _promote(work: Work, server: ManagementServer, delete: bool) -> Conversation:
+def _promote(work: Work, promotion: Promotion, server: ManagementServer, delete: bool) -> Conversation:
     arguments = work.arguments
+    command = work.opsmgr.promotion_command(server, delete)
     try:
-        talk = work.opsmgr.promote(server, delete, arguments["promotion_prompt"], arguments["promotion_timeout"])
+        talk = promotion.carry_out(
+            command, arguments["promotion_prompt"], arguments["promotion_timeout"], lambda: _look_again(work, server)
+        )
     except ConversationError as error:
-        work.result.update(transcript=error.transcript, past_point_of_no_return=error.decided, changed=error.decided)
-        problem = work.opsmgr.conversation_problem(STEP, CONFIG_TOOL, error)
-        if error.decided:
-            advice = "Leave the tool alone; run this again when it has ended"
-            raise OpsmgrError(STEP, problem.found, advice, ANSWERED, RERUN) from error
-        raise problem from error
-    except (ConnectionLost, ShellFault, CommandTimeout) as error:
-        # left_running: Y was sent, or may have been. Nothing may be undone then, although nobody saw the tool end.
-        if not work.opsmgr.windows.shell.left_running:
-            raise
-        work.result.update(past_point_of_no_return=True, changed=True)
-        raise OpsmgrError(STEP, str(error), "See that the server and its WinRM service answer, and run it again", ANSWERED, RERUN) from error
-    work.result.update(transcript=talk.transcript, past_point_of_no_return=True, changed=True)
+        return _after_broken_conversation(work, error)
+    work.result.update(transcript=talk.transcript, exit_code=talk.exit_code, past_point_of_no_return=True, changed=True)
     return talk
+
+
+def _look_again(work: Work, server: ManagementServer) -> None:
+    """Refuse to answer when the registry does not say any more what this task was begun with.
+
+    :raises OpsmgrError: it differs
+    """
+    group, is_rms = work.opsmgr.role()
+    if (group, is_rms) != (server.management_group, server.is_rms):
+        found = f"the registry of this server has changed meanwhile: management group {group}, RMS {is_rms}. The question was not answered"
+        raise OpsmgrError(STEP, found, "Find out who else works on this management group, then rerun")
+
+
+def _after_broken_conversation(work: Work, error: ConversationError) -> Conversation:
+    """What follows from the decision, and when the connection broke behind it, from the end of the tool."""
+    answered = error.decision is not Decision.NOT_SENT
+    work.result.update(transcript=error.transcript, past_point_of_no_return=answered, changed=answered)
+    problem = work.opsmgr.conversation_problem(STEP, CONFIG_TOOL, error)
+    if not answered:
+        raise problem from error
+    ended = None
+    if isinstance(error, ConversationLost):
+        # A look repeats nothing that was said, so it may be tried over a new connection.
+        with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
+            sent = error.decision is Decision.SENT
+            ended = _wait_for_end(work, work.arguments["promotion_timeout"] if sent else EFFECT_SECONDS)
+    if ended is None:
+        raise OpsmgrError(STEP, problem.found, HOW_TO_FIND_OUT, ANSWERED[error.decision], RERUN) from error
+    work.result["exit_code"] = ended.promotion.exit_code
+    return Conversation(error.transcript, "", ended.promotion.exit_code, 1)
 
 
 def _prove(work: Work, talk: Conversation) -> None:
     deadline = Deadline(EFFECT_SECONDS)
-    while not work.opsmgr.observe().is_rms:
+    while not work.opsmgr.role()[1]:
         if deadline.passed():
             problem = work.opsmgr.no_effect(STEP, CONFIG_TOOL, "the registry does not call this server the RMS", talk)
             advice = problem.what_to_do if work.opsmgr.windows.shell.input_kind == PIPE else "Look at the Operations Manager event log of this server"
-            raise OpsmgrError(STEP, problem.found, advice, ANSWERED, RERUN)
+            raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
         work.opsmgr.windows.pause(1)
     work.result["is_rms"] = True
+
+
+def _code(exit_code: int | None) -> str:
+    return "not known" if exit_code is None else str(exit_code)

@@ -21,16 +21,10 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
-    SHELL_CODE_PAGE,
-    CommandTimeout,
-    ConnectionLost,
-    Manner,
-    Shell,
-    ShellFault,
-    close_quietly,
-    keep_session_settings,
-)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault
+
+__all__ = ["why_unreachable"]
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -124,32 +118,21 @@ class OpsmgrAction(ActionBase):
                 f"the connection plugin is {self._connection.transport}, which cannot hold a conversation with a console program",
                 "Set ansible_connection to winrm for this host",
             )
+        session = WinRMSession(self._connection)
         try:
-            # ansible-core's own actions call this through exec_command; it opens the shell.
-            self._connection._connect()
+            protocol, shell_id = session.open()
         except AnsibleConnectionFailure as error:
             self.when_unreachable(error, arguments, result)
             return
-        keep_session_settings(self._connection.protocol)
-        shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
+        shell = Shell(protocol, shell_id, _manner(arguments), session)
         try:
             self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result))
         finally:
-            if shell.left_running:
-                # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
-                self._connection.shell_id = None
-            close_quietly(self._connection.close)
+            session.close(leave_shell=shell.left_running)
 
     @staticmethod
     def _opsmgr(shell: Shell, arguments: Arguments) -> OpsMgrHost:
         return OpsMgrHost(WindowsHost(shell), arguments.get("media"), arguments.get("key_registry_key", KEY_MATERIAL_KEY))
-
-    def _renew_shell(self) -> str:
-        """Close the connection's shell and open another, as ansible-core's own _connect does."""
-        connection = self._connection
-        connection.protocol.close_shell(connection.shell_id, close_session=False)
-        connection.shell_id = connection.protocol.open_shell(codepage=SHELL_CODE_PAGE)
-        return str(connection.shell_id)
 
     def _host_name(self, task_vars: t.Mapping[str, t.Any]) -> str:
         """The inventory name of the host that the task really talks to."""
@@ -164,13 +147,6 @@ def _manner(arguments: Arguments) -> Manner:
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
         answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
     )
-
-
-def why_unreachable(message: object) -> str:
-    """The reason in a connection plugin's message, without the client's inner life around it."""
-    text = str(message)
-    reason = re.search(r"\[Errno -?\d+\] [^'\")]+", text) or re.search(r"timed out|the specified credentials were rejected by the server", text)
-    return f"the server does not answer: {reason[0] if reason else text}"
 
 
 def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:

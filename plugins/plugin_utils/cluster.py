@@ -345,7 +345,7 @@ class ClusterHost:
         questions = Questions()
         for number, command in enumerate(commands):
             questions.ask(f"c{number}", command)
-        answers = self._windows.ask(questions)
+        answers = self._windows.order(questions)
         for number, command in enumerate(commands):
             answer = answers[f"c{number}"]
             if not answer.succeeded and error_number(answer.text) not in DONE:

@@ -44,7 +44,7 @@ def read_registry(windows: WindowsHost, server: ManagementServer) -> NodeRegistr
     """The registry of the node that `server` was observed on."""
     if server.management_group is None:
         return NodeRegistry(None, None, server.key_fingerprint)
-    parent = windows.shell.run(f"reg query {quote(_parent_key(server))}>nul")
+    parent = windows.shell.read(f"reg query {quote(_parent_key(server))}>nul")
     return NodeRegistry(server.is_rms, parent.exit_code == 0, server.key_fingerprint)
 
 
@@ -89,7 +89,7 @@ def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, b
     questions = Questions()
     questions.ask("root", f"reg add {quote(_group_key(server))} /v {ROOT_VALUE} /t REG_DWORD /d 1 /f")
     questions.ask("parent", f"reg delete {quote(_parent_key(server))} /f")
-    windows.ask(questions)
+    windows.order(questions)
 
 
 def join_cluster(opsmgr: OpsMgrHost, server: ManagementServer, options: t.Sequence[str], prompt: str, step: str) -> Conversation:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import DONE, FAILED, NOT_REACHED, Given, Step, has_passed, steps_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Group, Topology, after, before
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import Verdict
 
 FINISHED = "finished"
 UNCHANGED = "unchanged"
@@ -30,8 +31,10 @@ class Story:
     :ivar promotion_needed: whether this run was to move the role
     :ivar seen: what was seen before the first step
     :ivar seen_again: what was seen last, the same if everyone was not asked again
+    :ivar came_to_end: whether every step was reached, so that `seen_again` is what the failover left
     :ivar steps: the steps in their order, and those that undo them
     :ivar left: what is left for a person
+    :ivar verdict: whether the role has moved, as it was judged last in this run; None when it was not
     :ivar undone: what differs from a finished failover, if everyone was asked again
     :ivar began_at: when `seen` was seen
     :ivar asked_again_at: when `seen_again` was seen
@@ -47,11 +50,25 @@ class Story:
     steps: t.Sequence[Given]
     left: t.Sequence[str]
     undone: t.Sequence[str]
+    came_to_end: bool
+    verdict: str | None = None
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Whether the role has moved, or may have. Without a verdict, the promotion's own result decides."""
+        if self.verdict is not None:
+            return self.verdict != Verdict.HAS_NOT_MOVED.value
+        return has_passed(self.steps, self.began_at)
 
     @property
     def has_stopped(self) -> bool:
-        """Whoever gets to the end asks everyone again."""
-        return self.asked_again_at == self.began_at
+        """Whether steps were not reached."""
+        return not self.came_to_end
+
+    @property
+    def database_was_asked_since(self) -> bool:
+        """Whether what the database said last is still true: a promotion that began afterwards may have changed it."""
+        return self.came_to_end or self.verdict is not None or not self.may_have_moved
 
 
 @dataclass(frozen=True)
@@ -79,7 +96,14 @@ def make_record(story: Story) -> Record:
         problems=_problems(steps) if story.has_stopped else list(dict.fromkeys(story.undone)),
         steps=steps,
         before=before(story.group, story.seen, story.steps, story.began_at),
-        after=after(story.group, story.seen if story.has_stopped else story.seen_again, story.steps, story.began_at, not story.has_stopped),
+        after=after(
+            story.group,
+            story.seen_again,
+            story.steps,
+            story.began_at,
+            asked_again_at=story.asked_again_at,
+            rms_is_known=story.database_was_asked_since,
+        ),
         # It speaks of a role that has moved.
         left=[] if outcome == STOPPED_BEFORE else list(story.left),
     )
@@ -91,7 +115,7 @@ def _problems(steps: t.Sequence[Step]) -> list[str]:
 
 def _outcome(story: Story, steps: t.Sequence[Step]) -> str:
     if story.has_stopped:
-        is_past = not story.promotion_needed or has_passed(story.steps, story.began_at)
+        is_past = not story.promotion_needed or story.may_have_moved
         return STOPPED_AFTER if is_past else STOPPED_BEFORE
     if story.undone:
         return LEFT_UNDONE
@@ -108,7 +132,9 @@ def _headline(outcome: str, story: Story, steps: t.Sequence[Step]) -> str:
         return f"{target} is the RMS, but not everything is done"
     if outcome == FINISHED:
         return f"{target} is the RMS{f', and {old} no longer' if old and story.promotion_needed else ''}"
-    if any(step.point_of_no_return and step.outcome == FAILED for step in steps):
+    if story.verdict == Verdict.CANNOT_BE_TOLD.value:
+        return "It cannot be told whether the role has moved"
+    if story.verdict is None and any(step.point_of_no_return and step.outcome == FAILED for step in steps):
         return f"It is not proven that {target} is the RMS: the promotion began and did not end well"
     return f"{target} is the RMS, but the failover is not finished"
 

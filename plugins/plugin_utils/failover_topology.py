@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import UNKNOWN_PRODUCT
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look, short_name
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given, Result, has_passed
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given, Result
 
 RMS = "RMS"
 CALLS_ITSELF_RMS = "calls itself RMS"
@@ -74,13 +74,16 @@ def before(group: Group, seen: Evidence, given: t.Iterable[Given], begun_at: str
     return _topology(group, _rms(seen), seen.looks, _components(group, given, begun_at, _named_before))
 
 
-def after(group: Group, seen: Evidence, given: t.Sequence[Given], begun_at: str, looked_again: bool) -> Topology:
-    """The group as it was left: as everyone was asked again, or, in a run that stopped, as its steps read it back."""
-    components = _components(group, given, begun_at, _named_after)
-    if looked_again:
-        return _topology(group, _rms(seen), seen.looks, components)
-    results = [(host, result) for one in given for host, result in one.fresh(begun_at).items()]
-    return _topology(group, None if has_passed(given, begun_at) else _rms(seen), [_updated(look, results) for look in seen.looks], components)
+def after(
+    group: Group, seen: Evidence, given: t.Sequence[Given], begun_at: str, *, asked_again_at: str, rms_is_known: bool
+) -> Topology:
+    """The group as it was left: as everyone was asked last, and as the steps since then read it back.
+
+    :param rms_is_known: whether the database's word is still true
+    """
+    results = [(host, result) for one in given for host, result in one.fresh(asked_again_at).items()]
+    looks = [_updated(look, results) for look in seen.looks]
+    return _topology(group, _rms(seen) if rms_is_known else None, looks, _components(group, given, begun_at, _named_after))
 
 
 def _rms(seen: Evidence) -> str | None:

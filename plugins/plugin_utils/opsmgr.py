@@ -16,6 +16,13 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
+    CONFIG_TOOL,
+    MARK_COMMAND,
+    PROCESSES_COMMAND,
+    PromotionState,
+    read_state,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
     Answer,
     ServiceState,
@@ -44,9 +51,6 @@ KEY_MATERIAL_VALUE = "Value1"
 # The RMS that consoles on a computer open; the reporting server has a value of the same name [field].
 MACHINE_SETTINGS_KEY = REGISTRY + r"\Machine Settings"
 RMS_VALUE = "DefaultSDKServiceMachine"
-# Our own mark on the server: whether the promotion that is under way has been answered with Y yet.
-PROMOTION_MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery"
-PROMOTION_MARK_VALUE = "PromotionAnswered"
 
 HEALTH_SERVICE = "HealthService"
 SDK_SERVICE = "OMSDK"
@@ -55,7 +59,6 @@ SERVICES = (HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE)
 CLUSTER_SERVICE = "ClusSvc"
 
 BACKUP_TOOL = "SecureStorageBackup.exe"
-CONFIG_TOOL = "ManagementServerConfigTool.exe"
 TOOLS = (BACKUP_TOOL, CONFIG_TOOL)
 
 # Prompt wording is from memory [ms] or the book; all of it is an option of the modules that use it.
@@ -106,8 +109,7 @@ class ManagementServer:
     media: str | None
     key_present: bool
     key_fingerprint: str | None
-    promotion_running: bool
-    promotion_answered: bool | None
+    promotion: PromotionState
 
     @property
     def installed(self) -> bool:
@@ -138,7 +140,8 @@ class ManagementServer:
             "tools": dict(self.tools),
             "media": self.media,
             "key": {"present": self.key_present, "fingerprint": self.key_fingerprint},
-            "promotion_running": self.promotion_running,
+            "promotion_running": self.promotion.running,
+            "promotion": self.promotion.as_result(),
         }
 
 
@@ -174,6 +177,12 @@ class OpsMgrHost:
             self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
         return self._read(self.windows.ask(questions, probe), only_key)
 
+    def role(self) -> tuple[str | None, bool | None]:
+        """The management group that the registry names, and whether it calls this server the RMS."""
+        questions = self.windows.questions()
+        questions.ask("groups", self._commands()["groups"])
+        return _group(self.windows.ask(questions)["groups"])
+
     def require_server(self, step: str, probe: bool = False, only_key: bool = False) -> ManagementServer:
         """observe(), and refuse a server that no step of a recovery can work on.
 
@@ -204,21 +213,20 @@ class OpsMgrHost:
         :raises OpsmgrError: the tool did not behave, or there is no file
         """
         path = self.windows.temporary_path(f"{self._token}.key")
-        end = f"[{self._token} end]"
         fetch = (
             f'(for %f in ("{path}") do @echo [size %~zf])& certutil -f -encode "{path}" "{path}.out">nul&& type "{path}.out"'
             f'& certutil -hashfile "{path}" SHA256'
         )
-        command = f'{server.tool(BACKUP_TOOL)} Backup "{path}"& echo {end}& (if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"'
+        command = f'{server.tool(BACKUP_TOOL)} Backup "{path}"'
         exchanges = [Exchange(prompt, password, secret=True) for prompt in prompts]
         try:
-            talk = self.windows.shell.converse(command, exchanges, private_after=end)
+            talk = self.windows.shell.converse(command, exchanges, then=f'(if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"')
         except ConversationError as error:
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary(f"{self._token}.key")
             raise self.conversation_problem("back up the key", BACKUP_TOOL, error) from error
         try:
-            return KeyBackup(_fetched(talk.stdout.partition(end)[2]), talk)
+            return KeyBackup(_fetched(talk.private_output), talk)
         except ValueError as error:
             raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
 
@@ -243,22 +251,9 @@ class OpsMgrHost:
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
 
-    def promote(self, server: ManagementServer, delete_existing_rms: bool, prompt: str, timeout_seconds: float) -> Conversation:
-        """Run `PromoteRMS`. The reply Y is the point of no return: the mark on the server says whether it was passed.
-
-        :param timeout_seconds: how long the promotion itself may take once it was answered
-        :raises ConversationError: with `decided` telling on which side of the point of no return it failed
-        """
-        self._mark_promotion(answered=False)
-        exchange = Exchange(prompt, "Y", decides=True, before_reply=lambda: self._mark_promotion(answered=True), then_seconds=timeout_seconds)
-        command = f"{server.tool(CONFIG_TOOL)} PromoteRMS /DeleteExistingRMS:{str(delete_existing_rms).lower()}"
-        try:
-            return self.windows.shell.converse(command, [exchange])
-        finally:
-            # Once the connection is lost, or the tool still works, the mark must stay for the next run to read.
-            if not self.windows.shell.left_running:
-                with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
-                    self.clear_promotion_mark()
+    def promotion_command(self, server: ManagementServer, delete_existing_rms: bool) -> str:
+        """The command line of `PromoteRMS`."""
+        return f"{server.tool(CONFIG_TOOL)} PromoteRMS /DeleteExistingRMS:{str(delete_existing_rms).lower()}"
 
     def demote(self, server: ManagementServer, prompt: str) -> Conversation:
         """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]."""
@@ -266,22 +261,6 @@ class OpsMgrHost:
             return self.windows.shell.converse(f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS", [Exchange(prompt, "Y", decides=True, optional=True)])
         except ConversationError as error:
             raise self.conversation_problem("demote this former RMS", CONFIG_TOOL, error) from error
-
-    def stop_unanswered_promotion(self) -> None:
-        """End a PromoteRMS that an interrupted run left waiting at its question: it has changed nothing yet."""
-        self.windows.shell.run(f"taskkill /f /im {CONFIG_TOOL}")
-        self.clear_promotion_mark()
-
-    def _mark_promotion(self, answered: bool) -> None:
-        """Without a true mark the next run could end a promotion that is at work, so Y is not sent unless this succeeds."""
-        marked = self.windows.shell.run(f'reg add "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE} /t REG_DWORD /d {int(answered)} /f')
-        if marked.exit_code != 0:
-            found = f"{PROMOTION_MARK_KEY} in the registry could not be written: {marked.stderr or marked.stdout}"
-            raise OpsmgrError("mark the promotion", found, "Look at the rights on that key and run it again")
-
-    def clear_promotion_mark(self) -> None:
-        """Remove the mark: no promotion is under way."""
-        self.windows.shell.run(f'reg delete "{PROMOTION_MARK_KEY}" /f')
 
     def copy_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
         """Copy tools from the media under a temporary name, compare, and only then give each its name."""
@@ -307,7 +286,8 @@ class OpsMgrHost:
         """A tool ended, but the world is not as it should be."""
         said = f"; it wrote: {talk.transcript}" if talk.transcript else "; it wrote nothing"
         advice = PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Put right what it complains of and run it again"
-        return OpsmgrError(step, f"{tool} ended (exit code {talk.exit_code}) but {what}{said}", advice)
+        code = "not known" if talk.exit_code is None else talk.exit_code
+        return OpsmgrError(step, f"{tool} ended (exit code {code}) but {what}{said}", advice)
 
     def _commands(self) -> dict[str, str]:
         return {
@@ -321,8 +301,8 @@ class OpsMgrHost:
             "fingerprint": self._fingerprint_command(),
             "tools": self._tools_command(),
             "media": self._media_command(),
-            "running": f'tasklist /nh /fo csv /fi "imagename eq {CONFIG_TOOL}"',
-            "mark": f'reg query "{PROMOTION_MARK_KEY}" /v {PROMOTION_MARK_VALUE}',
+            "running": PROCESSES_COMMAND,
+            "mark": MARK_COMMAND,
         }
 
     def _fingerprint_command(self) -> str:
@@ -358,7 +338,6 @@ class OpsMgrHost:
         services = {} if only_key else self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
         group, is_rms = _group(answers["groups"])
         cluster = services.pop(CLUSTER_SERVICE, ServiceState(None, None))
-        mark = _values(answers["mark"]).get(PROMOTION_MARK_VALUE.lower())
         return ManagementServer(
             computer_name=answers["computer"].text.strip(),
             administrator=answers["administrator"].succeeded,
@@ -376,8 +355,8 @@ class OpsMgrHost:
             media=_media_folder(answers["media"].text, answers["architecture"].text.strip()),
             key_present=answers["key"].succeeded,
             key_fingerprint=parse_fingerprint(answers["fingerprint"].text),
-            promotion_running=CONFIG_TOOL.lower() in answers["running"].text.lower(),
-            promotion_answered=None if mark is None else int(mark, 0) == 1,
+            # Who may not read the key of the Local Service account may not read the mark either.
+            promotion=read_state(answers["mark"], answers["running"], readable=answers["administrator"].succeeded),
         )
 
 

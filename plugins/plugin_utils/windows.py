@@ -40,6 +40,9 @@ SERVICE_ERRORS = {
 # What a process that ansible-core forked would compile anew is compiled here, once for all hosts.
 _UNQUOTABLE = re.compile(r'["\r\n\0]')
 _BASE64_BODY = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)\s*-----END CERTIFICATE-----", re.DOTALL)
+# tasklist with a filter finds nothing under load, and says so with exit code 0 [KB 2732840]. A list without a filter proves itself: it holds tasklist.
+_LISTER = "tasklist.exe"
+_PROCESS = re.compile(r'(?m)^"([^"\r\n]*)","(\d{1,10})"')
 _REGISTRY_VALUE = re.compile(r"^(?:\t| {4})(.+?)(?:\t| {4})(REG_[A-Z_]+)(?:(?:\t| {4})(.*))?$")
 
 
@@ -180,6 +183,18 @@ def _numbers(text: str) -> list[int]:
     return [int(found, 16) for found in re.findall(r"(?m)^[^\S\r\n]+\S[^:\r\n]*:[^\S\r\n]+([0-9a-fA-F]+)\s", text)]
 
 
+def processes_command(image: str) -> str:
+    """The command that lists the processes of a program, for process_ids()."""
+    return f'tasklist /nh /fo csv| findstr /i /c:"{image}" /c:"{_LISTER}"'
+
+
+def process_ids(processes: Answer, image: str) -> tuple[int, ...] | None:
+    """The process ids of a program in the answer to processes_command(); None when the list does not even hold the program that made it."""
+    found = [(name.lower(), int(number)) for name, number in _PROCESS.findall(processes.text)]
+    own = tuple(number for name, number in found if name == image.lower())
+    return own if own or any(name == _LISTER for name, _number in found) else None
+
+
 def win32_error(text: str) -> int | None:
     """The number of the error that sc reports: `[SC] StartService FAILED 1056:`, in every language before a colon."""
     found = re.search(r"\b(\d{1,5})\s*:", text)
@@ -212,10 +227,15 @@ class WindowsHost:
         self.shell = shell
 
     def ask(self, questions: Questions, probe: bool = False) -> dict[str, Answer]:
-        """Ask a batch of questions in one command; with `probe`, also find out what standard input programs get."""
-        line = questions.command_line()
-        completed = self.shell.run_and_probe(line) if probe else self.shell.run(line)
-        return questions.answers(completed.stdout)
+        """Ask a batch of questions that change nothing, in one command. They are asked again when the connection breaks.
+
+        :param probe: find out on the way what standard input programs get
+        """
+        return questions.answers(self.shell.read(questions.command_line(), probe).stdout)
+
+    def order(self, orders: Questions) -> dict[str, Answer]:
+        """Give a batch of commands that change something, in one command. They are never sent twice."""
+        return orders.answers(self.shell.run(orders.command_line()).stdout)
 
     def temporary_path(self, purpose: str) -> str:
         """A path in the user's own temporary directory, which only this user and administrators can read.
@@ -265,7 +285,7 @@ class WindowsHost:
         questions = Questions()
         questions.ask("add", f"reg add {quote(key)} /v {quote(name)} /t REG_SZ /d {quote(text)} /f")
         questions.ask("query", f"reg query {quote(key)} /v {quote(name)}")
-        answers = self.ask(questions)
+        answers = self.order(questions)
         stored = [data for values in parse_registry(answers["query"].text).values() for data in values.values()]
         if stored != [text]:
             found = f"{name} in the registry key {key} could not be written: {answers['add'].text}"
@@ -305,7 +325,7 @@ class WindowsHost:
         questions = Questions()
         for change in changes:
             questions.ask(change.what, change.command)
-        answers = self.ask(questions)
+        answers = self.order(questions)
         for change in changes:
             answer = answers[change.what]
             error = win32_error(answer.text)
@@ -326,4 +346,4 @@ class WindowsHost:
 
     def pause(self, seconds: int) -> None:
         """Wait on the server: one command instead of a poll from here."""
-        self.shell.run(_pause(seconds))
+        self.shell.read(_pause(seconds))

@@ -109,7 +109,7 @@ class WindowsFiles:
         questions.ask("copied", f"if not exist {quote(backup)} ({_copy_with_rights(path, backup)})")
         self._ask_file(questions, "backup", backup)
         questions.ask("staged", f'{_copy_with_rights(path, staged)}&& copy /b /y "{arrived}" {quote(staged)}>nul&& fc /b "{arrived}" {quote(staged)}>nul')
-        answers = self._windows.ask(questions)
+        answers = self._windows.order(questions)
         if answers["taken"].text.strip():
             raise OpsmgrError(self._step, f"there is a backup {backup} already", "Run it again: the next backup has another name")
         try:
@@ -134,7 +134,7 @@ class WindowsFiles:
         questions.ask("same", f"fc /b {quote(path)} {quote(backup)}>nul&& move /y {staged} {quote(path)}>nul")
         self._ask_file(questions, "file", path)
         questions.ask("tidied", f'del /f /q {staged} "{temporary}"')
-        answers = self._windows.ask(questions)
+        answers = self._windows.order(questions)
         now = self._content(path, answers["file"])
         if now == new:
             return

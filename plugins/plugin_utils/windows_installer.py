@@ -12,8 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, WindowsHost, quote
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost, process_ids, processes_command, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Deadline
 
 SERVICE = "msiserver"
 PROGRAM = "msiexec.exe"
@@ -61,15 +61,15 @@ class Outcome:
     :ivar excerpt: the lines of the log up to the end of that action, or its last ones
     """
 
-    exit_code: int
+    exit_code: int | None
     failed_action: str | None = None
     log: str | None = None
     excerpt: str | None = None
 
     @property
     def succeeded(self) -> bool:
-        """Whether msiexec calls it a success."""
-        return self.exit_code in SUCCESSES
+        """Whether msiexec calls it a success; without an exit code the effect was seen."""
+        return self.exit_code is None or self.exit_code in SUCCESSES
 
     @property
     def began(self) -> bool:
@@ -83,7 +83,7 @@ class Outcome:
 
     def problem(self, step: str, package: str) -> OpsmgrError:
         """The failure as the one error a user sees."""
-        meaning, advice = EXIT_CODES.get(self.exit_code, ("a code of which nothing is known here", _READ_LOG))
+        meaning, advice = EXIT_CODES.get(self.exit_code or 0, ("a code of which nothing is known here", _READ_LOG))
         parts = [f"the setup {package} ended with {self.exit_code}, {meaning}"]
         parts += [f"the action that failed is {self.failed_action}"] if self.failed_action else []
         parts += [f"the log says: {self.excerpt}"] if self.excerpt else []
@@ -139,6 +139,8 @@ class WindowsInstaller:
             if is_done():
                 return None
             exit_code = self._run(command)
+            if exit_code is None:
+                return self._judge_by_effect(is_done)
             if exit_code != BUSY or self._deadline.left() <= POLL_SECONDS:
                 return Outcome(exit_code) if exit_code in SUCCESSES else self._failure(exit_code)
             # The processes showed nothing, but Windows Installer knows better: the service may still be at work for a client that is gone.
@@ -149,14 +151,28 @@ class WindowsInstaller:
         self._windows.remove_temporary(LOG_NAME)
 
     def _is_busy(self, after_seconds: int) -> bool:
-        """Whether a setup runs: the service's own process stays for some minutes after its work, others of that name do not [field]."""
+        """Whether a setup runs: the service's own process stays for some minutes after its work, others of that name do not [field].
+
+        While the processes cannot be listed, that is not known, so it counts as running.
+        """
         questions = self._windows.questions(after_seconds)
-        questions.ask("processes", f'tasklist /nh /fo csv /fi "imagename eq {PROGRAM}"')
+        questions.ask("processes", processes_command(PROGRAM))
         questions.ask("service", f"sc queryex {SERVICE}")
         answers = self._windows.ask(questions)
-        return bool(process_ids(answers["processes"]) - set(re.findall(r"\b\d+\b", answers["service"].text)))
+        running = process_ids(answers["processes"], PROGRAM)
+        own = re.findall(r"\b\d+\b", answers["service"].text)
+        return running is None or any(str(number) not in own for number in running)
 
-    def _run(self, command: str) -> int:
+    def _judge_by_effect(self, is_done: t.Callable[[], bool]) -> Outcome:
+        """A setup whose connection broke goes on. Wait for its end, and look for its effect; its exit code is lost."""
+        self.wait_until_idle()
+        if is_done():
+            return Outcome(None)
+        found = "the connection broke while the setup ran; it has ended, and its effect is not there"
+        raise OpsmgrError(self._step, found, f"Look at its log {self._log} on the server, then rerun")
+
+    def _run(self, command: str) -> int | None:
+        """The exit code of the setup; None when the connection broke while it ran."""
         shell = self._windows.shell
         # Whatever goes wrong while it works, it must not be killed in the middle: the shell is left open then.
         shell.left_running = True
@@ -165,6 +181,8 @@ class WindowsInstaller:
         except CommandTimeout as error:
             found = f"the setup did not end within {self._deadline.seconds:g} seconds, and goes on"
             raise OpsmgrError(self._step, found, "Give it more time in the option timeout. Run it again: it waits for the setup first") from error
+        except ConnectionLost:
+            return None
         shell.left_running = False
         return completed.exit_code
 
@@ -188,10 +206,5 @@ class WindowsInstaller:
         numbers = " ".join(f"{number}:" for number in range(max(1, last - LOG_LINES + 1), last + 1))
         if not numbers:
             return ""
-        written = self._windows.shell.run(f'type "{self._log}" | findstr /n "^" | findstr /b /l "{numbers}"').stdout
+        written = self._windows.shell.read(f'type "{self._log}" | findstr /n "^" | findstr /b /l "{numbers}"').stdout
         return "\n".join(line.partition(":")[2].strip()[:LINE_CHARACTERS] for line in written.splitlines() if line.strip())
-
-
-def process_ids(listing: Answer) -> set[str]:
-    """The process ids in a CSV listing of tasklist, which says in words of its language when there is none."""
-    return set(re.findall(r'(?m)^"[^"]*","(\d+)"', listing.text))

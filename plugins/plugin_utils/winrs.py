@@ -8,7 +8,9 @@ Private to opsmgr.recovery. Knows nothing of Windows tools or Operations Manager
 from __future__ import annotations
 
 import contextlib
+import enum
 import re
+import secrets
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -16,7 +18,6 @@ from xml.etree import ElementTree
 
 # The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
 with contextlib.suppress(ImportError):
-    import requests
     from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
 
 # [field] ansible-core's winrm connection opens its shell with this code page.
@@ -37,6 +38,12 @@ TRANSCRIPT_CHARACTERS = 4000
 COMMANDS_PER_SHELL = 12
 # Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below the quota that is all they need.
 ENDED_COMMANDS = 4
+# How often a command that only reads is sent at most, when the connection breaks.
+READ_ATTEMPTS = 4
+# The variable of cmd.exe that keeps a program's exit code while more commands of the same line run.
+EXIT_CODE_VARIABLE = "opsmgr_exit"
+# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its turn [field].
+EXIT_CODE = f"%^{EXIT_CODE_VARIABLE}%"
 REDACTED = "********"
 # A secret that a program was just echoing when it was cut off: a shorter beginning of it than this gives nothing away.
 SECRET_BEGINNING_CHARACTERS = 2
@@ -69,6 +76,8 @@ class Protocol(t.Protocol):
     transport: t.Any
 
     def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str | bytes] = ..., console_mode_stdin: bool = ...) -> str: ...
+
+    def close_shell(self, shell_id: str, close_session: bool = ...) -> None: ...
 
     def send_command_input(self, shell_id: str, command_id: str, stdin_input: bytes, end: bool = ...) -> None: ...
 
@@ -108,19 +117,27 @@ class CommandTimeout(Exception):
         self.output = output
 
 
+class Decision(enum.Enum):
+    """Whether a reply that decides something has reached the program."""
+
+    NOT_SENT = "not sent"
+    MAY_BE_SENT = "may have been sent"
+    SENT = "sent"
+
+
 class ConversationError(Exception):
-    """A conversation did not go as agreed. The program was terminated.
+    """A conversation did not go as agreed. The program was terminated, unless a decision was or may have been sent.
 
     :ivar transcript: what was said, with secrets removed
     :ivar input_kind: "console", "pipe" or None when it could not be found out
-    :ivar decided: whether a reply that decides something had been sent already
+    :ivar decision: whether a reply that decides something had been sent already
     """
 
-    def __init__(self, message: str, transcript: str, input_kind: str | None, decided: bool) -> None:
+    def __init__(self, message: str, transcript: str, input_kind: str | None, decision: Decision) -> None:
         super().__init__(message)
         self.transcript = transcript
         self.input_kind = input_kind
-        self.decided = decided
+        self.decision = decision
 
 
 class PromptNeverCame(ConversationError):
@@ -139,6 +156,31 @@ class NeverEnded(ConversationError):
     """Everything was answered, but the program did not end before the deadline."""
 
 
+class ConversationLost(ConversationError):
+    """The connection broke, or the service refused, when a decision was or may have been sent. What the program does is not known."""
+
+
+@dataclass(frozen=True)
+class CommandReference:
+    """Where a program runs, so that a later run can go on with the conversation.
+
+    :ivar word: what the mark begins with that its command line writes when it has ended
+    """
+
+    shell_id: str
+    command_id: str
+    word: str
+
+    def __str__(self) -> str:
+        return f"{self.shell_id} {self.command_id} {self.word}"
+
+    @classmethod
+    def parse(cls, text: str) -> CommandReference | None:
+        """From the text of one; None when it is not one. The identifiers are the server's own words, so only plain ones are accepted."""
+        found = re.fullmatch(r"([0-9A-Za-z-]{1,64}) ([0-9A-Za-z-]{1,64}) ([0-9a-f]{8})", text.strip())
+        return cls(*found.groups()) if found else None
+
+
 @dataclass(frozen=True)
 class Exchange:
     """One question and its answer.
@@ -148,7 +190,9 @@ class Exchange:
     :ivar secret: the reply is removed from every transcript
     :ivar decides: the reply is only ever sent to its own prompt, never ahead of it
     :ivar optional: the program may end without asking
+    :ivar asked: the question was asked in an earlier run. Its answer is sent into silence; when the program writes something, it has been answered
     :ivar before_reply: called when the prompt has come, before the reply is sent
+    :ivar after_reply: called when the server has confirmed that it took the reply
     :ivar then_seconds: the deadline of what follows this reply; None keeps the conversation's own
     """
 
@@ -157,7 +201,9 @@ class Exchange:
     secret: bool = False
     decides: bool = False
     optional: bool = False
-    before_reply: t.Callable[[], None] | None = None
+    asked: bool = False
+    before_reply: t.Callable[[CommandReference], None] | None = None
+    after_reply: t.Callable[[], None] | None = None
     then_seconds: float | None = None
 
 
@@ -195,12 +241,17 @@ class Completed:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation that ended well: every question that had to come was answered and the program ended."""
+    """A conversation that ended well: every question that had to come was answered and the program ended.
+
+    :ivar transcript: what the program wrote, secrets removed
+    :ivar private_output: what the commands behind the program wrote; it may hold a secret
+    :ivar exit_code: the program's own, unsigned; None when it could not be observed
+    :ivar answered: how many questions were answered
+    """
 
     transcript: str
-    # Raw: it may hold an echoed secret, or what stands behind private_after.
-    stdout: str = field(repr=False)
-    exit_code: int
+    private_output: str = field(repr=False)
+    exit_code: int | None
     answered: int
 
 
@@ -224,25 +275,45 @@ class Deadline:
 class _Running:
     """A command under way: its output so far."""
 
+    shell_id: str
     command_id: str
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
-    both: bytearray = field(default_factory=bytearray)
+    # Both streams in the order of arrival: whether a piece is standard output, and the piece.
+    pieces: list[tuple[bool, bytes]] = field(default_factory=list)
     exit_code: int = -1
     done: bool = False
 
-    def text(self) -> str:
-        return self.both.decode(SHELL_ENCODING, "replace")
+    def text(self, stdout_bytes: int | None = None) -> str:
+        """What was written, of standard output only the first `stdout_bytes` if given."""
+        left = len(self.stdout) if stdout_bytes is None else stdout_bytes
+        public = bytearray()
+        for is_stdout, piece in self.pieces:
+            public += piece[:left] if is_stdout else piece
+            left -= min(left, len(piece)) if is_stdout else 0
+        return public.decode(SHELL_ENCODING, "replace")
+
+
+class ShellOwner(t.Protocol):
+    """Who owns the connection and its shell, and can replace them."""
+
+    def renew_shell(self) -> str:
+        """Close the shell, open another over the same connection, and return its id."""
+
+    def reconnect(self, close_old_shell: bool) -> tuple[Protocol, str]:
+        """Connect again after the connection broke. Return the new connection's Protocol and the id of its shell."""
 
 
 class Shell:
     """An open WinRS shell. The caller owns and closes the connection that opened it."""
 
-    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None, renew: t.Callable[[], str] | None = None) -> None:
-        """:param renew: closes the shell that the caller owns, opens another and returns its id; used when a shell is used up"""
+    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None, owner: ShellOwner | None = None) -> None:
+        """:param owner: replaces a shell that is used up, or a connection that broke; without one neither is done"""
         self._protocol = protocol
         self._shell_id = shell_id
-        self._renew = renew
+        self._owner = owner
+        # After any broken message the state of the connection (its HTTP session, its NTLM sealing) is not known.
+        self._broken = False
         self._started = 0
         self._open_commands = 0
         self._ended: list[_Running] = []
@@ -267,6 +338,24 @@ class Shell:
                     raise CommandTimeout(timeout_seconds, running.text())
                 self._receive(running, deadline.left())
         return _completed(running)
+
+    def read(self, command: str, probe: bool = False) -> Completed:
+        """Run a command that changes nothing. It is sent again, over a new connection, when the connection breaks.
+
+        :param probe: find out the kind of standard input on the way
+        :raises CommandTimeout: it did not end in time and was terminated
+        :raises ConnectionLost: the connection broke each time
+        :raises ShellFault: the WinRM service refused
+        """
+        for _attempt in range(READ_ATTEMPTS - 1):
+            with contextlib.suppress(ConnectionLost):
+                return self._run_or_probe(command, probe)
+            if self._owner is None:
+                break
+        return self._run_or_probe(command, probe)
+
+    def _run_or_probe(self, command: str, probe: bool) -> Completed:
+        return self.run_and_probe(command) if probe else self.run(command)
 
     def run_and_probe(self, command: str) -> Completed:
         """Run a command that reads nothing, and find out on the way what standard input a command gets here.
@@ -296,24 +385,49 @@ class Shell:
         """What a program's standard input is in this shell: as the user says, else as found out, else None."""
         return self._probed if self.manner.input_kind == "auto" else self.manner.input_kind
 
-    def converse(self, command: str, exchanges: t.Sequence[Exchange], private_after: str | None = None) -> Conversation:
-        """Run a program that asks, and answer it. What it writes after the text `private_after` stays out of every transcript.
+    def converse(self, command: str, exchanges: t.Sequence[Exchange], then: str = "") -> Conversation:
+        """Run a program that asks, and answer it.
 
-        :raises ConversationError: one of its subclasses; the program was terminated
-        :raises ConnectionLost: the server went away
+        :param then: commands that the same command line runs when the program has ended, whatever becomes of the connection. EXIT_CODE
+            behind `call` is the program's exit code for them. What they write stays out of every transcript.
+        :raises ConversationError: one of its subclasses; the program was terminated, unless a decision was or may have been sent
+        :raises ConnectionLost: the server went away before a decision was sent
+        :raises ShellFault: the WinRM service refused before a decision was sent
         """
-        with self._command(command, console=True) as running:
-            talk = _Talk(self, running, exchanges, private_after)
+        end = _EndOfProgram(secrets.token_hex(4))
+        with self._command(end.command_line(command, then), console=True) as running:
+            talk = _Talk(self, running, exchanges, end)
             try:
                 talk.hold()
+            except (ConnectionLost, ShellFault) as error:
+                if talk.decision is Decision.NOT_SENT:
+                    raise
+                raise talk.error(ConversationLost, str(error)) from error
             finally:
-                self.left_running = talk.decided and not running.done
-        return Conversation(talk.transcript(), running.stdout.decode(SHELL_ENCODING, "replace"), running.exit_code, talk.answered)
+                # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed here.
+                self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
+        return talk.conversation()
+
+    def rejoin(self, reference: CommandReference, exchange: Exchange) -> Conversation:
+        """Go on with the conversation of an earlier run that was cut off when it answered the question of `exchange`. The program is never terminated.
+
+        :raises ConversationError: one of its subclasses
+        :raises ConnectionLost: the server went away
+        :raises ShellFault: the program's shell is gone, or belongs to another account
+        """
+        running = _Running(reference.shell_id, reference.command_id)
+        talk = _Talk(self, running, [exchange], _EndOfProgram(reference.word))
+        talk.hold()
+        with contextlib.suppress(ConnectionLost, ShellFault):
+            self._call(self._protocol.close_shell, reference.shell_id, close_session=False)
+        return talk.conversation()
 
     def _command(self, command: str, console: bool) -> _OpenCommand:
         return _OpenCommand(self, command, console)
 
     def _start(self, command: str, console: bool) -> _Running:
+        if self._broken and not self._open_commands:
+            self._reconnect()
         if self._started >= COMMANDS_PER_SHELL and self._replaceable:
             self._replace()
         if len(self._ended) > ENDED_COMMANDS:
@@ -329,20 +443,42 @@ class Shell:
             return self._run_command(command, console)
 
     def _run_command(self, command: str, console: bool) -> _Running:
-        return _Running(_call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
+        return _Running(self._shell_id, self._call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
+
+    def _call(self, function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
+        """call_pywinrm(), noting that the connection broke."""
+        try:
+            return call_pywinrm(function, *arguments, **options)
+        except _TimedOut:
+            raise
+        except ConnectionLost:
+            self._broken = True
+            raise
 
     @property
     def _replaceable(self) -> bool:
-        return self._renew is not None and not self._open_commands
+        return self._owner is not None and not self._open_commands
 
     def _replace(self) -> None:
         """Use a new shell: with the old one, its commands stop counting."""
-        self._shell_id = _call(t.cast("t.Callable[[], str]", self._renew))
+        owner = t.cast(ShellOwner, self._owner)
+        self._shell_id = self._call(owner.renew_shell)
+        self._forget_commands()
+
+    def _reconnect(self) -> None:
+        """Use a new connection with a new shell. A shell in which a program was left running stays open."""
+        if self._owner is None:
+            return
+        self._protocol, self._shell_id = self._owner.reconnect(close_old_shell=not self.left_running)
+        self._broken = self.left_running = False
+        self._forget_commands()
+
+    def _forget_commands(self) -> None:
         self._started = 0
         self._ended.clear()
 
     def _terminate(self, running: _Running) -> None:
-        _call(self._protocol.cleanup_command, self._shell_id, running.command_id)
+        self._call(self._protocol.cleanup_command, running.shell_id, running.command_id)
 
     def _release_ended(self) -> None:
         """Release commands that have ended by themselves. The last ones of a shell go with the shell."""
@@ -357,20 +493,23 @@ class Shell:
             self._send_once(running, data[start : start + SEND_BYTES], end=False)
         self._send(running, data[last:], end=True)
 
-    def _send(self, running: _Running, data: bytes, end: bool = False) -> None:
-        """Send input, and give the program a moment to answer it: asking too early costs one round trip more."""
-        self._send_once(running, data, end)
+    def _send(self, running: _Running, data: bytes, end: bool = False) -> bool:
+        """Send input, and give the program a moment to answer it: asking too early costs one round trip more. True when it was taken."""
+        confirmed = self._send_once(running, data, end)
         time.sleep(SETTLE_SECONDS)
+        return confirmed
 
-    def _send_once(self, running: _Running, data: bytes, end: bool) -> None:
+    def _send_once(self, running: _Running, data: bytes, end: bool) -> bool:
         try:
-            _call(self._protocol.send_command_input, self._shell_id, running.command_id, data, end=end)
+            self._call(self._protocol.send_command_input, running.shell_id, running.command_id, data, end=end)
         except _TimedOut:
             # A server under load is only slow to confirm; ansible-core carries on as well. Sending it again would answer twice.
-            pass
+            return False
         except ShellFault as fault:
             if fault.code != ERROR_BROKEN_PIPE:
                 raise
+            return False
+        return True
 
     def _receive(self, running: _Running, wait_seconds: float) -> bool:
         """Ask once for output; False when there was none. A TimedOut fault (2150858793) only means "nothing yet"."""
@@ -378,14 +517,14 @@ class Shell:
         # Never above the connection's own: the transport gives up reading soon after that.
         self._protocol.operation_timeout_sec = max(1, min(RECEIVE_SECONDS, usual, int(wait_seconds)))
         try:
-            stdout, stderr, exit_code, running.done = _call(self._protocol.get_command_output_raw, self._shell_id, running.command_id)
+            stdout, stderr, exit_code, running.done = self._call(self._protocol.get_command_output_raw, running.shell_id, running.command_id)
         except _TimedOut:
             return False
         finally:
             self._protocol.operation_timeout_sec = usual
         running.stdout += stdout
         running.stderr += stderr
-        running.both += stdout + stderr
+        running.pieces += [(True, stdout), (False, stderr)]
         if running.done:
             running.exit_code = exit_code
         return bool(stdout or stderr)
@@ -414,12 +553,37 @@ class _OpenCommand:
                 self._shell._terminate(self._running)
 
 
+class _EndOfProgram:
+    """The mark that a command line writes when its program has ended, with the program's own exit code.
+
+    The exit code of the command line is that of its last command.
+    """
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self._pattern = re.compile(rb"\[%b (-?\d+)\]" % self.word.encode())
+
+    def command_line(self, command: str, then: str) -> str:
+        """The command line that runs the program, writes the mark, and runs the commands behind it."""
+        mark = f"call set {EXIT_CODE_VARIABLE}=%^errorlevel%& call echo [{self.word} {EXIT_CODE}]"
+        return f"{command}& {mark}& ({then})2>nul" if then else f"{command}& {mark}"
+
+    def find(self, running: _Running) -> re.Match[bytes] | None:
+        """The mark in what was written so far."""
+        return self._pattern.search(running.stdout)
+
+    def private_output(self, running: _Running) -> str:
+        """What stands behind the mark."""
+        found = self.find(running)
+        return running.stdout[found.end() :].decode(SHELL_ENCODING, "replace") if found else ""
+
+
 class _Talk:
     """The state of one conversation."""
 
-    def __init__(self, shell: Shell, running: _Running, exchanges: t.Sequence[Exchange], private_after: str | None) -> None:
+    def __init__(self, shell: Shell, running: _Running, exchanges: t.Sequence[Exchange], end: _EndOfProgram) -> None:
         self._shell = shell
-        self._private_after = private_after
+        self._end = end
         self._running = running
         self._pending = list(exchanges)
         self._secrets = [each.reply for each in exchanges if each.secret and each.reply]
@@ -427,12 +591,13 @@ class _Talk:
         self._read_to = 0
         self._deadline = Deadline(shell.manner.timeout_seconds)
         self._listen()
-        self.decided = False
+        self.decision = Decision.NOT_SENT
         self.answered = 0
 
     def hold(self) -> None:
         """Answer until the program ends, in time."""
         while not self._running.done:
+            self._forget_answered()
             if self._answer_prompt():
                 continue
             if self._deadline.passed():
@@ -446,14 +611,37 @@ class _Talk:
                 self._listen()
         self._check_everything_was_asked()
 
+    def _forget_answered(self) -> None:
+        """A program that goes on after a question that was asked in an earlier run has its answer."""
+        if self._pending and self._pending[0].asked and self._unread().strip():
+            exchange = self._pending.pop(0)
+            self.decision = Decision.SENT
+            self._allow(exchange)
+
+    def _allow(self, exchange: Exchange) -> None:
+        if exchange.then_seconds is not None:
+            self._deadline = Deadline(exchange.then_seconds)
+
     def _listen(self) -> None:
         self._silence = Deadline(self._shell.manner.answer_ahead_seconds)
 
+    @property
+    def exit_code(self) -> int | None:
+        """The program's own, unsigned as Windows returns it; None while it is not known."""
+        found = self._end.find(self._running)
+        return int(found[1]) & 0xFFFFFFFF if found else None
+
+    def _said(self) -> str:
+        """What the program wrote to both streams so far."""
+        found = self._end.find(self._running)
+        return self._running.text(found.start() if found else None)
+
     def _unread(self) -> str:
-        return self._running.text()[self._read_to:]
+        return self._said()[self._read_to :]
 
     def _answer_prompt(self) -> bool:
-        found = re.search(self._pending[0].prompt, self._unread()) if self._pending else None
+        waiting = self._pending and not self._pending[0].asked
+        found = re.search(self._pending[0].prompt, self._unread()) if waiting else None
         if found is None:
             return False
         self._read_to += found.end()
@@ -463,45 +651,55 @@ class _Talk:
     def _answer(self) -> None:
         exchange = self._pending.pop(0)
         if exchange.before_reply is not None:
-            exchange.before_reply()
-        decided, self.decided = self.decided, self.decided or exchange.decides
+            exchange.before_reply(CommandReference(self._running.shell_id, self._running.command_id, self._end.word))
+        before = self.decision
+        if exchange.decides:
+            self.decision = Decision.MAY_BE_SENT
         try:
-            self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
+            confirmed = self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
         except ShellFault:
             # The server refused to take the reply, so the program has not heard it. A connection that is lost leaves that open.
-            self.decided = decided
+            self.decision = before
             raise
+        if exchange.decides and confirmed:
+            self.decision = Decision.SENT
         self.answered += 1
-        if exchange.then_seconds is not None:
-            self._deadline = Deadline(exchange.then_seconds)
+        if confirmed and exchange.after_reply is not None:
+            exchange.after_reply()
+        self._allow(exchange)
         self._listen()
 
     def _may_answer_ahead(self) -> bool:
-        """Only into silence, and never with something that decides."""
-        return bool(self._pending) and not self._pending[0].decides and not self._unread().strip()
+        """Only into silence, and never with something that decides, unless its question was asked in an earlier run."""
+        return bool(self._pending) and (self._pending[0].asked or not self._pending[0].decides) and not self._unread().strip()
 
     def _check_everything_was_asked(self) -> None:
         missing = [each for each in self._pending if not each.optional]
         if missing:
-            raise self._error(EndedEarly, f"the program ended (exit code {self._running.exit_code}) before {missing[0].prompt!r} was asked and answered")
+            code = "not known" if self.exit_code is None else self.exit_code
+            raise self.error(EndedEarly, f"the program ended (exit code {code}) before {missing[0].prompt!r} was asked and answered")
 
     def _overdue(self) -> ConversationError:
         seconds = self._deadline.seconds
         if not self._pending:
-            return self._error(NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered")
+            return self.error(NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered")
         if self._unread().strip():
-            return self._error(UnexpectedQuestion, f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits")
-        return self._error(PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds")
+            return self.error(
+                UnexpectedQuestion, f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits"
+            )
+        return self.error(PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds")
 
-    def _error(self, kind: type[ConversationError], message: str) -> ConversationError:
-        return kind(message, self.transcript(), self._shell.input_kind, self.decided)
+    def conversation(self) -> Conversation:
+        """A conversation that ended well, as a result."""
+        return Conversation(self.transcript(), self._end.private_output(self._running), self.exit_code, self.answered)
+
+    def error(self, kind: type[ConversationError], message: str) -> ConversationError:
+        """An error of this conversation."""
+        return kind(message, self.transcript(), self._shell.input_kind, self.decision)
 
     def transcript(self) -> str:
         """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""
-        text = self._running.text()
-        if self._private_after is not None:
-            text = text.partition(self._private_after)[0]
-        return redact(text, self._secrets).strip()[-TRANSCRIPT_CHARACTERS:]
+        return redact(self._said(), self._secrets).strip()[-TRANSCRIPT_CHARACTERS:]
 
 
 def keep_session_settings(protocol: Protocol) -> None:
@@ -514,9 +712,8 @@ def keep_session_settings(protocol: Protocol) -> None:
 
 def close_quietly(close: t.Callable[[], None]) -> None:
     """Close a connection; that it fails no longer matters, and must not hide what happened before."""
-    # pywinrm checks the answer to Delete with an assertion.
-    with contextlib.suppress(WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.exceptions.RequestException, AssertionError):
-        close()
+    with contextlib.suppress(ConnectionLost, ShellFault):
+        call_pywinrm(close)
 
 
 def redact(text: str, secrets: t.Iterable[str]) -> str:
@@ -556,10 +753,17 @@ def _completed(running: _Running) -> Completed:
     return Completed(running.stdout.decode(SHELL_ENCODING, "replace"), running.stderr.decode(SHELL_ENCODING, "replace"), running.exit_code)
 
 
-def _call(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
-    """Call pywinrm and translate what it raises."""
+def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
+    """Call pywinrm and translate what it raises: the one place that knows its exceptions and those of the libraries below it.
+
+    :raises ConnectionLost: for everything that is not a fault of the WinRM service, also for exceptions that nobody expects: a message that cannot
+        be unsealed, a Kerberos ticket that has expired. Their texts may hold a part of a message, so only their type is named.
+    :raises ShellFault: the WinRM service answered with a fault
+    """
     try:
         return function(*arguments, **options)
+    except (ConnectionLost, ShellFault):
+        raise
     except WinRMOperationTimeoutError:
         raise _TimedOut from None
     except (AssertionError, StopIteration, ElementTree.ParseError):
@@ -569,5 +773,5 @@ def _call(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any)
         raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
     except (WinRMError, WinRMTransportError) as error:
         raise ConnectionLost(str(error)) from None
-    except requests.exceptions.RequestException as error:
+    except Exception as error:
         raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None

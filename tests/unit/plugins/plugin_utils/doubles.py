@@ -62,10 +62,11 @@ class Breaks:
 
 @dataclass(frozen=True)
 class Ends:
-    """The program ends; the same answer may carry its last words."""
+    """The program ends; the same answer may carry its last words, and what the commands behind it write."""
 
     exit_code: int = 0
     words: bytes = b""
+    private: bytes = b""
 
 
 # bytes are one piece of standard output.
@@ -138,7 +139,7 @@ class ScriptedProtocol:
             left = self._pass(program, step, left)
         program.script.pop(0)
         program.ended = isinstance(step, Ends)
-        return _answer(step)
+        return _answer(step, program.command)
 
     def _pass(self, program: Program, step: Silence | Hears, left: float) -> float:
         """Let the program wait; returns how long this Receive may still last, or ends it as WinRM does when there is nothing to say."""
@@ -161,13 +162,16 @@ class ScriptedProtocol:
             raise self.cleanup_error
 
 
-def _answer(step: Step) -> tuple[bytes, bytes, int, bool]:
+def _answer(step: Step, command: str) -> tuple[bytes, bytes, int, bool]:
     if isinstance(step, Breaks):
         raise step.error
     if isinstance(step, Errors):
         return b"", step.text, -1, False
     if isinstance(step, Ends):
-        return step.words, b"", step.exit_code, True
+        # The command line of a conversation writes a mark with the program's exit code, and itself ends with that of its last command.
+        mark = re.search(r"call echo \[(\w+) %\^opsmgr_exit%\]", command)
+        written = step.words + f"[{mark[1]} {step.exit_code}]\r\n".encode() + step.private if mark else step.words
+        return written, b"", 0 if mark else step.exit_code, True
     assert isinstance(step, bytes)
     return step, b"", -1, False
 

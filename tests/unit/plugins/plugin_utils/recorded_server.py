@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script, ScriptedProtocol, answer_batch
+from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script, ScriptedProtocol, Silence, answer_batch
 
 KEY = b"a key, encrypted with the backup password " * 20
 FINGERPRINT = "0123456789abcdef" * 4
@@ -24,6 +24,8 @@ MODES = {"auto": 2, "demand": 3, "disabled": 4}
 MISSING_KEY = "ERROR: The system was unable to find the specified registry key or value.\r\n"
 ASK = b"Please enter the password to use for storage/retrieval:"
 AGAIN = b"Please re-enter the password to use for storage/retrieval:"
+# tasklist lists itself.
+LISTER = '"tasklist.exe","4712","Services","0","5,000 K"\r\n'
 WARNING = (
     b"Running this tool can cause irreversible damage to your Operations Database. "
     b"Type Y to continue to promote the Management Server to become the Root Management Server."
@@ -61,8 +63,11 @@ class RecordedServer:
     media: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=lambda: ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
     services: dict[str, tuple[str, str]] = field(default_factory=dict)
-    promotion_running: list[bool] = field(default_factory=list)
+    # For each look; None when tasklist finds nothing under load, not even itself.
+    promotion_running: list[bool | None] = field(default_factory=list)
     mark: str | None = None
+    ended_with: str | None = None
+    conversation: str | None = None
     mark_exit_code: int = 0
     console: bool = True
     arrives: bytes = KEY
@@ -85,18 +90,18 @@ class RecordedServer:
     def backs_up(self, output: str, exit_code: int = 0) -> None:
         """Let SecureStorageBackup ask twice and then write `output` behind the mark that ends its own words."""
         typed = PASSWORD.encode() + b"\r"
-        self.scripts['.exe Backup "'] = [ASK, Hears(typed), b"\r\n" + AGAIN, Hears(typed), b"\r\nDone.\r\n", Ends(exit_code, b"@end@\r\n" + output.encode())]
+        self.scripts['.exe Backup "'] = [ASK, Hears(typed), b"\r\n" + AGAIN, Hears(typed), b"\r\nDone.\r\n", Ends(exit_code, private=output.encode())]
 
     def respond(self, command: str) -> Script:
         for name, script in self.scripts.items():
             if name in command:
                 self.effects.get(name, lambda: None)()
-                mark = re.search(r"echo (\[\w+ end\])&", command)
-                return [Ends(step.exit_code, step.words.replace(b"@end@", mark[1].encode())) if isinstance(step, Ends) and mark else step for step in script]
-        return [Ends(self.mark_exit_code if "reg add" in command else 0, self._says(command).encode())]
+                return script
+        pause = re.search(r"ping -n (\d+) ", command)
+        return [*([Silence(int(pause[1]) - 1)] if pause else []), Ends(0, self._says(command).encode())]
 
     def _says(self, command: str) -> str:
-        if "findstr" in command:
+        if command.startswith("findstr"):
             return encoded(self.arrives)
         answer = answer_batch(command, self._answer)
         if command.startswith("set /p"):
@@ -107,7 +112,7 @@ class RecordedServer:
         if command.startswith("sc "):
             return self._sc(command)
         if command.startswith("tasklist"):
-            return True, self._tasks()
+            return True, self._tasks(command)
         for part, answer in self._answers().items():
             if part in command:
                 return answer
@@ -122,7 +127,8 @@ class RecordedServer:
             "-hashfile": (True, self._hash()),
             "tokens=2*": (True, "".join(f"{tool}\r\n" for tool in self.tools)),
             "for %d": (True, "".join(f"{folder}\r\n" for folder in self.media)),
-            "PromotionAnswered": (self.mark is not None, self._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery", PromotionAnswered=self.mark)),
+            "reg add": (self.mark_exit_code == 0, ""),
+            'query "HKLM\\SOFTWARE\\opsmgr.recovery"': (self.mark is not None, self._mark()),
             "MOMBins": (self.fingerprint is not None, "" if self.fingerprint else MISSING_KEY),
             "Groups": (True, self._groups()),
             "\\Setup": (self.installed, self._setup() if self.installed else MISSING_KEY),
@@ -131,9 +137,18 @@ class RecordedServer:
     def _hash(self) -> str:
         return f"SHA256 hash of file x:\r\n{self.fingerprint}\r\nCertUtil: ok\r\n" if self.fingerprint and self.hashfile else "CertUtil: Unknown arg\r\n"
 
-    def _tasks(self) -> str:
+    def _tasks(self, command: str) -> str:
+        if "ManagementServerConfigTool" not in command:
+            return LISTER
         running = self.promotion_running.pop(0) if self.promotion_running else False
-        return '"ManagementServerConfigTool.exe","4711","Services","0","9,000 K"\r\n' if running else "INFO: No tasks are running.\r\n"
+        if running is None:
+            return "INFO: No tasks are running.\r\n"
+        tool = '"ManagementServerConfigTool.exe","4711","Services","0","9,000 K"\r\n' if running else ""
+        return tool + LISTER
+
+    def _mark(self) -> str:
+        values = {"PromotionAnswered": self.mark, "PromotionExitCode": self.ended_with, "PromotionConversation": self.conversation}
+        return self._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery", **values)
 
     def _query(self, key: str, **values: str | None) -> str:
         tab = "\t" if self.windows_2003 else "    "

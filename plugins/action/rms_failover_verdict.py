@@ -1,0 +1,57 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rms_failover_verdict: whether the role has moved, by what was seen. Runs on the controller, asks nobody and changes nothing."""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import Question, find, message
+
+SEEN_SPEC: dict[str, dict[str, t.Any]] = {
+    "servers": {"type": "list", "elements": "dict", "required": True},
+    "database": {"type": "dict", "required": True},
+}
+
+
+class ActionModule(ControllerAction):
+    SPEC = {
+        "target": {"type": "str", "required": True},
+        "old_rms": {"type": "str"},
+        "begun": {"type": "bool", "required": True},
+        "cluster_nodes": {"type": "list", "elements": "str", "default": []},
+        "virtual_server": {"type": "str"},
+        "now": {"type": "dict", "required": True, "options": SEEN_SPEC},
+        "seen": {"type": "dict", "options": SEEN_SPEC},
+        "failure": {"type": "raw", "default": ""},
+        "undone": {"type": "bool", "default": False},
+    }
+
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        options = ("target", "old_rms", "begun", "cluster_nodes", "virtual_server")
+        question = Question(**{name: arguments[name] for name in options})
+        finding = find(question, _evidence(arguments["now"]), arguments["seen"] and _evidence(arguments["seen"]))
+        return {
+            "started_at": now_text(),
+            "verdict": finding.verdict.value,
+            "evidence": finding.evidence,
+            "different": finding.different,
+            "disturbed": finding.disturbed,
+            "message": message(finding, why_failed(arguments["failure"]), arguments["undone"]),
+        }
+
+
+def _evidence(seen: t.Mapping[str, t.Any]) -> Evidence:
+    return Evidence([Look.from_result(look) for look in seen["servers"]], seen["database"])
+
+
+def why_failed(failure: object) -> str:
+    """The messages in the result of the task that failed, of a loop those of its items."""
+    if not isinstance(failure, t.Mapping):
+        return str(failure or "")
+    results = failure.get("results") or [failure]
+    told = [str(result["msg"]) for result in results if result.get("msg") and (result.get("failed", True) or result.get("unreachable"))]
+    return " ".join(dict.fromkeys(told)) or str(failure.get("msg", ""))
