@@ -406,6 +406,8 @@ class Shell:
             finally:
                 # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed here.
                 self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
+                # The next command gets a shell of its own: this one is not closed as long as the program may work in it.
+                self._broken = self._broken or self.left_running
         return talk.conversation()
 
     def rejoin(self, reference: CommandReference, exchange: Exchange) -> Conversation:

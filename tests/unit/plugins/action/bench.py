@@ -25,12 +25,14 @@ class Connection:
         self._shell = SimpleNamespace(tmpdir=None)
         self._recorded = recorded
         self._error = error
+        self._opened = 0
 
     def _connect(self) -> None:
         if self._error is not None:
             raise self._error
         assert self._recorded is not None
-        self.protocol, self.shell_id = self._recorded.protocol, "shell-1"
+        self._opened += 1
+        self.protocol, self.shell_id = self._recorded.protocol, f"shell-{self._opened}"
 
     def close(self) -> None:
         self.closed_shells.append(self.shell_id)

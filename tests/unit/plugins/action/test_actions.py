@@ -12,7 +12,7 @@ import pytest
 import requests
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from unit.plugins.action.bench import Connection, run, texts
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script, Silence, fault
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Happens, Hears, Script, Silence, fault
 from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, WARNING, RecordedServer, fetched
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 
@@ -28,7 +28,7 @@ ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "management_server_rms": ({"rms": "deathsting.odyssey.com"}, {"reports_to", "services", "restarted", "warnings"}),
     "management_services": ({"sdk_service": "running"}, {"services"}),
     "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
-    "rms_promotion": ({"existing_rms_clustered": False}, {"is_rms", "command", "transcript", "past_point_of_no_return"}),
+    "rms_promotion": ({"existing_rms_clustered": False}, {"is_rms", "command", "transcript", "exit_code", "past_point_of_no_return"}),
     "secure_storage_backup": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "reused"}),
     "secure_storage_restore": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "key", "warnings"}),
     "sql_server_services": ({}, {"services"}),
@@ -74,7 +74,7 @@ def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) 
     if name == "rms_promotion":
         result = run(name, Connection(None, UNREACHABLE), **ACTIONS[name][0])
         assert result["msg"] == (
-            "hydra: promote this server to the RMS: the server does not answer: [Errno 111] Connection refused. See that it answers and run it again."
+            "hydra: promote this server to the RMS: the server does not answer: [Errno 111] Connection refused. Make sure that it answers, then rerun."
         )
         return
     with pytest.raises(AnsibleConnectionFailure):
@@ -127,7 +127,8 @@ def test_a_password_that_the_tool_would_refuse_is_refused_here(name: str) -> Non
 
 def promotable(clock: Clock, script: Script, **changes: Any) -> RecordedServer:
     recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": script}, **changes)
-    recorded.effects["PromoteRMS"] = lambda: setattr(recorded, "is_rms", any(isinstance(step, Ends) for step in script))
+    promoted = Happens(lambda: setattr(recorded, "is_rms", True))
+    recorded.scripts["PromoteRMS"] = [each for step in script for each in ([promoted, step] if isinstance(step, Ends) else [step])]
     return recorded
 
 
@@ -149,30 +150,40 @@ def test_promotion(clock: Clock) -> None:
     [
         ([Silence(5000)], "did not end within 1800 seconds"),
         ([Breaks(requests.exceptions.ConnectionError())], "ConnectionError: the connection to the server broke"),
+        ([Breaks(ValueError("BadMICError"))], "ValueError: the connection to the server broke"),
         ([Breaks(fault(2150858843, "The shell was not found."))], "The shell was not found."),
     ],
-    ids=["never ends", "connection lost", "shell gone"],
+    ids=["never ends", "connection lost", "an answer that cannot be unsealed", "shell gone"],
 )
 def test_past_the_point_of_no_return_nothing_is_called_undone(clock: Clock, after_the_answer: Script, found: str) -> None:
-    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), *after_the_answer])
+    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), *after_the_answer], promotion_running=[False, *[True] * 2000])
     connection = Connection(recorded)
     result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, True, True)
     assert found in result["msg"]
-    assert "Done so far: the question was answered with Y, the point of no return is passed. A rerun will look at the registry first" in result["msg"]
-    assert connection.closed_shells == [None], "deleting the shell would kill the program in it"
-    assert not recorded.ran("reg delete")
+    assert "Done so far: the question was answered with Y." in result["msg"]
+    assert "shell-1" not in [*connection.closed_shells, *recorded.protocol.closed], "deleting the shell would kill the program in it"
+    assert not any(command.startswith("reg delete") for command in recorded.commands)
 
 
 @pytest.mark.parametrize("script", [[Silence(5000)], [b"No key.", Ends(1)], [Breaks(requests.exceptions.ConnectionError())], [b"Sure?", Silence(5000)]])
 def test_before_the_point_of_no_return_nothing_is_changed(clock: Clock, script: Script) -> None:
     recorded = promotable(clock, script)
-    recorded.effects.clear()
     connection = Connection(recorded)
     result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, False, False)
     assert "diff" not in result
     assert connection.closed_shells == ["shell-1"]
+
+
+def test_a_promotion_whose_connection_broke_is_looked_at_until_it_has_ended(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, promotion_running=[False, True, True])
+    ends = Happens(lambda: vars(recorded).update(is_rms=True, ended_with="0"))
+    lost = Breaks(requests.exceptions.ConnectionError())
+    recorded.scripts["PromoteRMS"] = [WARNING, Hears(b"Y\r"), ends, lost]
+    result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
+    assert (result.get("failed"), result["is_rms"], result["exit_code"], result["past_point_of_no_return"]) == (None, True, 0, True)
+    assert sum("PromoteRMS" in command for command in recorded.commands) == 1
 
 
 def test_promotion_without_effect_is_past_the_point_and_failed(clock: Clock) -> None:
@@ -194,13 +205,21 @@ def test_the_rms_is_not_promoted_again(clock: Clock) -> None:
     assert len(recorded.commands) == 1
 
 
-@pytest.mark.parametrize(("mark", "killed"), [("0x0", True), ("0x1", False), (None, False)])
+@pytest.mark.parametrize(("mark", "killed"), [("0x0", True), ("0x2", False), (None, False)])
 def test_a_promotion_that_runs_already(clock: Clock, mark: str | None, killed: bool) -> None:
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], promotion_running=[True, not killed], mark=mark)
     result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
     assert result["is_rms"] is True
     assert recorded.ran("taskkill") is killed
     assert sum("PromoteRMS" in command for command in recorded.commands) == 1
+
+
+@pytest.mark.parametrize("mark", ["0x0", "0x1", "0x2", "0x9"])
+def test_never_a_second_one_without_proof_that_the_first_has_ended(clock: Clock, mark: str) -> None:
+    """tasklist fails, or finds nothing under load."""
+    recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], promotion_running=[None] * 2000, mark=mark)
+    result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
+    assert (result["failed"], recorded.ran("PromoteRMS"), recorded.ran("taskkill"), recorded.mark) == (True, False, False, mark)
 
 
 @pytest.mark.parametrize(

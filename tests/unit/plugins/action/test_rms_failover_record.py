@@ -87,6 +87,22 @@ def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any
     assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", headline)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "headline"),
+    [
+        ("has_not_moved", "stopped before the point of no return", "The role has not moved: hydra is the RMS"),
+        ("has_moved", "stopped after the point of no return", "deathsting is the RMS, but the failover is not finished"),
+        ("cannot_be_told", "stopped after the point of no return", "It cannot be told whether the role has moved"),
+    ],
+)
+def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(verdict: str, outcome: str, headline: str) -> None:
+    """A task that was killed returned nothing."""
+    arguments = {**cut_off(3, msg=SENTENCE), "verdict": {"verdict": verdict, "started_at": ASKED_AGAIN_AT}}
+    assert [record(arguments)[name] for name in ("outcome", "headline")] == [outcome, headline]
+    older = {**arguments, "verdict": {"verdict": verdict, "started_at": "2026-01-31T02:03:03Z"}}
+    assert record(older)["headline"] == "It is not proven that deathsting is the RMS: the promotion began and did not end well"
+
+
 def test_one_that_stopped_after_the_point_of_no_return() -> None:
     recorded = record(cut_off(4, msg=SENTENCE))
     assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", "deathsting is the RMS, but the failover is not finished")
@@ -102,7 +118,7 @@ def test_one_that_stopped_after_the_point_of_no_return() -> None:
 
 
 def test_one_that_a_task_stopped_which_is_no_step() -> None:
-    arguments = told(seen_again=seen(healthy(), BEGAN_AT))
+    arguments = told(seen_again=seen(healthy(), BEGAN_AT), came_to_end=False)
     assert record(arguments)["problems"] == ["None of the steps below failed: the output of the run says why it stopped."]
 
 

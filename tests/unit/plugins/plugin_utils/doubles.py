@@ -69,8 +69,15 @@ class Ends:
     private: bytes = b""
 
 
+@dataclass(frozen=True)
+class Happens:
+    """Something happens on the server; the program goes on at once."""
+
+    effect: Callable[[], object]
+
+
 # bytes are one piece of standard output.
-Step = bytes | Errors | Silence | Hears | Breaks | Ends
+Step = bytes | Errors | Silence | Hears | Happens | Breaks | Ends
 Script = list[Step]
 
 
@@ -85,6 +92,25 @@ class Program:
     input_ended: bool = False
     ended: bool = False
     cleaned_up: bool = False
+
+
+@dataclass
+class Owner:
+    """Owns the connection of a shell: `renewed` and `reconnected` say how often it was asked for another."""
+
+    protocol: ScriptedProtocol
+    renewed: int = 0
+    reconnected: list[bool] = field(default_factory=list)
+    on_renew: Callable[[], None] = lambda: None
+
+    def renew_shell(self) -> str:
+        self.renewed += 1
+        self.on_renew()
+        return f"shell-{1 + self.renewed}"
+
+    def reconnect(self, close_old_shell: bool) -> tuple[ScriptedProtocol, str]:
+        self.reconnected.append(close_old_shell)
+        return self.protocol, f"shell-{1 + len(self.reconnected)}"
 
 
 def fault(code: int | None, reason: str = "The reason.", wmi: int | None = None) -> WSManFaultError:
@@ -135,7 +161,11 @@ class ScriptedProtocol:
         self.waits.append(self.operation_timeout_sec)
         program = self.programs[int(command_id)]
         left = float(self.operation_timeout_sec)
-        while isinstance(step := program.script[0], (Silence, Hears)):
+        while isinstance(step := program.script[0], (Silence, Hears, Happens)):
+            if isinstance(step, Happens):
+                step.effect()
+                program.script.pop(0)
+                continue
             left = self._pass(program, step, left)
         program.script.pop(0)
         program.ended = isinstance(step, Ends)

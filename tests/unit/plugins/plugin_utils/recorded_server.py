@@ -98,6 +98,8 @@ class RecordedServer:
                 self.effects.get(name, lambda: None)()
                 return script
         pause = re.search(r"ping -n (\d+) ", command)
+        if self.mark_exit_code == 0 and command.startswith("reg "):
+            self._follow_mark(command)
         return [*([Silence(int(pause[1]) - 1)] if pause else []), Ends(0, self._says(command).encode())]
 
     def _says(self, command: str) -> str:
@@ -113,6 +115,8 @@ class RecordedServer:
             return self._sc(command)
         if command.startswith("tasklist"):
             return True, self._tasks(command)
+        if self.mark_exit_code == 0:
+            self._follow_mark(command)
         for part, answer in self._answers().items():
             if part in command:
                 return answer
@@ -145,6 +149,13 @@ class RecordedServer:
             return "INFO: No tasks are running.\r\n"
         tool = '"ManagementServerConfigTool.exe","4711","Services","0","9,000 K"\r\n' if running else ""
         return tool + LISTER
+
+    def _follow_mark(self, command: str) -> None:
+        """The registry remembers what our commands write to it."""
+        if found := re.search(r"/v PromotionAnswered /t REG_DWORD /d (\d)", command):
+            self.mark = hex(int(found[1]))
+        if 'reg delete "HKLM\\SOFTWARE\\opsmgr.recovery"' in command:
+            self.mark = self.ended_with = self.conversation = None
 
     def _mark(self) -> str:
         values = {"PromotionAnswered": self.mark, "PromotionExitCode": self.ended_with, "PromotionConversation": self.conversation}

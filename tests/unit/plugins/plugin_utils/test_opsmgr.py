@@ -10,8 +10,7 @@ import re
 from typing import Any
 
 import pytest
-import requests
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script, Silence
+from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script
 from unit.plugins.plugin_utils.recorded_server import AGAIN, ASK, FINGERPRINT, KEY, PASSWORD, WARNING, R, RecordedServer, fetched
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
@@ -28,11 +27,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import COMMAND_LINE_LIMIT, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     PROBE,
-    ConnectionLost,
-    ConversationError,
-    EndedEarly,
-    NeverEnded,
-    PromptNeverCame,
     Shell,
 )
 
@@ -75,6 +69,7 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         "media": None,
         "key": {"present": True, "fingerprint": "sha256:" + FINGERPRINT},
         "promotion_running": False,
+        "promotion": {"phase": "none", "running": False, "exit_code": None},
     }
 
 
@@ -119,11 +114,6 @@ def test_the_group_is_the_key_below_and_not_one_of_its_parts(clock: Clock) -> No
 )
 def test_the_media_folder_for_this_processor(clock: Clock, architecture: str, listed: list[str], chosen: str | None) -> None:
     assert opsmgr(RecordedServer(clock, architecture=architecture, media=listed)).observe().media == chosen
-
-
-@pytest.mark.parametrize(("mark", "answered"), [(None, None), ("0x0", False), ("0x1", True)])
-def test_the_mark_of_a_promotion(clock: Clock, mark: str | None, answered: bool | None) -> None:
-    assert opsmgr(RecordedServer(clock, mark=mark)).observe().promotion_answered is answered
 
 
 @pytest.mark.parametrize("media", [None, "D:\\" + "long folder name\\" * 12])
@@ -233,56 +223,6 @@ def test_restore_removes_its_file_whatever_happens(clock: Clock) -> None:
 
 
 # --- ManagementServerConfigTool ----------------------------------------------------------------------------------------------------
-
-
-def promote(recorded: RecordedServer, delete: bool = True) -> None:
-    host = opsmgr(recorded)
-    host.promote(host.observe(), delete, PROMOTION_PROMPT, 1800)
-
-
-def steps(recorded: RecordedServer) -> list[str]:
-    """What was ordered after the look, in short."""
-    known = {"/d 0": "mark 0", "/d 1": "mark 1", "reg delete": "unmark", "PromoteRMS": "promote"}
-    return [next(short for part, short in known.items() if part in command) for command in recorded.commands[1:]]
-
-
-def test_promote_marks_before_it_answers_and_unmarks_when_the_tool_has_ended(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Silence(900), Ends()]})
-    promote(recorded)
-    assert steps(recorded) == ["mark 0", "promote", "mark 1", "unmark"]
-    assert recorded.commands[2].endswith("&& ManagementServerConfigTool.exe PromoteRMS /DeleteExistingRMS:true")
-
-
-@pytest.mark.parametrize(
-    ("script", "raised", "decided", "expected"),
-    [
-        ([Silence(9000)], PromptNeverCame, False, ["mark 0", "promote", "unmark"]),
-        ([b"No key.", Ends(1)], EndedEarly, False, ["mark 0", "promote", "unmark"]),
-        ([WARNING, Hears(b"Y\r"), Silence(9000)], NeverEnded, True, ["mark 0", "promote", "mark 1"]),
-    ],
-)
-def test_a_failed_promotion_leaves_the_mark_only_past_the_decision(
-    clock: Clock, script: Script, raised: type[ConversationError], decided: bool, expected: list[str]
-) -> None:
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": script})
-    with pytest.raises(raised) as caught:
-        promote(recorded)
-    assert (caught.value.decided, steps(recorded)) == (decided, expected)
-
-
-def test_a_connection_lost_after_the_decision_leaves_mark_and_tool_alone(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Breaks(requests.exceptions.ConnectionError())]})
-    with pytest.raises(ConnectionLost):
-        promote(recorded)
-    assert steps(recorded) == ["mark 0", "promote", "mark 1"]
-    assert not recorded.protocol.programs[2].cleaned_up
-
-
-def test_without_its_mark_a_promotion_is_not_answered(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, mark_exit_code=1, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends()]})
-    with pytest.raises(OpsmgrError, match="could not be written"):
-        promote(recorded)
-    assert not recorded.ran("PromoteRMS")
 
 
 @pytest.mark.parametrize("script", [[Ends(0, b"Done.")], [b"Type Y to continue:", Hears(b"Y\r"), Ends()], [b"Are you sure (Y/N)?", Hears(b"Y\r"), Ends()]])

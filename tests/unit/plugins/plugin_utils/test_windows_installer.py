@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import pytest
 from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Script, ScriptedProtocol, Silence, answer_batch, fault
+from unit.plugins.plugin_utils.recorded_server import LISTER
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import windows_installer, winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, UnquotableError, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, UnquotableError, WindowsHost, process_ids
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import (
     EXIT_CODES,
     NOT_BEGUN,
@@ -20,7 +21,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer 
     Outcome,
     WindowsInstaller,
     install_command,
-    process_ids,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell, ShellFault
 
@@ -72,7 +72,7 @@ class Server:
     def answer(self, command: str) -> tuple[bool, str]:
         if command.startswith("tasklist"):
             pids = [912, *(self.others.pop(0) if self.others else [])]
-            return True, "".join(f'"msiexec.exe","{pid}","Services","0","4,096 K"\r\n' for pid in pids)
+            return True, "".join(f'"msiexec.exe","{pid}","Services","0","4,096 K"\r\n' for pid in pids) + LISTER
         if command.startswith("sc "):
             return True, SERVICE
         if "findstr /n /r" in command:
@@ -97,8 +97,11 @@ def test_what_cannot_be_on_it() -> None:
 
 
 def test_process_ids_in_any_language() -> None:
-    assert process_ids(Answer(True, '"msiexec.exe","912","Services","0","4.096 K"\r\n"msiexec.exe","4711","","0","1 K"\r\n')) == {"912", "4711"}
-    assert process_ids(Answer(True, "INFORMATION: Es werden keine Aufgaben mit den angegebenen Kriterien ausgef\xfchrt.\r\n")) == set()
+    setups = '"msiexec.exe","912","Services","0","4.096 K"\r\n"msiexec.exe","4711","","0","1 K"\r\n'
+    assert process_ids(Answer(True, setups), "msiexec.exe") == (912, 4711)
+    assert process_ids(Answer(True, LISTER), "msiexec.exe") == ()
+    nothing = "INFORMATION: Es werden keine Aufgaben mit den angegebenen Kriterien ausgef\xfchrt.\r\n"
+    assert process_ids(Answer(True, nothing), "msiexec.exe") is None, "a list that does not hold tasklist proves nothing"
 
 
 @pytest.mark.parametrize("code", SUCCESSES)

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 import requests
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Hears, Script, ScriptedProtocol, Silence, fault
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Happens, Hears, Owner, Script, ScriptedProtocol, Silence, fault
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    CommandReference,
     CommandTimeout,
     ConnectionLost,
     Conversation,
     ConversationError,
+    ConversationLost,
+    Decision,
     EndedEarly,
     Exchange,
     Manner,
@@ -51,14 +54,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Desk:
     """A shell in which every command follows one script (or the next of several)."""
 
-    def __init__(self, clock: Clock, *scripts: Script, manner: Manner = CONSOLE, renew: Callable[[], str] | None = None) -> None:
+    def __init__(self, clock: Clock, *scripts: Script, manner: Manner = CONSOLE, owned: bool = False) -> None:
         self.clock = clock
         self.scripts = list(scripts)
         self.protocol = ScriptedProtocol(lambda _command: self.scripts.pop(0), clock)
-        self.shell = Shell(self.protocol, "shell-1", manner, renew)
+        self.owner = Owner(self.protocol)
+        self.shell = Shell(self.protocol, "shell-1", manner, self.owner if owned else None)
 
-    def converse(self, *exchanges: Exchange, private_after: str | None = None) -> Conversation:
-        return self.shell.converse("tool", exchanges, private_after)
+    def converse(self, *exchanges: Exchange, then: str = "") -> Conversation:
+        return self.shell.converse("tool", exchanges, then)
 
     def fails(self, kind: type[ConversationError], *exchanges: Exchange) -> ConversationError:
         with pytest.raises(ConversationError) as caught:
@@ -187,7 +191,7 @@ def test_what_a_program_said_before_it_stopped_listening_is_not_lost(clock: Cloc
 
 def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Clock) -> None:
     scripts: list[Script] = [[Ends()] for _index in range(winrs.COMMANDS_PER_SHELL + 1)]
-    desk = Desk(clock, *scripts, renew=lambda: "shell-2")
+    desk = Desk(clock, *scripts, owned=True)
     for _index in range(winrs.COMMANDS_PER_SHELL):
         desk.shell.run("hostname")
     assert desk.shell._shell_id == "shell-1"
@@ -196,11 +200,8 @@ def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Cl
 
 
 def test_a_quota_that_another_shell_takes_part_of_is_met_with_a_new_shell(clock: Clock) -> None:
-    def renew() -> str:
-        desk.protocol.start_error = None
-        return "shell-2"
-
-    desk = Desk(clock, [b"HYDRA\r\n", Ends()], renew=renew)
+    desk = Desk(clock, [b"HYDRA\r\n", Ends()], owned=True)
+    desk.owner.on_renew = lambda: setattr(desk.protocol, "start_error", None)
     desk.protocol.start_error = fault(2150859174, "Too many operations.")
     assert desk.shell.run("hostname").stdout == "HYDRA\r\n"
     assert desk.shell._shell_id == "shell-2"
@@ -315,14 +316,15 @@ def test_before_reply_is_called_when_the_prompt_is_there_and_before_anything_is_
     desk = Desk(clock, [WARNING, Hears(b"Y\r"), Ends()], [Ends()])
     seen: list[tuple[bytes, int]] = []
 
-    def mark() -> None:
+    def mark(reference: CommandReference) -> None:
+        assert (reference.shell_id, reference.command_id) == ("shell-1", "0")
         program = desk.protocol.programs[0]
         seen.append((bytes(program.typed), len(program.script)))
         desk.shell.run("reg add")
 
     desk.converse(Exchange(DECIDE.prompt, "Y", decides=True, before_reply=mark))
     assert seen == [(b"", 2)]
-    assert desk.protocol.commands == ["tool", "reg add"]
+    assert [command.partition("&")[0] for command in desk.protocol.commands] == ["tool", "reg add"]
 
 
 def test_what_follows_a_decision_has_a_deadline_of_its_own(clock: Clock) -> None:
@@ -339,7 +341,7 @@ def test_a_decision_is_never_sent_ahead_of_its_question(clock: Clock) -> None:
     desk = Desk(clock, [Silence(1000)])
     error = desk.fails(PromptNeverCame, DECIDE)
     assert not desk.protocol.programs[0].typed
-    assert (error.decided, desk.cleaned_up, desk.shell.left_running) == (False, [True], False)
+    assert (error.decision, desk.cleaned_up, desk.shell.left_running) == (Decision.NOT_SENT, [True], False)
     assert str(error) == "the question 'Type \"Y\" to continue' never came within 120 seconds"
     assert clock.now == 1120
 
@@ -358,7 +360,7 @@ def test_each_way_to_fail_has_its_error(clock: Clock, script: Script, kind: type
     desk = Desk(clock, script)
     error = desk.fails(kind, ENTER, REPEAT)
     assert sentence in str(error)
-    assert (error.transcript, error.input_kind, error.decided) == (transcript, "console", False)
+    assert (error.transcript, error.input_kind, error.decision) == (transcript, "console", Decision.NOT_SENT)
     assert (desk.cleaned_up, desk.shell.left_running) == ([True], False)
 
 
@@ -375,10 +377,11 @@ def test_a_decision_that_the_server_refused_to_take_was_not_made(clock: Clock) -
     [
         ([Silence(5000)], NeverEnded, True),
         ([b"Retry?", Silence(5000)], NeverEnded, True),
-        ([Breaks(requests.exceptions.ConnectionError())], ConnectionLost, True),
-        ([Breaks(fault(2150858843))], ShellFault, True),
+        ([Breaks(requests.exceptions.ConnectionError())], ConversationLost, True),
+        ([Breaks(ValueError("a message that cannot be unsealed"))], ConversationLost, True),
+        ([Breaks(fault(2150858843))], ConversationLost, True),
     ],
-    ids=["never ends", "asks more", "connection lost", "shell gone"],
+    ids=["never ends", "asks more", "connection lost", "an exception of no known type", "shell gone"],
 )
 def test_a_program_past_its_decision_is_never_terminated(clock: Clock, after_the_decision: Script, raised: type[Exception], left_running: bool) -> None:
     desk = Desk(clock, [WARNING, Hears(b"Y\r"), *after_the_decision])
@@ -391,8 +394,8 @@ def test_a_program_past_its_decision_is_never_terminated(clock: Clock, after_the
 def test_a_decision_that_was_sent_into_a_breaking_connection_counts_as_made(clock: Clock) -> None:
     desk = Desk(clock, [WARNING, Silence(1000)])
     desk.protocol.send_error = requests.exceptions.ConnectionError()
-    with pytest.raises(ConnectionLost):
-        desk.converse(DECIDE)
+    error = desk.fails(ConversationLost, DECIDE)
+    assert error.decision is Decision.MAY_BE_SENT
     assert desk.shell.left_running is True
     assert desk.cleaned_up == [False]
 
@@ -406,7 +409,7 @@ def test_before_the_decision_a_program_is_always_terminated(clock: Clock, step: 
 
 
 def test_when_before_reply_fails_nothing_is_decided(clock: Clock) -> None:
-    def fail() -> None:
+    def fail(_reference: CommandReference) -> None:
         raise ShellFault("no", 5)
 
     desk = Desk(clock, [WARNING, Silence(1000)])
@@ -419,7 +422,95 @@ def test_when_before_reply_fails_nothing_is_decided(clock: Clock) -> None:
 def test_a_program_that_ended_after_the_decision_is_not_left_running(clock: Clock) -> None:
     desk = Desk(clock, [WARNING, Hears(b"Y\r"), Ends(1)])
     error = desk.fails(EndedEarly, DECIDE, Exchange("more", "Y"))
-    assert (error.decided, desk.shell.left_running, desk.cleaned_up) == (True, False, [True])
+    assert (error.decision, desk.shell.left_running, desk.cleaned_up) == (Decision.SENT, False, [True])
+
+
+# --- what breaks and is asked again, or not ---------------------------------------------------------------------------------------
+
+LOST = Breaks(requests.exceptions.ConnectionError())
+
+
+def test_what_only_reads_is_asked_again_over_a_new_connection(clock: Clock) -> None:
+    desk = Desk(clock, [LOST], [b"HYDRA", LOST], [b"HYDRA\r\n", Ends()], owned=True)
+    assert desk.shell.read("hostname").stdout == "HYDRA\r\n"
+    assert desk.owner.reconnected == [True, True]
+
+
+def test_what_only_reads_is_not_asked_for_ever(clock: Clock) -> None:
+    desk = Desk(clock, *[[LOST] for _attempt in range(winrs.READ_ATTEMPTS)], owned=True)
+    with pytest.raises(ConnectionLost):
+        desk.shell.read("hostname")
+    assert len(desk.protocol.commands) == winrs.READ_ATTEMPTS
+
+
+def test_what_changes_something_is_sent_once(clock: Clock) -> None:
+    desk = Desk(clock, [LOST], owned=True)
+    with pytest.raises(ConnectionLost):
+        desk.shell.run("reg add")
+    assert len(desk.protocol.commands) == 1
+
+
+def test_the_next_command_goes_over_a_new_connection_and_a_program_at_work_keeps_its_shell(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Hears(b"Y\r"), LOST], [b"HYDRA\r\n", Ends()], owned=True)
+    desk.fails(ConversationLost, DECIDE)
+    assert desk.shell.run("hostname").stdout == "HYDRA\r\n"
+    assert desk.owner.reconnected == [False]
+    assert desk.shell.left_running is False, "the new shell holds no program"
+
+
+@pytest.mark.parametrize("call", ["run_command", "send_command_input", "get_command_output_raw", "cleanup_command", "close_shell", "open_shell"])
+def test_an_exception_of_no_known_type_is_a_lost_connection_that_names_it(call: str) -> None:
+    def broken() -> None:
+        raise Exception(f"{call} with a part of a message")
+
+    with pytest.raises(ConnectionLost, match=r"^Exception: the connection to the server broke$"):
+        winrs.call_pywinrm(broken)
+
+
+class Stopped(BaseException):
+    """What ansible-core raises when a task has had its time is no Exception."""
+
+
+@pytest.mark.parametrize(("script", "left_running"), [([WARNING, Hears(b"Y\r")], True), ([b"Warning:"], False)])
+def test_a_task_that_has_had_its_time_leaves_only_an_answered_program_running(clock: Clock, script: Script, left_running: bool) -> None:
+    def stop() -> None:
+        raise Stopped
+
+    desk = Desk(clock, [*script, Happens(stop)])
+    with pytest.raises(Stopped):
+        desk.converse(DECIDE)
+    assert (desk.shell.left_running, desk.cleaned_up) == (left_running, [not left_running])
+
+
+# --- a conversation that a later run takes up -------------------------------------------------------------------------------------
+
+ASKED = Exchange("", "Y", decides=True, asked=True, then_seconds=1800)
+
+
+@pytest.mark.parametrize(
+    ("script", "typed"),
+    [([Silence(6), Hears(b"Y\r"), b"Promoting.", Ends(0)], b"Y\r"), ([b"Promoting.", Silence(900), Ends(0)], b"")],
+    ids=["it still waits", "it went on"],
+)
+def test_an_answer_that_may_have_been_lost_is_sent_only_to_a_program_that_waits(clock: Clock, script: Script, typed: bytes) -> None:
+    desk = Desk(clock, script)
+    desk.protocol.run_command("shell-1", "tool& call echo [0123abcd %^opsmgr_exit%]")
+    heard: list[bytes] = []
+    original = desk.protocol.send_command_input
+
+    def send(shell_id: str, command_id: str, stdin_input: bytes, end: bool = False) -> None:
+        heard.append(stdin_input)
+        original(shell_id, command_id, stdin_input, end)
+
+    desk.protocol.send_command_input = send  # type: ignore[method-assign]
+    talk = desk.shell.rejoin(CommandReference("shell-1", "0", "0123abcd"), ASKED)
+    assert (b"".join(heard), talk.exit_code, talk.transcript) == (typed, 0, "Promoting.")
+    assert desk.protocol.closed == ["shell-1"]
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a b 0123abc", 'x" & del 1 0123abcd', "a b 0123abcd extra"])
+def test_what_is_not_a_reference_is_not_followed(text: str) -> None:
+    assert CommandReference.parse(text) is None
 
 
 # --- secrets -----------------------------------------------------------------------------------------------------------------------
@@ -447,16 +538,16 @@ def test_a_secret_that_is_echoed_stays_out_of_every_error(clock: Clock, script: 
 
 def test_neither_a_conversation_nor_an_exchange_shows_a_secret(clock: Clock) -> None:
     talk = Desk(clock, [ASK, Hears(TYPED + b"\r"), TYPED, Ends()]).converse(ENTER)
-    assert PASSWORD in talk.stdout, "the caller may need it raw"
     assert talk.transcript == ASK.decode() + "********"
     assert PASSWORD not in repr(talk) + repr(ENTER)
 
 
-def test_what_is_private_stays_out_of_the_transcript(clock: Clock) -> None:
-    desk = Desk(clock, [b"Done.\r\n[4711 end]\r\nLS0tLS1CRUdJTg==", Ends()])
-    talk = desk.converse(private_after="[4711 end]")
-    assert talk.transcript == "Done."
-    assert "LS0t" in talk.stdout
+def test_what_the_commands_behind_a_program_write_stays_out_of_the_transcript(clock: Clock) -> None:
+    desk = Desk(clock, [b"Done.\r\n", Errors(b"A warning."), Ends(3, b"Bye.", private=b"LS0tLS1CRUdJTg==")])
+    talk = desk.converse(then="type secret")
+    assert (talk.transcript, talk.private_output.strip()) == ("Done.\r\nA warning.Bye.", "LS0tLS1CRUdJTg==")
+    assert talk.exit_code == 3, "the program's own, not that of the last command"
+    assert desk.protocol.commands[0].endswith("& (type secret)2>nul")
 
 
 def test_the_transcript_keeps_the_last_characters(clock: Clock) -> None:

@@ -82,6 +82,7 @@ def told(**values: Any) -> dict[str, Any]:
         "seen": seen(healthy(), BEGAN_AT),
         "seen_again": seen(failed_over(), ASKED_AGAIN_AT),
         "steps": steps(),
+        "came_to_end": True,
         "left": ["In the inventory deathsting is not in opsmgr_rms."],
         **values,
     }
@@ -94,4 +95,4 @@ def cut_off(number: int, **failure: Any) -> dict[str, Any]:
     done[number]["results"] = [{**failed, "changed": False, "failed": True, **failure}]
     for one in done[number + 1 :]:
         one["results"] = []
-    return told(steps=done, seen_again=seen(healthy(), BEGAN_AT))
+    return told(steps=done, seen_again=seen(healthy(), BEGAN_AT), came_to_end=False)
