@@ -126,6 +126,19 @@ def test_the_mark_of_a_promotion(clock: Clock, mark: str | None, answered: bool 
     assert opsmgr(RecordedServer(clock, mark=mark)).observe().promotion_answered is answered
 
 
+@pytest.mark.parametrize("data", ["", "no", "0x", "010"])
+def test_a_mark_that_is_no_number_tells_nothing(clock: Clock, data: str) -> None:
+    with pytest.raises(OpsmgrError, match=f"PromotionAnswered in the registry key .* is '{data}' and not a number"):
+        opsmgr(RecordedServer(clock, mark=data)).observe()
+
+
+@pytest.mark.parametrize("data", ["", "no", "0x", "010"])
+def test_a_role_that_is_no_number_tells_nothing(clock: Clock, data: str) -> None:
+    recorded = RecordedServer(clock, groups=f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    {data}\r\n")
+    with pytest.raises(OpsmgrError, match=f"IsRootHealthService in the registry key .*ODYSSEY is '{data}' and not a number"):
+        opsmgr(recorded).observe()
+
+
 @pytest.mark.parametrize("media", [None, "D:\\" + "long folder name\\" * 12])
 def test_everything_is_asked_in_a_line_that_cmd_takes(clock: Clock, media: str | None) -> None:
     recorded = RecordedServer(clock)
