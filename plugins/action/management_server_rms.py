@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import check_names
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe, restart_health_service
@@ -32,12 +32,14 @@ class ActionModule(OpsmgrAction):
         _require_ordinary(server)
         needed = _is_needed(work, server)
         before = _facts(server)
-        work.result.update(changed=needed, reports_to=server.reports_to, services=describe(server.services, [HEALTH_SERVICE]))
+        work.result.update(_observed(server))
         after = {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]} if needed else before
         if needed and not work.check_mode:
-            restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
-            work.result["restarted"] = True
+            with changing(work, _observed(server), lambda: _observed(work.opsmgr.observe())):
+                restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
+            work.result.update(changed=True, restarted=True)
             after = _facts(_read_back(work))
+        work.result["changed"] = needed
         work.result["diff"] = diff(before, after, server.computer_name)
 
 
@@ -70,7 +72,7 @@ def _read_back(work: Work) -> ManagementServer:
     deadline = Deadline(work.arguments["timeout"])
     while True:
         server = work.opsmgr.observe()
-        work.result.update(reports_to=server.reports_to, services=describe(server.services, [HEALTH_SERVICE]))
+        work.result.update(_observed(server))
         if server.reports_to is None or _reports_to(server, work.arguments["rms"]):
             return server
         if deadline.passed():
@@ -79,6 +81,10 @@ def _read_back(work: Work) -> ManagementServer:
             work.result["warnings"].append(f"{told}. Look at the Operations Manager event log of {server.computer_name}.")
             return server
         work.opsmgr.windows.pause(1)
+
+
+def _observed(server: ManagementServer) -> Facts:
+    return {"reports_to": server.reports_to, "services": describe(server.services, [HEALTH_SERVICE])}
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer, require_administrator
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
     ACCOUNT_PROPERTIES,
@@ -48,7 +48,7 @@ class ActionModule(OpsmgrAction):
         before = work.opsmgr.observe()
         require_administrator(STEP, before.administrator)
         if _is_installed(work, before):
-            _report(work, before)
+            work.result.update(_observed(before))
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)
             return
         setup = prepare(work, STEP, _properties(work.arguments))
@@ -56,10 +56,11 @@ class ActionModule(OpsmgrAction):
             predicted = {"management group": work.arguments["management_group"], "version": work.arguments["version"] or "that of the package"}
             work.result.update(changed=True, diff=diff(_facts(before), predicted, before.computer_name))
             return
-        run_setup(work, STEP, installer, setup, lambda: _is_installed(work, work.opsmgr.observe()))
-        after = work.opsmgr.observe()
-        _require_installed(work, after)
-        _report(work, after)
+        with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe())):
+            run_setup(work, STEP, installer, setup, lambda: _is_installed(work, work.opsmgr.observe()))
+            after = work.opsmgr.observe()
+            _require_installed(work, after)
+        work.result.update(_observed(after))
         installer.remove_log()
         work.result["diff"] = diff(_facts(before), _facts(after), before.computer_name)
 
@@ -95,8 +96,9 @@ def _require_installed(work: Work, server: ManagementServer) -> None:
         raise OpsmgrError(STEP, f"the setup ended well, but there is no service {HEALTH_SERVICE}", "Look at the System and Application event logs there")
 
 
-def _report(work: Work, server: ManagementServer) -> None:
-    work.result.update(version=str(server.version), management_group=server.management_group, install_directory=server.install_directory)
+def _observed(server: ManagementServer) -> Facts:
+    version = str(server.version) if server.version else None
+    return {"version": version, "management_group": server.management_group, "install_directory": server.install_directory}
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, to_change
 
@@ -30,8 +30,14 @@ class ActionModule(OpsmgrAction):
         todo = to_change(STEP, server.services, wanted)
         after = server.services
         if todo and not work.check_mode:
-            # bring_about() returns what it changed; what was right before is not looked at again.
-            after = {**after, **bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], work.arguments["stable_seconds"])}
+            windows = work.opsmgr.windows
+
+            def look() -> Facts:
+                return {"services": describe(windows.services(list(wanted)), wanted)}
+
+            with changing(work, {"services": describe(after, wanted)}, look):
+                # bring_about() returns what it changed; what was right before is not looked at again.
+                after = {**after, **bring_about(windows, STEP, todo, work.arguments["timeout"], work.arguments["stable_seconds"])}
         shown = describe(server.services, wanted)
         work.result.update(changed=bool(todo), services=describe(after, wanted))
         work.result["diff"] = diff(shown, {**shown, **{name: WANTED[state].text for name, state in todo.items()}}, server.computer_name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import change_server_names
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
     NAMES_SPEC,
     REPORTING_KEY,
@@ -26,7 +26,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import (
     locate,
     restart,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceState, quote
 
 STEP = "let the reporting server use the RMS"
 # A name that no server has [RFC 2606]: what would be changed to it is what names the RMS.
@@ -88,7 +88,11 @@ def _observe_service(work: Work, name: str) -> None:
     service = work.opsmgr.windows.services([name])[name]
     if not service.exists:
         raise OpsmgrError(STEP, f"there is no service {name} here", "Name the instance of Reporting Services in the option instance")
-    work.result["service"] = {"name": name, "state": service.state, "start_mode": service.start_mode}
+    work.result.update(_observed(name, service))
+
+
+def _observed(name: str, service: ServiceState) -> Facts:
+    return {"service": {"name": name, "state": service.state, "start_mode": service.start_mode}}
 
 
 def _restart(work: Work, name: str) -> None:
@@ -96,7 +100,9 @@ def _restart(work: Work, name: str) -> None:
     if work.result["service"]["start_mode"] == "disabled":
         work.result["warnings"].append(f"{name} is disabled and was not restarted")
     else:
-        service = restart(work.opsmgr.windows, STEP, name, work.arguments["timeout"], work.arguments["stable_seconds"])
+        windows = work.opsmgr.windows
+        with changing(work, {"service": work.result["service"]}, lambda: _observed(name, windows.services([name])[name])):
+            service = restart(windows, STEP, name, work.arguments["timeout"], work.arguments["stable_seconds"])
         work.result["service"].update(state=service.state)
         work.result["restarted"] = service.state == "running"
         if service.state != "running":

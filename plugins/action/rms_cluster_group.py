@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import OFFLINE, ONLINE, ClusterHost, Group, same
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
     PARENT_KEY,
@@ -46,7 +46,7 @@ class ActionModule(OpsmgrAction):
         try:
             _act(work, server, registry, cluster)
         finally:
-            _show(work, cluster)
+            work.result.update(_observed(work, cluster))
 
 
 def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: ClusterHost) -> None:
@@ -70,8 +70,10 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
             registry = _repair(work, server)
             _warn_if_active(work, server, group)
         if moves:
+            # An order stands even when nobody sees what becomes of it.
             work.result["changed"] = True
-            _bring_about(work, cluster, wanted)
+            with changing(work, _observed(work, cluster), lambda: _look(work, cluster)):
+                _bring_about(work, cluster, wanted)
         predicted = _facts(wanted if wanted.state == PREPARED else cluster.require_group(group.name), registry)
     work.result.update(changed=repair or moves, diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"))
 
@@ -87,12 +89,17 @@ def _require_fit(work: Work, registry: NodeRegistry) -> None:
 def _repair(work: Work, server: ManagementServer) -> NodeRegistry:
     """Repair the registry of this node and read it back."""
     backup = export_path(server)
-    repair_registry(work.opsmgr.windows, STEP, server, backup)
+    with changing(work, {"registry": work.result["registry"]}, lambda: {"registry": _read_again(work).as_result()}):
+        repair_registry(work.opsmgr.windows, STEP, server, backup)
     work.result.update(changed=True, backup=backup)
-    registry = read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True))
+    registry = _read_again(work)
     work.result["registry"] = registry.as_result()
     require_consistent(STEP, registry)
     return registry
+
+
+def _read_again(work: Work) -> NodeRegistry:
+    return read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True))
 
 
 def _warn_if_active(work: Work, server: ManagementServer, group: Group) -> None:
@@ -117,16 +124,20 @@ def _bring_about(work: Work, cluster: ClusterHost, wanted: Group) -> None:
         cluster.stay_online(wanted.name, work.arguments["stable_seconds"])
 
 
-def _show(work: Work, cluster: ClusterHost) -> None:
-    """Tell the result what was seen last, also after a failure."""
+def _look(work: Work, cluster: ClusterHost) -> Facts:
+    cluster.observe()
+    return _observed(work, cluster)
+
+
+def _observed(work: Work, cluster: ClusterHost) -> Facts:
+    """What was seen last, also after a failure."""
     seen = cluster.seen
-    if seen is None:
-        return
-    work.result["nodes"] = dict(seen.nodes)
-    group = seen.group(work.arguments["group"])
-    if group is not None:
-        work.result["group"] = {"name": group.name, "node": group.node, "state": group.state}
-        work.result["resources"] = {resource.name: resource.state for resource in seen.members(group.name)}
+    group = seen.group(work.arguments["group"]) if seen else None
+    return {
+        "nodes": dict(seen.nodes) if seen else None,
+        "group": {"name": group.name, "node": group.node, "state": group.state} if group else None,
+        "resources": {resource.name: resource.state for resource in seen.members(group.name)} if seen and group else None,
+    }
 
 
 def _facts(group: Group, registry: NodeRegistry) -> dict[str, t.Any]:

@@ -8,7 +8,16 @@ import re
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    CONVERSATION_SPEC,
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
     PARENT_KEY,
     ROOT_VALUE,
@@ -62,9 +71,15 @@ class ActionModule(OpsmgrAction):
             options = [action, f"/vs:{work.arguments['virtual_server']}", f"/disk:{work.arguments['disk']}"]
             work.result["command"] = " ".join([CONFIG_TOOL, *options])
         if not work.check_mode:
-            if joins:
-                server = _join(work, server, options)
-            _set_modes(work, server)
+
+            def look() -> Facts:
+                now = work.opsmgr.observe()
+                return _observed(now, read_registry(work.opsmgr.windows, now))
+
+            with changing(work, _observed(server, registry), look):
+                if joins:
+                    server = _join(work, server, options)
+                _set_modes(work, server)
         work.result.update(changed=bool(joins or modes), diff=diff(before, predicted, server.computer_name))
 
 
@@ -81,8 +96,12 @@ def _after_any_running_tool(work: Work, server: ManagementServer) -> ManagementS
 
 def _look(work: Work, server: ManagementServer) -> NodeRegistry:
     registry = read_registry(work.opsmgr.windows, server)
-    work.result.update(registry=registry.as_result(), services=describe(server.services, SERVICES))
+    work.result.update(_observed(server, registry))
     return registry
+
+
+def _observed(server: ManagementServer, registry: NodeRegistry) -> Facts:
+    return {"registry": registry.as_result(), "services": describe(server.services, SERVICES)}
 
 
 def _is_node(work: Work, server: ManagementServer, registry: NodeRegistry) -> bool:

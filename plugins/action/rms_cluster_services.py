@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import ClusterHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_services import ServiceResource, ServiceResources
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, require_administrator
@@ -35,13 +35,21 @@ class ActionModule(OpsmgrAction):
         before = wanted.observe()
         commands = wanted.commands(before)
         after = before
-        work.result.update(resources=_shown(before), commands=commands, changed=bool(commands))
+        work.result.update(resources=_shown(before), commands=commands)
+
+        def look() -> Facts:
+            cluster.observe()
+            return {"resources": _shown(wanted.observe())}
+
         if commands and not work.check_mode:
-            cluster.carry_out(commands)
+            with changing(work, {"resources": _shown(before)}, look):
+                cluster.carry_out(commands)
+            work.result["changed"] = True
             cluster.observe()
             after = wanted.observe()
             work.result["resources"] = _shown(after)
             _prove(wanted.commands(after))
+        work.result["changed"] = bool(commands)
         predicted = wanted.complete(before) if work.check_mode else after
         work.result["diff"] = diff(_facts(before), _facts(predicted), f"cluster group {group.name}")
 

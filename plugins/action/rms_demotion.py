@@ -4,8 +4,10 @@
 """rms_demotion: this former RMS is an ordinary management server."""
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     CONFIG_SERVICE,
     CONFIG_TOOL,
@@ -37,22 +39,31 @@ class ActionModule(OpsmgrAction):
         todo = to_change(STEP, server.services, wanted)
         before = {"RMS": server.is_rms, **describe(server.services, wanted)}
         needed = bool(server.is_rms or todo)
-        work.result.update(is_rms=server.is_rms, services=describe(server.services, wanted))
+        work.result.update(_observed(server, wanted))
         if work.check_mode or not needed:
             predicted = {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}} if needed else before
             work.result.update(changed=needed, diff=diff(before, predicted, server.computer_name))
             return
         if server.is_rms:
-            _demote(work, server)
-        work.result["changed"] = True
-        after = _settle_services(work, wanted)
-        work.result["services"] = after
+            work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
+
+        def look() -> Facts:
+            return _observed(work.opsmgr.observe(), wanted)
+
+        with changing(work, _observed(server, wanted), look):
+            if server.is_rms:
+                _demote(work, server)
+            after = _settle_services(work, wanted)
+        work.result.update(changed=True, services=after)
         work.result["diff"] = diff(before, {"RMS": work.result["is_rms"], **after}, server.computer_name)
+
+
+def _observed(server: ManagementServer, services: t.Iterable[str]) -> Facts:
+    return {"is_rms": server.is_rms, "services": describe(server.services, services)}
 
 
 def _demote(work: Work, server: ManagementServer) -> None:
     """Tell the server that it is no longer the RMS, and read that back before its services are touched."""
-    work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     work.result["command"] = f"{CONFIG_TOOL} UpdateDemotedRMS"
     talk = work.opsmgr.demote(server, work.arguments["demotion_prompt"])
     work.result.update(changed=True, transcript=talk.transcript)

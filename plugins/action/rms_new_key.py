@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import describe, open_escrow
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
@@ -49,7 +49,7 @@ class ActionModule(OpsmgrAction):
             installer.wait_until_idle()
         before = work.opsmgr.require_server(STEP)
         _require_confirmed(work, before)
-        _report(work, before)
+        work.result.update(_observed(before))
         backup = _fitting_backup(work, before)
         work.result["backup"] = describe(backup) if backup else None
         mark = _read_mark(work)
@@ -64,12 +64,13 @@ class ActionModule(OpsmgrAction):
             work.result.update(changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name))
             return
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, BEGUN, STEP)
-        run_setup(work, STEP, installer, setup, lambda: _has_new_key(work.opsmgr.observe(), _read_mark(work)))
-        after = work.opsmgr.observe()
-        _require_new_key(work, before, after)
+        with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe())):
+            run_setup(work, STEP, installer, setup, lambda: _has_new_key(work.opsmgr.observe(), _read_mark(work)))
+            after = work.opsmgr.observe()
+            _require_new_key(work, before, after)
+        work.result.update(_observed(after))
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, MADE, STEP)
         _clear_mark(work, after, MADE)
-        _report(work, after)
         installer.remove_log()
         work.result["diff"] = diff(_facts(before), _facts(after), before.computer_name)
 
@@ -137,8 +138,8 @@ def _require_new_key(work: Work, before: ManagementServer, after: ManagementServ
         raise OpsmgrError(STEP, "the setup ended well, but the key in the registry is the same as before", advice)
 
 
-def _report(work: Work, server: ManagementServer) -> None:
-    work.result.update(is_rms=server.is_rms, key={"present": server.key_present, "fingerprint": server.key_fingerprint})
+def _observed(server: ManagementServer) -> Facts:
+    return {"is_rms": server.is_rms, "key": {"present": server.key_present, "fingerprint": server.key_fingerprint}}
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:

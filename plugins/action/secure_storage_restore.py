@@ -10,7 +10,16 @@ import typing as t
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem, key_backup_warning
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    CONVERSATION_SPEC,
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
@@ -118,14 +127,27 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool:
         _predict(work, before, wanted)
         return
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
-    talk = run_tool()
-    after = work.opsmgr.observe(only_key=True)
-    _require_restored(work, before, after, wanted, talk)
+    with changing(work, _observed(before), lambda: _look_at_key(work)):
+        talk = run_tool()
+        after = work.opsmgr.observe(only_key=True)
+        _require_restored(work, before, after, wanted, talk)
     _predict(work, before, wanted)
     if wanted is not None and after.key_fingerprint not in (None, wanted):
         work.result["warnings"].append(OTHER_BYTES)
     unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
     _report(work, before, after.key_fingerprint, changed=not unchanged)
+
+
+def _observed(server: ManagementServer) -> Facts:
+    return {"key": {"present": server.key_present, "fingerprint": server.key_fingerprint}}
+
+
+def _look_at_key(work: Work) -> Facts:
+    now = work.opsmgr.observe(only_key=True)
+    if now.key_present and now.key_fingerprint is None:
+        # Nobody can see whether it is still the key that was there before.
+        work.result["changed"] = True
+    return _observed(now)
 
 
 def _predict(work: Work, before: ManagementServer, wanted: str | None) -> None:

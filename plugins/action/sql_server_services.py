@@ -8,7 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState
 
 STEP = "start the SQL Server services"
@@ -38,8 +38,12 @@ class ActionModule(OpsmgrAction):
         _require_engine(names[0], services[names[0]])
         after = services
         if todo and not work.check_mode:
-            work.result["changed"] = True
-            after = _start(work, names, todo)
+
+            def look() -> Facts:
+                return {"services": _shown(work.opsmgr.windows.services(names))}
+
+            with changing(work, {"services": _shown(services)}, look):
+                after = _start(work, names, todo)
         predicted = {**_shown(after), **(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}") if work.check_mode else {})}
         work.result.update(changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server"))
 
@@ -66,9 +70,7 @@ def _start(work: Work, names: t.Sequence[str], todo: t.Sequence[str]) -> dict[st
         state = windows.wait_for_services({name: RUNNING}, work.arguments["timeout"])[name].state
         if state != RUNNING:
             raise OpsmgrError(STEP, f"{name} is {state} and not {RUNNING}", "Look at the error log of SQL Server and at the System event log there")
-    after = windows.services(names)
-    work.result["services"] = _shown(after)
-    return after
+    return windows.services(names)
 
 
 def _shown(services: t.Mapping[str, ServiceState]) -> dict[str, str | None]:

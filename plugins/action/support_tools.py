@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import OpsmgrAction, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
 
 STEP = "put the support tools in place"
@@ -40,15 +40,22 @@ class ActionModule(OpsmgrAction):
     def _change(work: Work, server: ManagementServer, todo: list[str], wanted: bool) -> None:
         if not todo:
             return
-        if wanted:
-            work.opsmgr.copy_tools(server, todo)
-        else:
-            work.opsmgr.remove_tools(server, todo)
-        now = work.opsmgr.observe().tools
-        wrong = [tool for tool in todo if now[tool] != wanted]
-        if wrong:
-            found = f"{', '.join(wrong)} could not be {'copied' if wanted else 'removed'}"
-            raise OpsmgrError(STEP, found, "Look at the rights on the install directory and run it again")
+        key = "copied" if wanted else "removed"
+
+        def look() -> Facts:
+            now = work.opsmgr.observe().tools
+            return {key: [tool for tool in todo if now[tool] == wanted]}
+
+        # Whoever undoes it must not leave behind what may be there.
+        with changing(work, {key: []}, look, unknown={key: todo}):
+            if wanted:
+                work.opsmgr.copy_tools(server, todo)
+            else:
+                work.opsmgr.remove_tools(server, todo)
+            done = look()[key]
+            if done != todo:
+                found = f"{', '.join(tool for tool in todo if tool not in done)} could not be {key}"
+                raise OpsmgrError(STEP, found, "Look at the rights on the install directory and run it again")
 
 
 def _known(named: list[str], server: ManagementServer) -> list[str]:

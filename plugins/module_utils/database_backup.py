@@ -160,7 +160,8 @@ class DatabaseBackup(DatabaseJob):
         except SqlError as error:
             self._note("The history of backups could not be read, so a new one is made", error)
             return
-        young = [row for row in rows if int(row["age_seconds"]) <= hours * 3600 and self._fits(str(row["path"]))]
+        # A backup without an end has no age.
+        young = [row for row in rows if row["age_seconds"] is not None and int(row["age_seconds"]) <= hours * 3600 and self._fits(str(row["path"]))]
         for row in young[:_CANDIDATES]:
             found = self._still_there(str(row["path"]), str(row["set_guid"]))
             if found is not None:

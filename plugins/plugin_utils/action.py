@@ -7,6 +7,7 @@ Private to opsmgr.recovery.
 """
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import time
@@ -27,6 +28,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Comma
 __all__ = ["why_unreachable"]
 
 Arguments = t.Mapping[str, t.Any]
+Facts = t.Mapping[str, t.Any]
+
+# What the server, one of its tools or the network can do to a step. Everything else is a mistake in this collection.
+FAILURES = (OpsmgrError, CommandTimeout, ConnectionLost, ShellFault)
 
 # What the names of options end with that hold a regular expression.
 PATTERN_OPTIONS = ("_prompt", "_pattern")
@@ -56,6 +61,28 @@ class Work:
     check_mode: bool
     opsmgr: OpsMgrHost
     result: dict[str, t.Any]
+
+
+@contextlib.contextmanager
+def changing(work: Work, before: Facts, look: t.Callable[[], Facts], unknown: Facts | None = None) -> t.Iterator[None]:
+    """Everything that changes the server stands in here: when it fails, the result still says what was done.
+
+    :param before: keys of the result with what was observed before
+    :param look: looks again and returns the same keys
+    :param unknown: what the result has when it cannot be looked again; by default each key is None
+    """
+    try:
+        yield
+    except FAILURES as error:
+        # A command whose end nobody saw may have had its effect, or may have it later.
+        unseen = not isinstance(error, OpsmgrError) or work.opsmgr.windows.shell.left_running
+        seen = None
+        with contextlib.suppress(*FAILURES):
+            seen = look()
+        unknown = dict.fromkeys(before) if unknown is None else unknown
+        work.result.update(unknown if seen is None else seen)
+        work.result["changed"] = work.result["changed"] or unseen or seen != before
+        raise
 
 
 class OpsmgrAction(ActionBase):

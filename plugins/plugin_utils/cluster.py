@@ -154,7 +154,7 @@ def refused(step: str, what: str, text: str) -> OpsmgrError:
 class ClusterHost:
     """The cluster of a node. `step` is what an error says was being done.
 
-    :ivar seen: what was observed last
+    :ivar seen: what was observed last; None also after a look that failed
     """
 
     def __init__(self, windows: WindowsHost, step: str) -> None:
@@ -168,6 +168,7 @@ class ClusterHost:
 
         :raises OpsmgrError: the cluster does not answer, or a state is not known
         """
+        self.seen = None
         questions = self._windows.questions(after_seconds)
         for what in ("node", "group", "resource"):
             questions.ask(what, f"cluster {what}")

@@ -83,6 +83,7 @@ MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 # %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
 MEDIA_FOLDERS = {"AMD64": "amd64", "X86": "i386", "IA64": "ia64"}
 
+ROOT_ADVICE = "Set it to a REG_DWORD, 1 on the root management server and 0 on any other management server, and run it again"
 PIPE_ADVICE = (
     "This server gives programs a pipe instead of a console, and a program that reads single keys cannot be answered through a pipe: "
     "run it at the server's own desk, or on a server whose WinRM service gives a console"
@@ -393,6 +394,17 @@ def parse_fingerprint(text: str) -> str | None:
     return None
 
 
+def registry_number(data: str, key: str, name: str, advice: str) -> int:
+    """A number as reg writes it, "0x1" for a REG_DWORD.
+
+    :raises OpsmgrError: it is none, so that what it is to tell cannot be told
+    """
+    try:
+        return int(data, 0)
+    except ValueError:
+        raise OpsmgrError("look at the server", f"{name} in the registry key {key} is {data!r} and not a number", advice) from None
+
+
 def _values(answer: Answer) -> dict[str, str]:
     """The values of the first key in a registry answer, by lower-case name."""
     for values in parse_registry(answer.text).values():
@@ -407,7 +419,7 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
         name = path[path.lower().rfind(marker) + len(marker):] if marker in path.lower() else ""
         if name and "\\" not in name:
             root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
-            return name, int(root, 0) == 1
+            return name, registry_number(root, path, "IsRootHealthService", ROOT_ADVICE) == 1
     return None, None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import Edit
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_problem
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Work, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, RMS_VALUE, SETUP_KEY, require_administrator
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, parse_registry, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import WindowsFiles, backup_path
@@ -98,11 +98,23 @@ class FileEdit:
             return
         if not work.check_mode:
             backup = backup_path(self.path)
-            WindowsFiles(work.opsmgr.windows, step).replace_file(self.path, self.old, self.edit.content, backup)
+            files = WindowsFiles(work.opsmgr.windows, step)
+            with changing(work, {"changes": [], "backup": None}, lambda: self._look(files, backup)):
+                files.replace_file(self.path, self.old, self.edit.content, backup)
             work.result["backup"] = backup
         work.result["changed"] = True
-        work.result["changes"] = [{"line": each.line, "before": each.old_value, "after": each.new_value} for each in self.edit.changes]
+        work.result["changes"] = self._changes()
         work.result["diff"].append({"prepared": self.edit.diff(self.path)})
+
+    def _changes(self) -> list[dict[str, t.Any]]:
+        return [{"line": each.line, "before": each.old_value, "after": each.new_value} for each in self.edit.changes]
+
+    def _look(self, files: WindowsFiles, backup: str) -> Facts:
+        """What a replacement that failed has done. A file that somebody else changed meanwhile tells nothing about our changes."""
+        file = files.read_file(self.path)
+        if file is not None and file.content == self.old:
+            return {"changes": [], "backup": None}
+        return {"changes": self._changes() if file is not None and file.content == self.edit.content else None, "backup": backup}
 
 
 def plan_file(work: Work, step: str, path: str, edit: t.Callable[[bytes], Edit]) -> FileEdit:
@@ -129,7 +141,9 @@ def point_registry(work: Work, step: str, key: str, current: str | None) -> None
     if current is not None and current.lower() == rms.lower():
         return
     if not work.check_mode:
-        work.opsmgr.windows.set_registry_text(key, RMS_VALUE, rms, step)
+        windows = work.opsmgr.windows
+        with changing(work, {"registry": current}, lambda: {"registry": registered(look(windows, step, {"key": key})["key"])}):
+            windows.set_registry_text(key, RMS_VALUE, rms, step)
         work.result["registry"] = rms
     work.result["changed"] = True
     work.result["diff"].append(diff({RMS_VALUE: current}, {RMS_VALUE: rms}, key))

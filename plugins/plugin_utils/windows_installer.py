@@ -198,7 +198,7 @@ class WindowsInstaller:
             return Outcome(exit_code)
         failed = _FAILED_ACTION.search(answers["failed"].text)
         count = answers["lines"].text.strip()
-        last = int(failed[1]) if failed else int(count) if count.isdigit() else 0
+        last = int(failed[1]) if failed else int(count) if count.isdecimal() else 0
         return Outcome(exit_code, failed[2] if failed else None, path, self._excerpt(last))
 
     def _excerpt(self, last: int) -> str:

@@ -94,14 +94,14 @@ class Player:
         **variables: Any,
     ) -> Run:
         """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these."""
-        folder, arguments = self._prepare(playbook, access, {**(self.variables if only is None else only), **variables})
+        folder, arguments = self.prepare(playbook, access, {**(self.variables if only is None else only), **variables})
         arguments += ["--check", "--diff"] if check else []
         arguments += ["-" + "v" * verbosity] if verbosity else []
         return self.run_ansible(folder, arguments, cut)
 
     def watch(self, columns: int, *, color: bool, check: bool = False, rows: int = ROWS, **variables: Any) -> Terminal:
         """Start the failover in the runbook view, at a terminal of its own; variables are added to the usual ones."""
-        _folder, arguments = self._prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
+        _folder, arguments = self.prepare("playbooks/rms_failover.yml", None, {**self.variables, **variables})
         environment = {
             **{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "ANSIBLE_NOCOLOR")},
             **({} if color else {"NO_COLOR": "1"}),
@@ -112,7 +112,7 @@ class Player:
         command = [ANSIBLE_PLAYBOOK, *arguments, *(["--check"] if check else [])]
         return Terminal(command, cwd=REPOSITORY, environment=environment, columns=columns, rows=rows)
 
-    def _prepare(self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]) -> tuple[Path, list[str]]:
+    def prepare(self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]) -> tuple[Path, list[str]]:
         """A folder for one run, with inventory and variables, and the arguments that name them."""
         self._number += 1
         folder = self.directory / f"run{self._number}"

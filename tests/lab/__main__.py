@@ -92,7 +92,9 @@ def _add_fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--times", type=int, default=1, help="how often; 0 for ever")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long a stall is")
     parser.add_argument("--code", type=int, help="error code, as the layer has them")
-    parser.add_argument("--text", default="", help="error text")
+    parser.add_argument("--text", default="", help="error text; of drop and reset: after, or either")
+    parser.add_argument("--fraction", type=float, default=1.0, help="hit only so many of these matches, such as 0.02")
+    parser.add_argument("--seed", type=int, default=0, help="which ones these are")
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -193,7 +195,7 @@ def _fault(options: argparse.Namespace) -> None:
     if options.what == "clear":
         request(options.directory, "fault_clear")
         return
-    names = ("host", "kind", "name", "action", "nth", "times", "seconds", "code", "text")
+    names = ("host", "kind", "name", "action", "nth", "times", "seconds", "code", "text", "fraction", "seed")
     request(options.directory, "fault_add", fault={name: getattr(options, name) for name in names})
 
 

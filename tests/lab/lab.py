@@ -59,6 +59,7 @@ from lab.windows.process import Program
 from lab.windows.services import Service
 from lab.winrm.certificates import make_ca
 from lab.winrm.server import WinRMServer
+from lab.winrm.shells import Shells
 
 _CERTIFICATES = "certificates"
 _SQL_SERVICE = "MSSQLSERVER"
@@ -152,6 +153,10 @@ class Lab:
             raise ValueError(f"there is no host {host!r}; known are {', '.join(self.hosts)}")
         self.hosts[host].powered = on
         self._winrm.refresh()
+
+    def shells(self, host: str) -> Shells:
+        """The open shells of a host."""
+        return self._winrm.shells(host)
 
     def carry(self, source: str, path: str, target: str, new_path: str) -> None:
         """Copy a file from a host to another, as a person carries it."""

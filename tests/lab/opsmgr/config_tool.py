@@ -16,7 +16,8 @@ cannot be created again before R2 [field].
 
 The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there are
 ``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is dropped
-there leaves what it did so far, and running it again does the rest.  Whether this is the root already is asked of the
+there leaves what it did so far, and running it again does the rest.  ``UpdateDemotedRMS`` has the first and the last.
+Whether this is the root already is asked of the
 registry, for the same reason [assumed].
 
 Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic and are
@@ -177,7 +178,9 @@ def _update_demoted(dialogue: Dialogue, databases: Databases, options: list[str]
             raise ToolFailedError("still_root", database=database.name)
     if dialogue.setting("update_demoted_asks", "false").lower() == "true":
         _confirm(dialogue, "demote_warning")
+    _fault_point(dialogue, "before-change")
     installation.set_root(False)
+    _fault_point(dialogue, "after-registry")
     for key in reversed(ROOT_SERVICES):
         installation.stop_service(key)
         installation.configure_service(key, "disabled")

@@ -89,7 +89,7 @@ class Registry:
 
     def __init__(self, lock: threading.RLock | None = None) -> None:
         self._lock = lock or threading.RLock()
-        self._roots = {"HKLM": Key("HKLM"), "HKU": Key("HKU")}
+        self.roots = {"HKLM": Key("HKLM"), "HKU": Key("HKU")}
         for hive in (*SERVICE_ACCOUNTS, ".DEFAULT"):
             self.create(f"HKU\\{hive}\\Environment")
             self.create(f"HKU\\{hive}\\Software")
@@ -101,7 +101,7 @@ class Registry:
         root, parts = self._locate(path, session)
         self._refuse_reading(root, parts, session)
         with self._lock:
-            key: Key | None = self._roots[root]
+            key: Key | None = self.roots[root]
             for part in parts:
                 key = key.subkeys.get(part.lower()) if key else None
             return key
@@ -132,7 +132,7 @@ class Registry:
         root, parts = self._locate(path, session)
         self._refuse_writing(root, parts, session)
         with self._lock:
-            key = self._roots[root]
+            key = self.roots[root]
             for part in parts:
                 key = key.subkeys.setdefault(part.lower(), Key(part))
             return key
@@ -168,7 +168,7 @@ class Registry:
     def dump(self) -> dict[str, Any]:
         """Everything, nested: ``{"keys": {name: ...}, "values": {name: [type, data]}}``; binary data only as a hash."""
         with self._lock:
-            return {name: _dump(key) for name, key in self._roots.items()}
+            return {name: _dump(key) for name, key in self.roots.items()}
 
     # Rules
 

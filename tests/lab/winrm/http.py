@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,6 +77,13 @@ class HttpConnection:
     def send(self, data: bytes) -> None:
         """Send an answer."""
         self._socket.sendall(data)
+
+    def reset(self) -> None:
+        """Hang up so that the client gets a TCP reset."""
+        with contextlib.suppress(OSError):  # the client was faster
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._file.close()
+        self._socket.close()
 
     def close(self) -> None:
         """Hang up."""

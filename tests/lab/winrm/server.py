@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.faults import Fault
+from lab.faults import AFTER, Fault
 from lab.winrm import encryption, http, soap, wsfaults
 from lab.winrm.authentication import Authenticator, Login
 from lab.winrm.certificates import CertificateAuthority
@@ -190,10 +190,16 @@ class Exchange:
     login: Login | None = None
     headers: list[Header] = field(default_factory=list)
     sealed: bool = False
+    spoiled: str | None = None
+    """What a fault does to the answer on its way: ``corrupt`` or ``truncate``."""
 
 
 class _Dropped(Exception):
-    """A fault of the lab: hang up instead of answering."""
+    """A fault of the lab: hang up instead of answering, in order or by a reset."""
+
+    def __init__(self, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
 
 
 class Connection:
@@ -230,8 +236,11 @@ class Connection:
                 self._socket.settimeout(None)
             self._http = HttpConnection(self._socket, _MAX_BODY)
             self._converse(self._http)
-        except (OSError, _Dropped):
-            pass  # the client hung up, did not like the certificate, or must not get an answer
+        except OSError:
+            pass  # the client hung up, or did not like the certificate
+        except _Dropped as dropped:
+            if dropped.reset and self._http is not None:
+                self._http.reset()
         finally:
             if self._http is not None:
                 self._http.close()
@@ -261,10 +270,16 @@ class Connection:
                 exchange.headers.append(("Content-Type", encryption.CONTENT_TYPE))
             elif body:
                 exchange.headers.append(("Content-Type", _SOAP_TYPE))
+            if exchange.spoiled == "corrupt":
+                body = encryption.damage(body)
             data = http.answer(status, exchange.headers, body)
+            if exchange.spoiled == "truncate":
+                data = data[: len(data) - (len(body) + 1) // 2]
         finally:
             self._record(exchange, len(data))
         connection.send(data)
+        if exchange.spoiled == "truncate":
+            raise _Dropped
 
     def _record(self, exchange: Exchange, sent: int) -> None:
         login = exchange.login
@@ -347,8 +362,10 @@ class Connection:
             answer = 500, soap.not_understood(problem, message.message_id)
         except wsfaults.WSManFault as problem:
             answer = self._fault(exchange, problem, message.message_id)
-        if struck is not None and struck.action == "drop":
-            raise _Dropped
+        if struck is not None and struck.action in ("drop", "reset"):
+            raise _Dropped(struck.action == "reset")
+        if struck is not None and struck.action in ("corrupt", "truncate"):
+            exchange.spoiled = struck.action
         return answer
 
     def _result(self, exchange: Exchange, message: soap.Request) -> tuple[int, bytes]:
@@ -371,6 +388,6 @@ class Connection:
         if fault.action == "stall":
             self._server.stopping.wait(fault.seconds)
             return None
-        if fault.action == "drop" and fault.text != "after":
-            raise _Dropped
+        if fault.action in ("drop", "reset") and fault.text != AFTER:
+            raise _Dropped(fault.action == "reset")
         return fault

@@ -199,6 +199,23 @@ def test_and_the_next_run_does_the_rest(lab: Lab, place: str) -> None:
     assert states(lab, "deathsting")["OMSDK"] == RUNNING
 
 
+def test_a_tool_that_takes_y_complains_and_changes_nothing(lab: Lab) -> None:
+    before = group_of(lab)
+    words = "Login failed for user 'NT AUTHORITY\\ANONYMOUS LOGON'."
+    lab.faults.add(Fault("deathsting", "command", f"{TOOL}:before-change", "fail", code=1, text=words))
+    ended = run(lab, "deathsting", PROMOTE, "Y\r")
+    assert (ended.exit_code, ended.err) == (1, words)
+    assert group_of(lab) == before
+
+
+@pytest.mark.parametrize(("place", "role"), [("before-change", "rms"), ("after-registry", "management_server")])
+def test_the_tool_can_die_while_it_demotes(lab: Lab, place: str, role: str) -> None:
+    assert run(lab, "deathsting", PROMOTE, "Y\r").exit_code == 0
+    lab.faults.add(Fault("hydra", "command", f"{TOOL}:{place}", "drop"))
+    assert run(lab, "hydra", DEMOTE).exit_code != 0
+    assert group_of(lab)["roles"]["hydra"] == role
+
+
 def test_a_tool_killed_while_it_waits_changes_nothing(lab: Lab) -> None:
     before = lab.dump()
     command = start(lab, "deathsting", PROMOTE)

@@ -11,6 +11,7 @@ import hashlib
 import pytest
 from unit.lab.windows_prompt import make_host, out, run
 
+from lab.faults import Fault
 from lab.windows.host import WindowsHost
 from lab.windows.tools.findstr import translate
 
@@ -182,3 +183,31 @@ def test_small_ones(host: WindowsHost) -> None:
 def test_chcp_changes_the_output_of_what_follows(host: WindowsHost) -> None:
     ended = run(host, "chcp 65001>nul& echo ü")
     assert ended.pieces[-1] == "ü\r\n".encode()
+
+
+# --- tasklist ----------------------------------------------------------------------------------------------------------------------
+
+LISTED = 'tasklist /nh /fo csv | findstr /i /c:"ManagementServerConfigTool.exe" /c:"TaskList.exe"'
+
+
+def test_tasklist_lists_itself_its_shell_and_what_windows_always_runs(host: WindowsHost) -> None:
+    images = [line.split('","')[0].strip('"') for line in out(host, "tasklist /nh /fo csv").splitlines()]
+    assert {"tasklist.exe", "cmd.exe", "System", "smss.exe", "services.exe", "lsass.exe", "svchost.exe"} <= set(images)
+
+
+def test_a_list_is_filtered_by_findstr(host: WindowsHost) -> None:
+    assert [line.split(",")[0] for line in out(host, LISTED).splitlines()] == ['"tasklist.exe"']
+
+
+def test_tasklist_that_fails_under_load(host: WindowsHost) -> None:
+    host.faults.add(Fault(host.name, "command", "tasklist", "fail", code=1, text="ERROR: Critical error"))
+    ended = run(host, "tasklist /nh /fo csv")
+    assert (ended.code, ended.out, ended.err) == (1, "", "ERROR: Critical error\r\n")
+
+
+def test_tasklist_that_finds_nothing_under_load(host: WindowsHost) -> None:
+    host.faults.add(Fault(host.name, "command", "tasklist:finds-nothing", "fail", times=2))
+    assert run(host, LISTED).code == 1
+    ended = run(host, "tasklist /nh /fo csv")
+    assert (ended.code, ended.out) == (0, "INFO: No tasks are running which match the specified criteria.\r\n")
+    assert '"tasklist.exe"' in out(host, "tasklist /nh /fo csv")

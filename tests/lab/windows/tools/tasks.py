@@ -15,7 +15,12 @@ from lab.windows.services import Service
 HEADERS = ("Image Name", "PID", "Session Name", "Session#", "Mem Usage")
 WIDTHS = (25, 8, 16, 11, 12)
 NOT_FOUND = 128
-_SYSTEM = (("System Idle Process", 0), ("System", 4), ("smss.exe", 268), ("csrss.exe", 320), ("services.exe", 392))
+_SYSTEM = (
+    ("System Idle Process", 0), ("System", 4), ("smss.exe", 268), ("csrss.exe", 320), ("wininit.exe", 356), ("winlogon.exe", 376), ("services.exe", 392),
+    ("lsass.exe", 400), ("svchost.exe", 532), ("svchost.exe", 604), ("explorer.exe", 1388),
+)  # fmt: skip
+NOTHING_FOUND = "tasklist:finds-nothing"
+"""A fault of this name: the list is empty, whatever runs, and the exit code is 0, as under load [field]."""
 
 
 @dataclass
@@ -80,7 +85,7 @@ def tasklist(process: Process) -> int:
     except ValueError:
         process.complain("ERROR: The search filter cannot be recognized.")
         return 1
-    if not found:
+    if not found or process.host.faults.match(process.host.name, "command", NOTHING_FOUND) is not None:
         process.say("INFO: No tasks are running which match the specified criteria.")
         return 0
     headers: tuple[str, ...] = HEADERS

@@ -12,9 +12,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import requests
+from spnego.exceptions import BadMICError
 from unit.lab.test_winrm.conftest import PASSWORD, USER, next_address
 from unit.lab.test_winrm.scripted_host import ScriptedHost
 from winrm.exceptions import InvalidCredentialsError, WSManFaultError
@@ -42,6 +45,43 @@ def test_a_fault_can_last_for_ever() -> None:
     assert [fault.code for fault in struck if fault] == [5064, 5064, 5064]
     faults.clear()
     assert faults.match("sql1", "sql", "ALTER DATABASE x") is None
+
+
+def test_a_fraction_of_the_matches_is_hit_and_always_the_same_ones() -> None:
+    def struck(seed: int, hosts: list[str]) -> list[tuple[str, int]]:
+        faults = Faults()
+        faults.add(Fault("*", "message", "*", "reset", times=0, text="either", fraction=0.02, seed=seed))
+        counts = dict.fromkeys(hosts, 0)
+        found = []
+        for name in hosts * 1000:
+            counts[name] += 1
+            if faults.match(name, "message", "Receive") is not None:
+                found.append((name, counts[name]))
+        return sorted(found)
+
+    alone = struck(7, ["hydra"])
+    assert 8 <= len(alone) <= 35
+    assert struck(7, ["deathsting", "hydra"])[-len(alone):] == alone, "what other hosts do changes nothing"
+    assert struck(8, ["hydra"]) != alone
+
+
+def test_either_side_of_a_message_can_be_lost() -> None:
+    faults = Faults()
+    faults.add(Fault("*", "message", "*", "reset", times=0, text="either", seed=1))
+    assert {fault.text for fault in (faults.match("hydra", "message", "Send") for _number in range(40)) if fault} == {"", "after"}
+
+
+def test_a_window_of_matches_holds_for_a_fraction_too() -> None:
+    faults = Faults()
+    faults.add(Fault("*", "message", "*", "reset", nth=3, times=2, fraction=0.999999))
+    assert [faults.match("hydra", "message", "Send") is not None for _number in range(5)] == [False, False, True, True, False]
+    assert faults.pending() == []
+
+
+@pytest.mark.parametrize("action", ["reset", "corrupt", "truncate"])
+def test_only_a_message_can_be_damaged(action: Any) -> None:
+    with pytest.raises(ValueError, match="can only happen to a message"):
+        Fault("hydra", "command", "sc", action)
 
 
 def test_a_message_fails(host: ScriptedHost, protocol: Connect) -> None:
@@ -75,6 +115,42 @@ def test_only_the_answer_is_dropped(host: ScriptedHost, server: WinRMServer, pro
     with pytest.raises(requests.ConnectionError):
         protocol().open_shell()
     assert len(server.shells("hydra")) == 1
+
+
+@pytest.mark.parametrize("transport", ["ntlm", "basic"])
+@pytest.mark.parametrize(("text", "shells"), [("", 0), ("after", 1)])
+def test_a_reset_is_one_of_tcp(host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str, text: str, shells: int) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "reset", text=text))
+    # Below TLS, Python's client takes it for the end of the connection.
+    with pytest.raises(requests.ConnectionError, match="Connection reset by peer" if transport == "ntlm" else "Connection aborted"):
+        protocol(transport).open_shell()
+    assert len(server.shells("hydra")) == shells
+
+
+def test_a_sealed_answer_with_a_wrong_bit_cannot_be_unsealed(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "corrupt"))
+    with pytest.raises(BadMICError):
+        protocol().open_shell()
+    assert len(server.shells("hydra")) == 1
+    protocol().open_shell()
+
+
+def test_a_plain_answer_with_a_wrong_bit_is_no_xml(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "corrupt"))
+    with pytest.raises(ElementTree.ParseError):
+        protocol("basic").open_shell()
+    assert len(server.shells("hydra")) == 1
+
+
+@pytest.mark.parametrize("transport", ["ntlm", "basic"])
+def test_an_answer_that_ends_in_its_middle(host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str) -> None:
+    connection = protocol(transport)
+    shell = connection.open_shell()
+    host.faults.add(Fault("hydra", "message", "Command", "truncate"))
+    with pytest.raises(requests.RequestException, match="IncompleteRead"):
+        connection.run_command(shell, "ver")
+    assert [command.started_with["command_line"] for command in host.commands] == ["ver"]
+    assert host.recorder.entries[-1]["bytes_out"] > 300
 
 
 def test_a_lost_answer_to_receive_is_there_for_the_very_same_request_only(

@@ -13,7 +13,7 @@ import requests
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from unit.plugins.action.bench import Connection, run, texts
 from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Happens, Hears, Script, Silence, fault
-from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, WARNING, RecordedServer, fetched
+from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, WARNING, R, RecordedServer, fetched
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
@@ -312,12 +312,12 @@ def test_a_restore_is_proved_by_the_registry(clock: Clock, tmp_path: Path) -> No
         (None, OTHER_FINGERPRINT, b"An error occurred.", "it complained"),
     ],
 )
-def test_a_restore_that_failed_claims_no_key(
+def test_a_restore_that_failed_is_no_success(
     clock: Clock, tmp_path: Path, before: str | None, effect: str | None, said: bytes, found: str
 ) -> None:
     back_up(clock, tmp_path)
     result = restore(clock, tmp_path, effect, said, fingerprint=before)
-    assert (result["failed"], result["changed"], result["key"]) == (True, False, None)
+    assert (result["failed"], result["changed"]) == (True, before != effect)
     assert found in result["msg"]
     assert "diff" not in result
     no_secret(result)
@@ -454,3 +454,19 @@ def test_services_in_check_mode(clock: Clock) -> None:
     result = run("management_services", Connection(recorded), check_mode=True, sdk_service="disabled")
     assert (result["changed"], result["diff"]["after"]) == (True, "OMSDK: stopped, disabled\n")
     assert len(recorded.commands) == 1
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize(
+    "fields",
+    [{"mark": "no number"}, {"groups": f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    yes\r\n"}],
+    ids=["mark", "role"],
+)
+def test_a_registry_value_that_is_no_number_is_one_sentence(clock: Clock, name: str, fields: dict[str, Any]) -> None:
+    """Where it is looked at."""
+    only_key, no_role = ("secure_storage_backup", "secure_storage_restore"), ("sql_server_services",)
+    if name in no_role or (name in only_key and "mark" in fields):
+        return
+    result = run(name, Connection(RecordedServer(clock, **fields)), **ACTIONS[name][0])
+    assert (result["failed"], result["changed"]) == (True, False)
+    assert "and not a number" in result["msg"]

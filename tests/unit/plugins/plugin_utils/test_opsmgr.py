@@ -116,6 +116,13 @@ def test_the_media_folder_for_this_processor(clock: Clock, architecture: str, li
     assert opsmgr(RecordedServer(clock, architecture=architecture, media=listed)).observe().media == chosen
 
 
+@pytest.mark.parametrize("data", ["", "no", "0x", "010"])
+def test_a_role_that_is_no_number_tells_nothing(clock: Clock, data: str) -> None:
+    recorded = RecordedServer(clock, groups=f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    {data}\r\n")
+    with pytest.raises(OpsmgrError, match=f"IsRootHealthService in the registry key .*ODYSSEY is '{data}' and not a number"):
+        opsmgr(recorded).observe()
+
+
 @pytest.mark.parametrize("media", [None, "D:\\" + "long folder name\\" * 12])
 def test_everything_is_asked_in_a_line_that_cmd_takes(clock: Clock, media: str | None) -> None:
     recorded = RecordedServer(clock)
