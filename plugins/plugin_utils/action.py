@@ -14,12 +14,13 @@ import typing as t
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable as why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     SHELL_CODE_PAGE,
@@ -82,8 +83,8 @@ class OpsmgrAction(ActionBase):
         """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
-        """What it means that the server does not answer; returning means that it is an answer. By default the host is unreachable."""
-        raise error
+        """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable."""
+        raise AnsibleConnectionFailure(why_unreachable(error)) from None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
@@ -127,8 +128,9 @@ class OpsmgrAction(ActionBase):
         try:
             # ansible-core's own actions call this through exec_command; it opens the shell.
             self._connection._connect()
-        except AnsibleConnectionFailure as error:
-            self.when_unreachable(error, arguments, result)
+        except AnsibleError as error:
+            # For a missing library, and when the time was over, it is no AnsibleConnectionFailure.
+            self.when_unreachable(AnsibleConnectionFailure(str(error)), arguments, result)
             return
         keep_session_settings(self._connection.protocol)
         shell = Shell(self._connection.protocol, self._connection.shell_id, _manner(arguments), self._renew_shell)
@@ -164,13 +166,6 @@ def _manner(arguments: Arguments) -> Manner:
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
         answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
     )
-
-
-def why_unreachable(message: object) -> str:
-    """The reason in a connection plugin's message, without the client's inner life around it."""
-    text = str(message)
-    reason = re.search(r"\[Errno -?\d+\] [^'\")]+", text) or re.search(r"timed out|the specified credentials were rejected by the server", text)
-    return f"the server does not answer: {reason[0] if reason else text}"
 
 
 def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:

@@ -50,6 +50,17 @@ def backup_of_another_group(player: Player) -> None:
     rewrite_manifest(player, '"ODYSSEY"', '"ILIAD"')
 
 
+def lock_out(player: Player, host: str = "hydra") -> None:
+    """The server works, and the account's password there is another one than the inventory's."""
+    for user in player.lab.hosts[host].users:
+        user.password = "changed yesterday"
+
+
+def back_up_and_lock_out(player: Player) -> None:
+    back_up(player)
+    lock_out(player)
+
+
 def stop_health_service(player: Player) -> None:
     player.lab.hosts["deathsting"].services.stop("HealthService")
     player.lab.hosts["deathsting"].services.settle()
@@ -64,6 +75,12 @@ DISASTER = {"rms_failover_mode": "disaster"}
 TROUBLES = {
     "the RMS is unreachable": Trouble(
         ("hydra: preflight: the RMS cannot be reached", "set rms_failover_mode to disaster"), lambda player: player.lab.power("hydra", False)
+    ),
+    "the RMS lets nobody in": Trouble(("hydra: preflight: the RMS cannot be reached: the server answers, but gives no access",), lock_out),
+    "the RMS lets nobody in, and that is taken for a disaster": Trouble(
+        ("hydra: preflight: a disaster failover needs an RMS that is off, and it may be at work: the server answers, but gives no access",),
+        back_up_and_lock_out,
+        DISASTER,
     ),
     "the server to promote is unreachable": Trouble(
         ("deathsting: preflight: the server to promote cannot be used",), lambda player: player.lab.power("deathsting", False)
@@ -113,6 +130,22 @@ def test_every_trouble_is_said_and_nothing_is_changed(start_lab: Any, name: str)
         assert words in message(run), run.output
     assert "Traceback" not in run.output
     assert player.lab.dump() == before
+
+
+def test_an_rms_that_lets_nobody_in_and_is_known_to_be_off_is_a_disaster(odyssey: Player) -> None:
+    back_up_and_lock_out(odyssey)
+    odyssey.lab.hosts["hydra"].services.stop("OMSDK")
+    run = odyssey.play(check=True, rms_failover_mode="disaster", rms_failover_old_rms_is_off=True)
+    assert run.ended_well, run.output
+
+
+def test_who_cannot_ask_does_not_take_it_for_a_disaster(odyssey: Player) -> None:
+    back_up(odyssey)
+    before = odyssey.lab.dump()
+    run = odyssey.play(rms_failover_mode="disaster", ansible_winrm_transport="kerberos")
+    assert not run.ended_well
+    assert "hydra: preflight: a disaster failover needs an RMS that is off, and whether it is at work is not known: this controller could not ask" in message(run)
+    assert odyssey.lab.dump() == before
 
 
 def message(run: Run) -> str:
