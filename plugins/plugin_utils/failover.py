@@ -405,8 +405,8 @@ def _absence_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
 def _still_there(look: Look) -> str:
     known = "it may be at work" if look.reachability == REFUSED else "whether it is at work is not known"
     found = f"a disaster failover needs an RMS that is off, and {known}: {look.trouble}"
-    what = "Switch it off, or correct the inventory so that it can be asked. If you know that it is off, and will stay so, set rms_failover_old_rms_is_off to true"
-    return _problem(look.host, found, what)
+    what = "Switch it off, or correct the inventory so that it can be asked"
+    return _problem(look.host, found, f"{what}. If you know that it is off, and will stay so, set rms_failover_old_rms_is_off to true")
 
 
 def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:

@@ -435,3 +435,19 @@ def test_services_in_check_mode(clock: Clock) -> None:
     result = run("management_services", Connection(recorded), check_mode=True, sdk_service="disabled")
     assert (result["changed"], result["diff"]["after"]) == (True, "OMSDK: stopped, disabled\n")
     assert len(recorded.commands) == 1
+
+
+# --- preflight_info ----------------------------------------------------------------------------------------------------------------
+
+
+def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> None:
+    known = {
+        "groups": {"all": ["argus"], "opsmgr_reportng": ["argus"]},
+        "hostvars": {"argus": {"ansible_connection": "ssh"}},
+    }
+    told = run("preflight_info", Connection(None), task_vars=known, windows_hosts=["argus", "nobody"], configuration_hosts=["argus"])
+    assert told["changed"] is False
+    misspelt, connection = told["problems"]
+    assert misspelt.startswith("controller: preflight: The inventory has the group opsmgr_reportng")
+    assert connection.startswith("argus: preflight: the connection plugin is ssh")
+    assert run("preflight_info", Connection(None), task_vars=known, groups=["opsmgr_rms"])["problems"] == []
