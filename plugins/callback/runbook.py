@@ -122,20 +122,36 @@ class _Ending:
         self._expected = False
 
     def _on_signal(self, number: int, frame: t.Any) -> None:
-        if os.getpid() == self._process:
-            self._interrupted = True
-            # What is broken off in the middle complains when Python throws it away, with a traceback.
-            sys.unraisablehook = lambda _unraisable: None
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                self._tidy()
-            if number == signal.SIGTERM:
-                self._at_exit()
+        if os.getpid() != self._process:
+            self._hand_on(number, frame)
+            return
+        again, self._interrupted = self._interrupted, True
+        # What is broken off in the middle complains when Python throws it away, with a traceback.
+        sys.unraisablehook = lambda _unraisable: None
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            self._tidy()
+        if again or number == signal.SIGTERM:
+            self._at_exit()
+        if again:
+            # Whoever is so impatient does not wait for a process to clean up.
+            self._end(number)
+        try:
+            self._hand_on(number, frame)
+        finally:
+            # ansible-core wants it only once.
+            signal.signal(number, self._on_signal)
+
+    def _hand_on(self, number: int, frame: t.Any) -> None:
         before = self._before[number]
         if callable(before):
             before(number, frame)
         elif before != signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            self._end(number)
+
+    @staticmethod
+    def _end(number: int) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def _at_exit(self) -> None:
         if not self._expected or os.getpid() != self._process:

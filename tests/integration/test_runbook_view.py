@@ -181,6 +181,17 @@ def watch_two_tasks(folder: Path, *arguments: str, **environment: str) -> Termin
     return Terminal(command, cwd=REPOSITORY, environment={**os.environ, **variables, **environment}, columns=80)
 
 
+def test_who_interrupts_twice_is_told_once(tmp_path: Path) -> None:
+    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2")
+    terminal.wait_for(re.compile(r" +1  now +The first"))
+    terminal.interrupt()
+    terminal.interrupt()
+    assert terminal.end() in (99, 130)
+    assert terminal.text.count("INTERRUPTED after") == 1
+    assert "seal_passphrase=***" in terminal.text
+    assert "Traceback" not in terminal.text
+
+
 def test_without_rich_it_says_so_once_and_tells_each_step_when_it_has_ended(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ImportError('rich')", encoding="utf-8")
     terminal = watch_two_tasks(tmp_path, PYTHONPATH=str(tmp_path))
