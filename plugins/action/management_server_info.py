@@ -8,18 +8,19 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import REACHABLE, reachability, why_unreachable
 
 
 class ActionModule(OpsmgrAction):
     STEP = "look at the server"
     SPEC = {**KEY_MATERIAL_SPEC, "media": {"type": "str"}, "report_unreachable": {"type": "bool", "default": False}}
-    RESULT = {"reachable": True, "problem": None, "server": None}
+    RESULT = {"reachable": True, "reachability": REACHABLE, "problem": None, "server": None}
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         if not arguments["report_unreachable"]:
-            raise error
-        result.update(reachable=False, problem=why_unreachable(error))
+            super().when_unreachable(error, arguments, result)
+        result.update(reachable=False, reachability=reachability(error), problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
         work.result["server"] = work.opsmgr.observe().as_result()

@@ -40,6 +40,7 @@ class ActionModule(ControllerAction):
         "data_warehouse_workaround": {"type": "bool", "default": True},
         "cluster_nodes": {"type": "list", "elements": "str", "default": []},
         "virtual_server": {"type": "str"},
+        "old_rms_is_off": {"type": "bool", "default": False},
         "report": {"type": "path"},
     }
 

@@ -18,7 +18,9 @@ description:
     the bar shows the percents that the SQL Server tells.
   - A task whose name begins with V(POINT OF NO RETURN) is announced before it begins.
   - What fails or does not answer is told at once and whole, also when the play goes on. What was skipped and tasks that only arrange things are not shown.
-    With C(-v) and more, results are shown as by P(ansible.builtin.default#callback). The results of tasks with C(no_log) are never shown.
+  - A run that is ended by Ctrl and C, or by SIGTERM, says in which step it was, on which side of the point of no return, and which command goes on. In that
+    command the values of variables whose names are those of secrets are left out.
+  - With C(-v) and more, results are shown as by P(ansible.builtin.default#callback). The results of tasks with C(no_log) are never shown.
   - Where the output is no terminal there are no control characters, and lines are not broken.
 requirements:
   - set as stdout in configuration
@@ -46,7 +48,11 @@ notes:
     M(opsmgr.recovery.database_backup) and M(opsmgr.recovery.database_restore) tell their progress there.
 """
 
+import atexit
+import contextlib
+import os
 import shutil
+import signal
 import sys
 import time
 import typing as t
@@ -57,14 +63,15 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook_text as text
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_command import shown_command
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_live import HAS_RICH, Foot, UnderWay, can_draw
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_progress import ProgressFile
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results import Result, short_action
 
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((
-    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "set_fact",
-    "set_stats", "validate_argument_spec",
+    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause",
+    "preflight_info", "set_fact", "set_stats", "validate_argument_spec",
 ))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"
@@ -83,6 +90,79 @@ COLORS = {
 }
 
 
+class _Ending:
+    """Has the last word said when a run ends without v2_playbook_on_stats: by Ctrl and C, by SIGTERM, or by an error of Ansible itself.
+
+    ansible-core ends the process for SIGTERM at once, so there it is said when the signal comes. After SIGINT it cleans up and exits as usual: what is said
+    at the exit stands below its own words.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, tidy: t.Callable[[], None], tell: t.Callable[..., None]) -> None:
+        self._tidy = tidy
+        self._tell = tell
+        self._process = os.getpid()
+        self._expected = False
+        self._interrupted = False
+        self._before: dict[int, t.Any] = {}
+
+    def expect(self) -> None:
+        """A playbook has begun."""
+        self._expected = True
+        if self._before:
+            return
+        atexit.register(self._at_exit)
+        # Only a main thread may; another one has no terminal, either.
+        with contextlib.suppress(ValueError):
+            self._before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
+
+    def came(self) -> None:
+        """It has ended in the usual way."""
+        self._expected = False
+
+    def _on_signal(self, number: int, frame: t.Any) -> None:
+        if os.getpid() != self._process:
+            self._hand_on(number, frame)
+            return
+        again, self._interrupted = self._interrupted, True
+        # What is broken off in the middle complains when Python throws it away, with a traceback.
+        sys.unraisablehook = lambda _unraisable: None
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            self._tidy()
+        if again or number == signal.SIGTERM:
+            self._at_exit()
+        if again:
+            # Whoever is so impatient does not wait for a process to clean up.
+            self._end(number)
+        try:
+            self._hand_on(number, frame)
+        finally:
+            # ansible-core wants it only once.
+            signal.signal(number, self._on_signal)
+
+    def _hand_on(self, number: int, frame: t.Any) -> None:
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+        elif before != signal.SIG_IGN:
+            self._end(number)
+
+    @staticmethod
+    def _end(number: int) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _at_exit(self) -> None:
+        if not self._expected or os.getpid() != self._process:
+            return
+        self._expected = False
+        # The terminal may be gone, or its buffer be in use.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            self._tell(interrupted=self._interrupted)
+            sys.stdout.flush()
+
+
 class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -97,11 +177,13 @@ class CallbackModule(CallbackBase):
         self._foot: Foot | None = None
         self._progress: ProgressFile | None = None
         self._is_terminal = sys.stdout.isatty()
+        self._ending = _Ending(self._hide_foot, self._tell_ending)
 
     # The run, its plays and its tasks
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         self._book = book.Runbook(time.monotonic(), check_mode=bool(context.CLIARGS.get("check")))
+        self._ending.expect()
         # With --step, each task is a question.
         if not self._is_terminal or self.get_option("view") != "auto" or context.CLIARGS.get("step"):
             return
@@ -133,12 +215,23 @@ class CallbackModule(CallbackBase):
         self._begin_step(task)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._ending.came()
         self._end_step()
         if self._progress:
             self._progress.remove()
         summaries = {host: stats.summarize(host) for host in sorted(stats.processed)}
         failed = [self._names.shown(host) for host, summary in summaries.items() if summary["failures"] or summary["unreachable"]]
-        self._say(text.recap_lines(self._book, failed, time.monotonic()))
+        self._say(text.recap_lines(self._book, failed, time.monotonic(), hosts=len(summaries)))
+
+    def _hide_foot(self) -> None:
+        if self._foot:
+            self._foot.hide()
+
+    def _tell_ending(self, *, interrupted: bool) -> None:
+        """The end that Ansible tells no callback of."""
+        self._hide_foot()
+        now = time.monotonic()
+        self._say(text.interrupted_lines(self._book, now, shown_command(sys.argv)) if interrupted else text.broken_off_lines(self._book, now))
 
     # Results
 

@@ -15,17 +15,16 @@ import typing as t
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable as why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault
-
-__all__ = ["why_unreachable"]
 
 Arguments = t.Mapping[str, t.Any]
 Facts = t.Mapping[str, t.Any]
@@ -103,8 +102,8 @@ class OpsmgrAction(ActionBase):
         """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
-        """What it means that the server does not answer; returning means that it is an answer. By default the host is unreachable."""
-        raise error
+        """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable."""
+        raise AnsibleConnectionFailure(why_unreachable(error)) from None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
@@ -148,8 +147,9 @@ class OpsmgrAction(ActionBase):
         session = WinRMSession(self._connection)
         try:
             protocol, shell_id = session.open()
-        except AnsibleConnectionFailure as error:
-            self.when_unreachable(error, arguments, result)
+        except AnsibleError as error:
+            # For a missing library, and when the time was over, it is no AnsibleConnectionFailure.
+            self.when_unreachable(AnsibleConnectionFailure(str(error)), arguments, result)
             return
         shell = Shell(protocol, shell_id, _manner(arguments), session)
         try:

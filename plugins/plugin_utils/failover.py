@@ -14,6 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import erro
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as, name_problem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, SERVICES
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import CANNOT_ASK, REACHABLE, REFUSED, SILENT, reachability
 
 PLANNED = "planned"
 DISASTER = "disaster"
@@ -25,17 +26,20 @@ DEMOTED = ("stopped", "disabled")
 
 @dataclass(frozen=True)
 class Look:
-    """What was observed on one host of the inventory: `server` is management_server_info's, None when it did not answer."""
+    """What was observed on one host of the inventory: `server` is management_server_info's, None when it could not be looked at."""
 
     host: str
     server: t.Mapping[str, t.Any] | None
     trouble: str | None
+    reachability: str = REACHABLE
 
     @classmethod
     def from_result(cls, result: t.Mapping[str, t.Any]) -> Look:
         """From one result of a loop over hosts with management_server_info."""
-        server = result.get("server")
-        return cls(str(result["item"]), server, None if server else str(result.get("problem") or result.get("msg") or "it did not answer"))
+        host, server = str(result["item"]), result.get("server")
+        if server:
+            return cls(host, server, None)
+        return cls(host, None, str(result.get("problem") or result.get("msg") or "it did not answer"), _reachability(result))
 
     @property
     def name(self) -> str:
@@ -60,6 +64,7 @@ class Wish:
     data_warehouse_workaround: bool = True
     cluster_nodes: t.Sequence[str] = ()
     virtual_server: str | None = None
+    old_rms_is_off: bool = False
 
     def is_virtual(self, name: str) -> bool:
         """Whether a name is that of the virtual server, which a clustered RMS is in the database [field]."""
@@ -103,6 +108,15 @@ class Plan:
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+
+
+def _reachability(result: t.Mapping[str, t.Any]) -> str:
+    """Of a server that could not be looked at. One whose look failed half way was there."""
+    if result.get("unreachable"):
+        return reachability(result.get("msg"))
+    unknown = REFUSED if result.get("msg") else CANNOT_ASK
+    told = str(result.get("reachability") or unknown)
+    return unknown if told == REACHABLE else told
 
 
 def short_name(name: str) -> str:
@@ -208,7 +222,7 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
                 plan.demote.append(host)
         else:
             plan.follow_up.append(
-                f"{host} does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
+                f"{host} {_absent(look)} and has not been demoted. When it is back, run this playbook again before anything else is done there: "
                 f"until then it takes itself for the RMS"
             )
 
@@ -224,11 +238,15 @@ def _find_quiet_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> None:
         f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(wish.cluster_nodes)}"
     )
     plan.follow_up += [
-        f"{look.host} does not answer. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
+        f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
         f"it takes the group of the clustered RMS offline"
         for look in nodes
         if look.server is None
     ]
+
+
+def _absent(look: Look | None) -> str:
+    return "does not answer" if look is None or look.reachability == SILENT else "could not be looked at"
 
 
 def _feeds_data_warehouse(look: Look, wish: Wish) -> bool:
@@ -360,11 +378,7 @@ def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     if look is None:
         return [_problem(wish.target, "no server of the inventory is known to be the RMS now", "Put the RMS into the group opsmgr_rms of the inventory")]
     if look.server is None:
-        if wish.mode == DISASTER:
-            return []
-        found = f"the RMS cannot be reached: {look.trouble}"
-        what = "Mend that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow"
-        return [_problem(look.host, found, what)]
+        return _absence_problems(look, wish, evidence)
     problems = _server_problems(look, wish.management_group)
     if not problems and wish.mode == PLANNED:
         problems += _tool_problems(look)
@@ -372,6 +386,27 @@ def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
             what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow; or, if it has one, see rms_failover_key_registry_key"
             problems.append(_problem(look.host, "the RMS has no key in its registry", what))
     return problems + _pair_problems(look, wish, evidence)
+
+
+def _absence_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
+    """Why the role may not be taken from an RMS that could not be looked at: while it runs, two servers would be the RMS."""
+    if wish.mode == DISASTER:
+        nodes = _node_looks(wish, evidence) if old.host in wish.cluster_nodes else [old]
+        # Each of them may be the one that works.
+        return [] if wish.old_rms_is_off else [_still_there(look) for look in nodes if look.server is None and look.reachability != SILENT]
+    found = f"the RMS cannot be reached: {old.trouble}"
+    advice = {
+        SILENT: "Correct that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
+        REFUSED: "It may well be at work. Correct its account, password or certificate in the inventory",
+    }
+    return [_problem(old.host, found, advice.get(old.reachability, "Whether it is at work is not known. Correct this controller or the inventory"))]
+
+
+def _still_there(look: Look) -> str:
+    known = "it may be at work" if look.reachability == REFUSED else "whether it is at work is not known"
+    found = f"a disaster failover needs an RMS that is off, and {known}: {look.trouble}"
+    what = "Switch it off, or correct the inventory so that it can be asked"
+    return _problem(look.host, found, f"{what}. If you know that it is off, and will stay so, set rms_failover_old_rms_is_off to true")
 
 
 def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
@@ -415,7 +450,7 @@ def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """Servers that take no part are only worth a warning."""
     part = {wish.target, plan.old_rms}
     return [
-        _problem(look.host, f"this management server does not answer: {look.trouble}", "The failover does not need it; look at it afterwards")
+        _problem(look.host, f"this management server could not be looked at: {look.trouble}", "The failover does not need it; look at it afterwards")
         for look in evidence.looks
         if look.server is None and look.host not in part
     ]

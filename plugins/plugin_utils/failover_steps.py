@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
+
 DONE = "done"
 AS_IT_WAS = "as it was"
 FAILED = "failed"
@@ -127,7 +129,7 @@ def _title(given: Given, hosts: t.Sequence[str]) -> str:
 def _problem(result: Result) -> str | None:
     """Also of a failure that the role does not stop for."""
     if result.get("unreachable"):
-        return "the server does not answer"
+        return why_unreachable(result.get("msg"))
     return str(result["msg"]) if "msg" in result else None
 
 

@@ -11,8 +11,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import SILENT, reachability, why_unreachable
 
 Result = t.Mapping[str, t.Any]
 Row = dict[str, t.Any]
@@ -74,7 +74,9 @@ class Attempt:
         if not result.get("unreachable"):
             # The task never began, for example for want of a variable: ansible-core's own words.
             return error_sentence(self.host, STEP, str(result["msg"]), "Mend that and run it again")
-        return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), "See that it answers, and run it again")
+        silent = reachability(result.get("msg")) == SILENT
+        advice = "See that it answers, and run it again" if silent else "Correct its account, its connection or this controller, and run it again"
+        return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), advice)
 
 
 @dataclass(frozen=True)

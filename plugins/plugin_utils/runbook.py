@@ -79,11 +79,17 @@ class Runbook:
         self.told = 0
         self.changed = 0
         self._steps: dict[str, Step] = {}
+        self._last: Step | None = None
 
     @property
     def next_number(self) -> int:
         """The number that the current step has, or gets when there is something to tell of it."""
         return self.current.number if self.current and self.current.number else self.told + 1
+
+    @property
+    def where(self) -> Step | None:
+        """The step under way, else the last one that had begun; None before the first."""
+        return self.current or self._last
 
     def see_point_ahead(self) -> None:
         """A plan says that this run has a point of no return."""
@@ -91,7 +97,7 @@ class Runbook:
 
     def begin(self, key: str, name: str, now: float, *, quiet: bool = False) -> Step:
         """A task starts. `quiet`: it is told only when it goes wrong. The one before it has to be ended first."""
-        step = self.current = self._steps[key] = Step(key, name, now, quiet, last_heard=now)
+        step = self.current = self._last = self._steps[key] = Step(key, name, now, quiet, last_heard=now)
         if step.is_marked:
             self._move(REACHED)
         return step

@@ -14,6 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text impor
 
 try:
     from rich.console import Console
+    from rich.constrain import Constrain
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -27,6 +28,8 @@ _REFRESH_SECONDS = 0.25
 # Shorter steps are over before anybody has read a bar.
 _BAR_AFTER_SECONDS = 2
 _CLOCK_WIDTH = 8
+# For the ^C that a terminal shows: in the next line it would keep the step from being removed.
+_MARGIN = 3
 
 
 def can_draw() -> bool:
@@ -89,7 +92,7 @@ class Foot:
                         return
                     live.refresh()
 
-    def _drawn(self) -> Table | str:
+    def _drawn(self) -> Constrain | str:
         step = self._look()
         if step is None:
             return ""
@@ -104,4 +107,4 @@ class Foot:
             table.add_row("", progress, Text("" if step.percent is None else f"{step.percent}%"))
         if step.detail:
             table.add_row("", Text(step.detail), "")
-        return table
+        return Constrain(table, self._console.width - _MARGIN)

@@ -31,20 +31,30 @@ _AFTER_STOP = {
     book.UNCERTAIN: "The point of no return was reached, and perhaps passed.",
     book.PASSED: "The point of no return IS PASSED.",
 }
+_AFTER_INTERRUPTION = {
+    book.NO_POINT: ["No point of no return was reached."],
+    book.AHEAD: ["The point of no return was NOT passed. Nothing was undone: what had been stopped may still be stopped, on the old RMS too."],
+    book.PASSED: ["The point of no return IS PASSED."],
+}
+_PERHAPS = [
+    "The point of no return was reached, and perhaps passed. The program that crosses it may still be at work.",
+    "Start, stop or promote nothing by hand before the command below has said where the role is.",
+]
 _TONES = {book.OK: GOOD, book.CHANGED: CHANGE, book.FAILED: ERROR, book.UNREACHABLE: ERROR, book.IGNORED: WARNING, book.SKIPPED: NOTE}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line and how it is meant. Where it has to be broken, what follows is indented by so many columns."""
+    """A line and how it is meant. Where it has to be broken, what follows is indented by so many columns; what is to be copied is never broken."""
 
     text: str
     tone: str = PLAIN
     indent: int = 0
+    whole: bool = False
 
     def wrapped(self, width: int | None) -> str:
         """As it is shown, within so many columns; None leaves it whole."""
-        if width is None or len(self.text) <= width:
+        if self.whole or width is None or len(self.text) <= width:
             return self.text
         wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * self.indent, replace_whitespace=False, break_on_hyphens=False)
         # Also between the parts of a path.
@@ -119,10 +129,13 @@ def point_lines(step: book.Step, number: int, *, check_mode: bool) -> list[Line]
     ]
 
 
-def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float) -> list[Line]:
-    """How it ended, what went wrong where, and what to do next."""
+def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float, *, hosts: int = 1) -> list[Line]:
+    """How it ended, what went wrong where, and what to do next. `hosts` is the number of those that it had to do with."""
     changed = f"{run.changed} {'would change' if run.check_mode else 'changed'} something"
     took, steps = clock(now - run.started), f"{run.told} step{'' if run.told == 1 else 's'}, {changed}"
+    if not hosts:
+        found = "no host of the inventory matches" if run.where is None else "no host is left"
+        return [Line(""), Line(f"NOTHING WAS DONE: {found}. Correct the inventory, --limit or the hosts of the play.", ERROR, 2)]
     if not failed_hosts:
         ending = "CHECKED" if run.check_mode else "ENDED WELL"
         nothing = " Nothing was changed: this was a check." if run.check_mode else ""
@@ -133,6 +146,30 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float) ->
     if not run.check_mode and run.point in _AFTER_STOP:
         lines.append(Line(_AFTER_STOP[run.point], POINT))
     return [*lines, Line("What to do: mend what is named above, then run the same command again. It does what is left.", HEADING, 2)]
+
+
+def interrupted_lines(run: book.Runbook, now: float, command: str) -> list[Line]:
+    """Said when somebody ends the run: where it was, on which side of the point of no return, and the command that goes on."""
+    lines = [Line(""), Line(f"INTERRUPTED after {clock(now - run.started)}, {_place(run)}.", ERROR, 2)]
+    if run.check_mode:
+        lines.append(Line("Nothing was changed: this was a check.", POINT))
+    else:
+        lines += [Line(text, POINT, 2) for text in _AFTER_INTERRUPTION.get(run.point, _PERHAPS)]
+    what = "What to do: run the same command again. It looks first, and does what is left:"
+    return [*lines, Line(what, HEADING, 2), Line(f"  {command}", HEADING, whole=True)]
+
+
+def broken_off_lines(run: book.Runbook, now: float) -> list[Line]:
+    """Said when Ansible itself gave up, and has told its reason."""
+    lines = [Line(""), Line(f"STOPPED after {clock(now - run.started)}, {_place(run)}. The reason stands above.", ERROR, 2)]
+    return lines + ([Line(_AFTER_STOP[run.point], POINT)] if not run.check_mode and run.point in _AFTER_STOP else [])
+
+
+def _place(run: book.Runbook) -> str:
+    step = run.where
+    if step is None:
+        return "before the first step"
+    return f"in step {run.next_number}: {step.name}" if step is run.current else f"after the step: {step.name}"
 
 
 def _numbered(number: int | None, outcome: str, text: str, tone: str | None = None) -> Line:

@@ -11,8 +11,9 @@ import re
 import typing as t
 from functools import partial
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     SHELL_CODE_PAGE,
     ConnectionLost,
@@ -73,7 +74,7 @@ class WinRMSession:
         self._connection.protocol = self._connection.shell_id = None
         try:
             protocol, shell_id = self.open()
-        except AnsibleConnectionFailure as error:
+        except AnsibleError as error:
             self._connection.shell_id = None
             raise ConnectionLost(why_unreachable(error)) from None
         while self._old_shells:
@@ -86,10 +87,3 @@ class WinRMSession:
             # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
             self._connection.shell_id = None
         close_quietly(self._connection.close)
-
-
-def why_unreachable(message: object) -> str:
-    """The reason in a connection plugin's message, without the client's inner life around it."""
-    text = str(message)
-    reason = re.search(r"\[Errno -?\d+\] [^'\")]+", text) or re.search(r"timed out|the specified credentials were rejected by the server", text)
-    return f"the server does not answer: {reason[0] if reason else text}"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -53,6 +54,10 @@ class Terminal:
     def interrupt(self) -> None:
         """Press Ctrl and C."""
         self._child.sendintr()
+
+    def terminate(self) -> None:
+        """Send it SIGTERM, as whoever stops a service does."""
+        self._child.kill(signal.SIGTERM)
 
     def end(self) -> int:
         """Read until the program ends; its exit code."""

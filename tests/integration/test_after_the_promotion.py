@@ -97,7 +97,7 @@ def test_a_web_console_that_is_down_does_not_keep_the_rest_from_being_done(odyss
     odyssey.lab.power("hermes", False)
     run = odyssey.play()
     assert not run.ended_well
-    assert run.results(LEFT)[-1]["msg"][1:] == ["hermes does not answer."]
+    assert run.results(LEFT)[-1]["msg"][1:] == ["hermes: the server does not answer: [Errno 111] Connection refused"]
     assert unproven(odyssey.lab.dump()) == ["what is on hermes names deathsting"]
     odyssey.lab.power("hermes", True)
     again = odyssey.play()

@@ -133,7 +133,7 @@ def test_of_a_disaster_with_one_that_does_not_answer_and_of_what_is_left_then(od
     run, page = fail_over(odyssey, rms_failover_mode="disaster")
     assert run.returncode == 2
     record = record_of(page)
-    assert (record["outcome"], record["problems"]) == ("left undone", ["hermes does not answer."])
+    assert (record["outcome"], record["problems"]) == ("left undone", ["hermes: the server does not answer: [Errno 111] Connection refused"])
     assert record["left"][0].startswith("hydra does not answer and has not been demoted")
     assert_it_can_be_read(browser, page)
     odyssey.lab.power("hydra", True)

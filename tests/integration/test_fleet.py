@@ -27,7 +27,7 @@ ADMINISTRATOR, OPERATOR = "ODYSSEY\\administrator", "ODYSSEY\\operator"
 # What is said of each host that has something wrong, after its name.
 CAUSES = {
     "rms001": r"back up the key: the server does not answer: \[Errno 111\] Connection refused[.] See that it answers, and run it again[.]",
-    "rms002": r"back up the key: the server does not answer: the specified credentials were rejected by the server[.] See that it answers, and run it again[.]",
+    "rms002": r"back up the key: the server answers, but gives no access: the specified credentials were rejected by the server[.] Correct its account",
     "rms003": r"back up the key: the account is not an administrator of this server[.] Use an account .*",
     "rms004": r"back up the key: Operations Manager is not installed here: .* is missing[.] Check that the inventory names the right server[.]",
     "rms005": r"back up the key: SecureStorageBackup[.]exe is not in C:\\.*[.] Copy it there .*",

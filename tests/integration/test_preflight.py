@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +52,17 @@ def backup_of_another_group(player: Player) -> None:
     rewrite_manifest(player, '"ODYSSEY"', '"ILIAD"')
 
 
+def lock_out(player: Player, host: str = "hydra") -> None:
+    """The server works, and the account's password there is another one than the inventory's."""
+    for user in player.lab.hosts[host].users:
+        user.password = "changed yesterday"
+
+
+def back_up_and_lock_out(player: Player) -> None:
+    back_up(player)
+    lock_out(player)
+
+
 def stop_health_service(player: Player) -> None:
     player.lab.hosts["deathsting"].services.stop("HealthService")
     player.lab.hosts["deathsting"].services.settle()
@@ -64,6 +77,12 @@ DISASTER = {"rms_failover_mode": "disaster"}
 TROUBLES = {
     "the RMS is unreachable": Trouble(
         ("hydra: preflight: the RMS cannot be reached", "set rms_failover_mode to disaster"), lambda player: player.lab.power("hydra", False)
+    ),
+    "the RMS lets nobody in": Trouble(("hydra: preflight: the RMS cannot be reached: the server answers, but gives no access",), lock_out),
+    "the RMS lets nobody in, and that is taken for a disaster": Trouble(
+        ("hydra: preflight: a disaster failover needs an RMS that is off, and it may be at work: the server answers, but gives no access",),
+        back_up_and_lock_out,
+        DISASTER,
     ),
     "the server to promote is unreachable": Trouble(
         ("deathsting: preflight: the server to promote cannot be used",), lambda player: player.lab.power("deathsting", False)
@@ -113,6 +132,63 @@ def test_every_trouble_is_said_and_nothing_is_changed(start_lab: Any, name: str)
         assert words in message(run), run.output
     assert "Traceback" not in run.output
     assert player.lab.dump() == before
+
+
+def test_an_rms_that_lets_nobody_in_and_is_known_to_be_off_is_a_disaster(odyssey: Player) -> None:
+    back_up_and_lock_out(odyssey)
+    odyssey.lab.hosts["hydra"].services.stop("OMSDK")
+    run = odyssey.play(check=True, rms_failover_mode="disaster", rms_failover_old_rms_is_off=True)
+    assert run.ended_well, run.output
+
+
+def without_library(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller on which the library is not installed; the lab, which runs in this process, has it."""
+    (folder / f"{name}.py").write_text(f"raise ImportError('No module named {name}')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.parametrize(
+    ("library", "said"),
+    [
+        ("lxml", "Install the package lxml for the Python that runs Ansible"),
+        ("pyodbc", "pyodbc"),
+        ("winrm", "this controller could not ask the server: winrm or requests is not installed"),
+        ("requests_ntlm", "this controller could not ask the server: ntlm: requested auth method is ntlm, but requests_ntlm is not installed"),
+    ],
+)
+def test_a_library_that_a_later_step_needs_is_missed_first(
+    odyssey: Player, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, said: str
+) -> None:
+    before = odyssey.lab.dump()
+    without_library(library, tmp_path, monkeypatch)
+    run = odyssey.play()
+    assert not run.ended_well
+    assert said in message(run), run.output
+    assert "Traceback" not in run.output
+    assert odyssey.lab.dump() == before
+
+
+def test_a_misspelt_group_is_said_in_a_play_of_ones_own(odyssey: Player) -> None:
+    """The playbooks have asked by then; a play of one's own has not."""
+    misspell = {"name": "Misspell", "ansible.builtin.add_host": {"name": "argus", "groups": ["opsmgr_rms_clusters"]}}
+    own = [
+        {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [misspell]},
+        {"hosts": "deathsting", "gather_facts": False, "roles": [{"role": "opsmgr.recovery.rms_failover"}]},
+    ]
+    before = odyssey.lab.dump()
+    run = odyssey.play(own)
+    assert "rename the group opsmgr_rms_clusters to opsmgr_rms_cluster" in message(run), run.output
+    assert odyssey.lab.dump() == before
+
+
+def test_who_cannot_ask_does_not_take_it_for_a_disaster(odyssey: Player) -> None:
+    back_up(odyssey)
+    before = odyssey.lab.dump()
+    run = odyssey.play(rms_failover_mode="disaster", ansible_winrm_transport="kerberos")
+    assert not run.ended_well
+    said = "hydra: preflight: a disaster failover needs an RMS that is off, and whether it is at work is not known: this controller could not ask"
+    assert said in message(run), run.output
+    assert odyssey.lab.dump() == before
 
 
 def message(run: Run) -> str:

@@ -146,7 +146,29 @@ def test_a_run_that_is_interrupted_leaves_the_terminal_usable(odyssey: Player) -
     terminal.interrupt()
     assert terminal.end() != 0
     assert "━" not in "".join(terminal.lines)
+    assert not any(re.match(r" +\d+  now ", line) for line in terminal.lines)
     assert terminal.sent.rfind(b"\x1b[?25h") > terminal.sent.rfind(b"\x1b[?25l")
+    said = terminal.text
+    assert re.search(rf"INTERRUPTED after \d:\d\d, in step \d+: {BACKUP}\.", said), said
+    assert "The point of no return was NOT passed. Nothing was undone" in said
+    assert "Traceback" not in said
+    # What is to be typed is the last line, whole.
+    command = said.rpartition("does what is left: ")[2].replace(" ", "")
+    assert command == f"ansible-playbook-i{odyssey.directory}/run1/inventory.yml-e@{odyssey.directory}/run1/variables.jsonplaybooks/rms_failover.yml"
+
+
+@pytest.mark.parametrize("signal", ["interrupt", "terminate"])
+def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, signal: str) -> None:
+    odyssey.lab.hosts["deathsting"].settings["promote_seconds"] = 20
+    terminal = odyssey.watch(120, color=False)
+    terminal.wait_for(re.compile(r" +\d+  now +POINT OF NO RETURN"))
+    getattr(terminal, signal)()
+    assert terminal.end() in (99, 128 + 15)
+    said = terminal.text
+    assert re.search(r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - this server is promoted to the RMS\.", said), said
+    assert "The point of no return was reached, and perhaps passed." in said
+    assert "Traceback" not in said
+    assert "ansible-playbook -i" in said.rpartition("does what is left: ")[2]
 
 
 def watch_two_tasks(folder: Path, *arguments: str, **environment: str) -> Terminal:
@@ -157,6 +179,17 @@ def watch_two_tasks(folder: Path, *arguments: str, **environment: str) -> Termin
     interpreter = f"ansible_python_interpreter={sys.executable}"
     command = [ANSIBLE_PLAYBOOK, "-i", "localhost,", "-c", "local", "-e", interpreter, str(folder / "play.yml"), *arguments]
     return Terminal(command, cwd=REPOSITORY, environment={**os.environ, **variables, **environment}, columns=80)
+
+
+def test_who_interrupts_twice_is_told_once(tmp_path: Path) -> None:
+    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2")
+    terminal.wait_for(re.compile(r" +1  now +The first"))
+    terminal.interrupt()
+    terminal.interrupt()
+    assert terminal.end() in (99, 130)
+    assert terminal.text.count("INTERRUPTED after") == 1
+    assert "seal_passphrase=***" in terminal.text
+    assert "Traceback" not in terminal.text
 
 
 def test_without_rich_it_says_so_once_and_tells_each_step_when_it_has_ended(tmp_path: Path) -> None:

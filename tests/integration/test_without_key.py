@@ -129,6 +129,12 @@ def with_hydra(player: Player) -> None:
     player.lab.hosts["hydra"].services.settle()
 
 
+def with_hydra_locked(player: Player) -> None:
+    with_hydra(player)
+    for user in player.lab.hosts["hydra"].users:
+        user.password = "changed yesterday"
+
+
 def with_a_key_on_jupiter(player: Player) -> None:
     player.lab.installation("jupiter").store_key(bytes(32))
 
@@ -141,6 +147,7 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "deathsting does not answer": (without_deathsting, {}, "the server that is to become the RMS cannot be used: the server does not answer"),
     "the database does not answer": (without_the_database, {}, "Check that SQL Server is running and reachable on this port"),
     "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
+    "hydra lets nobody in": (with_hydra_locked, {}, "hydra: preflight: whether it is the RMS, or has the key, is not known"),
     "jupiter has a key": (with_a_key_on_jupiter, {}, "jupiter: preflight: there is a key in its registry"),
     "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),
     "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "MOM.msi was not found on the server"),

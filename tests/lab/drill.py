@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +43,9 @@ LOST_CLUSTER = "odyssey-cluster-new"
 WITHOUT_KEY = "playbooks/rms_recover_without_key.yml"
 LOST_KEY = "odyssey-no-key"
 KEY_FILE = "C:\\RMS-key.bin"
+# What a shell makes of a program that Ctrl and C ended.
+INTERRUPTED = 130
+END_SECONDS = 20
 Dump = Mapping[str, Any]
 Variables = dict[str, str]
 
@@ -59,26 +64,50 @@ class Scenario:
 def main(arguments: list[str] | None = None) -> int:
     """Run a drill; 0 when the lab itself proves that the role moved and the key survived."""
     options = _parser().parse_args(arguments)
-    scenario = SCENARIOS[options.scenario]
+    # As for Ctrl and C: the lab is stopped, too.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _drill(options.scenario, options.mode)
+    except KeyboardInterrupt:
+        sys.stdout.write(
+            f"\nThe drill ({options.scenario}, {options.mode}) was interrupted, and its lab is gone: nothing of it is left to be put right. "
+            f"To start it again: make drill SCENARIO={options.scenario} MODE={options.mode}\n"
+        )
+        return INTERRUPTED
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which only this process got."""
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise _Terminated
+
+
+def _drill(name: str, mode: str) -> int:
+    scenario = SCENARIOS[name]
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     try:
-        _lab("up", "--topology", scenario.topology, "--network", NETWORK)
-    except subprocess.CalledProcessError:
-        return 1  # it has said why
-    try:
+        try:
+            _lab("up", "--topology", scenario.topology, "--network", NETWORK)
+        except subprocess.CalledProcessError:
+            return 1  # it has said why
         before = _dump()
         started = time.monotonic()
-        played = all(_play(playbook, variables) for playbook, variables in scenario.plays(_shared_variables(), options.mode))
+        played = all(_play(playbook, variables) for playbook, variables in scenario.plays(_shared_variables(), mode))
         seconds = time.monotonic() - started
         after = _dump()
     finally:
+        # Whoever presses Ctrl and C twice does not want a lab to stay.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _lab("down")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     say = sys.stdout.write
     say(table(before, after, scenario.shown))
     failures = ([] if played else ["a playbook failed"]) + scenario.unproven(before, after)
     for failure in failures:
         say(f"NOT PROVEN: {failure}\n")
-    say(f"\nThe drill ({options.scenario}, {options.mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
+    say(f"\nThe drill ({name}, {mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
     return 1 if failures else 0
 
 
@@ -110,7 +139,17 @@ def _play(playbook: str, values: Variables) -> bool:
     sys.stdout.flush()
     # The playbook's own calls of the lab run in another directory.
     environment = {"ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", **os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode == 0
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as playing:
+        try:
+            return playing.wait() == 0
+        except KeyboardInterrupt as interruption:
+            # It got the same from the terminal, and says where it was; subprocess.run would kill it before. SIGTERM it gets here.
+            if isinstance(interruption, _Terminated):
+                playing.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                playing.wait(END_SECONDS)
+            playing.terminate()
+            raise
 
 
 def _shared_variables() -> Variables:

@@ -49,6 +49,7 @@ def result_keys(name: str) -> set[str]:
     others = {
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
+        "preflight_info": {"problems"},
         "rms_failover_record": {"record", "drawings"},
         "rms_failover_verdict": {"started_at", "verdict", "evidence", "different", "disturbed", "message"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},

@@ -457,16 +457,25 @@ def test_services_in_check_mode(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-@pytest.mark.parametrize(
-    "fields",
-    [{"mark": "no number"}, {"groups": f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    yes\r\n"}],
-    ids=["mark", "role"],
-)
-def test_a_registry_value_that_is_no_number_is_one_sentence(clock: Clock, name: str, fields: dict[str, Any]) -> None:
+def test_a_registry_value_that_is_no_number_is_one_sentence(clock: Clock, name: str) -> None:
     """Where it is looked at."""
-    only_key, no_role = ("secure_storage_backup", "secure_storage_restore"), ("sql_server_services",)
-    if name in no_role or (name in only_key and "mark" in fields):
+    if name == "sql_server_services":
         return
-    result = run(name, Connection(RecordedServer(clock, **fields)), **ACTIONS[name][0])
+    groups = f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    yes\r\n"
+    result = run(name, Connection(RecordedServer(clock, groups=groups)), **ACTIONS[name][0])
     assert (result["failed"], result["changed"]) == (True, False)
     assert "and not a number" in result["msg"]
+# --- preflight_info ----------------------------------------------------------------------------------------------------------------
+
+
+def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> None:
+    known = {
+        "groups": {"all": ["argus"], "opsmgr_reportng": ["argus"]},
+        "hostvars": {"argus": {"ansible_connection": "ssh"}},
+    }
+    told = run("preflight_info", Connection(None), task_vars=known, windows_hosts=["argus", "nobody"], configuration_hosts=["argus"])
+    assert told["changed"] is False
+    misspelt, connection = told["problems"]
+    assert misspelt.startswith("controller: preflight: The inventory has the group opsmgr_reportng")
+    assert connection.startswith("argus: preflight: the connection plugin is ssh")
+    assert run("preflight_info", Connection(None), task_vars=known, groups=["opsmgr_rms"])["problems"] == []

@@ -23,7 +23,8 @@ PASSPHRASE = "seal it well & twice"
 
 
 def plan(situation: dict[str, Any], **arguments: Any) -> dict[str, Any]:
-    looks = [{"item": name, "server": situation[name]} for name in ("hydra", "deathsting", "kraken")]
+    seen = {name: situation[name] for name in ("hydra", "deathsting", "kraken")}
+    looks = [{"item": name, "server": server, "reachability": "reachable" if server else "silent"} for name, server in seen.items()]
     given = {"target": "deathsting", "management_group": "ODYSSEY", "inventory_rms": ["hydra"], "servers": looks, "database": situation["database"]}
     result = run("rms_failover_plan", Connection(None, AssertionError("was opened"), transport="local"), check_mode=True, **{**given, **arguments})
     assert not any(secret in text for text in texts(result) for secret in (PASSWORD, PASSPHRASE))

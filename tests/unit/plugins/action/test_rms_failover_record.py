@@ -124,12 +124,12 @@ def test_one_that_a_task_stopped_which_is_no_step() -> None:
 
 def test_one_that_left_something_undone() -> None:
     done = steps()
-    done[6]["results"] = [{"item": "hermes", "unreachable": True, "msg": "ntlm: timed out", "changed": False}]
+    done[6]["results"] = [{"item": "hermes", "unreachable": True, "msg": "the server answers, but gives no access: HTTP", "changed": False}]
     recorded = record(told(steps=done, undone=["hermes does not answer.", "hermes does not answer."]))
     assert (recorded["outcome"], recorded["problems"]) == ("left undone", ["hermes does not answer."])
     assert "It does only what is left: Web console hermes pointed at it." in recorded["advice"]
     [step] = [step for step in recorded["steps"] if step["outcome"] == "failed"]
-    assert (step["problem"], step["started_at"]) == ("the server does not answer", None)
+    assert (step["problem"], step["started_at"]) == ("the server answers, but gives no access: HTTP", None)
     assert (named(recorded["before"])[0], named(recorded["after"])[0]) == (None, None)
 
 

@@ -74,18 +74,18 @@ def failed_over() -> Situation:
 
 
 def decide(situation: Situation, *changes: Change) -> Plan:
-    """Make the plan; a server that is a text did not answer, and the text says why."""
+    """Make the plan; of a server that could not be looked at the situation has management_server_info's whole result."""
     for change in changes:
         change(situation)
     looks = []
     for name in (name for name in SERVERS if name in situation):
         seen = situation[name]
-        looks.append(Look.from_result({"item": name, "msg": seen} if isinstance(seen, str) else {"item": name, "server": seen}))
+        looks.append(Look.from_result({"item": name, **(seen if "server" in seen else {"server": seen})}))
     return make_plan(situation["wish"], Evidence(looks, situation["database"]))
 
 
-def down(name: str) -> Change:
-    return lambda situation: situation.update({name: "connection refused"})
+def down(name: str, reachability: str = "silent") -> Change:
+    return lambda situation: situation.update({name: {"problem": "connection refused", "reachability": reachability, "server": None}})
 
 
 def wish(**changes: Any) -> Change:
@@ -165,7 +165,7 @@ def test_a_third_server_that_is_down_is_only_remarked_on() -> None:
     plan = decide(healthy(), down("kraken"))
     assert plan.problems == []
     assert plan.remarks == [
-        "kraken: preflight: this management server does not answer: connection refused. The failover does not need it; look at it afterwards."
+        "kraken: preflight: this management server could not be looked at: connection refused. The failover does not need it; look at it afterwards."
     ]
 
 
@@ -265,7 +265,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     "the RMS is down, planned": (
         [down("hydra")],
         [
-            "hydra: preflight: the RMS cannot be reached: connection refused. Mend that; or, if the server is really gone, "
+            "hydra: preflight: the RMS cannot be reached: connection refused. Correct that; or, if the server is really gone, "
             "set rms_failover_mode to disaster, which uses the newest key from the escrow."
         ],
     ),
@@ -380,6 +380,46 @@ def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> N
 @pytest.mark.parametrize("name", ["HYDRA", "hydra", "Hydra.odyssey.com"])
 def test_names_are_compared_without_domain_and_case(name: str) -> None:
     assert short_name(name) == "hydra"
+
+
+@pytest.mark.parametrize("kind", ["refused", "cannot_ask"])
+def test_in_a_disaster_an_rms_that_may_be_at_work_keeps_its_role(kind: str) -> None:
+    planned = decide(healthy(), down("hydra", kind))
+    assert len(planned.problems) == 1
+    assert "disaster" not in planned.problems[0]
+    refused = decide(healthy(), down("hydra", kind), wish(mode="disaster"))
+    assert [problem.startswith("hydra: preflight: a disaster failover needs an RMS that is off") for problem in refused.problems] == [True]
+    assert decide(healthy(), down("hydra", kind), wish(mode="disaster", old_rms_is_off=True)).problems == []
+    # Of the others it does not matter.
+    assert decide(healthy(), down("hydra"), down("kraken", kind), wish(mode="disaster")).problems == []
+    assert decide({**failed_over(), "hydra": server("hydra")}, down("hydra", kind), wish(mode="disaster")).problems == []
+
+
+def test_in_a_disaster_no_node_of_the_cluster_may_be_at_work() -> None:
+    gone = decide(clustered(), down("castor"), down("pollux"), wish(mode="disaster"))
+    may_work = decide(clustered(), down("castor"), down("pollux", "refused"), wish(mode="disaster"))
+    assert [problem for problem in may_work.problems if problem not in gone.problems] == [
+        problem for problem in may_work.problems if problem.startswith("pollux: preflight: a disaster failover needs")
+    ]
+    assert len(may_work.problems) == len(gone.problems) + 1
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"reachability": "silent", "problem": "the server does not answer"}, "silent"),
+        ({"reachability": "cannot_ask", "problem": "no Kerberos"}, "cannot_ask"),
+        ({"unreachable": True, "msg": "ntlm: [Errno 111] Connection refused"}, "silent"),
+        ({"unreachable": True, "msg": "ntlm: the specified credentials were rejected by the server"}, "refused"),
+        # It answered at first, and then the look failed.
+        ({"reachability": "reachable", "failed": True, "msg": "hydra: look at the server: the connection broke."}, "refused"),
+        ({"failed": True, "msg": "hydra: look at the server: the connection broke."}, "refused"),
+        ({}, "cannot_ask"),
+        ({"server": {"computer_name": "HYDRA"}}, "reachable"),
+    ],
+)
+def test_how_a_server_could_be_reached(result: dict[str, Any], expected: str) -> None:
+    assert Look.from_result({"item": "hydra", "server": None, **result}).reachability == expected
 
 
 @pytest.mark.parametrize("result", [{"item": "hydra"}, {"item": "hydra", "server": None, "unreachable": True, "msg": ""}])

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text import (
     Line,
+    broken_off_lines,
     clock,
     hosts_text,
+    interrupted_lines,
     message_lines,
     plan_lines,
     point_lines,
@@ -143,3 +145,56 @@ def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(outcome
     run.report("point", "deathsting", outcome, 1, past_point=past_point)
     run.end()
     assert words in [line.text for line in recap_lines(run, ["deathsting"], 2)]
+
+
+# --- a run that does not come to its end --------------------------------------------------------------------------------------------
+
+PROMOTION = "POINT OF NO RETURN - this server is promoted to the RMS"
+
+
+def run_at(*names: str, ahead: bool = False, check_mode: bool = False, outcome: str | None = None, over: bool = False) -> book.Runbook:
+    """A run that has come to the last of some steps; `outcome` is that of this one, and `over` that it has ended."""
+    run = book.Runbook(0, check_mode=check_mode)
+    if ahead:
+        run.see_point_ahead()
+    for number, name in enumerate(names):
+        last = number == len(names) - 1
+        run.begin(name, name, 0)
+        if not last or outcome:
+            run.report(name, "hydra", outcome if last and outcome else book.CHANGED, 1)
+        if not last or over:
+            run.end()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "said", "unsaid"),
+    [
+        (run_at(), ["before the first step", "No point of no return was reached"], ["NOT passed"]),
+        (run_at("Look"), ["in step 1: Look", "No point of no return was reached"], ["NOT passed"]),
+        (run_at("Look", "The old RMS is stopped", ahead=True), ["in step 2: The old RMS", "NOT passed", "Nothing was undone"], ["perhaps"]),
+        (run_at("Look", PROMOTION, ahead=True), ["in step 2: POINT OF NO RETURN", "perhaps passed"], ["NOT passed", "IS PASSED"]),
+        (run_at("Look", PROMOTION, ahead=True, outcome=book.UNREACHABLE), ["perhaps passed"], ["NOT passed", "IS PASSED"]),
+        (run_at("Look", PROMOTION, ahead=True, outcome=book.CHANGED, over=True), ["after the step: POINT OF NO RETURN", "IS PASSED"], ["perhaps"]),
+        (run_at("Look", PROMOTION, "Services run", ahead=True), ["in step 3: Services run", "IS PASSED"], ["perhaps"]),
+        (run_at("Look", PROMOTION, ahead=True, check_mode=True), ["Nothing was changed: this was a check."], ["perhaps", "IS PASSED"]),
+    ],
+)
+def test_an_interrupted_run_says_where_it_was_and_how_it_goes_on(run: book.Runbook, said: list[str], unsaid: list[str]) -> None:
+    lines = [line.text for line in interrupted_lines(run, 75, "ansible-playbook a.b.c")]
+    text = "\n".join(lines)
+    assert lines[1].startswith("INTERRUPTED after 1:15, ")
+    assert lines[-1] == "  ansible-playbook a.b.c"
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
+
+
+def test_a_run_that_ansible_broke_off_says_where_it_was() -> None:
+    assert [line.text for line in broken_off_lines(run_at(), 1)] == ["", "STOPPED after 0:01, before the first step. The reason stands above."]
+    assert broken_off_lines(run_at("Look", PROMOTION, ahead=True), 1)[-1].text == "The point of no return was reached, and perhaps passed."
+
+
+def test_a_run_that_had_no_host_did_not_end_well() -> None:
+    text = " ".join(line.text for line in recap_lines(book.Runbook(0), [], 1, hosts=0))
+    assert text.startswith(" NOTHING WAS DONE")
+    assert "ENDED WELL" not in text

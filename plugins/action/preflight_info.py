@@ -1,0 +1,37 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""preflight_info: whether controller and inventory have what a run needs. Runs on the controller, changes nothing."""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import KNOWN_GROUPS, misspelt_problems
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import STEP, WindowsHost, requirement_problems
+
+
+class ActionModule(ControllerAction):
+    SPEC = {
+        "groups": {"type": "list", "elements": "str", "default": list(KNOWN_GROUPS)},
+        "windows_hosts": {"type": "list", "elements": "str", "default": []},
+        "configuration_hosts": {"type": "list", "elements": "str", "default": []},
+        "sql": {"type": "bool", "default": False},
+    }
+
+    def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        misspelt = misspelt_problems(arguments["groups"], task_vars.get("groups") or {})
+        edited = arguments["configuration_hosts"]
+        hosts = [WindowsHost.of(name, _variables(task_vars, name)) for name in dict.fromkeys([*arguments["windows_hosts"], *edited])]
+        return {"problems": [error_sentence(CONTROLLER, STEP, found, "") for found in misspelt] + requirement_problems(hosts, edited, sql=arguments["sql"])}
+
+
+def _variables(task_vars: t.Mapping[str, t.Any], host: str) -> t.Mapping[str, t.Any]:
+    """A host's own; none of one that the inventory does not know."""
+    hostvars = task_vars.get("hostvars") or {}
+    # Not get(): it gives something undefined for a host that is not there.
+    if host not in hostvars:
+        return {}
+    found: t.Mapping[str, t.Any] = hostvars[host]
+    return found
