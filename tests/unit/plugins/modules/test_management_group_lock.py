@@ -200,15 +200,15 @@ class Scripted:
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         self._next(statement)
-        if statement == READ:
+        if statement == READ.format(place=""):
             return [{"name": name, "value": value} for name, value in self.notes.items()]
         return [{"now": self.now}]
 
     def execute(self, statement: str, *values: str) -> None:
         self._next(statement)
-        if (values[0] in self.notes) == (statement == ADD):
-            raise SqlError(15233 if statement == ADD else 15217, "42000", "", statement, "sql1")
-        if statement == DROP:
+        if (values[0] in self.notes) == (statement == ADD.format(place="")):
+            raise SqlError(15233 if statement == ADD.format(place="") else 15217, "42000", "", statement, "sql1")
+        if statement == DROP.format(place=""):
             del self.notes[values[0]]
         else:
             self.notes[values[0]] = values[1]
