@@ -26,6 +26,9 @@ class ActionModule(ActionBase):
         del tmp
         arguments = {"holder": holder(task_vars or {}), **self._task.args}
         result.update(self._execute_module(module_name="opsmgr.recovery.management_group_lock", module_args=arguments, task_vars=task_vars))
+        if result.get("taken_over_from"):
+            # Shown in colour even where nobody looks at the result.
+            result.setdefault("warnings", []).append(result["taken_over_from"])
         return result
 
 

@@ -200,7 +200,7 @@ class GroupLock:
         except SqlError as error:
             if error.number in NO_RIGHT:
                 found = f"the login may not write it (error {error.number}: {error.message.rstrip('.')})"
-                raise LockProblem(self._database, found, "Make it a member of db_owner in that database") from error
+                raise LockProblem(self._database, found, "Give it ALTER on that database, or make it a member of db_owner there") from error
             raise
 
     # texts

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Notes of this collection on a database: its extended properties. They need no table, and whoever may read the database sees them.
 
-Who owns the database may write them (db_owner) [ms]. What is read was written by anybody who may: it is untrusted.
+Whoever has ALTER on the database may write them [ms]. What is read was written by anybody who may: it is untrusted.
 
 This file is private to the collection: others must not import it.
 """

@@ -98,6 +98,8 @@ attributes:
     support: none
   bypass_host_loop:
     support: none
+notes:
+  - The login needs C(ALTER) on the operational database. O(state=observed) and check mode take no more than to read it.
 seealso:
   - module: opsmgr.recovery.management_group_info
 author:

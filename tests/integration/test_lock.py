@@ -9,7 +9,8 @@ import threading
 from typing import Any
 
 import pytest
-from playing import Player, Run
+from labs import StartLab
+from playing import PASSWORD, Player, Run
 
 from lab.drill import unproven
 
@@ -79,6 +80,45 @@ def test_a_run_on_another_controller_is_respected_until_a_person_says_otherwise(
     assert "it is held by somebody on controller control2, process 4242, for failover (target jupiter)" in run.failures[-1]
     assert odyssey.play(plays(odyssey, break_lock=theirs["run_id"])).ended_well
     assert notes(odyssey) == {}
+
+
+def held_by_somebody(player: Player) -> None:
+    options = {**connection(player), "purpose": "failover", "target": "jupiter", "holder": SOMEBODY}
+    assert player.task("management_group_lock", "localhost", options)["held"] is True
+
+
+OTHERS = {
+    "rms_recover_without_key": (
+        "odyssey-no-key",
+        {
+            "rms_recover_without_key_target": "deathsting",
+            "rms_recover_without_key_confirm": "ODYSSEY",
+            "rms_recover_without_key_backup_password": PASSWORD,
+        },
+    ),
+    "clustered_rms_restore": (
+        "odyssey-cluster",
+        {
+            "clustered_rms_restore_setup": False,
+            "clustered_rms_restore_database": False,
+            "clustered_rms_restore_key": False,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("role", OTHERS)
+def test_nothing_else_is_done_to_a_group_while_a_run_has_it(start_lab: StartLab, role: str) -> None:
+    topology, variables = OTHERS[role]
+    player = start_lab(topology)
+    held_by_somebody(player)
+    before = player.lab.dump()
+    for check in (True, False):
+        run = player.play(f"playbooks/{role}.yml", check=check, only={**variables, f"{role}_escrow": str(player.escrow)})
+        assert not run.ended_well
+        assert "it is held by somebody on controller control2" in run.failures[-1], run.output
+        assert "Nothing was changed" in run.failures[-1]
+        assert player.lab.dump() == before
 
 
 def promoted(player: Player) -> list[str]:
