@@ -12,12 +12,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import (
+    ANYBODYS,
+    OURS,
+    closed_by_us,
+    drop_closed_note,
+    has_closed_note,
+    leave_closed_note,
+    note_statements,
+    proof_missing,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, Reader, read_database
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem, SqlOptions, quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     UNREACHABLE,
@@ -38,21 +49,19 @@ TWINS = (
     "AND service_broker_guid = (SELECT service_broker_guid FROM sys.databases WHERE name = ?) ORDER BY name"
 )
 
-# sys.dm_exec_sessions does not tell the database before SQL Server 2012 [ms]. Without VIEW SERVER STATE, only one's own session is shown.
-SESSIONS = "SELECT spid, loginame, program_name, hostname FROM sys.sysprocesses WHERE dbid = DB_ID(?) AND spid <> @@SPID ORDER BY spid"
-
 # "ALTER DATABASE statement failed", the last of several messages. FreeTDS shows only the most severe one, so that it hides those of severity
 # 13 and 14: a lost deadlock (1205) and missing rights (5011).
 _REASON_LOST = 5069
 # The only seat is taken (924, 5064), or the database cannot be had alone at the moment (5061, 5070); 1205 is a lost deadlock.
 _TAKEN = frozenset((924, 5061, 5064, 5070, 1205, _REASON_LOST))
 _SAME_BROKER = 9772
-_NO_RIGHT = frozenset((5011, 15247, 262, 297, 300))
+_NO_RIGHT = frozenset((5011, 15135, 15247, 262, 297, 300))
 _RIGHT_ADVICE = "Log in as a member of sysadmin, as the owner of the database, or as one with ALTER on it"
 # How often the whole is begun again after the connection or the seat was lost.
 _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 5.0
 _SHORTEST_RESTORE_SECONDS = 30
+_PROOF_PAUSE_SECONDS = 1.0
 
 
 class BrokerProblem(OpsmgrError):
@@ -75,19 +84,6 @@ class AccessProblem(BrokerProblem):
     goal = "bring the database {database} back to MULTI_USER"
 
 
-@dataclass(frozen=True)
-class Session:
-    """A session in a database: what a person needs to find whose it is."""
-
-    number: int
-    login: str
-    program: str
-    host: str
-
-    def __str__(self) -> str:
-        return f"session {self.number}: {self.login or 'unknown login'}, program {self.program or 'unknown'}, on {self.host or 'unknown host'}"
-
-
 @dataclass
 class BrokerReport:
     """What was seen and sent so far. It is filled while the work goes on, so that a failure has it too."""
@@ -95,6 +91,8 @@ class BrokerReport:
     before: DatabaseState | None = None
     after: DatabaseState | None = None
     sessions: list[Session] | None = None
+    # Whether a run of this collection closed the database; None when it cannot be told.
+    closed_by_us: bool | None = None
     statements: list[str] = field(default_factory=list)
 
 
@@ -109,19 +107,6 @@ class Deadline:
     def left(self) -> float:
         """Seconds left, not below 0."""
         return max(0.0, self._end - self._clock())
-
-
-def read_sessions(reader: Reader, database: str) -> list[Session]:
-    """The sessions of others in a database, as far as this login may see them. Raises SqlError."""
-    return [
-        Session(int(row["spid"]), *(str(row[name] or "").strip() for name in ("loginame", "program_name", "hostname")))
-        for row in reader.rows(SESSIONS, database)
-    ]
-
-
-def sessions_text(sessions: list[Session]) -> str:
-    """The sessions in one line."""
-    return "; ".join(str(session) for session in sessions)
 
 
 class AccessGuard:
@@ -155,6 +140,7 @@ class AccessGuard:
             found = read_database(connection, self._database)
             if found is not None and found.user_access != "MULTI_USER":
                 connection.execute(self.by_hand)
+                drop_closed_note(connection, self._database)
 
     @contextmanager
     def connect(self, deadline: Deadline) -> Iterator[SqlConnection]:
@@ -188,9 +174,12 @@ class AccessGuard:
 
 
 class BrokerRepair:
-    """Service Broker of one database: look, plan, repair. C(seconds) is the deadline of the repair as a whole."""
+    """Service Broker of one database: look, plan, repair. C(seconds) is the deadline of the repair as a whole.
 
-    def __init__(self, options: SqlOptions, *, new_broker: bool, seconds: int) -> None:
+    C(reopen) says whether a database that somebody else closed may be opened.
+    """
+
+    def __init__(self, options: SqlOptions, *, new_broker: bool, seconds: int, reopen: str = OURS) -> None:
         if seconds < 1:
             raise OptionProblem(f"timeout is {seconds}", "Use at least one second")
         self.report = BrokerReport()
@@ -198,7 +187,10 @@ class BrokerRepair:
         self._database = options.database
         self._new_broker = new_broker
         self._seconds = seconds
+        self._reopens_any = reopen == ANYBODYS
         self._twins: list[str] = []
+        # A run was killed when it had opened the database, before it removed the note that it had closed it.
+        self._left_note = False
         self._guard = AccessGuard(options, self.report.statements)
 
     def observe(self) -> None:
@@ -206,19 +198,27 @@ class BrokerRepair:
         with self._guard.connect(Deadline(self._seconds)) as connection:
             self.report.before = self.report.after = read_database(connection, self._database)
             self._require_usable()
+            self.report.closed_by_us = closed_by_us(connection, self.report.before)
+            self._left_note = not self._closed and bool(_if_allowed(lambda: has_closed_note(connection, self._database)))
             if not self.needed:
                 return
             self._require_right(connection)
             self.report.sessions = _if_allowed(lambda: read_sessions(connection, self._database))
+            if self.report.closed_by_us is False:
+                self._require_proof()
             self._twins = [str(row["name"]) for row in connection.rows(TWINS, self._database, self._database)]
 
     @property
     def needed(self) -> bool:
         """Whether something is not as wanted."""
-        return self._closed or self._off
+        return self._closed or self._off or self._left_note
 
     def predict(self) -> None:
-        """Put state and statements of a repair into the report. Raises BrokerProblem when the broker would be refused (9772)."""
+        """Put state and statements of a repair into the report.
+
+        Raises BrokerProblem when the broker would be refused (9772), AccessProblem when it is not proved that the database may be opened.
+        """
+        self._require_proof()
         before = self.report.before
         enabled = before is not None and (before.is_broker_enabled or not self._twin_forbids)
         self.report.after = before and replace(before, user_access="MULTI_USER", is_broker_enabled=enabled)
@@ -230,11 +230,14 @@ class BrokerRepair:
         deadline = Deadline(self._seconds)
         try:
             if self._closed:
+                self._await_proof(deadline)
                 self._guard.reopen(deadline.left)
             # Only when the access mode is mended.
             self._require_possible()
             if self._off:
                 self._enable(deadline)
+            elif self._left_note:
+                self._forget_note(deadline)
         finally:
             self._read_back()
         self._require_wanted()
@@ -254,7 +257,36 @@ class BrokerRepair:
     @property
     def _plan(self) -> list[str]:
         """The statements that a repair sends when nobody is in the way."""
-        return ([self._guard.by_hand] if self._closed else []) + (self._switch_statements() if self._off and not self._twin_forbids else [])
+        leave, forget = note_statements(self._database)
+        statements = [self._guard.by_hand, forget] if self._closed else [forget] if self._left_note and not self._off else []
+        if self._off and not self._twin_forbids:
+            use, *switch = self._switch_statements()
+            statements += [use, leave, *switch, forget]
+        return statements
+
+    def _await_proof(self, deadline: Deadline) -> None:
+        """Wait for the only seat, as long as it keeps the proof from being read. Raises AccessProblem."""
+        while not self._reopens_any and self.report.closed_by_us is None and deadline.left:
+            time.sleep(min(_PROOF_PAUSE_SECONDS, deadline.left))
+            with suppress(SqlError, ConnectionProblem), self._guard.connect(deadline) as connection:
+                state = read_database(connection, self._database)
+                # Whoever closed it may have opened it meanwhile.
+                if state is not None and state.user_access == "MULTI_USER":
+                    return
+                self.report.closed_by_us = closed_by_us(connection, state)
+                self.report.sessions = _if_allowed(lambda: read_sessions(connection, self._database))
+        self._require_proof()
+
+    def _require_proof(self) -> None:
+        before = self.report.before
+        if before is None or not self._closed or self._reopens_any or self.report.closed_by_us:
+            return
+        found = f"{proof_missing(before, self.report.closed_by_us, self.report.sessions)}. Nothing was changed"
+        if self.report.closed_by_us is None:
+            what = "Stop those programs (the OpsMgr services first), then run this again: it finds out"
+        else:
+            what = "Find out who closed it, and why"
+        raise AccessProblem(self._database, found, f"{what}. If it may be opened all the same, set reopen to anybodys, or type: {self._guard.by_hand}")
 
     def _require_possible(self) -> None:
         if self._off and self._twin_forbids:
@@ -288,16 +320,22 @@ class BrokerRepair:
             with self._guard.connect(deadline) as connection:
                 use, single, broker, multi = self._switch_statements()
                 connection.execute(use)
+                leave_closed_note(connection, self._database)
                 try:
                     connection.execute(single)
                     connection.execute(broker)
                 finally:
                     # In the session that has the only seat: any other would have to compete for it.
                     connection.execute(multi)
+                drop_closed_note(connection, self._database)
         except BaseException:
             # The session is closed by now. This has time of its own: it must not fail for being late.
             self._guard.reopen(max(deadline.left, _SHORTEST_RESTORE_SECONDS))
             raise
+
+    def _forget_note(self, deadline: Deadline) -> None:
+        with suppress(ConnectionProblem), self._guard.connect(deadline) as connection:
+            drop_closed_note(connection, self._database)
 
     def _read_back(self) -> None:
         try:

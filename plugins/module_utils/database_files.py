@@ -87,6 +87,8 @@ class BackupSet:
     is_copy_only: bool
     family: str
     server_major: int | None
+    # Whether the database was in SINGLE_USER, as it is after a restore, too.
+    is_single_user: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -217,4 +219,5 @@ def _backup_set(row: dict[str, Any]) -> BackupSet:
         is_copy_only=bool(row["IsCopyOnly"]),
         family=str(row["FamilyGUID"]).upper(),
         server_major=None if major is None else int(major),
+        is_single_user=bool(row.get("IsSingleUser")),
     )

@@ -15,12 +15,10 @@ from typing import Any
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import (
     AccessGuard,
     Deadline,
-    Session,
     alter_advice,
     cause,
-    read_sessions,
-    sessions_text,
 )
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import ANYBODYS, OURS, closed_by_us, proof_missing
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import (
     BackupSet,
     FileProblem,
@@ -40,9 +38,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     verify_statement,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
+from ansible_collections.opsmgr.recovery.plugins.module_utils.extended_properties import PREFIX, add_property, drop_property, read_properties
 from ansible_collections.opsmgr.recovery.plugins.module_utils.fresh_database import FAMILY, why_not_fresh
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, SqlConnection, SqlError
 
@@ -82,6 +83,7 @@ class RestoreWish:
     move: dict[str, str] = field(default_factory=dict)
     verify: bool = True
     force: bool = False
+    reopen: str = OURS
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class DatabaseRestore(DatabaseJob):
         self._wish = wish
         self._guard = AccessGuard(options, connection.statements)
         self._is_there = False
+        self._locks: dict[str, str] = {}
 
     def observe(self) -> None:
         """Read everything that decides. Raises FileProblem for what must not or cannot be restored, SqlError, ConnectionProblem."""
@@ -130,6 +133,7 @@ class DatabaseRestore(DatabaseJob):
         self._look(self._connection)
         self.report.before, self.report.group_before = self.report.after, self.report.group_after
         self._is_there = not self._wish.force and self._was_restored_from(self.report.backup)
+        self._require_ours(self.report.backup)
         if self._is_there:
             return
         self._require_overwritable(self.report.backup)
@@ -163,7 +167,9 @@ class DatabaseRestore(DatabaseJob):
             self._verify()
         self.report.has_begun = True
         if not self._is_there:
+            self._keep_locks()
             self._restore()
+            self._put_locks_back()
         self._read_back()
         if self.report.after is not None and self.report.after.user_access != "MULTI_USER":
             self._guard.reopen(_REOPEN_SECONDS)
@@ -227,6 +233,20 @@ class DatabaseRestore(DatabaseJob):
             return False
         return bool(last) and str(last[0]["kind"]).strip() == "D" and str(last[0]["set_guid"]).upper() == backup.identity
 
+    def _require_ours(self, backup: BackupSet) -> None:
+        """Refuse a database that is closed, unless by a run of this collection, or by a restore that was cut off before it opened it."""
+        before = self.report.before
+        if before is None or before.state != "ONLINE" or not self._is_closed or self._wish.reopen == ANYBODYS:
+            return
+        ours = closed_by_us(self._connection, before)
+        by_restore = self._is_there and backup.is_single_user and before.user_access == "SINGLE_USER"
+        if ours or by_restore:
+            return
+        self._note_sessions()
+        found = f"{proof_missing(before, ours, self.report.sessions)}. Nothing was changed"
+        what = f"Find out who closed it, and why. If it may be opened, set reopen to anybodys, or type: {self._guard.by_hand}"
+        raise self._problem(found, what)
+
     def _require_overwritable(self, backup: BackupSet) -> None:
         before, wish = self.report.before, self._wish
         # What is RESTORING holds nothing that could be used: an earlier restore was cut off.
@@ -261,13 +281,16 @@ class DatabaseRestore(DatabaseJob):
     def _require_unused(self) -> None:
         if self.report.before is None:
             return
+        self._note_sessions()
+        if self.report.sessions and not self._wish.disconnect:
+            found = f"the database is in use: {sessions_text(self.report.sessions)}"
+            raise self._problem(found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions")
+
+    def _note_sessions(self) -> None:
         try:
             self.report.sessions = read_sessions(self._connection, self._database)
         except SqlError as error:
             self._note("The sessions could not be read", error)
-        if self.report.sessions and not self._wish.disconnect:
-            found = f"the database is in use: {sessions_text(self.report.sessions)}"
-            raise self._problem(found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions")
 
     # where the files go
 
@@ -374,6 +397,27 @@ class DatabaseRestore(DatabaseJob):
         except BaseException:
             self._left()
             raise
+
+    def _keep_locks(self) -> None:
+        """Whoever holds the lock of the management group holds it still when the database is another one."""
+        before = self.report.before
+        if before is None or before.state != "ONLINE":
+            return
+        try:
+            self._locks = read_properties(self._connection, FIRST, self._database)
+        except SqlError as error:
+            self._note("The lock of the management group could not be read, and is lost with the database", error)
+
+    def _put_locks_back(self) -> None:
+        """What the backup has in it is neither a lock nor a proof: it tells of the time when it was made."""
+        try:
+            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+                for name in read_properties(connection, PREFIX, self._database):
+                    drop_property(connection, name, self._database)
+                for name, value in self._locks.items():
+                    add_property(connection, name, value, self._database)
+        except (SqlError, ConnectionProblem) as error:
+            self.report.problems.append(f"The lock of the management group could not be put back: {cause(error)}.")
 
     def _take_offline(self) -> None:
         try:

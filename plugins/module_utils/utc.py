@@ -15,9 +15,19 @@ _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 def now_text() -> str:
     """The present time, such as C(2026-01-31T02:03:04Z)."""
-    return datetime.now(timezone.utc).strftime(_FORMAT)
+    return text_of(datetime.now(timezone.utc))
+
+
+def text_of(time: datetime) -> str:
+    """A time in UTC as such a text."""
+    return time.strftime(_FORMAT)
+
+
+def moment(text: str) -> datetime:
+    """The time of such a text, without a time zone as SQL Server has it. Raises ValueError for another text."""
+    return datetime.strptime(text, _FORMAT)
 
 
 def seconds_between(earlier: str, later: str) -> float:
     """Seconds from one such text to the other. Raises ValueError for another text."""
-    return (datetime.strptime(later, _FORMAT) - datetime.strptime(earlier, _FORMAT)).total_seconds()
+    return (moment(later) - moment(earlier)).total_seconds()

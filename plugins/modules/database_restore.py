@@ -17,6 +17,10 @@ description:
   - A database that exists is overwritten only when O(overwrite) allows it, and one that is in use only with O(disconnect).
   - A database that is V(RESTORING) is restored over without being asked, because an interrupted restore leaves one like that. SQL Server itself
     refuses that with the backup of another database.
+  - A database that is closed (V(SINGLE_USER), V(RESTRICTED_USER)) is neither overwritten nor opened unless a run of this collection closed it, or the restore
+    of a backup that was made in V(SINGLE_USER); see O(reopen).
+  - The lock of the management group (M(opsmgr.recovery.management_group_lock)) is no part of a backup. Whoever holds it before the restore holds it
+    afterwards.
   - Service Broker is off after most restores. RV(after) tells, and M(opsmgr.recovery.service_broker) turns it on.
 options:
   path:
@@ -105,6 +109,7 @@ options:
     type: path
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.reopen
   - opsmgr.recovery.attributes
 attributes:
   check_mode:
@@ -332,6 +337,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import reopen_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import backup_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import DatabaseRestore, RestoreReport, RestoreWish
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
@@ -352,6 +358,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "move": {"type": "dict", "default": {}},
     "verify": {"type": "bool", "default": True},
     "force": {"type": "bool", "default": False},
+    **reopen_spec(),
     "timeout": {"type": "int", "default": 0},
     "progress_file": {"type": "path", "fallback": (env_fallback, [ENVIRONMENT_VARIABLE])},
 }

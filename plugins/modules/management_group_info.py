@@ -250,6 +250,20 @@ database:
       description: When the last full backup ended, in the local time of the SQL Server; V(null) when there is none or it could not be read.
       type: str
       sample: '2026-01-31T02:03:04'
+    closed_by_us:
+      description:
+        - Whether a run of this collection set the database to V(SINGLE_USER) and was killed before it opened it again.
+        - V(false) when it is open to all, or when somebody else closed it. V(RESTRICTED_USER) is always somebody else's.
+        - V(null) when it cannot be told, as a rule because somebody has the only seat.
+      type: bool
+      sample: false
+    sessions:
+      description:
+        - Who is in a database that is closed, as far as this login may see them, one text each.
+        - V(null) when the database is open to all, or when that could not be read.
+      type: list
+      elements: str
+      sample: ['session 53: ODYSSEY\\dba, program SQL Server Management Studio, on ITHACA']
   sample:
     name: OperationsManager
     state: ONLINE
@@ -257,6 +271,8 @@ database:
     is_broker_enabled: true
     recovery_model: SIMPLE
     last_full_backup: '2026-01-31T02:03:04'
+    closed_by_us: false
+    sessions: null
 sql_server_version:
   description: Product version of the SQL Server.
   returned: success
@@ -289,6 +305,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import Closed, read_closed
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
@@ -314,26 +331,28 @@ def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[Look] | N
             # The same list, so that a connection that is lost on the way still leaves what was sent.
             statements = connection.statements
             facts = read_group(connection, options.database, run_as_accounts=run_as_accounts)
-            return _result(facts, Agreement() if looks is None else compare(facts, looks), statements)
+            closed = read_closed(connection, facts.database)
+            return _result(facts, closed, Agreement() if looks is None else compare(facts, looks), statements)
     except ConnectionProblem as problem:
-        facts = _state_from_outside(options, statements) if problem.kind == DATABASE else GroupFacts()
-        return _result(facts, Agreement(), statements, problem)
+        facts, closed = _state_from_outside(options, statements) if problem.kind == DATABASE else (GroupFacts(), Closed())
+        return _result(facts, closed, Agreement(), statements, problem)
 
 
-def _state_from_outside(options: SqlOptions, statements: list[str]) -> GroupFacts:
+def _state_from_outside(options: SqlOptions, statements: list[str]) -> tuple[GroupFacts, Closed]:
     """Ask the server about a database that cannot be opened: offline, restoring, single-user, or not there at all."""
-    facts = GroupFacts()
+    facts, closed = GroupFacts(), Closed()
     try:
         with connect(replace(options, database="master")) as connection:
             try:
                 facts.database = read_database(connection, options.database)
+                closed = read_closed(connection, facts.database)
             finally:
                 statements.extend(connection.statements)
     except (ConnectionProblem, SqlError) as error:
         facts.problems.append(f"Could not ask the server for the state of {options.database}: {error}")
-        return facts
+        return facts, closed
     facts.problems.append(_state_text(options.database, facts))
-    return facts
+    return facts, closed
 
 
 def _state_text(database: str, facts: GroupFacts) -> str:
@@ -342,7 +361,9 @@ def _state_text(database: str, facts: GroupFacts) -> str:
     return f"The server says that the database {database} is {facts.database.state} and {facts.database.user_access}."
 
 
-def _result(facts: GroupFacts, agreement: Agreement, statements: list[str], problem: ConnectionProblem | None = None) -> dict[str, Any]:
+def _result(
+    facts: GroupFacts, closed: Closed, agreement: Agreement, statements: list[str], problem: ConnectionProblem | None = None
+) -> dict[str, Any]:
     return {
         "changed": False,
         "reachable": problem is None,
@@ -352,7 +373,7 @@ def _result(facts: GroupFacts, agreement: Agreement, statements: list[str], prob
         "rms": facts.rms,
         "servers": None if facts.servers is None else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
         "agree": agreement.agree,
-        "database": _database_result(facts),
+        "database": _database_result(facts, closed),
         "sql_server_version": facts.sql_server_version,
         "run_as_accounts": facts.run_as_accounts,
         "problems": facts.problems + agreement.problems,
@@ -360,11 +381,16 @@ def _result(facts: GroupFacts, agreement: Agreement, statements: list[str], prob
     }
 
 
-def _database_result(facts: GroupFacts) -> dict[str, Any] | None:
+def _database_result(facts: GroupFacts, closed: Closed) -> dict[str, Any] | None:
     if facts.database is None:
         return None
     backup = facts.last_full_backup
-    return {**asdict(facts.database), "last_full_backup": None if backup is None else backup.isoformat(timespec="seconds")}
+    return {
+        **asdict(facts.database),
+        "last_full_backup": None if backup is None else backup.isoformat(timespec="seconds"),
+        "closed_by_us": closed.by_us,
+        "sessions": None if closed.sessions is None else [str(session) for session in closed.sessions],
+    }
 
 
 def main() -> None:

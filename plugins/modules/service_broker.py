@@ -18,8 +18,8 @@ description:
   - One session goes from V(SINGLE_USER) to V(MULTI_USER). When it fails, is lost, or the task is ended (SIGTERM), the database is brought back to
     V(MULTI_USER), with as many tries as O(timeout) allows, but for at least 30 seconds. When even that fails, the message says what state was left, who is in
     the database, and which statement to type.
-  - A database that is found in V(SINGLE_USER) or V(RESTRICTED_USER) is always brought to V(MULTI_USER), whoever set it so, with the broker on or
-    off. That is how a run that was killed (SIGKILL) is repaired by the next one.
+  - A database that a run of this collection closed, and left so because it was killed (SIGKILL), is brought to V(MULTI_USER), with the broker on or off.
+    One that somebody else closed is opened only with O(reopen=anybodys).
   - Nobody's session is ended by C(KILL). Who holds the only seat of a database in V(SINGLE_USER) is waited for until O(timeout), and then named.
 options:
   new_broker:
@@ -38,6 +38,7 @@ options:
     default: 120
 extends_documentation_fragment:
   - opsmgr.recovery.sql_connection
+  - opsmgr.recovery.reopen
   - opsmgr.recovery.attributes
 attributes:
   check_mode:
@@ -60,6 +61,7 @@ attributes:
   bypass_host_loop:
     support: none
 notes:
+  - Before the database is closed, a note on it says so, an extended property of the database. It is removed when the database is open again.
   - The login must be a member of C(sysadmin), the owner of the database, or have C(ALTER) on it.
   - To see whose sessions are in the way it needs C(VIEW SERVER STATE).
 seealso:
@@ -105,6 +107,13 @@ after:
   returned: always
   type: dict
   sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: true}
+closed_by_us:
+  description:
+    - Whether the database was found in V(SINGLE_USER) and a run of this collection had set it so. V(false) for one that is open to all.
+    - V(null) when it cannot be told, because the only seat in the database is taken, or when it was not asked.
+  returned: always
+  type: bool
+  sample: false
 sessions:
   description:
     - The sessions in the database before anything was changed, as far as this login may see them. They are the ones that are ended.
@@ -140,9 +149,11 @@ statements:
   elements: str
   sample:
     - USE [OperationsManager]
+    - EXEC [OperationsManager].sys.sp_addextendedproperty @name = ?, @value = ?
     - ALTER DATABASE [OperationsManager] SET SINGLE_USER WITH ROLLBACK IMMEDIATE
     - ALTER DATABASE [OperationsManager] SET ENABLE_BROKER
     - ALTER DATABASE [OperationsManager] SET MULTI_USER
+    - EXEC [OperationsManager].sys.sp_dropextendedproperty @name = ?
 started_at:
   description: When the task began, in UTC by the clock of the computer that it ran on.
   returned: always
@@ -163,6 +174,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import BrokerRepair, BrokerReport, state_result
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import reopen_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import SqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 
@@ -178,7 +190,8 @@ class Work(SqlWork):
 
     @contextmanager
     def deed(self) -> Iterator[BrokerRepair]:
-        repair = BrokerRepair(SqlOptions.from_params(self._params), new_broker=self._params["new_broker"], seconds=self._params["timeout"])
+        options, params = SqlOptions.from_params(self._params), self._params
+        repair = BrokerRepair(options, new_broker=params["new_broker"], seconds=params["timeout"], reopen=params["reopen"])
         self._report = repair.report
         yield repair
 
@@ -194,6 +207,7 @@ class Work(SqlWork):
             "database": self._params["database"],
             "before": before,
             "after": after,
+            "closed_by_us": report.closed_by_us,
             "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
             "statements": report.statements,
             "diff": {"before": before or {}, "after": after or {}},
@@ -204,6 +218,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             sql_connection_spec(),
+            **reopen_spec(),
             new_broker={"type": "bool", "default": False},
             timeout={"type": "int", "default": 120},
         ),

@@ -104,6 +104,7 @@ class Plan:
     working: list[str] = field(default_factory=list)
     consoles: list[str] = field(default_factory=list)
     quiet_node: str | None = None
+    open_database: bool = False
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -134,6 +135,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     _find_quiet_nodes(plan, wish, evidence)
     _find_others(plan, wish, evidence)
     plan.consoles = [look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)]
+    plan.open_database = _was_left_closed(evidence)
     plan.problems += _database_problems(wish, evidence)
     plan.problems += _target_problems(plan, wish, evidence)
     if plan.promotion_needed:
@@ -284,19 +286,14 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
     database = evidence.database
     state = database.get("database") or {}
     host = f"database {state.get('name', '')}".strip()
+    problems = _access_problems(host, state)
     if not database.get("reachable"):
-        return [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
-    problems = []
+        return problems or [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
     if wish.management_group and database.get("management_group") not in (None, wish.management_group):
         found = f"the database belongs to management group {database['management_group']}, and the inventory says {wish.management_group}"
         problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
     if state.get("state") not in (None, "ONLINE"):
         problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
-    target = evidence.look(wish.target)
-    # Once the target is the RMS, that is what a run that was killed leaves behind, and the next one mends.
-    if state.get("user_access") not in (None, "MULTI_USER") and not (target and target.is_rms):
-        what = "Find out who closed it and why; opsmgr.recovery.service_broker opens it again. Then run it again"
-        problems.append(_problem(host, f"the operational database is in {state['user_access']}", what))
     names = _rms_by_database(evidence)
     if database.get("servers") is None:
         # An offline database is a problem of its own above, and has nothing to say about its servers.
@@ -306,6 +303,31 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
     else:
         problems += _rms_name_problems(host, names, wish, evidence)
     return problems
+
+
+def _is_closed(state: t.Mapping[str, t.Any]) -> bool:
+    return state.get("user_access") not in (None, "MULTI_USER")
+
+
+def _was_left_closed(evidence: Evidence) -> bool:
+    """Whether a run of this collection closed the database and was killed before it opened it again."""
+    state = evidence.database.get("database") or {}
+    return _is_closed(state) and state.get("closed_by_us") is True
+
+
+def _access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
+    """A database that somebody closed stays closed: whoever did that had a reason."""
+    ours = state.get("closed_by_us")
+    if not _is_closed(state) or ours is True:
+        return []
+    sessions = state.get("sessions")
+    holders = f"; in it: {'; '.join(sessions)}" if sessions else ""
+    found = f"the operational database is in {state['user_access']}"
+    if ours is False:
+        what = "Find out who closed it, and why, and have it opened (opsmgr.recovery.service_broker with reopen: anybodys does that). Then run it again"
+        return [_problem(host, f"{found}, and no run of this collection closed it{holders}", what)]
+    what = "Stop what is in it (the OpsMgr services first) and run it again: then the database itself tells who closed it"
+    return [_problem(host, f"{found}, and as long as its only seat is taken it cannot be told who closed it{holders}", what)]
 
 
 def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: Evidence) -> list[str]:

@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,14 @@ class Player:
         )  # fmt: skip
         events = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
         return Run(done.returncode, done.stdout.decode("utf-8", "replace"), events)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait, ten seconds at most, until something is so."""
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
 
 
 def promotions(player: Player) -> int:

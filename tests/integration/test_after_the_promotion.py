@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playing import Player, Run
+from playing import Player, Run, until
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
 from lab.drill import NEW_RMS, OLD_RMS, configuration, unproven
 from lab.faults import Fault
 
@@ -73,6 +74,25 @@ def test_a_run_killed_with_the_database_in_single_user_is_finished_by_the_next_o
     odyssey.lab.faults.add(Fault("thunder", "sql", "ALTER DATABASE", "stall", seconds=4, nth=2))
     odyssey.play(cut=f"{BROKER}+2.5")
     assert database(odyssey).user_access == "SINGLE_USER"
+    run = odyssey.play()
+    assert run.ended_well, run.output
+    assert unproven(odyssey.lab.dump()) == []
+    assert odyssey.play().changed == 0
+
+
+def test_a_database_that_a_killed_run_left_closed_is_opened_by_the_next_one(odyssey: Player) -> None:
+    """Nobody is in it: every service was stopped before it was closed."""
+    assert odyssey.play().ended_well
+    for host in ("hydra", "deathsting", "jupiter"):
+        for service in ("OMSDK", "OMCFG", "HealthService"):
+            odyssey.lab.hosts[host].services.stop(service)
+    until(lambda: not odyssey.lab.sql["thunder"].seat("OperationsManager"))
+    database(odyssey).user_access = "SINGLE_USER"
+    database(odyssey).properties[CLOSED_NOTE] = (CLOSED_NOTE, "")
+    before = odyssey.lab.dump()
+    predicted = odyssey.play(check=True)
+    assert any("which a killed run had left closed, opened to all" in line for line in report(predicted))
+    assert odyssey.lab.dump() == before
     run = odyssey.play()
     assert run.ended_well, run.output
     assert unproven(odyssey.lab.dump()) == []

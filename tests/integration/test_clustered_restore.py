@@ -288,3 +288,13 @@ def test_an_agent_that_does_not_start_by_itself_is_left_alone(start_lab: StartLa
     add_agent(player, "demand")
     result = player.task("sql_server_services", "thunder", {})
     assert (result["changed"], result["services"]["SQLSERVERAGENT"]) == (False, "stopped, demand")
+
+
+def test_a_database_that_somebody_closed_stays_closed(gemini: Player) -> None:
+    gemini.lab.sql["thunder"].databases["OperationsManager"].user_access = "RESTRICTED_USER"
+    before = gemini.lab.dump()
+    for options in ({"clustered_rms_restore_database": False}, {"clustered_rms_restore_overwrite": "same_group"}):
+        run = in_escrow(gemini, **EXISTING, **{"clustered_rms_restore_database_backup": backed_up(gemini), **options})
+        assert not run.ended_well
+        assert "is in RESTRICTED_USER, and no run of this collection closed it" in run.failures[-1], run.output
+        assert gemini.lab.dump() == before

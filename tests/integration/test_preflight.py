@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import PASSWORD, SEAL, Player, Run
+from playing import PASSWORD, SEAL, Player, Run, until
 
 
 @dataclass
@@ -223,3 +223,22 @@ def test_all_problems_are_said_at_once(odyssey: Player) -> None:
 def test_the_server_to_promote_must_be_one_of_the_management_servers(odyssey: Player, target: str) -> None:
     run = odyssey.play(rms_failover_target=target)
     assert "Set rms_failover_target to the inventory name" in message(run), run.output
+
+
+@pytest.mark.parametrize("target", ["deathsting", "hydra"])
+@pytest.mark.parametrize("access", ["RESTRICTED_USER", "SINGLE_USER"])
+def test_a_database_that_a_dba_closed_stays_closed_whoever_is_the_rms(odyssey: Player, access: str, target: str) -> None:
+    """The role is at hydra already, and what would be left to do does not justify to throw out the DBA either."""
+    for host in ("hydra", "deathsting", "jupiter"):
+        for service in ("OMSDK", "OMCFG", "HealthService") if access == "SINGLE_USER" else ():
+            odyssey.lab.hosts[host].services.stop(service)
+    server = odyssey.lab.sql["thunder"]
+    until(lambda: access != "SINGLE_USER" or not server.seat("OperationsManager"))
+    server.databases["OperationsManager"].user_access = access
+    with server.connect("Management Studio", "OperationsManager", host="ITHACA"):
+        before = odyssey.lab.dump()
+        run = odyssey.play(rms_failover_target=target, rms_failover_confirm=target, rms_failover_report="/nowhere/failover.html")
+        assert not run.ended_well
+        for words in (f"the operational database is in {access}", "Management Studio, on ITHACA", "failover.html cannot be written", "Nothing was changed"):
+            assert words in message(run), run.output
+        assert odyssey.lab.dump() == before

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 from labs import StartLab
-from playing import Player
+from playing import Player, until
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
 from lab.sql.store import Database
 
@@ -37,13 +36,6 @@ def connection(player: Player) -> dict[str, Any]:
 
 def task(player: Player, module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     return player.task(module, "localhost", {**connection(player), **options}, check=check)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def servers(player: Player) -> list[str]:
@@ -72,6 +64,9 @@ def test_a_database_that_a_killed_run_left(odyssey: Player, enabled: bool) -> No
             odyssey.lab.hosts[host].services.stop(service)
     until(lambda: not odyssey.lab.sql["thunder"].seat("OperationsManager"))
     database(odyssey).user_access = "SINGLE_USER"
+    refused = task(odyssey, "service_broker")
+    assert (refused["failed"], database(odyssey).user_access) == (True, "SINGLE_USER")
+    database(odyssey).properties[CLOSED_NOTE] = (CLOSED_NOTE, "")
     assert task(odyssey, "service_broker")["changed"] is True
     assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
 

@@ -18,5 +18,6 @@ What it cannot vouch for:
   backup when the statement is closed before all of them were read.
 * varchar goes over the wire as nvarchar, SERVERPROPERTY as nvarchar and not as sql_variant, datetime2 as datetime; texts that are
   too long for a column are kept whole (no error 8152).
+* Extended properties are those of databases and not of what is in them, do not roll back, and are text on the wire and not sql_variant.
 * A backup file is the lab's own format; sizes, pages and seconds in the messages are made up.
 """

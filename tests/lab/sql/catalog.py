@@ -127,6 +127,10 @@ def _columns(server: SqlServer, session: Session, database: Database) -> Rows:
             yield (table.object_id, column.name, place, column.type.length or -1, column.nullable, column.identity)
 
 
+def _properties(server: SqlServer, session: Session, database: Database) -> Rows:
+    return [(0, "DATABASE", 0, 0, name, value) for name, value in database.properties.values()]
+
+
 def _schema_tables(server: SqlServer, session: Session, database: Database) -> Rows:
     for table in database.tables.values():
         yield (database.name, table.schema, table.name, "BASE TABLE")
@@ -187,6 +191,11 @@ VIEWS: dict[str, View] = {
     ),
     "sys.master_files": View([("database_id", INT), *_FILE], _files),
     "sys.database_files": View(_FILE, _own_files, of_server=False),
+    "sys.extended_properties": View(
+        [("class", _TINY), ("class_desc", NAME), ("major_id", INT), ("minor_id", INT), ("name", NAME), ("value", SqlType("nvarchar", 3750))],
+        _properties,
+        of_server=False,
+    ),
     "sys.tables": View(_OBJECT, _tables, of_server=False),
     "sys.objects": View(_OBJECT, _tables, of_server=False),
     "sys.columns": View(

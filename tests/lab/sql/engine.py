@@ -51,6 +51,7 @@ class Engine:
         self.variables: dict[str, Any] = {}
         self.kinds: dict[str, SqlType] = {}
         self.shown: list[tuple[str, View, Database]] = []
+        self.called_in = session.database
 
     def batch(self, sql: str, parameters: Mapping[str, Any]) -> Outcome:
         """Run a batch; its errors are part of the outcome."""
@@ -357,7 +358,26 @@ class Engine:
         if name.lower() == "sp_executesql" and arguments and arguments[0].kind in ("string", "variable"):
             self.nested(str(self.value(arguments[0].text)), self.variables)
             return
+        self.called_in = self.database_of(tokens[at:place])
         procedures.call(self, name, arguments)
+
+    def database_of(self, prefix: tuple[Token, ...]) -> Database:
+        """The database that a procedure's name begins with, or the current one; what is before the name may be schema or database and schema."""
+        if sum(token.text == "." for token in prefix) < 2:
+            return self.session.database
+        database = self.server.find(prefix[0].value)
+        if database is None:
+            raise error(911, prefix[0].value)
+        if database is not self.session.database:
+            self.admit(database)
+        return database
+
+    def variable(self, token: Token) -> Any:
+        """The value of a variable; raises 137."""
+        name = token.value[1:].lower()
+        if name not in self.variables:
+            raise error(137, token.value)
+        return self.variables[name]
 
     def nested(self, sql: str, variables: Mapping[str, Any]) -> None:
         """Run text inside this batch."""

@@ -87,6 +87,7 @@ class BackupSet:
     size: int = 0
     options: dict[str, str] = field(default_factory=dict)
     tables: list[dict[str, Any]] = field(default_factory=list)
+    properties: list[list[Any]] = field(default_factory=list)
     damaged: bool = False
     identity: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
     software: list[int] = field(default_factory=lambda: [10, 0, 0])
@@ -117,6 +118,7 @@ def take(database: Database, store: Store, files: list[tuple[str, str, str]], **
         files=[list(one) for one in files],
         options=dict(database.options),
         tables=tables,
+        properties=[[name, _to_json(value)] for name, value in database.properties.values()],
         size=len(json.dumps(tables)),
         **given,
     )
@@ -147,6 +149,7 @@ def put_back(taken: BackupSet, database: Database, store: Store) -> None:
     database.create_date = dt.datetime.now()
     database.family = taken.family
     database.options = dict(taken.options)
+    database.properties = {name.casefold(): (name, _from_json(value)) for name, value in taken.properties}
 
 
 def _to_json(cell: Any) -> Any:

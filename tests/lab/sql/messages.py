@@ -19,6 +19,7 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
     156: (15, 1, "Incorrect syntax near the keyword '{0}'."),
     195: (15, 10, "'{0}' is not a recognized built-in function name."),
     207: (16, 1, "Invalid column name '{0}'."),
+    201: (16, 4, "Procedure or function '{0}' expects parameter '@{1}', which was not supplied."),
     208: (16, 1, "Invalid object name '{0}'."),
     213: (16, 1, "Column name or number of supplied values does not match table definition."),
     226: (16, 6, "{0} statement not allowed within multi-statement transaction."),
@@ -122,6 +123,8 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
     6106: (16, 1, "Process ID {0} is not an active process ID."),
     8114: (16, 5, "Error converting data type {0} to {1}."),
     8134: (16, 1, "Divide by zero error encountered."),
+    8144: (16, 2, "Procedure or function {0} has too many arguments specified."),
+    8145: (16, 1, "@{1} is not a parameter for procedure {0}."),
     8169: (16, 2, "Conversion failed when converting from a character string to uniqueidentifier."),
     8179: (16, 2, "Could not find prepared statement with handle {0}."),
     9772: (
@@ -130,7 +133,12 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
         'The Service Broker in database "{0}" cannot be enabled because there is already an enabled Service Broker '
         "with the same ID.",
     ),
+    15097: (16, 1, "The size associated with an extended property cannot be more than 7,500 bytes."),
+    15135: (16, 1, "Object is invalid. Extended properties are not permitted on '{0}', or the object does not exist."),
+    15217: (16, 1, "Property cannot be updated or deleted. Property '{0}' does not exist for '{1}'."),
+    15233: (16, 1, "Property cannot be added. Property '{0}' already exists for '{1}'."),
     15247: (16, 1, "User does not have permission to perform this action."),
+    15600: (15, 1, "An invalid parameter or option was specified for procedure '{0}'."),
     18456: (14, 1, "Login failed for user '{0}'."),
     22001: (1, 1, "{0}() returned error {1}, '{2}'"),
 }

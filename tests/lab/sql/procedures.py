@@ -137,10 +137,104 @@ def read_own_registry(engine: Engine, arguments: tuple[Token, ...]) -> None:
     _answer(engine, [("Value", NAME), ("Data", _TEXT)], [(value.name, value.data)])
 
 
+_NOT_OF_THE_DATABASE = tuple(f"level{level}{part}" for level in range(3) for part in ("type", "name"))
+
+
+def _given(engine: Engine, procedure: str, arguments: tuple[Token, ...], names: tuple[str, ...]) -> dict[str, Any]:
+    """The values of a call by the names of the parameters, however they were passed."""
+    given: dict[str, Any] = {}
+    for place, part in enumerate(_parts(arguments)):
+        name = part[0].value[1:].lower() if len(part) == 3 and part[1].text == "=" else None
+        if name is None and place >= len(names):
+            raise error(8144, procedure)
+        if name is not None and name not in names:
+            raise error(8145, procedure, name)
+        value = part[-1]
+        if value.kind == "variable":
+            given[name or names[place]] = engine.variable(value)
+        elif value.kind in ("word", "quoted", "string"):
+            given[name or names[place]] = None if value.keyword == "NULL" else value.value
+        else:
+            given[name or names[place]] = engine.value(value.text)
+    return given
+
+
+def _parts(arguments: tuple[Token, ...]) -> list[list[Token]]:
+    """The tokens of each argument."""
+    parts: list[list[Token]] = [[]]
+    for token in arguments:
+        if token.text == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    if not arguments:
+        return []
+    if not all(len(part) in (1, 3) for part in parts):
+        raise error(102, arguments[-1].value)
+    return parts
+
+
+def _of_database(engine: Engine, procedure: str, arguments: tuple[Token, ...], *own: str) -> dict[str, Any]:
+    """The call of a procedure for extended properties, of which the lab has those of whole databases [ms]."""
+    given = _given(engine, procedure, arguments, (*own, *_NOT_OF_THE_DATABASE))
+    if "name" not in given:
+        raise error(201, procedure, "name")
+    if any(given.get(name) is not None for name in _NOT_OF_THE_DATABASE):
+        raise ValueError("extended properties of objects")
+    if given["name"] is None or not 0 < len(str(given["name"])) <= 128:
+        raise error(15600, procedure)
+    value = given.get("value")
+    if value is not None and (len(value) if isinstance(value, bytes) else 2 * len(str(value))) > 7500:
+        raise error(15097)
+    # db_owner may, db_ddladmin may not [ms]; the lab knows administrators and others.
+    if not engine.session.login.may_administer(engine.called_in):
+        raise error(15135, _WHOLE)
+    return given
+
+
+# What the messages call the database itself [field].
+_WHOLE = "object specified"
+
+
+def _property(engine: Engine, name: str) -> str:
+    key = name.casefold()
+    if key not in engine.called_in.properties:
+        raise error(15217, name, _WHOLE)
+    return key
+
+
+def add_property(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_addextendedproperty, for a database."""
+    given = _of_database(engine, "sp_addextendedproperty", arguments, "name", "value")
+    name = str(given["name"])
+    if name.casefold() in engine.called_in.properties:
+        raise error(15233, name, _WHOLE)
+    engine.called_in.properties[name.casefold()] = (name, given.get("value"))
+    engine.tell(Done())
+
+
+def update_property(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_updateextendedproperty, for a database."""
+    given = _of_database(engine, "sp_updateextendedproperty", arguments, "name", "value")
+    key = _property(engine, str(given["name"]))
+    engine.called_in.properties[key] = (engine.called_in.properties[key][0], given.get("value"))
+    engine.tell(Done())
+
+
+def drop_property(engine: Engine, arguments: tuple[Token, ...]) -> None:
+    """sp_dropextendedproperty, for a database."""
+    given = _of_database(engine, "sp_dropextendedproperty", arguments, "name")
+    del engine.called_in.properties[_property(engine, str(given["name"]))]
+    engine.tell(Done())
+
+
 _PROCEDURES: dict[str, Callable[[Engine, tuple[Token, ...]], None]] = {
     **dict.fromkeys(("sp_datatype_info", "sp_datatype_info_90", "sp_datatype_info_100"), data_type_info),
     **dict.fromkeys(("sp_who", "sp_who2"), who),
+    "sp_addextendedproperty": add_property,
+    "sp_dropextendedproperty": drop_property,
     "sp_reset_connection": reset_connection,
+    "sp_updateextendedproperty": update_property,
     "xp_fixeddrives": fixed_drives,
     "xp_instance_regread": read_own_registry,
 }

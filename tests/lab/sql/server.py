@@ -337,6 +337,7 @@ class SqlServer:
             "is_broker_enabled": database.is_broker_enabled,
             "service_broker_guid": database.service_broker_guid,
             "recovery_model": database.recovery_model,
+            "extended_properties": {name: str(value) for name, value in sorted(database.properties.values())},
             "tables": self.store.dump(database),
         }
 

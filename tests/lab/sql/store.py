@@ -44,7 +44,7 @@ class Table:
 
 @dataclass
 class Database:
-    """One database: its options, its broker, its tables' definitions."""
+    """One database: its options, its broker, its tables' definitions, and its own extended properties by their names in lower case."""
 
     name: str
     id: int
@@ -60,6 +60,7 @@ class Database:
     conversations: int = 0
     family: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
     tables: dict[tuple[str, str], Table] = field(default_factory=dict)
+    properties: dict[str, tuple[str, Any]] = field(default_factory=dict)
     object_ids: int = 2_000_000_000 // 2
 
     @property

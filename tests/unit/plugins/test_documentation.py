@@ -21,7 +21,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
 PACKAGE = "ansible_collections.opsmgr.recovery.plugins"
-ACTIONS = sorted(path.stem for path in (PLUGINS / "action").glob("[!_]*.py"))
+# What only prepares an ordinary module, which has the documentation in it.
+BESIDE_MODULES = {"management_group_lock"}
+ACTIONS = sorted(path.stem for path in (PLUGINS / "action").glob("[!_]*.py") if path.stem not in BESIDE_MODULES)
 SIDECARS = sorted(path.stem for path in (PLUGINS / "modules").glob("*.yml"))
 FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC}
 # Present in every documentation, with a verdict.

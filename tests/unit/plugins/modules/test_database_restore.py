@@ -20,6 +20,8 @@ from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, 
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import database_restore as database_restore_utils
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.modules import database_restore
 from lab.sql.opsmgr_schema import add_health_service, create_operations_manager
@@ -29,6 +31,7 @@ require_freetds()
 
 SUBJECT = Subject(database_restore, {"path": PATH, **ADMIN})
 KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff", "started_at", "elapsed_seconds"}
+ANYBODYS = {"reopen": "anybodys"}
 SAME = {"overwrite": "same_group", "management_group": "odyssey"}
 ONLINE = {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": False, "management_group": "ODYSSEY"}
 
@@ -305,12 +308,16 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run, name: str) -> Non
     sql.databases[name].user_access = "SINGLE_USER"
     with sql.lock:
         thief = sql.connect("sqlcmd", name, host="PENELOPE")
-    refused = run(**SAME, database=name, disconnect=True)
+    untold = run(overwrite="any", database=name, disconnect=True)
+    assert (untold["failed"], untold["changed"]) == (True, False)
+    for words in ("it cannot be told who closed it", "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE", "Nothing was changed"):
+        assert words in untold["msg"]
+    refused = run(**SAME, **ANYBODYS, database=name, disconnect=True)
     assert "the database exists (ONLINE, SINGLE_USER), of the management group that could not be read" in refused["msg"]
     assert "Bring it back to MULTI_USER with service_broker" in refused["msg"]
     assert "error 924" in refused["problems"][0]
     assert refused["changed"] is False
-    result = run(overwrite="any", database=name, disconnect=True)
+    result = run(**ANYBODYS, overwrite="any", database=name, disconnect=True)
     for words in (
         "it could not be taken offline: error 5064",
         "In it: session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
@@ -318,7 +325,47 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run, name: str) -> Non
     ):
         assert words in result["msg"]
     thief.close()
-    assert run(overwrite="any", database=name, disconnect=True)["after"] == ONLINE
+    assert run(**ANYBODYS, overwrite="any", database=name, disconnect=True)["after"] == ONLINE
+
+
+@pytest.mark.parametrize("restored", [True, False])
+@pytest.mark.parametrize("access", ["SINGLE_USER", "RESTRICTED_USER"])
+def test_a_database_that_somebody_else_closed_is_left_alone(sql: SqlServer, run: Run, access: str, restored: bool) -> None:
+    if restored:
+        run(**SAME)
+    sql.databases[NAME].user_access = access
+    before = databases(sql)
+    for check in (True, False):
+        refused = run(overwrite="any", disconnect=True, _ansible_check_mode=check)
+        assert (refused["failed"], refused["changed"]) == (True, False)
+        for words in (f"it is in {access}, and no run of this collection closed it", "Nothing was changed", "set reopen to anybodys"):
+            assert words in refused["msg"]
+    assert databases(sql) == before
+    assert run(**ANYBODYS, overwrite="any", disconnect=True)["after"] == ONLINE
+
+
+def test_the_lock_of_the_management_group_is_no_part_of_a_backup(sql: SqlServer, run: Run) -> None:
+    properties = sql.databases[NAME].properties
+    for name in (FIRST, CLOSED_NOTE, "opsmgr.recovery.lock.old", "of somebody else"):
+        properties[name] = (name, "in the backup")
+    with sql.connect("backup") as session:
+        session.run("BACKUP DATABASE OperationsManager TO DISK = ? WITH CHECKSUM, INIT", [PATH])
+    properties.clear()
+    held = {FIRST: (FIRST, "held"), f"{FIRST}.{'a' * 16}": (f"{FIRST}.{'a' * 16}", "taken over")}
+    properties.update(held)
+    result = run(**SAME)
+    assert (result["after"], result["problems"][1:]) == (ONLINE, [])
+    assert sql.databases[NAME].properties == {**held, "of somebody else": ("of somebody else", "in the backup")}
+    assert run(database="Copy")["changed"] is True
+    assert list(sql.databases["Copy"].properties) == ["of somebody else"]
+
+
+def test_a_lock_that_cannot_be_put_back_is_said(sql: SqlServer, run: Run) -> None:
+    sql.databases[NAME].properties[FIRST] = (FIRST, "held")
+    fault(sql, "EXEC", "fail", nth=2, code=15135)
+    result = run(**SAME)
+    assert result["changed"] is True
+    assert any("The lock of the management group could not be put back" in problem for problem in result["problems"])
 
 
 @pytest.fixture

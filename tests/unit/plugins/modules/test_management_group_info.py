@@ -14,6 +14,7 @@ import yaml
 from unit.plugins.modules.sql_server import ADDRESS, ADMIN, NAME, READER, Run, Subject, assert_no_password, fault, require_freetds
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
 from lab.recorder import Recorder
 from lab.sql.opsmgr_schema import add_health_service, add_run_as, create_operations_manager, insert
@@ -83,6 +84,8 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
             "is_broker_enabled": True,
             "recovery_model": "FULL",
             "last_full_backup": "2026-01-31T02:03:04",
+            "closed_by_us": False,
+            "sessions": None,
         },
         "sql_server_version": "10.0.2531.0",
         "run_as_accounts": ["momaction"],
@@ -161,7 +164,23 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run) -> None:
     result = run(**ADMIN)
     assert (result["problem_kind"], result["database"]["user_access"]) == ("database", "SINGLE_USER")
     assert "(924" in result["problem"]
+    assert result["database"]["closed_by_us"] is None
+    [session] = result["database"]["sessions"]
+    assert "program thief" in session
     thief.close()
+
+
+@pytest.mark.parametrize(
+    ("access", "note", "ours"),
+    [("MULTI_USER", True, False), ("SINGLE_USER", True, True), ("SINGLE_USER", False, False), ("RESTRICTED_USER", True, False)],
+)
+def test_who_closed_the_database(sql: SqlServer, run: Run, access: str, note: bool, ours: bool) -> None:
+    found = sql.databases["OperationsManager"]
+    found.user_access = access
+    if note:
+        found.properties[CLOSED_NOTE] = (CLOSED_NOTE, "")
+    shown = run(**ADMIN)["database"]
+    assert (shown["closed_by_us"], shown["sessions"]) == (ours, None if access == "MULTI_USER" else [])
 
 
 def test_names_with_brackets_and_quotes(sql: SqlServer, run: Run) -> None:

@@ -18,14 +18,16 @@ from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, READER, Run, S
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import broker as broker_utils
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
 from ansible_collections.opsmgr.recovery.plugins.modules import service_broker
 from lab.sql.opsmgr_schema import create_operations_manager
 from lab.sql.server import SqlServer
 
 require_freetds()
 
+ANYBODYS = {"reopen": "anybodys"}
 SUBJECT = Subject(service_broker, {"timeout": 5, **ADMIN})
-KEYS = {"changed", "database", "before", "after", "sessions", "statements", "diff", "started_at", "elapsed_seconds"}
+KEYS = {"changed", "database", "before", "after", "closed_by_us", "sessions", "statements", "diff", "started_at", "elapsed_seconds"}
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_check_run_check_run(sql: SqlServer, run: Run, name: str) -> None:
     assert predicted["changed"] is real["changed"] is True
     assert predicted["after"] == real["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
     assert predicted["before"] == real["before"] == {**real["after"], "is_broker_enabled": False}
-    assert predicted["statements"][1:] == alterations(real)
+    assert predicted["statements"] == [statement for statement in real["statements"] if not statement.startswith("SELECT ")]
     assert predicted["statements"][0] == f"USE {sqlserver.quote_identifier(name)}"
     assert real.keys() == KEYS | {"invocation"}
     for check in (True, False):
@@ -77,16 +79,54 @@ def test_check_run_check_run(sql: SqlServer, run: Run, name: str) -> None:
         assert (again["changed"], alterations(again)) == (False, [])
 
 
-@pytest.mark.parametrize("access", ["SINGLE_USER", "RESTRICTED_USER"])
+def leave(sql: SqlServer, name: str = NAME) -> None:
+    """As a run that was killed leaves a database."""
+    sql.databases[name].user_access = "SINGLE_USER"
+    sql.databases[name].properties[CLOSED_NOTE] = (CLOSED_NOTE, "Set to SINGLE_USER by opsmgr.recovery")
+
+
 @pytest.mark.parametrize("enabled", [True, False])
-def test_an_access_mode_that_was_left_is_repaired(sql: SqlServer, run: Run, access: str, enabled: bool) -> None:
-    sql.databases[NAME].user_access = access
+@pytest.mark.parametrize(("access", "options"), [("ours", {}), ("SINGLE_USER", ANYBODYS), ("RESTRICTED_USER", ANYBODYS)])
+def test_a_database_that_was_left_closed_is_opened(sql: SqlServer, run: Run, access: str, options: dict[str, str], enabled: bool) -> None:
+    if access == "ours":
+        leave(sql)
+    else:
+        sql.databases[NAME].user_access = access
     sql.databases[NAME].is_broker_enabled = enabled
-    predicted = run(_ansible_check_mode=True)
-    result = run()
+    predicted = run(**options, _ansible_check_mode=True)
+    result = run(**options)
     assert (result["changed"], state(sql)) == (True, ("MULTI_USER", True))
+    assert predicted["closed_by_us"] is result["closed_by_us"] is (access == "ours")
     assert len(alterations(result)) == (1 if enabled else 4)
     assert [text for text in predicted["statements"] if text.startswith("ALTER")] == alterations(result)
+    assert sql.databases[NAME].properties == {}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize(("access", "note"), [("SINGLE_USER", False), ("RESTRICTED_USER", False), ("RESTRICTED_USER", True)])
+def test_a_database_that_somebody_else_closed_stays_so(sql: SqlServer, run: Run, access: str, note: bool, enabled: bool) -> None:
+    if note:
+        leave(sql)
+    sql.databases[NAME].user_access = access
+    sql.databases[NAME].is_broker_enabled = enabled
+    before = sql.dump()["databases"]
+    for check in (True, False):
+        result = run(_ansible_check_mode=check)
+        assert (result["failed"], result["changed"], result["closed_by_us"]) == (True, False, False)
+        for words in (f"it is in {access}, and no run of this collection closed it", "Nothing was changed", "set reopen to anybodys", "SET MULTI_USER"):
+            assert words in result["msg"]
+    assert sql.dump()["databases"] == before
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_note_that_was_left_on_an_open_database_is_removed(sql: SqlServer, run: Run, enabled: bool) -> None:
+    leave(sql)
+    sql.databases[NAME].user_access = "MULTI_USER"
+    sql.databases[NAME].is_broker_enabled = enabled
+    assert run(_ansible_check_mode=True)["changed"] is True
+    assert run()["changed"] is True
+    assert (state(sql), sql.databases[NAME].properties) == (("MULTI_USER", True), {})
+    assert run()["changed"] is False
 
 
 def test_someone_who_holds_a_connection_is_named_and_thrown_out(sql: SqlServer, run: Run, service: Service) -> None:
@@ -103,7 +143,7 @@ def test_an_issuer_that_does_not_keep_the_seat_loses_nothing(sql: SqlServer, run
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_seat_that_is_taken_is_waited_for(sql: SqlServer, run: Run, enabled: bool) -> None:
-    sql.databases[NAME].user_access = "SINGLE_USER"
+    leave(sql)
     sql.databases[NAME].is_broker_enabled = enabled
     with sql.lock:
         thief = sql.connect("sqlcmd", NAME)
@@ -116,18 +156,19 @@ def test_a_seat_that_is_taken_is_waited_for(sql: SqlServer, run: Run, enabled: b
 def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run, name: str) -> None:
     if name == HOSTILE:
         create_operations_manager(sql, HOSTILE, "ILIAD").is_broker_enabled = False
-    sql.databases[name].user_access = "SINGLE_USER"
+    leave(sql, name)
     with sql.lock:
         thief = sql.connect("sqlcmd", name, host="PENELOPE")
-    result = run(database=name, timeout=1)
-    assert (result["failed"], result["changed"], state(sql, name)) == (True, False, ("SINGLE_USER", False))
-    for words in (
-        f"bring the database {name} back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER",
-        "5064",
-        "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
-        f"or type: ALTER DATABASE {sqlserver.quote_identifier(name)} SET MULTI_USER WITH ROLLBACK IMMEDIATE",
-    ):
-        assert words in result["msg"]
+    holder = "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE"
+    by_hand = f"or type: ALTER DATABASE {sqlserver.quote_identifier(name)} SET MULTI_USER WITH ROLLBACK IMMEDIATE"
+    for check in (True, False):
+        result = run(database=name, timeout=1, _ansible_check_mode=check)
+        assert (result["failed"], result["changed"], result["closed_by_us"], state(sql, name)) == (True, False, None, ("SINGLE_USER", False))
+        for words in ("it cannot be told who closed it", holder, "Nothing was changed", by_hand):
+            assert words in result["msg"]
+    forced = run(database=name, timeout=1, **ANYBODYS)
+    for words in (f"bring the database {name} back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER", "5064", holder, by_hand):
+        assert words in forced["msg"]
     thief.close()
     assert run(database=name)["after"]["user_access"] == "MULTI_USER"
 
@@ -246,7 +287,8 @@ def twin(sql: SqlServer) -> SqlServer:
 
 @pytest.mark.parametrize("access", ["MULTI_USER", "SINGLE_USER"])
 def test_a_copy_with_the_same_id_is_explained_before_anything_happens(twin: SqlServer, run: Run, access: str) -> None:
-    twin.databases[NAME].user_access = access
+    if access == "SINGLE_USER":
+        leave(twin)
     twin.databases[NAME].conversations = 7
     for check in (True, False):
         result = run(_ansible_check_mode=check)

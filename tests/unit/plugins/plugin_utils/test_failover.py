@@ -282,10 +282,21 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
         [state("state", "OFFLINE"), no_servers],
         ["database OperationsManager: preflight: the operational database is OFFLINE. Bring it online and run it again."],
     ),
-    "the database is in single user": (
-        [state("user_access", "SINGLE_USER")],
-        ["database OperationsManager: preflight: the operational database is in SINGLE_USER. Find out who closed it"],
+    "somebody closed the database": (
+        [state("user_access", "RESTRICTED_USER"), state("closed_by_us", False), state("sessions", ["session 53: dba"])],
+        ["database OperationsManager: preflight: the operational database is in RESTRICTED_USER, and no run of this collection closed it; in it: session 53"],
     ),
+    "somebody closed the database to one user": (
+        [state("user_access", "SINGLE_USER"), state("closed_by_us", False)],
+        ["database OperationsManager: preflight: the operational database is in SINGLE_USER, and no run of this collection closed it. Find out who"],
+    ),
+    "the only seat of the database is taken": (
+        [state("user_access", "SINGLE_USER"), state("closed_by_us", None), state("sessions", ["session 53: OMSDK"]), no_servers,
+         lambda situation: situation["database"].update(reachable=False, problem="error 924.")],
+        ["database OperationsManager: preflight: the operational database is in SINGLE_USER, and as long as its only seat is taken it cannot be told "
+         "who closed it; in it: session 53: OMSDK. Stop what is in it"],
+    ),
+    "a killed run closed the database": ([state("user_access", "SINGLE_USER"), state("closed_by_us", True)], []),
     "another group's database": (
         [lambda situation: situation["database"].update(management_group="ILIAD")],
         ["database OperationsManager: preflight: the database belongs to management group ILIAD, and the inventory says ODYSSEY."],
@@ -368,8 +379,17 @@ def test_every_problem_is_found_and_no_other(changes: list[Change], expected: li
         assert problem.endswith(".")
 
 
-def test_a_database_that_a_killed_run_left_closed_is_no_problem_once_the_role_has_moved() -> None:
-    assert decide(failed_over(), state("user_access", "SINGLE_USER")).problems == []
+@pytest.mark.parametrize("situation", [healthy, failed_over])
+@pytest.mark.parametrize(
+    ("access", "ours", "opens", "problems"),
+    [("MULTI_USER", False, False, 0), ("SINGLE_USER", True, True, 0), ("SINGLE_USER", False, False, 1), ("SINGLE_USER", None, False, 1),
+     ("RESTRICTED_USER", False, False, 1)],
+)  # fmt: skip
+def test_only_a_database_that_a_killed_run_left_closed_is_opened(
+    situation: Callable[[], Situation], access: str, ours: bool | None, opens: bool, problems: int
+) -> None:
+    plan = decide(situation(), state("user_access", access), state("closed_by_us", ours))
+    assert (plan.open_database, len(plan.problems)) == (opens, problems)
 
 
 def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> None:

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""management_group_lock: says who holds the lock, which is this run of Ansible and not the module's process, and runs the module."""
+from __future__ import annotations
+
+import getpass
+import multiprocessing
+import os
+import socket
+import typing as t
+from dataclasses import asdict
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import describe_process
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Run the module with its option O(holder) set."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        del tmp
+        arguments = {"holder": holder(task_vars or {}), **self._task.args}
+        result.update(self._execute_module(module_name="opsmgr.recovery.management_group_lock", module_args=arguments, task_vars=task_vars))
+        if result.get("taken_over_from"):
+            # Shown in colour even where nobody looks at the result.
+            result.setdefault("warnings", []).append(result["taken_over_from"])
+        return result
+
+
+def holder(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Who runs this: the user and the controller, by AWX where it says so, and the process that all tasks of the run have in common."""
+    job = _awx(task_vars, "job_id")
+    machine = socket.gethostname()
+    process = describe_process(_pid())
+    return {
+        "user": _awx(task_vars, "user_name") or _user(),
+        "controller": f"{machine} (AWX job {job})" if job else machine,
+        "process": process and asdict(process),
+    }
+
+
+def _pid() -> int:
+    """The process of ansible-playbook, which forks one for each task."""
+    parent = multiprocessing.parent_process()
+    return parent.pid if parent is not None and parent.pid else os.getpid()
+
+
+def _awx(task_vars: t.Mapping[str, t.Any], name: str) -> str:
+    return str(task_vars.get(f"awx_{name}") or task_vars.get(f"tower_{name}") or "")
+
+
+def _user() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        # A container whose user has no name.
+        user = f"user {os.getuid()}"
+    behind = os.environ.get("SUDO_USER")
+    return f"{user} (sudo by {behind})" if behind and behind != user else user
