@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3.11
+# A name like python3.12; without one it is the newest from 3.11 to 3.14 that is there (tests/tools/python).
+PYTHON ?=
 JOBS ?= 2
 # Tests against the lab wait more than they compute.
 LAB_JOBS ?= 4

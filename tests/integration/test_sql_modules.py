@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 from labs import StartLab
 from playing import Player
+from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
 from lab.sql.store import Database
@@ -37,13 +36,6 @@ def connection(player: Player) -> dict[str, Any]:
 
 def task(player: Player, module: str, *, check: bool = False, **options: Any) -> dict[str, Any]:
     return player.task(module, "localhost", {**connection(player), **options}, check=check)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
 
 
 def servers(player: Player) -> list[str]:
