@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,10 @@ try:
 except ImportError:
     # Also when the driver manager's library is missing.
     PYODBC_IMPORT_ERROR = traceback.format_exc()
+else:
+    # Asked only once in a process, when pyodbc is first used. Where that was earlier, or odbcinst.ini says Pooling = Yes, connections are pooled all the
+    # same, and no program can turn that off: see SqlConnection.close().
+    pyodbc.pooling = False
 
 # The kinds of ConnectionProblem.
 UNREACHABLE = "unreachable"
@@ -121,6 +126,8 @@ class SqlConnection:
         self._connection = connection
         self.server = server
         self.statements: list[str] = []
+        # Whether the server has answered the last statement to its end, so that it takes another one at once.
+        self._is_idle = True
 
     def __enter__(self) -> SqlConnection:
         return self
@@ -129,11 +136,16 @@ class SqlConnection:
         self.close()
 
     def close(self) -> None:
-        """Give the connection back to the server. A connection that is gone already is no error."""
-        try:
+        """Give the connection back to the server. A connection that is gone already is no error.
+
+        A driver manager that pools connections keeps it open, as long as this process lives. In master it is in nobody's way; in a single-user database it
+        would keep the only seat.
+        """
+        with suppress(pyodbc.Error):
+            if self._is_idle:
+                self._connection.execute("USE [master]").close()
+        with suppress(pyodbc.Error):
             self._connection.close()
-        except pyodbc.Error:
-            pass
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """Run a statement with its values bound to C(?), and return the rows of its first result set by column name.
@@ -148,15 +160,20 @@ class SqlConnection:
 
     def _run(self, statement: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
         self.statements.append(statement)
+        self._is_idle = False
         try:
             cursor = self._connection.cursor()
             try:
                 cursor.execute(statement, *values)
-                return _first_result(cursor)
+                result = _first_result(cursor)
             finally:
                 cursor.close()
         except pyodbc.Error as error:
-            raise self._translated(error, statement) from error
+            problem = self._translated(error, statement)
+            self._is_idle = isinstance(problem, SqlError)
+            raise problem from error
+        self._is_idle = True
+        return result
 
     def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:
         records = diagnostics(error)
@@ -179,8 +196,6 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
     if PYODBC_IMPORT_ERROR is not None:
         raise PyodbcMissing()
     text = ConnectionString(options)
-    # A pooled connection would keep its seat in a single-user database after close().
-    pyodbc.pooling = False
     try:
         connection = pyodbc.connect(text.reveal(), autocommit=True, timeout=options.connect_timeout)
         connection.timeout = query_timeout_seconds
