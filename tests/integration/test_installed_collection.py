@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from guides import COMMANDS, sections
 from playing import REPOSITORY, TIMEOUT_SECONDS, Player
 
 from lab.drill import unproven
@@ -68,6 +69,24 @@ def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Instal
     # ansible-test reads it.
     assert [path.name for path in (installation.collection / "tests").iterdir()] == ["config.yml"]
     assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == PLAYBOOKS
+
+
+def test_the_readme_s_command_installs_it_also_in_the_checkout_which_is_a_collection_itself(tmp_path: Path) -> None:
+    [section] = [section for section in sections(REPOSITORY / "README.md") if section.name == "README.md: Install it where you work"]
+    [line] = [line for block in section.of(COMMANDS) for line in block.text.splitlines() if line.startswith("ansible-galaxy")]
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in (".build/collections", "ansible.cfg"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).symlink_to(REPOSITORY / name)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    subprocess.run([REPOSITORY / "tests" / "tools" / "build", checkout / ".build" / "dist"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    for _time in ("the first", "an upgrade"):
+        subprocess.run(["bash", "-c", line], check=True, cwd=checkout, env=environment, stdout=subprocess.DEVNULL)
+        installed = tmp_path / ".ansible" / "collections" / "ansible_collections" / "opsmgr" / "recovery"
+        assert (installed / "MANIFEST.json").is_file()
+        assert (installed / "requirements.txt").is_file()
 
 
 def names(folder: str, pattern: str) -> list[str]:
