@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,18 +22,14 @@ from typing import Any, get_args
 
 from lab.control import NotRunningError, RefusedError, request
 from lab.faults import Action, Kind
-from lab.inventory import INVENTORY, LAB_JSON, LOG, WinRMAccess
+from lab.inventory import INVENTORY, LAB_JSON, LOG, SERVER_LOG, WinRMAccess
+from lab.problems import UserError, explained
 from lab.topologies import load_topology, merge, parse_setting
 
-SERVER_LOG = "server.log"
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL = 0.1
 _LAST_WORDS = 15
-
-
-class UserError(Exception):
-    """Something to tell the person at the keyboard, without a traceback."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         command(options)
     except (UserError, NotRunningError, RefusedError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"{explained(error)}\n")
         return 1
     return 0
 
@@ -129,7 +130,11 @@ def _wait_for(directory: Path, process: subprocess.Popen[bytes]) -> None:
             break
         time.sleep(_POLL)
     process.kill()
+    process.wait()
     words = (directory / SERVER_LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_WORDS:]
+    if not words:
+        free = shutil.disk_usage(directory).free
+        words = [f"it ended with {process.returncode} and wrote nothing into {directory / SERVER_LOG}; {free} bytes are free there"]
     raise UserError("the lab did not start:\n" + "\n".join(words))
 
 
@@ -165,6 +170,9 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         serve(topology, directory, WinRMAccess(options.scheme, options.transport))
     except OSError as error:
+        # SQL Server's, and those of the operating system.
+        if error.errno not in (None, errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            raise
         raise UserError(f"cannot open the lab's listeners: {error}; is another lab on this network?") from error
 
 
