@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, in_inventory, quote_identifier
 
 PYODBC_IMPORT_ERROR: str | None = None
 try:
@@ -37,6 +37,7 @@ DRIVER = "driver"
 
 DEFAULT_QUERY_TIMEOUT_SECONDS = 60
 
+_LOGIN_VARIABLES = in_inventory("login_user", "login_password")
 # "Cannot open database", for the login's default database [ms].
 _DATABASE_NUMBERS = frozenset((4060, 4064))
 # Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
@@ -276,7 +277,7 @@ def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     package = "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
     return (
         f"the ODBC driver {options.driver} cannot be used ({_quoted(record)}); installed are: {known}",
-        f"Install the package {package} where this task runs, or set driver to one that is there",
+        f"Install the package {package} where this task runs, or set driver to one that is there{in_inventory('driver')}",
     )
 
 
@@ -284,30 +285,31 @@ def _login_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     if options.login_user is None:
         return (
             f"the login by Kerberos was refused ({_quoted(record)})",
-            "Check with klist whose ticket is there, and that this account is a login on the server",
+            f"Check with klist whose ticket is there, and that this account is a login on the server; or set login_user and login_password{_LOGIN_VARIABLES}",
         )
     if "\\" in options.login_user:
-        advice = "Check login_user, login_password, and that this account is a login on the server"
+        advice = f"Check login_user, login_password{_LOGIN_VARIABLES}, and that this account is a login on the server"
     else:
-        advice = "Check login_user and login_password, and that the server accepts SQL Server logins and not only Windows ones"
+        advice = f"Check login_user and login_password{_LOGIN_VARIABLES}, and that the server accepts SQL Server logins and not only Windows ones"
     return f"the login {options.login_user} was refused ({_quoted(record)})", advice
 
 
 def _database_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     return (
         f"the database {options.database} cannot be opened ({_quoted(record)})",
-        "Check its name, its state (offline, restoring, single-user), and that this login is a user in it",
+        f"Check its name{in_inventory('database')}, its state (offline, restoring, single-user), and that this login is a user in it",
     )
 
 
 def _unreachable_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
-    advice = "Check that SQL Server is running and reachable on this port"
+    place = ("server", "instance") if options.instance and options.port is None else ("server", "port")
+    advice = f"Check that SQL Server is running and reachable on this port{in_inventory(*place)}"
     if options.instance and options.port is None:
         advice += ", and that SQL Server Browser answers on UDP port 1434, or set port"
     if options.login_user is None:
         advice += ", and with klist that there is a Kerberos ticket (FreeTDS reports a missing one so)"
     if options.encryption == "require" or not options.is_freetds:
-        advice += ", and that driver and server have a TLS version in common (see encryption and driver)"
+        advice += f", and that driver and server have a TLS version in common (see encryption and driver{in_inventory('encryption', 'driver')})"
     return f"no connection within {options.connect_timeout} seconds or refused ({_quoted(record)})", advice
 
 

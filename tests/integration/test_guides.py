@@ -56,6 +56,7 @@ SCENES = {
     "README.md: Move the RMS": Scene(before=(TOOLS,), soak=True),
     "FIRST_DRILL.md: By hand": Scene(),
     "LAB.md: Play with it": Scene(soak=True),
+    "PREPARE_SERVERS.md: The inventory": Scene(before=("mkdir .ansible; ln -s ../collections .ansible/collections",)),
     "PREPARE_SERVERS.md: WinRM": Scene(),
     "PREPARE_SERVERS.md: The account": Scene(),
     "PREPARE_SERVERS.md: Delegation, and why the key needs none": Scene(),

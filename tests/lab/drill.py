@@ -46,7 +46,7 @@ LOST_CLUSTER = "odyssey-cluster-new"
 WITHOUT_KEY = "opsmgr.recovery.rms_recover_without_key"
 LOST_KEY = "odyssey-no-key"
 KEY_FILE = "C:\\RMS-key.bin"
-NOTHING_READABLE = "No Run As secret can be read: the key that protected them is lost. A person enters each Run As account again."
+NOTHING_READABLE = "The new RMS can read no Run As secret, for the key that protected them is lost. A person enters each Run As account again."
 # What a shell makes of a program that Ctrl and C ended.
 INTERRUPTED = 130
 END_SECONDS = 20

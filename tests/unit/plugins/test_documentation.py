@@ -51,6 +51,7 @@ def result_keys(name: str) -> set[str]:
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},
         "rms_failover_record": {"record", "drawings"},
+        "variable_names": set(),
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]
