@@ -20,8 +20,7 @@ from lab.drill import unproven
 
 PROGRAMS = Path(sys.executable).parent
 EXAMPLE = "inventory.example"
-# The drill plays with the lab, which is not installed.
-PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem not in ("drill", EXAMPLE))
+PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem != EXAMPLE)
 
 
 class Installation:
@@ -67,8 +66,8 @@ def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Instal
     found = {path.name for path in installation.collection.iterdir()}
     files = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt", "requirements.txt"}
     assert found == files | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
-    # ansible-test reads it.
-    assert [path.name for path in (installation.collection / "tests").iterdir()] == ["config.yml"]
+    # ansible-test reads config.yml.
+    assert sorted(path.name for path in (installation.collection / "tests").iterdir()) == ["config.yml", "lab"]
     assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == sorted([*PLAYBOOKS, EXAMPLE])
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m lab``: start a lab in the background, look at it, hurt it, stop it."""
+"""``opsmgr-lab``, in a checkout ``python -m lab``: start a lab in the background, look at it, hurt it, stop it; or run a drill."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from lab.inventory import INVENTORY, LAB_JSON, LOG, SERVER_LOG, WinRMAccess
 from lab.problems import UserError, explained
 from lab.topologies import load_topology, merge, parse_setting
 
+PACKAGE = __package__ or "lab"
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL = 0.1
@@ -34,7 +35,12 @@ _LAST_WORDS = 15
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with a sentence on standard error."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["drill"]:
+        from lab.drill import main as drill  # it has options of its own
+
+        return drill(given[1:])
+    options = _parser().parse_args(given)
     command: Callable[[argparse.Namespace], None] = options.run
     try:
         command(options)
@@ -48,13 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    parser = argparse.ArgumentParser(prog="opsmgr-lab" if PACKAGE == "opsmgr_lab" else f"python -m {PACKAGE}", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("up", _up, "start a lab in the background and wait until it answers"),
         ("serve", _serve, "run a lab in the foreground until it is told to stop"),
     ):
         _add_lab_options(_command(commands, name, run, text))
+    commands.add_parser("drill", add_help=False, help="lose the RMS and recover: a lab, a real playbook, and the proof")
     _command(commands, "dump", _dump, "print the whole state as JSON")
     _command(commands, "log", _log, "print what the recorder saw as JSON lines")
     _command(commands, "down", _down, "stop the lab; fine when none runs")
@@ -112,7 +119,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _start_server(options: argparse.Namespace) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "lab", "serve", "--directory", str(options.directory.resolve())]
+    command = [sys.executable, "-m", PACKAGE, "serve", "--directory", str(options.directory.resolve())]
     for name in ("topology", "network", "scheme", "transport"):
         command += [f"--{name}", getattr(options, name)]
     command += [f"--set={setting}" for setting in options.set]

@@ -27,7 +27,7 @@ from lab.topologies import load_topology
 
 # Beside the lab that a person may have started with `make lab`, so that both can run at once.
 DIRECTORY = Path(".lab") / "drill"
-PACKAGE = __name__.rpartition(".")[0] or "lab"
+PACKAGE = __package__ or "lab"
 NETWORK = "127.11"
 GROUP = "ODYSSEY"
 OLD_RMS = "hydra"
@@ -78,16 +78,17 @@ class Stage:
         # In a file that only its owner can read: an argument stands in every process listing.
         with open(os.open(variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(values, file)
-        command = ["ansible-playbook", "-i", str(self.directory / "inventory.yml"), "-e", f"@{variables}", playbook]
+        command = [_ansible_playbook(), "-i", str(self.directory / "inventory.yml"), "-e", f"@{variables}", playbook]
         sys.stdout.flush()
         environment = {
             "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
             # A drill leaves nothing in anybody's home directory, and needs none.
             "ANSIBLE_HOME": str(self.directory / "ansible"),
             **os.environ,
-            # The playbook's own calls of the lab run in another directory.
-            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         }
+        if "PYTHONPATH" in os.environ:
+            # The playbook's own calls of the lab run in another directory.
+            environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep))
         with subprocess.Popen(command, env=environment) as playing:
             try:
                 return playing.wait() == 0
@@ -126,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stdout.write(
             f"\nThe drill ({options.scenario}, {options.mode}) was interrupted, and its lab is gone: nothing of it is left to be put right. "
-            f"To start it again: make drill SCENARIO={options.scenario} MODE={options.mode}\n"
+            f"To start it again: {_command(options.scenario, options.mode)}\n"
         )
         return INTERRUPTED
     except UserError as error:
@@ -136,6 +137,11 @@ def main(arguments: list[str] | None = None) -> int:
     except subprocess.CalledProcessError:
         pass  # the lab has said why
     return 1
+
+
+def _command(scenario: str, mode: str) -> str:
+    """What a person types, in a checkout or where the lab is installed."""
+    return f"make drill SCENARIO={scenario} MODE={mode}" if PACKAGE == "lab" else f"opsmgr-lab drill --scenario {scenario} --mode {mode}"
 
 
 class _Terminated(KeyboardInterrupt):
@@ -202,6 +208,12 @@ def _drilled(stage: Stage, options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _ansible_playbook() -> str:
+    """That of the same environment, if there is one: nobody has to activate it."""
+    beside = Path(sys.executable).with_name("ansible-playbook")
+    return str(beside) if beside.exists() else "ansible-playbook"
+
+
 def _shared_variables(stage: Stage) -> Variables:
     return {
         "rms_failover_escrow": str(stage.directory / "escrow"),
@@ -211,7 +223,7 @@ def _shared_variables(stage: Stage) -> Variables:
 
 
 def _failover(stage: Stage, shared: Variables, mode: str) -> Plays:
-    place = {"drill_lab_directory": str(stage.directory), "drill_lab_package": PACKAGE}
+    place = {"drill_lab_directory": str(stage.directory), "drill_lab_package": PACKAGE, "drill_lab_python": sys.executable}
     return [(FAILOVER, {**shared, **place, "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)})]
 
 
