@@ -7,7 +7,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3.11
+# A name like python3.12; without one it is the newest from 3.11 to 3.14 that is there (tests/tools/python).
+PYTHON ?=
 JOBS ?= 2
 # Tests against the lab wait more than they compute.
 LAB_JOBS ?= 4
@@ -17,6 +18,7 @@ MODE ?= planned
 PYTEST_ARGS ?=
 SANITY_ARGS ?=
 MATRIX_ARGS ?=
+FRESH_ARGS ?=
 
 export PYTHON
 # Ansible wants UTF-8, whatever the machine says; every Debian has this one.
@@ -25,7 +27,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix bench pictures build clean
+.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -68,8 +70,12 @@ integration: browser  ## tests against the lab
 soak: browser  ## long tests against the lab
 	@$(run) python -m pytest -n $(LAB_JOBS) -m soak $(PYTEST_ARGS) tests/integration tests/soak
 
-matrix: setup  ## unit tests and drills with each ansible-core since 2.16
+matrix: setup  ## unit tests and drills with each ansible-core since 2.16; as root also on fresh systems
 	@$(run) tests/tools/matrix $(MATRIX_ARGS)
+	@if [ "$$(id -u)" = 0 ] && [ -z "$(MATRIX_ARGS)" ]; then tests/tools/fresh; fi
+
+fresh:  ## minimal Debian and Ubuntu systems, as root; FRESH_ARGS='--drill-only debian-13'
+	@tests/tools/fresh $(FRESH_ARGS)
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench

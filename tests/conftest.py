@@ -28,6 +28,12 @@ _link_collection()
 # Before ansible is imported: it reads its configuration then, and must not read the user's.
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
+# Before anything uses pyodbc, which asks only then. Tests of the lab look at who is connected, and a pooled connection stays after close().
+with contextlib.suppress(ImportError):
+    import pyodbc
+
+    pyodbc.pooling = False
+
 from ansible.plugins.loader import init_plugin_loader  # noqa: E402
 
 init_plugin_loader([str(COLLECTIONS)])

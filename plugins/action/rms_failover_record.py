@@ -100,7 +100,7 @@ def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]
     return {
         "before": asdict(draw(record.before)),
         "after": asdict(draw(record.after)),
-        "bars": [each and asdict(each) for each in bars(record.steps, began_at, seconds)],
+        "bars": [each and asdict(each) for each in bars(record.steps)],
     }
 
 

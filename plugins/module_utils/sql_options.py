@@ -23,6 +23,21 @@ _TDS_VERSION = re.compile(r"(?:7\.[2-4]|auto)\Z")
 _HIDDEN = "********"
 
 
+# What the inventory has for each option. The playbooks take them from the host in the group opsmgr_database.
+INVENTORY_VARIABLES = {
+    **{name: f"opsmgr_sql_{name}" for name in ("server", "port", "instance", "driver", "tds_version", "encryption", "login_user", "login_password")},
+    "database": "opsmgr_database_name",
+}
+
+
+def in_inventory(*options: str) -> str:
+    """Where a value comes from that the playbooks give: C( (in the inventory: opsmgr_sql_server))."""
+    return f" (in the inventory: {', '.join(INVENTORY_VARIABLES[name] for name in options if name in INVENTORY_VARIABLES)})"
+
+
+_LOGIN = in_inventory("login_user", "login_password")
+
+
 class OptionProblem(OpsmgrError):
     """Options that cannot work together, whatever the server says."""
 
@@ -88,34 +103,36 @@ class SqlOptions:
     def _check_texts(self) -> None:
         for name in ("server", "driver", "database"):
             if not getattr(self, name):
-                raise OptionProblem(f"{name} is empty", f"Set {name} or leave it out")
+                otherwise = ", or list the SQL Server in the group opsmgr_database" if name == "server" else ", or leave it out"
+                raise OptionProblem(f"{name} is empty", f"Set {name}{in_inventory(name)}{otherwise}")
         for name in ("server", "instance", "driver", "database", "login_user", "login_password"):
             _check_text(name, getattr(self, name) or "")
         quote_identifier(self.database)
         # These three are read by more than one parser on the way, and no real name has such characters.
         for name in ("server", "instance", "driver"):
             if re.search(r"[{};=]", getattr(self, name) or ""):
-                raise OptionProblem(f"{name} contains a brace, semicolon or equals sign", f"Correct {name}")
+                raise OptionProblem(f"{name} contains a brace, semicolon or equals sign", f"Correct {name}{in_inventory(name)}")
         if "\\" in self.server or "," in self.server:
-            raise OptionProblem("server contains an instance or a port", "Use the options instance and port for them")
+            places = in_inventory("server", "instance", "port")
+            raise OptionProblem(f"server is {self.server}, which contains an instance or a port", f"Use the options instance and port for them{places}")
 
     def _check_numbers(self) -> None:
         if self.port is not None and not 0 < self.port < 65536:
-            raise OptionProblem(f"port is {self.port}", "Use a port between 1 and 65535")
+            raise OptionProblem(f"port is {self.port}", f"Use a port between 1 and 65535{in_inventory('port')}")
         if self.connect_timeout < 1:
             raise OptionProblem(f"connect_timeout is {self.connect_timeout}", "Use at least one second")
         if not _TDS_VERSION.match(self.tds_version):
-            raise OptionProblem(f"tds_version is {self.tds_version}", "Use 7.2, 7.3 or 7.4, in quotes, or auto")
+            raise OptionProblem(f"tds_version is {self.tds_version}", f"Use 7.2, 7.3 or 7.4, in quotes, or auto{in_inventory('tds_version')}")
 
     def _check_login(self) -> None:
         if (self.login_user is None) != (self.login_password is None):
-            raise OptionProblem("only one of login_user and login_password is set", "Set both, or none of them to log in by Kerberos")
+            raise OptionProblem("only one of login_user and login_password is set", f"Set both, or none of them to log in by Kerberos{_LOGIN}")
         if self.login_user == "":
-            raise OptionProblem("login_user is empty", "Leave login_user and login_password out to log in by Kerberos")
+            raise OptionProblem("login_user is empty", f"Leave login_user and login_password out to log in by Kerberos{_LOGIN}")
         if self.login_user and "\\" in self.login_user and not self.is_freetds:
             raise OptionProblem(
                 f"login_user names a Windows domain, and the driver {self.driver} cannot log in by NTLM",
-                "Use FreeTDS, or get a Kerberos ticket (kinit) and leave login_user and login_password out",
+                f"Use FreeTDS{in_inventory('driver')}, or get a Kerberos ticket (kinit) and leave login_user and login_password out",
             )
 
 
@@ -150,9 +167,9 @@ def _check_text(name: str, value: str) -> None:
     try:
         value.encode("utf-16-le")
     except UnicodeEncodeError:
-        raise OptionProblem(f"{name} is not valid text", f"Correct {name}") from None
+        raise OptionProblem(f"{name} is not valid text", f"Correct {name}{in_inventory(name)}") from None
     if "\0" in value:
-        raise OptionProblem(f"{name} contains a NUL character", f"Correct {name}")
+        raise OptionProblem(f"{name} contains a NUL character", f"Correct {name}{in_inventory(name)}")
 
 
 def _joined(options: SqlOptions, password: str | None) -> str:
@@ -202,7 +219,7 @@ def _freetds_value(name: str, value: str) -> str:
     option = {"UID": "login_user", "PWD": "login_password"}.get(name, name)
     raise OptionProblem(
         f"{option} contains a closing brace together with a semicolon or an opening brace at its start, which FreeTDS cannot be given",
-        f"Change {option}, log in by Kerberos, or use Microsoft's driver",
+        f"Change {option}{in_inventory(option)}, log in by Kerberos, or use Microsoft's driver",
     )
 
 

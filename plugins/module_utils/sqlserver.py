@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, in_inventory, quote_identifier
 
 PYODBC_IMPORT_ERROR: str | None = None
 try:
@@ -23,6 +24,10 @@ try:
 except ImportError:
     # Also when the driver manager's library is missing.
     PYODBC_IMPORT_ERROR = traceback.format_exc()
+else:
+    # Asked only once in a process, when pyodbc is first used. Where that was earlier, or odbcinst.ini says Pooling = Yes, connections are pooled all the
+    # same, and no program can turn that off: see SqlConnection.close().
+    pyodbc.pooling = False
 
 # The kinds of ConnectionProblem.
 UNREACHABLE = "unreachable"
@@ -32,6 +37,7 @@ DRIVER = "driver"
 
 DEFAULT_QUERY_TIMEOUT_SECONDS = 60
 
+_LOGIN_VARIABLES = in_inventory("login_user", "login_password")
 # "Cannot open database", for the login's default database [ms].
 _DATABASE_NUMBERS = frozenset((4060, 4064))
 # Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
@@ -121,6 +127,8 @@ class SqlConnection:
         self._connection = connection
         self.server = server
         self.statements: list[str] = []
+        # Whether the server has answered the last statement to its end, so that it takes another one at once.
+        self._is_idle = True
 
     def __enter__(self) -> SqlConnection:
         return self
@@ -129,11 +137,16 @@ class SqlConnection:
         self.close()
 
     def close(self) -> None:
-        """Give the connection back to the server. A connection that is gone already is no error."""
-        try:
+        """Give the connection back to the server. A connection that is gone already is no error.
+
+        A driver manager that pools connections keeps it open, as long as this process lives. In master it is in nobody's way; in a single-user database it
+        would keep the only seat.
+        """
+        with suppress(pyodbc.Error):
+            if self._is_idle:
+                self._connection.execute("USE [master]").close()
+        with suppress(pyodbc.Error):
             self._connection.close()
-        except pyodbc.Error:
-            pass
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """Run a statement with its values bound to C(?), and return the rows of its first result set by column name.
@@ -148,15 +161,20 @@ class SqlConnection:
 
     def _run(self, statement: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
         self.statements.append(statement)
+        self._is_idle = False
         try:
             cursor = self._connection.cursor()
             try:
                 cursor.execute(statement, *values)
-                return _first_result(cursor)
+                result = _first_result(cursor)
             finally:
                 cursor.close()
         except pyodbc.Error as error:
-            raise self._translated(error, statement) from error
+            problem = self._translated(error, statement)
+            self._is_idle = isinstance(problem, SqlError)
+            raise problem from error
+        self._is_idle = True
+        return result
 
     def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:
         records = diagnostics(error)
@@ -179,8 +197,6 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
     if PYODBC_IMPORT_ERROR is not None:
         raise PyodbcMissing()
     text = ConnectionString(options)
-    # A pooled connection would keep its seat in a single-user database after close().
-    pyodbc.pooling = False
     try:
         connection = pyodbc.connect(text.reveal(), autocommit=True, timeout=options.connect_timeout)
         connection.timeout = query_timeout_seconds
@@ -261,7 +277,7 @@ def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     package = "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
     return (
         f"the ODBC driver {options.driver} cannot be used ({_quoted(record)}); installed are: {known}",
-        f"Install the package {package} where this task runs, or set driver to one that is there",
+        f"Install the package {package} where this task runs, or set driver to one that is there{in_inventory('driver')}",
     )
 
 
@@ -269,30 +285,31 @@ def _login_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     if options.login_user is None:
         return (
             f"the login by Kerberos was refused ({_quoted(record)})",
-            "Check with klist whose ticket is there, and that this account is a login on the server",
+            f"Check with klist whose ticket is there, and that this account is a login on the server; or set login_user and login_password{_LOGIN_VARIABLES}",
         )
     if "\\" in options.login_user:
-        advice = "Check login_user, login_password, and that this account is a login on the server"
+        advice = f"Check login_user, login_password{_LOGIN_VARIABLES}, and that this account is a login on the server"
     else:
-        advice = "Check login_user and login_password, and that the server accepts SQL Server logins and not only Windows ones"
+        advice = f"Check login_user and login_password{_LOGIN_VARIABLES}, and that the server accepts SQL Server logins and not only Windows ones"
     return f"the login {options.login_user} was refused ({_quoted(record)})", advice
 
 
 def _database_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     return (
         f"the database {options.database} cannot be opened ({_quoted(record)})",
-        "Check its name, its state (offline, restoring, single-user), and that this login is a user in it",
+        f"Check its name{in_inventory('database')}, its state (offline, restoring, single-user), and that this login is a user in it",
     )
 
 
 def _unreachable_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
-    advice = "Check that SQL Server is running and reachable on this port"
+    place = ("server", "instance") if options.instance and options.port is None else ("server", "port")
+    advice = f"Check that SQL Server is running and reachable on this port{in_inventory(*place)}"
     if options.instance and options.port is None:
         advice += ", and that SQL Server Browser answers on UDP port 1434, or set port"
     if options.login_user is None:
         advice += ", and with klist that there is a Kerberos ticket (FreeTDS reports a missing one so)"
     if options.encryption == "require" or not options.is_freetds:
-        advice += ", and that driver and server have a TLS version in common (see encryption and driver)"
+        advice += f", and that driver and server have a TLS version in common (see encryption and driver{in_inventory('encryption', 'driver')})"
     return f"no connection within {options.connect_timeout} seconds or refused ({_quoted(record)})", advice
 
 

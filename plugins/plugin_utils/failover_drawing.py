@@ -84,9 +84,11 @@ def draw(topology: Topology) -> Drawing:
     return Drawing(WIDTH, max(box.y for box in boxes) + BOX_HEIGHT + 1, BOX_WIDTH, BOX_HEIGHT, boxes, arrows, "; ".join(map(_words, boxes)))
 
 
-def bars(steps: t.Iterable[Step], began_at: str, seconds: float) -> list[Bar | None]:
-    """A bar for each step, None for one that did not run."""
-    return [_bar(step.started_at, step.elapsed_seconds, began_at, max(seconds, 1.0)) for step in steps]
+def bars(steps: t.Sequence[Step]) -> list[Bar | None]:
+    """A bar for each step, None for one that did not run. They begin with the first step: before it somebody may have taken an hour to confirm."""
+    began_at = min((step.started_at for step in steps if step.started_at), default="")
+    ends = [seconds_between(began_at, step.started_at) + (step.elapsed_seconds or 0) for step in steps if step.started_at]
+    return [_bar(step.started_at, step.elapsed_seconds, began_at, max([1.0, *ends])) for step in steps]
 
 
 def _bar(started_at: str | None, elapsed_seconds: float | None, began_at: str, seconds: float) -> Bar | None:

@@ -160,9 +160,9 @@ def _line(row: Row) -> str:
     if row["problem"]:
         there = f" In the escrow: {row['in_escrow']}." if row["in_escrow"] else ""
         return f"FAILED {row['problem']}{there}"
-    by = f" by {row['server']}" if row["server"] != row["host"] else ""
+    listed = f" ({row['host']} in the inventory)" if row["server"] != row["host"] else ""
     backup = f", {row['backup']['age_hours']} h old, sealed {row['backup']['seal']}" if row["backup"] else ""
-    return f"good {row['host']}{by}, {row['management_group']} {row['server_version']}: {row['outcome']}{backup}"
+    return f"good {row['server']}{listed}, {row['management_group']} {row['server_version']}: {row['outcome']}{backup}"
 
 
 def _failed(result: Result) -> bool:

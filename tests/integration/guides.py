@@ -156,6 +156,8 @@ VAULT = {
 # What takes too long, changes the machine or the world: a target that make has, a package that bindep.txt has, an image that could be built and sent.
 STAND_INS = {
     "ansible-builder": 'test "$1 $2" = "build --tag"; exec .venv/bin/ansible-builder create --context context',
+    "pip": 'test "$1" = install; for argument in "${@:2}"; do test "$argument" = -r || test -e "$argument"; done',
+    "opsmgr-lab": 'exec python -m lab "$@"',
     "podman": 'test "$1" = push',
     "make": f'exec /usr/bin/make --dry-run --directory {REPOSITORY} "$@"',
     "apt-get": 'for package in "${@:2}"; do grep "^$package " bindep.txt; done',

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 from terminal import ROWS, Terminal
+from waiting import until
 
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
@@ -89,16 +91,20 @@ class Player:
         *,
         check: bool = False,
         cut: str | None = None,
+        cut_when: Callable[[], bool] | None = None,
         verbosity: int = 0,
         access: WinRMAccess | None = None,
         only: Mapping[str, Any] | None = None,
         **variables: Any,
     ) -> Run:
-        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these."""
+        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these.
+
+        The whole run is killed at the task, or so many seconds later, that `cut` names, or as soon as it is so in the lab: `cut_when`.
+        """
         folder, arguments = self.prepare(playbook, access, {**(self.variables if only is None else only), **variables})
         arguments += ["--check", "--diff"] if check else []
         arguments += ["-" + "v" * verbosity] if verbosity else []
-        return self.run_ansible(folder, arguments, cut)
+        return self.run_ansible(folder, arguments, cut, cut_when)
 
     def watch(self, columns: int, *, color: bool, check: bool = False, rows: int = ROWS, **variables: Any) -> Terminal:
         """Start the failover in the runbook view, at a terminal of its own; variables are added to the usual ones."""
@@ -136,7 +142,7 @@ class Player:
         return str(path)
 
     @staticmethod
-    def run_ansible(folder: Path, arguments: Sequence[str], cut: str | None = None) -> Run:
+    def run_ansible(folder: Path, arguments: Sequence[str], cut: str | None = None, cut_when: Callable[[], bool] | None = None) -> Run:
         """Run ansible-playbook with these arguments; its records go into the folder."""
         record = folder / "record.jsonl"
         environment = {
@@ -149,20 +155,28 @@ class Player:
             "RECORD_CUT": cut or "",
         }
         command = [ANSIBLE_PLAYBOOK, *arguments]
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, start_new_session=True, timeout=TIMEOUT_SECONDS, check=False,
-        )  # fmt: skip
+        said = folder / "output"
+        with said.open("wb") as output, subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
+        ) as process:  # fmt: skip
+            if cut_when is not None:
+                until(lambda: process.poll() is not None or cut_when())
+                kill_all(process.pid)
+            try:
+                process.wait(TIMEOUT_SECONDS)
+            finally:
+                kill_all(process.pid)
         events = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
-        return Run(done.returncode, done.stdout.decode("utf-8", "replace"), events)
+        return Run(process.returncode, said.read_text(encoding="utf-8", errors="replace"), events)
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait, ten seconds at most, until something is so."""
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
+def kill_all(pid: int) -> None:
+    """Kill a process, if it still runs, and all that it has started: Ansible's workers have sessions of their own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
 
 def promotions(player: Player) -> int:

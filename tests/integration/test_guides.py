@@ -32,6 +32,9 @@ SERVICES = "ansible -i inventory.yml hydra -m opsmgr.recovery.management_service
 DISASTER = (TOOLS, "ansible-playbook -i inventory.yml opsmgr.recovery.rms_key_backup", "python -m lab power hydra off")
 BACKUPS = r"C:\Program Files\Microsoft SQL Server\MSSQL10.MSSQLSERVER\MSSQL\Backup"
 
+# Where ansible-galaxy installs without being told another place.
+HOME_COLLECTIONS = ("mkdir .ansible; ln -s ../collections .ansible/collections",)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -55,7 +58,9 @@ SCENES = {
     "README.md: Install it where you work": Scene(before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",), installed=False),
     "README.md: Move the RMS": Scene(before=(TOOLS,), soak=True),
     "FIRST_DRILL.md: By hand": Scene(),
+    "FIRST_DRILL.md: Without a checkout": Scene(None, before=HOME_COLLECTIONS, checkout=False, soak=True),
     "LAB.md: Play with it": Scene(soak=True),
+    "PREPARE_SERVERS.md: The inventory": Scene(before=HOME_COLLECTIONS),
     "PREPARE_SERVERS.md: WinRM": Scene(),
     "PREPARE_SERVERS.md: The account": Scene(),
     "PREPARE_SERVERS.md: Delegation, and why the key needs none": Scene(),

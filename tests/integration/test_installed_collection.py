@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from playing import REPOSITORY, TIMEOUT_SECONDS, Player
+from guides import COMMANDS, sections
+from playing import PASSWORD, REPOSITORY, TIMEOUT_SECONDS, Player
 
 from lab.drill import unproven
 
 PROGRAMS = Path(sys.executable).parent
-# The drill plays with the lab, which is not installed.
-PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem != "drill")
+EXAMPLE = "inventory.example"
+PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem != EXAMPLE)
 
 
 class Installation:
@@ -65,9 +66,27 @@ def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Instal
     found = {path.name for path in installation.collection.iterdir()}
     files = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt", "requirements.txt"}
     assert found == files | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
-    # ansible-test reads it.
-    assert [path.name for path in (installation.collection / "tests").iterdir()] == ["config.yml"]
-    assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == PLAYBOOKS
+    # ansible-test reads config.yml.
+    assert sorted(path.name for path in (installation.collection / "tests").iterdir()) == ["config.yml", "lab"]
+    assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == sorted([*PLAYBOOKS, EXAMPLE])
+
+
+def test_the_readme_s_command_installs_it_also_in_the_checkout_which_is_a_collection_itself(tmp_path: Path) -> None:
+    [section] = [section for section in sections(REPOSITORY / "README.md") if section.name == "README.md: Install it where you work"]
+    [line] = [line for block in section.of(COMMANDS) for line in block.text.splitlines() if line.startswith("ansible-galaxy")]
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in (".build/collections", "ansible.cfg"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).symlink_to(REPOSITORY / name)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    subprocess.run([REPOSITORY / "tests" / "tools" / "build", checkout / ".build" / "dist"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    for _time in ("the first", "an upgrade"):
+        subprocess.run(["bash", "-c", line], check=True, cwd=checkout, env=environment, stdout=subprocess.DEVNULL)
+        installed = tmp_path / ".ansible" / "collections" / "ansible_collections" / "opsmgr" / "recovery"
+        assert (installed / "MANIFEST.json").is_file()
+        assert (installed / "requirements.txt").is_file()
 
 
 def names(folder: str, pattern: str) -> list[str]:
@@ -95,4 +114,32 @@ def test_the_failover_runs_by_name(installation: Installation, odyssey: Player) 
     odyssey.lab.write_files(installation.directory)
     installation.run("ansible-playbook", "-i", "inventory.yml", "opsmgr.recovery.rms_failover", "-e", "rms_failover_confirm=deathsting")
     assert unproven(odyssey.lab.dump()) == []
+
+
+def test_relative_paths_begin_where_the_command_is_typed(installation: Installation, odyssey: Player) -> None:
+    before = sorted(installation.collection.rglob("*"))
+    odyssey.lab.write_files(installation.directory)
+    (installation.directory / "store.sh").write_text('#!/bin/sh\nmkdir -p sink && cp -R "$1"/. sink\n', encoding="utf-8")
+    (installation.directory / "fetch.sh").write_text('#!/bin/sh\nmkdir -p sink && cp -R sink/. "$1"\n', encoding="utf-8")
+    for script in installation.directory.glob("*.sh"):
+        script.chmod(0o755)
+    backup = {
+        "rms_key_backup_password": PASSWORD,
+        "rms_key_backup_support_tools": True,
+        "rms_key_backup_report": "keys.html",
+        "rms_key_backup_sink_store": ["./store.sh", "{escrow}"],
+        "rms_key_backup_sink_fetch": ["./fetch.sh", "{escrow}"],
+    }
+    failover = {"rms_failover_confirm": "deathsting", "rms_failover_report": "failover.html", "rms_failover_database_backup_progress_file": "percents"}
+    for playbook, variables in (("rms_key_backup", backup), ("rms_failover", failover)):
+        installation.run("ansible-playbook", "-i", "inventory.yml", f"opsmgr.recovery.{playbook}", "-e", json.dumps(variables))
+    made = {path.name for path in installation.directory.iterdir()}
+    assert made >= {"keys.html", "keys.json", "sink", "failover.html", "failover.json", "percents"}
+    # What Python compiled on the way is nobody's.
+    assert [path for path in sorted(installation.collection.rglob("*")) if path not in before and "__pycache__" not in path.parts] == []
+
+
+def test_the_escrow_lies_beside_the_inventory(installation: Installation, odyssey: Player) -> None:
+    odyssey.lab.write_files(installation.directory)
+    installation.run("ansible-playbook", "-i", "inventory.yml", "opsmgr.recovery.rms_failover", "-e", "rms_failover_confirm=deathsting")
     assert (installation.directory / "key_escrow" / "ODYSSEY").is_dir()

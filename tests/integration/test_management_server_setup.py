@@ -101,7 +101,7 @@ def cut_off(player: Player) -> None:
     """Run, and kill the run while the setup works."""
     player.lab.hosts["vesta"].settings["setup_seconds"] = 6
     play = {"hosts": "vesta", "gather_facts": False, "tasks": [{"name": "The task", "opsmgr.recovery.management_server_setup": OPTIONS}]}
-    player.play([play], cut="The task+3")
+    player.play([play], cut_when=player.lab.hosts["vesta"].installing.locked)
     assert player.lab.hosts["vesta"].installing.locked()
 
 

@@ -73,7 +73,7 @@ def test_the_rms_is_found_when_the_inventory_is_out_of_date(odyssey: Player) -> 
     assert trusting.failures[-1].startswith("hydra: verify the escrow: it is not the RMS by its own registry")
     found = back_up(odyssey, find_rms=True, max_age=0)
     assert found.ended_well, found.output
-    assert lines(found)[1].startswith("good hydra by deathsting, ODYSSEY 6.0.6278.0: made")
+    assert lines(found)[1].startswith("good deathsting (hydra in the inventory), ODYSSEY 6.0.6278.0: made")
     odyssey.lab.power("thunder", False)
     deaf = back_up(odyssey, find_rms=True)
     assert deaf.returncode == 2

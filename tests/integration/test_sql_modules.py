@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from labs import StartLab
-from playing import Player, until
+from playing import Player
+from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info

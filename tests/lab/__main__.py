@@ -1,14 +1,16 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m lab``: start a lab in the background, look at it, hurt it, stop it."""
+"""``opsmgr-lab``, in a checkout ``python -m lab``: start a lab in the background, look at it, hurt it, stop it; or run a drill."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,40 +22,46 @@ from typing import Any, get_args
 
 from lab.control import NotRunningError, RefusedError, request
 from lab.faults import Action, Kind
-from lab.inventory import INVENTORY, LAB_JSON, LOG, WinRMAccess
+from lab.inventory import INVENTORY, LAB_JSON, LOG, SERVER_LOG, WinRMAccess
+from lab.problems import UserError, explained
 from lab.topologies import load_topology, merge, parse_setting
 
-SERVER_LOG = "server.log"
+PACKAGE = __package__ or "lab"
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL = 0.1
 _LAST_WORDS = 15
 
 
-class UserError(Exception):
-    """Something to tell the person at the keyboard, without a traceback."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with a sentence on standard error."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["drill"]:
+        from lab.drill import main as drill  # it has options of its own
+
+        return drill(given[1:])
+    options = _parser().parse_args(given)
     command: Callable[[argparse.Namespace], None] = options.run
     try:
         command(options)
     except (UserError, NotRunningError, RefusedError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"{explained(error)}\n")
+        return 1
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    parser = argparse.ArgumentParser(prog="opsmgr-lab" if PACKAGE == "opsmgr_lab" else f"python -m {PACKAGE}", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("up", _up, "start a lab in the background and wait until it answers"),
         ("serve", _serve, "run a lab in the foreground until it is told to stop"),
     ):
         _add_lab_options(_command(commands, name, run, text))
+    commands.add_parser("drill", add_help=False, help="lose the RMS and recover: a lab, a real playbook, and the proof")
     _command(commands, "dump", _dump, "print the whole state as JSON")
     _command(commands, "log", _log, "print what the recorder saw as JSON lines")
     _command(commands, "down", _down, "stop the lab; fine when none runs")
@@ -113,7 +121,7 @@ def _up(options: argparse.Namespace) -> None:
 
 
 def _start_server(options: argparse.Namespace) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "lab", "serve", "--directory", str(options.directory.resolve())]
+    command = [sys.executable, "-m", PACKAGE, "serve", "--directory", str(options.directory.resolve())]
     for name in ("topology", "network", "scheme", "transport"):
         command += [f"--{name}", getattr(options, name)]
     command += [f"--set={setting}" for setting in options.set]
@@ -131,7 +139,11 @@ def _wait_for(directory: Path, process: subprocess.Popen[bytes]) -> None:
             break
         time.sleep(_POLL)
     process.kill()
+    process.wait()
     words = (directory / SERVER_LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_WORDS:]
+    if not words:
+        free = shutil.disk_usage(directory).free
+        words = [f"it ended with {process.returncode} and wrote nothing into {directory / SERVER_LOG}; {free} bytes are free there"]
     raise UserError("the lab did not start:\n" + "\n".join(words))
 
 
@@ -167,6 +179,9 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         serve(topology, directory, WinRMAccess(options.scheme, options.transport))
     except OSError as error:
+        # SQL Server's, and those of the operating system.
+        if error.errno not in (None, errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+            raise
         raise UserError(f"cannot open the lab's listeners: {error}; is another lab on this network?") from error
 
 

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m lab.drill``: start a lab, run the real playbook against it, and look at the lab itself for the proof."""
+"""``opsmgr-lab drill``: start a lab, run the real playbook against it, and look at the lab itself for the proof."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -15,16 +16,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.inventory import SERVER_LOG
+from lab.problems import UserError, explained
 from lab.topologies import load_topology
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 # Beside the lab that a person may have started with `make lab`, so that both can run at once.
-DIRECTORY = REPOSITORY / ".lab" / "drill"
+DIRECTORY = Path(".lab") / "drill"
+PACKAGE = __package__ or "lab"
 NETWORK = "127.11"
 GROUP = "ODYSSEY"
 OLD_RMS = "hydra"
@@ -36,44 +39,109 @@ CLUSTER_GROUP = "RMS"
 CLUSTER_NODES = ("castor", "pollux")
 VIRTUAL_SERVER = "rmsvs"
 SERVICES = ("HealthService", "OMSDK", "OMCFG")
-FAILOVER = "playbooks/drill.yml"
-FAILBACK = "playbooks/rms_failback.yml"
-CLUSTERED_RESTORE = "playbooks/clustered_rms_restore.yml"
+FAILOVER = "opsmgr.recovery.drill"
+FAILBACK = "opsmgr.recovery.rms_failback"
+CLUSTERED_RESTORE = "opsmgr.recovery.clustered_rms_restore"
 LOST_CLUSTER = "odyssey-cluster-new"
-WITHOUT_KEY = "playbooks/rms_recover_without_key.yml"
+WITHOUT_KEY = "opsmgr.recovery.rms_recover_without_key"
 LOST_KEY = "odyssey-no-key"
 KEY_FILE = "C:\\RMS-key.bin"
+NOTHING_READABLE = "The new RMS can read no Run As secret, for the key that protected them is lost. A person enters each Run As account again."
 # What a shell makes of a program that Ctrl and C ended.
 INTERRUPTED = 130
 END_SECONDS = 20
 Dump = Mapping[str, Any]
 Variables = dict[str, str]
+Plays = list[tuple[str, Variables]]
+"""Playbooks, one after the other, each with variables of its own."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The directory of a drill, with the lab that runs there and all that Ansible writes."""
+
+    directory: Path
+
+    def lab(self, *arguments: str) -> str:
+        """Run a command of the lab; what it said."""
+        command = [sys.executable, "-m", PACKAGE, arguments[0], "--directory", str(self.directory), *arguments[1:]]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def dump(self) -> Dump:
+        dumped: Dump = json.loads(self.lab("dump"))
+        return dumped
+
+    def play(self, playbook: str, values: Variables) -> bool:
+        """Run a playbook; whether it ended well."""
+        variables = self.directory / "drill.json"
+        variables.unlink(missing_ok=True)
+        # In a file that only its owner can read: an argument stands in every process listing.
+        with open(os.open(variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(values, file)
+        command = [_ansible_playbook(), "-i", str(self.directory / "inventory.yml"), "-e", f"@{variables}", playbook]
+        sys.stdout.flush()
+        environment = {
+            "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
+            # A drill leaves nothing in anybody's home directory, and needs none.
+            "ANSIBLE_HOME": str(self.directory / "ansible"),
+            **os.environ,
+        }
+        if "PYTHONPATH" in os.environ:
+            # The playbook's own calls of the lab run in another directory.
+            environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep))
+        with subprocess.Popen(command, env=environment) as playing:
+            try:
+                return playing.wait() == 0
+            except KeyboardInterrupt as interruption:
+                # It got the same from the terminal, and says where it was; subprocess.run would kill it before. SIGTERM it gets here.
+                if isinstance(interruption, _Terminated):
+                    playing.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    playing.wait(END_SECONDS)
+                playing.terminate()
+                raise
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is played, one playbook after the other with variables of its own, and what must be proven by the lab's state before and after."""
+    """What is played, and what must be proven by the lab's state before and after."""
 
-    plays: Callable[[Variables, str], list[tuple[str, Variables]]]
+    plays: Callable[[Stage, Variables, str], Plays]
     unproven: Callable[[Dump, Dump], list[str]]
     topology: str = "odyssey"
     shown: tuple[str, str] = (OLD_RMS, NEW_RMS)
     """The servers that are shown before and after."""
+    modes: tuple[str, ...] = ("planned",)
+    remark: str = ""
+    """What a reader of the table would stumble over."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a drill; 0 when the lab itself proves that the role moved and the key survived."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     # As for Ctrl and C: the lab is stopped, too.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _drill(options.scenario, options.mode)
+        with _alone(options.directory) as stage:
+            return _drilled(stage, options)
     except KeyboardInterrupt:
         sys.stdout.write(
             f"\nThe drill ({options.scenario}, {options.mode}) was interrupted, and its lab is gone: nothing of it is left to be put right. "
-            f"To start it again: make drill SCENARIO={options.scenario} MODE={options.mode}\n"
+            f"To start it again: {_command(options.scenario, options.mode)}\n"
         )
         return INTERRUPTED
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+    except OSError as error:
+        sys.stderr.write(f"The drill stopped: {explained(error)}\n")
+    except subprocess.CalledProcessError:
+        pass  # the lab has said why
+    return 1
+
+
+def _command(scenario: str, mode: str) -> str:
+    """What a person types, in a checkout or where the lab is installed."""
+    return f"make drill SCENARIO={scenario} MODE={mode}" if PACKAGE == "lab" else f"opsmgr-lab drill --scenario {scenario} --mode {mode}"
 
 
 class _Terminated(KeyboardInterrupt):
@@ -84,88 +152,83 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise _Terminated
 
 
-def _drill(name: str, mode: str) -> int:
-    scenario = SCENARIOS[name]
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
-    try:
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="opsmgr-lab drill", description=__doc__)
+    parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="failover", help="what happens")
+    parser.add_argument("--mode", choices=("planned", "disaster"), default="planned", help="whether the old RMS still answers")
+    place = f"where the drill keeps its files; what an earlier drill left there goes first (default: {DIRECTORY})"
+    parser.add_argument("--directory", type=Path, default=DIRECTORY, help=place)
+    options = parser.parse_args(arguments)
+    if options.mode not in SCENARIOS[options.scenario].modes:
+        parser.error(f"the scenario {options.scenario} has no mode {options.mode}: its RMS is lost in any case")
+    return options
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[Stage]:
+    """An empty directory for this drill, and for no other at the same time."""
+    directory = directory.resolve()
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(directory.with_name(f"{directory.name}.lock"), "a", encoding="utf-8") as lock:
         try:
-            _lab("up", "--topology", scenario.topology, "--network", NETWORK)
-        except subprocess.CalledProcessError:
-            return 1  # it has said why
-        before = _dump()
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"A drill runs in {directory} already. Wait for its end, or name another directory") from None
+        stage = Stage(directory)
+        if directory.exists() and any(directory.iterdir()):
+            if not (directory / SERVER_LOG).exists():
+                raise UserError(f"{directory} has something in it that is not an earlier drill's. Name an empty directory")
+            stage.lab("down")
+            shutil.rmtree(directory)
+        yield stage
+
+
+def _drilled(stage: Stage, options: argparse.Namespace) -> int:
+    scenario = SCENARIOS[options.scenario]
+    try:
+        stage.lab("up", "--topology", scenario.topology, "--network", NETWORK)
+        before = stage.dump()
         started = time.monotonic()
-        played = all(_play(playbook, variables) for playbook, variables in scenario.plays(_shared_variables(), mode))
+        played = all(stage.play(playbook, variables) for playbook, variables in scenario.plays(stage, _shared_variables(stage), options.mode))
         seconds = time.monotonic() - started
-        after = _dump()
+        after = stage.dump()
     finally:
         # Whoever presses Ctrl and C twice does not want a lab to stay.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _lab("down")
+        stage.lab("down")
         signal.signal(signal.SIGINT, signal.default_int_handler)
     say = sys.stdout.write
     say(table(before, after, scenario.shown))
+    if scenario.remark:
+        say(f"{scenario.remark}\n\n")
     failures = ([] if played else ["a playbook failed"]) + scenario.unproven(before, after)
     for failure in failures:
         say(f"NOT PROVEN: {failure}\n")
-    say(f"\nThe drill ({name}, {mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
+    say(f"The drill ({options.scenario}, {options.mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
     return 1 if failures else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab.drill", description=__doc__)
-    parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="failover", help="what happens")
-    parser.add_argument("--mode", choices=("planned", "disaster"), default="planned", help="whether the old RMS still answers")
-    return parser
+def _ansible_playbook() -> str:
+    """That of the same environment, if there is one: nobody has to activate it."""
+    beside = Path(sys.executable).with_name("ansible-playbook")
+    return str(beside) if beside.exists() else "ansible-playbook"
 
 
-def _lab(*arguments: str) -> str:
-    command = [sys.executable, "-m", "lab", arguments[0], "--directory", str(DIRECTORY), *arguments[1:]]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _dump() -> Dump:
-    dumped: Dump = json.loads(_lab("dump"))
-    return dumped
-
-
-def _play(playbook: str, values: Variables) -> bool:
-    """Run a playbook; whether it ended well."""
-    variables = DIRECTORY / "drill.json"
-    variables.unlink(missing_ok=True)
-    # In a file that only its owner can read: an argument stands in every process listing.
-    with open(os.open(variables, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(values, file)
-    command = ["ansible-playbook", "-i", str(DIRECTORY / "inventory.yml"), "-e", f"@{variables}", playbook]
-    sys.stdout.flush()
-    # The playbook's own calls of the lab run in another directory.
-    environment = {"ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", **os.environ, "PYTHONPATH": str(REPOSITORY / "tests")}
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as playing:
-        try:
-            return playing.wait() == 0
-        except KeyboardInterrupt as interruption:
-            # It got the same from the terminal, and says where it was; subprocess.run would kill it before. SIGTERM it gets here.
-            if isinstance(interruption, _Terminated):
-                playing.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                playing.wait(END_SECONDS)
-            playing.terminate()
-            raise
-
-
-def _shared_variables() -> Variables:
+def _shared_variables(stage: Stage) -> Variables:
     return {
-        "rms_failover_escrow": str(DIRECTORY / "escrow"),
+        "rms_failover_escrow": str(stage.directory / "escrow"),
         "rms_failover_backup_password": secrets.token_urlsafe(15),
         "rms_failover_seal_passphrase": secrets.token_urlsafe(15),
     }
 
 
-def _failover(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
-    return [(FAILOVER, {**shared, "drill_lab_directory": str(DIRECTORY), "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)})]
+def _failover(stage: Stage, shared: Variables, mode: str) -> Plays:
+    place = {"drill_lab_directory": str(stage.directory), "drill_lab_package": PACKAGE, "drill_lab_python": sys.executable}
+    return [(FAILOVER, {**shared, **place, "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)})]
 
 
-def _failover_and_back(shared: Variables, mode: str) -> list[tuple[str, Variables]]:
-    return [*_failover(shared, mode), (FAILBACK, {**shared, **_confirmed(OLD_RMS)})]
+def _failover_and_back(stage: Stage, shared: Variables, mode: str) -> Plays:
+    return [*_failover(stage, shared, mode), (FAILBACK, {**shared, **_confirmed(OLD_RMS)})]
 
 
 def _confirmed(rms: str) -> Variables:
@@ -173,25 +236,25 @@ def _confirmed(rms: str) -> Variables:
     return {"rms_failover_confirm": rms}
 
 
-def _clustered_restore(_shared: Variables, _mode: str) -> list[tuple[str, Variables]]:
+def _clustered_restore(stage: Stage, shared: Variables, _mode: str) -> Plays:
     """Somebody carries the key's backup to the nodes; then the playbook, and once more to see that nothing is left."""
     remains = load_topology(LOST_CLUSTER).groups[GROUP].remains
     if remains is None:
         raise LookupError(LOST_CLUSTER)
-    files = _dump()["hosts"][SQL_SERVER]["files"]
+    files = stage.dump()["hosts"][SQL_SERVER]["files"]
     paths = {name: next(path for path in files if path.endswith(f"\\{name}")) for name in (remains.database_backup, remains.key_backup)}
     for node in CLUSTER_NODES:
-        _lab("carry", SQL_SERVER, paths[remains.key_backup], node, KEY_FILE)
+        stage.lab("carry", SQL_SERVER, paths[remains.key_backup], node, KEY_FILE)
     variables = {
         "clustered_rms_restore_database_backup": paths[remains.database_backup],
         "clustered_rms_restore_key_file": KEY_FILE,
         "clustered_rms_restore_backup_password": remains.key_password,
-        "clustered_rms_restore_escrow": str(DIRECTORY / "escrow"),
+        "clustered_rms_restore_escrow": shared["rms_failover_escrow"],
     }
     return [(CLUSTERED_RESTORE, variables)] * 2
 
 
-def _without_key(shared: Variables, _mode: str) -> list[tuple[str, Variables]]:
+def _without_key(_stage: Stage, shared: Variables, _mode: str) -> Plays:
     """The playbook, and once more to see that nothing is left."""
     variables = {
         "rms_recover_without_key_target": NEW_RMS,
@@ -319,10 +382,10 @@ def _services(dump: Dump, host: str) -> list[str]:
 
 
 SCENARIOS = {
-    "failover": Scenario(_failover, _unproven_failover),
-    "failback": Scenario(_failover_and_back, _unproven_failback),
+    "failover": Scenario(_failover, _unproven_failover, modes=("planned", "disaster")),
+    "failback": Scenario(_failover_and_back, _unproven_failback, modes=("planned", "disaster")),
     "cluster": Scenario(_clustered_restore, _unproven_clustered_restore, LOST_CLUSTER, CLUSTER_NODES),
-    "no-key": Scenario(_without_key, _unproven_without_key, LOST_KEY),
+    "no-key": Scenario(_without_key, _unproven_without_key, LOST_KEY, remark=NOTHING_READABLE),
 }
 
 
@@ -347,12 +410,24 @@ def _cells(dump: Dump, host: str) -> dict[str, str]:
     readable = group["run_as"].get(host, {})
     roles = {"rms": "RMS", "management_server": "management server"}
     return {
-        "role by database": "RMS" if short(group["rms"]) == host else "management server",
+        "role by database": _role_by_database(dump, host),
         "role by registry": roles.get(group["roles"].get(host), "none"),
         "key": group["key"].get(host, "none"),
         "Run As secrets read": f"{sum(readable.values())} of {len(readable)}",
         **dict(zip(SERVICES, _services(dump, host), strict=True)),
     }
+
+
+def _role_by_database(dump: Dump, host: str) -> str:
+    """What the database says of a server: it knows the virtual server of a cluster and not its nodes."""
+    named = short(dump["groups"][GROUP]["rms"])
+    if named == host:
+        return "RMS"
+    clusters = dump.get("clusters", {}).values()
+    is_node = any(host in (node.lower() for node in cluster["nodes"]) for cluster in clusters)
+    if is_node:
+        return f"node of {named}, the RMS" if named == VIRTUAL_SERVER else "none"
+    return "management server"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from lab.topologies import ClusterSpec, GroupSpec, HostSpec, Topology, UserSpec
 INVENTORY = "inventory.yml"
 LAB_JSON = "lab.json"
 LOG = "log.jsonl"
+SERVER_LOG = "server.log"
 HTTP_PORT = 5985
 HTTPS_PORT = 5986
 SQL_PORT = 1433
@@ -31,7 +32,7 @@ INVENTORY_GROUPS = {
     "database": "opsmgr_database",
 }
 CLUSTER_GROUP = "opsmgr_rms_cluster"
-"""The nodes of clusters; only in the inventory of a lab that has some."""
+"""The nodes of clusters. The group is there without one, too: Ansible warns of a group that an inventory does not have."""
 Tree = dict[str, Any]
 
 
@@ -70,7 +71,7 @@ _Dumper.add_representer(_Unsafe, lambda dumper, text: dumper.represent_scalar("!
 def inventory(topology: Topology, access: WinRMAccess) -> str:
     """The inventory of a topology, as YAML."""
     single = len(topology.groups) == 1
-    groups: Tree = {group: {"hosts": {}} for group in INVENTORY_GROUPS.values()}
+    groups: Tree = {group: {"hosts": {}} for group in (*INVENTORY_GROUPS.values(), CLUSTER_GROUP)}
     for host in topology.hosts.values():
         for group in (INVENTORY_GROUPS[role] for role in host.roles if role in INVENTORY_GROUPS):
             groups[group]["hosts"][host.name] = _host_variables(topology, host, access, with_group=not single)
@@ -79,7 +80,7 @@ def inventory(topology: Topology, access: WinRMAccess) -> str:
         described = {node.name: _host_variables(topology, node, access, with_group=not single) for node in nodes}
         virtual_server = {**described[nodes[0].name], "ansible_host": cluster.address}
         groups[INVENTORY_GROUPS["rms"]]["hosts"][cluster.virtual_server] = virtual_server
-        in_cluster = groups.setdefault(CLUSTER_GROUP, {"hosts": {}})["hosts"]
+        in_cluster = groups[CLUSTER_GROUP]["hosts"]
         in_cluster.update({name: {**variables, **_cluster_variables(cluster)} for name, variables in described.items()})
     tree: Tree = {"all": {"children": groups}}
     if single:

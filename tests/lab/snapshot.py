@@ -95,7 +95,7 @@ def difference(one: Any, other: Any, place: str = "") -> list[str]:
 def _comparable(dump: dict[str, Any]) -> dict[str, Any]:
     """A dump without what does not come back: the sessions of clients, and the order of sessions."""
     for server in dump["sql"].values():
-        server["sessions"] = sorted((repr(session) for session in server["sessions"] if "OpsMgr" in session["program"]))
+        server["sessions"] = sorted(repr(session) for session in server["sessions"] if "OpsMgr" in session["program"])
     return dump
 
 

@@ -15,11 +15,13 @@ description:
 options: {}
 """
 
+import contextlib
 import json
 import os
 import signal
 import threading
 
+import psutil
 from ansible.plugins.callback import CallbackBase
 
 
@@ -49,6 +51,10 @@ class CallbackModule(CallbackBase):
 
     @staticmethod
     def _kill():
+        # A worker has a session of its own, and would go on for a while.
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         os.killpg(0, signal.SIGKILL)
 
     def _result(self, status, result):

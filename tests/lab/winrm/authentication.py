@@ -60,12 +60,17 @@ class Authenticator:
         """Whether readable SOAP is accepted here: AllowUnencrypted matters on HTTP only [ms]."""
         return self._scheme == "https" or bool(self._host.settings.get("allow_unencrypted", False))
 
+    @property
+    def ntlm_allowed(self) -> bool:
+        """Whether the policy "Restrict NTLM: Incoming NTLM traffic" lets accounts in; without Kerberos here, denying it leaves Basic."""
+        return bool(self._host.settings.get("ntlm", True))
+
     def authenticate(self, authorization: str | None) -> Outcome:
         """Judge a request by its Authorization header, or by what this connection proved before."""
         kind, _space, value = (authorization or "").partition(" ")
         if kind.lower() == "basic" and self.unencrypted_allowed:
             return self._basic(value)
-        if kind.lower() in ("negotiate", "ntlm"):
+        if kind.lower() in ("negotiate", "ntlm") and self.ntlm_allowed:
             return self._negotiate(kind, value)
         if not authorization and self._login is not None:
             return Outcome(self._login, [])

@@ -94,7 +94,9 @@ class WinRMServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close everything and free the ports."""
+        """Close everything and free the ports; once is enough, and twice does no harm."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
         self._wake_writer.send(b".")
         if self._thread.is_alive():

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +13,7 @@ import winrm
 import yaml
 from unit.lab.cluster_prompt import ALL_RUN, NONE_RUNS, cluster, settled, where
 from unit.lab.opsmgr_prompt import finish, quick_lab, run, settings, start, states
+from waiting import until
 
 from lab.faults import Fault
 from lab.inventory import INVENTORY_GROUPS, WinRMAccess, inventory
@@ -173,8 +173,7 @@ def test_power_lost_while_a_group_comes_online(lab: Lab) -> None:
     cluster(lab, "group RMS /offline")
     lab.faults.add(Fault("castor", "resource", "OMSDK", "stall", seconds=30))
     waiting = start(lab, "castor", "cluster group RMS /online", cwd="C:\\")
-    time.sleep(0.5)
-    assert "Pending" in cluster(lab, "group RMS", "pollux").out
+    until(lambda: "Pending" in cluster(lab, "group RMS", "pollux").out)
     lab.power("castor", False)
     finish(waiting)
     assert where(lab) == ("POLLUX", "Online")

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from unit.lab.windows_prompt import finish, make_host, out, run, start
+from waiting import until
 
 from lab.faults import Fault
 from lab.windows.host import WindowsHost
@@ -58,9 +57,7 @@ def test_cmd_does_not_wait_for_a_program_with_windows() -> None:
 def test_a_second_installation_is_refused_while_one_works() -> None:
     host = host_with(seconds=0.5)
     first = start(host, f'start "" /wait {INSTALL}')
-    deadline = time.monotonic() + 5
-    while not host.installing.locked() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(host.installing.locked)
     assert run(host, f'start "" /wait {INSTALL}').code == 1618
     assert finish(first).code == 0
     assert run(host, f'start "" /wait {INSTALL}').code == 0
@@ -71,12 +68,9 @@ def test_the_work_is_the_service_s_and_may_survive_its_client(survives: bool) ->
     host = host_with(seconds=0.3)
     host.settings["installer_survives"] = survives
     command = start(host, f'start "" /wait {INSTALL}')
-    deadline = time.monotonic() + 5
-    while not host.installing.locked() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(host.installing.locked)
     command.terminate()
-    while host.installing.locked() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not host.installing.locked())
     assert installed(host) is survives
 
 

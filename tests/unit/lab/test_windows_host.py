@@ -10,6 +10,7 @@ import time
 
 import pytest
 from unit.lab.windows_prompt import finish, make_host, out, run, start
+from waiting import until
 
 from lab.faults import Fault
 from lab.windows.host import User, WindowsHost
@@ -147,12 +148,9 @@ def test_terminating_kills_all_programs_of_a_command() -> None:
         command = start(host, line)
         command.read(0.05)
         command.terminate("http://schemas.microsoft.com/wbem/wsman/1/windows/shell/signal/terminate")
-        ended = finish(command, 2)
+        ended = finish(command)
         assert (ended.code, "no" in ended.out) == (1, False), line
-    deadline = time.monotonic() + 2
-    while host.running() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert host.running() == []
+    until(lambda: not host.running())
     command = start(host, "sleeper")
     command.terminate("ctrl_c")
     assert finish(command).code == 0xC000013A
@@ -174,13 +172,12 @@ def test_switching_off_ends_everything() -> None:
     fired: list[str] = []
     host.later(0.05, lambda: fired.append("never"))
     host.powered = False
-    assert finish(command, 2).code == 1
+    assert finish(command).code == 1
     time.sleep(0.1)
     assert fired == []
     host.powered = True
     host.later(0, lambda: fired.append("now"))
-    time.sleep(0.1)
-    assert fired == ["now"]
+    until(lambda: fired == ["now"])
 
 
 # Faults and records

@@ -41,7 +41,7 @@ def start(host: WindowsHost, line: str, *, is_admin: bool = True, can_delegate: 
     return host.start_command(session, line, **how)
 
 
-def finish(command: RunningCommand, timeout: float = 10.0, encoding: str = "cp437") -> Ended:
+def finish(command: RunningCommand, timeout: float = 60.0, encoding: str = "cp437") -> Ended:
     """Collect a command's output until it ends; code None when it did not end in time."""
     pieces: list[bytes] = []
     errors = b""
@@ -54,7 +54,7 @@ def finish(command: RunningCommand, timeout: float = 10.0, encoding: str = "cp43
             return Ended(output.exit_code, b"".join(pieces).decode(encoding), errors.decode(encoding), pieces)
 
 
-def run(host: WindowsHost, line: str, typed: bytes | None = None, *, end: bool = True, timeout: float = 10.0, **how: Any) -> Ended:
+def run(host: WindowsHost, line: str, typed: bytes | None = None, *, end: bool = True, timeout: float = 60.0, **how: Any) -> Ended:
     """Run a command line to its end; what is typed is there before it starts to read, ``end`` closes a pipe."""
     command = start(host, line, **how)
     command.feed(typed or b"", end)

@@ -54,6 +54,7 @@ def result_keys(name: str) -> set[str]:
         "preflight_info": {"problems"},
         "rms_failover_record": {"record", "drawings"},
         "rms_failover_verdict": {"started_at", "verdict", "evidence", "different", "disturbed", "message"},
+        "variable_names": set(),
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]

@@ -124,3 +124,12 @@ def test_a_bar_is_where_its_step_was(browser: Browser, path: Path) -> None:
     browser.look(path, width=1280, scheme="light")
     lefts = [inner["left"] - outer["left"] for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
     assert lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize("name", ["ended well"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_point_of_no_return_is_a_line_above_its_step(browser: Browser, path: Path, width: int) -> None:
+    browser.look(path, width=width, scheme="light")
+    red = "[...document.querySelectorAll('tr, td')].filter((each) => getComputedStyle(each).borderTopColor === 'rgb(179, 38, 30)')"
+    shown = f"{red}.filter((each) => parseFloat(getComputedStyle(each).borderTopWidth) > 0).map((each) => each.className)"
+    assert browser.measure(shown) == ["done no-return"]

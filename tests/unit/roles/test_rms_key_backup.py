@@ -148,3 +148,14 @@ def test_it_is_printed_in_dark_ink_whatever_the_screen_shows(browser: Browser, t
     sheet = browser.look(path, width=A4_WIDTH, scheme="dark", media="print")
     assert (sheet.faults, [text.text for text in sheet.texts if luminance(text.color) > 0.3]) == ([], [])
     assert browser.pages(path)[0].startswith("RMS key backups")
+
+
+@pytest.mark.parametrize(("failed", "color"), [(0, "rgb(27, 31, 36)"), (1, "rgb(179, 38, 30)")])
+def test_no_failure_is_no_alarm(browser: Browser, tmp_path: Path, failed: int, color: str) -> None:
+    browser.look(written(tmp_path, page(row("hydra"), counts={"all": 1, "failed": failed, "good": 1 - failed})), width=1280, scheme="light")
+    assert browser.measure("getComputedStyle(document.querySelector('.counts span')).color") == color
+
+
+def test_the_server_that_is_the_rms_comes_first_and_not_the_one_of_the_inventory() -> None:
+    text = Page(page(row("hydra", server="deathsting"))).text
+    assert "deathsting hydra in the inventory" in text

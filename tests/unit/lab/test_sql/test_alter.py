@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pyodbc
 import pytest
+from waiting import until
 
 from lab.sql.messages import SessionEnded, SqlError
 from lab.sql.server import SqlServer, SqlSession
@@ -33,13 +34,6 @@ def admin(connect: Connect) -> Iterator[pyodbc.Connection]:
 def access(server: SqlServer) -> tuple[str, bool]:
     database = server.databases["OperationsManager"]
     return database.user_access, database.is_broker_enabled
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
 
 
 def refused(connection: pyodbc.Connection, sql: str) -> None:

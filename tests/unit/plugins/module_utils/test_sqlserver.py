@@ -67,13 +67,16 @@ class FakeConnection:
     def cursor(self) -> FakeCursor:
         return FakeCursor(self.results if self.log else [self.use], self.log)
 
+    def execute(self, statement: str) -> FakeCursor:
+        self.log.append(statement)
+        return FakeCursor([], [])
+
     def close(self) -> None:
         self.log.append("closed")
 
 
 class FakePyodbc:
     Error = Error
-    pooling = True
 
     def __init__(self, outcome: Any) -> None:
         self.outcome = outcome
@@ -103,10 +106,9 @@ def test_connecting(pyodbc: FakePyodbc) -> None:
     ((text, options),) = pyodbc.calls
     assert "PWD=s3cr3t;" in text
     assert options == {"autocommit": True, "timeout": 15}
-    assert pyodbc.pooling is False
     assert pyodbc.outcome.timeout == 5
     assert connection.statements == []
-    assert pyodbc.outcome.log == [("USE [OperationsManager]",), "cursor closed", "closed"]
+    assert pyodbc.outcome.log == [("USE [OperationsManager]",), "cursor closed", "USE [master]", "closed"]
 
 
 def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
@@ -302,7 +304,7 @@ def test_a_database_that_does_not_open_is_named_and_the_connection_closed(pyodbc
     with pytest.raises(ConnectionProblem, match=f"{number}: Database|{number}: The server principal") as caught:
         connect(SqlOptions(server="sql1", database="x]y"))
     assert caught.value.kind == "database"
-    assert pyodbc.outcome.log == [("USE [x]]y]",), "cursor closed", "closed"]
+    assert pyodbc.outcome.log == [("USE [x]]y]",), "cursor closed", "USE [master]", "closed"]
 
 
 def test_a_connection_that_is_lost_while_the_database_is_opened(pyodbc: FakePyodbc) -> None:

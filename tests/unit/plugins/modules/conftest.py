@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server, until
+from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server
+from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import AccessGuard
 from lab.sql.server import SqlServer

@@ -95,13 +95,6 @@ def fault(sql: SqlServer, name: str, action: Any, **more: Any) -> None:
     sql.faults.add(Fault("sql1", "sql", name, action, **more))
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert condition()
-
-
 class Service:
     """A service that connects again at once when it is thrown out, as those of OpsMgr do."""
 

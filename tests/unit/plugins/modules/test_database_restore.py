@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Service, Subject, fault, files, require_freetds, until
+from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Service, Subject, fault, files, require_freetds
+from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import database_restore as database_restore_utils
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver

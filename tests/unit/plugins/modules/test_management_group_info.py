@@ -257,7 +257,7 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"port": 70000}, f"{ADDRESS}: check the SQL Server connection options: port is 70000. Use a port between 1 and 65535."),
+        ({"port": 70000}, "port is 70000. Use a port between 1 and 65535 (in the inventory: opsmgr_sql_port)."),
         ({"login_password": None}, "only one of login_user and login_password is set"),
         ({"server": None}, "missing required arguments: server"),
         ({"management_servers": [{"computer_name": "HYDRA"}]}, "entry 1 of management_servers is no result of management_server_info"),

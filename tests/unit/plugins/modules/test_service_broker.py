@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, READER, Run, Service, Subject, fault, require_freetds, until
+from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, READER, Run, Service, Subject, fault, require_freetds
+from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import broker as broker_utils
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver

@@ -82,15 +82,15 @@ def test_a_group_of_many_servers_still_fits_on_a_page() -> None:
     assert drawing.height < 620
 
 
-@pytest.mark.parametrize(
-    ("started_at", "elapsed", "expected"),
-    [
-        (None, None, None),
-        ("2026-01-31T02:03:04Z", 25.0, Bar(0.0, 25.0)),
-        ("2026-01-31T02:03:54Z", 0.1, Bar(50.0, 1.0)),
-        ("2026-01-31T02:04:44Z", 90.0, Bar(99.0, 1.0)),
-    ],
-)
-def test_a_bar_is_where_and_as_long_as_the_step_was(started_at: str | None, elapsed: float | None, expected: Bar | None) -> None:
-    step = Step("It is done", ["hydra"], "done", started_at=started_at, elapsed_seconds=elapsed)
-    assert bars([step], "2026-01-31T02:03:04Z", 100.0) == [expected]
+def ran(started_at: str | None, elapsed: float | None) -> Step:
+    return Step("It is done", ["hydra"], "done", started_at=started_at, elapsed_seconds=elapsed)
+
+
+def test_a_bar_is_where_and_as_long_as_the_step_was() -> None:
+    steps = [ran("2026-01-31T02:03:04Z", 25.0), ran(None, None), ran("2026-01-31T02:03:54Z", 0.1), ran("2026-01-31T02:04:43Z", 1.0)]
+    assert bars(steps) == [Bar(0.0, 25.0), None, Bar(50.0, 1.0), Bar(99.0, 1.0)]
+
+
+@pytest.mark.parametrize("steps", [[], [ran(None, None)]])
+def test_what_did_not_run_has_no_bar(steps: list[Step]) -> None:
+    assert bars(steps) == [None for _step in steps]
