@@ -14,6 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONV
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
+    TRUST_SPEC,
     describe,
     fitting_backup,
     open_backup,
@@ -44,6 +45,7 @@ class ActionModule(OpsmgrAction):
     SPEC = {
         **ESCROW_SPEC,
         **PRIVATE_KEY_SPEC,
+        **TRUST_SPEC,
         **CONVERSATION_SPEC,
         **KEY_MATERIAL_SPEC,
         "backup_password": {"type": "str", "required": True, "no_log": True},
@@ -70,7 +72,7 @@ class ActionModule(OpsmgrAction):
         if work.arguments["path"] is not None:
             _restore(work, server, None, lambda: _restore_path(work, server))
             return
-        escrow = open_escrow(work.arguments["escrow"])
+        escrow = open_escrow(work.arguments["escrow"], work.arguments["trusted_signers"])
         manifest, entry = _choose(work, server, escrow)
         _require_fitting(manifest, server)
         work.result["backup"] = manifest

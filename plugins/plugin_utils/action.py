@@ -50,12 +50,16 @@ class Work:
     :ivar check_mode: predict, change nothing
     :ivar opsmgr: the server
     :ivar result: the result so far; it is whole on failure too
+    :ivar host: the inventory name of the host that the task really talks to
+    :ivar address: what the inventory says where to reach it
     """
 
     arguments: Arguments = field(repr=False)
     check_mode: bool
     opsmgr: OpsMgrHost
     result: dict[str, t.Any]
+    host: str = ""
+    address: str = ""
 
 
 class OpsmgrAction(ActionBase):
@@ -90,7 +94,7 @@ class OpsmgrAction(ActionBase):
         try:
             self._check_patterns(arguments)
             self.check_arguments(arguments)
-            self._with_shell(arguments, result)
+            self._with_shell(arguments, result, host)
         except OpsmgrError as error:
             result.update({"failed": True, "msg": error.sentence(host)})
         except UnquotableError as error:
@@ -110,7 +114,7 @@ class OpsmgrAction(ActionBase):
             except re.error as error:
                 raise OpsmgrError(self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again") from None
 
-    def _with_shell(self, arguments: Arguments, result: dict[str, t.Any]) -> None:
+    def _with_shell(self, arguments: Arguments, result: dict[str, t.Any], host: str) -> None:
         """Open the connection's shell, act, and always close it: a server allows a user only five."""
         if self._connection.transport != "winrm":
             raise OpsmgrError(
@@ -126,7 +130,8 @@ class OpsmgrAction(ActionBase):
             return
         shell = Shell(protocol, shell_id, _manner(arguments), session)
         try:
-            self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result))
+            address = str(self._connection.get_option("remote_addr") or "")
+            self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result, host, address))
         finally:
             session.close(leave_shell=shell.left_running)
 
