@@ -4,6 +4,8 @@
 """rms_new_key: this management server has a new key for its management group, because there is no backup of the old one."""
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work, diff
@@ -28,6 +30,8 @@ MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery.new_key"
 MARK_VALUE = "NewKey"
 BEGUN = "begun"
 MADE = "made"
+
+END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class ActionModule(OpsmgrAction):
@@ -89,7 +93,8 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
 
 
 def _fitting_backup(work: Work, server: ManagementServer) -> Entry | None:
-    return open_escrow(work.arguments["escrow"]).newest(str(server.management_group), server_version=server.version)
+    # One dated in the future counts here, too: whatever may hold the old key forbids a new one.
+    return open_escrow(work.arguments["escrow"]).newest(str(server.management_group), server_version=server.version, now=END_OF_TIME)
 
 
 def _require_no_backup(work: Work, backup: Entry | None) -> None:

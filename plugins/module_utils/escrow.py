@@ -52,7 +52,23 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.folders import TEMPORARY_PREFIX, Folder
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION, ServerVersion, key_backup_problem
 
-__all__ = ["BackupOrigin", "Damaged", "Entry", "Escrow", "EscrowError", "Listing", "Opener", "Problem", "Recipient", "Seal", "SealError", "Signer", "Trust", "WrongSeal", "is_dated_ahead"]
+__all__ = [
+    "BackupOrigin",
+    "Damaged",
+    "Entry",
+    "Escrow",
+    "EscrowError",
+    "Listing",
+    "Opener",
+    "Problem",
+    "Recipient",
+    "Seal",
+    "SealError",
+    "Signer",
+    "Trust",
+    "WrongSeal",
+    "is_dated_ahead",
+]
 
 MANIFEST_LIMIT_BYTES = 64 * 1024
 # A key backup has a few kilobytes [field]. The limits keep a wrong file from filling the controller's memory.

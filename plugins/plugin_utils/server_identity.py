@@ -57,7 +57,10 @@ def require_expected(server: ManagementServer, expected: Expected) -> None:
     """
     # Names of management groups are case-sensitive [ms].
     if expected.management_group and server.management_group != expected.management_group:
-        found = f"the server says that it belongs to management group {server.management_group}, and the inventory that it belongs to {expected.management_group}"
+        found = (
+            f"the server says that it belongs to management group {server.management_group}, "
+            f"and the inventory that it belongs to {expected.management_group}"
+        )
         raise OpsmgrError(STEP, found, "Correct opsmgr_management_group or the address in the inventory, or find out why the server says so")
     # Where the inventory has addresses alone, there is nothing to compare.
     if expected.names and not is_one_of(server.computer_name, known_as(expected.names)):

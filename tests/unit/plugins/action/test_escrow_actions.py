@@ -72,7 +72,8 @@ def restore(clock: Clock, escrow: Path, **options: Any) -> dict[str, Any]:
 
 def keep(escrow: Path, hours: float, seal_passphrase: str | None = None, officers: list[Officer] | None = None, **origin: Any) -> Entry:
     """A backup of so many hours ago."""
-    described = {"management_group": "ODYSSEY", "server": "HYDRA", "server_version": R2, "key_fingerprint": "sha256:" + FINGERPRINT, "inventory_host": "hydra", **origin}
+    usual = {"management_group": "ODYSSEY", "server": "HYDRA", "server_version": R2, "key_fingerprint": "sha256:" + FINGERPRINT, "inventory_host": "hydra"}
+    described = {**usual, **origin}
     taken_at = datetime.now(timezone.utc) - timedelta(hours=hours)
     seal = seal_for_writing(seal_passphrase, None if officers is None else certificates(officers))
     return open_escrow(str(escrow)).store(KEY_FILE + b"%f" % hours, BackupOrigin(taken_at=taken_at, **described), seal)

@@ -83,7 +83,8 @@ class Liar(Mirror):
 
 
 def origin(**changes: Any) -> BackupOrigin:
-    return BackupOrigin(**{"management_group": "ODYSSEY", "server": "hydra.odyssey.com", "server_version": SP1, "taken_at": NIGHT, "inventory_host": "hydra", **changes})
+    usual = {"management_group": "ODYSSEY", "server": "hydra.odyssey.com", "server_version": SP1, "taken_at": NIGHT, "inventory_host": "hydra"}
+    return BackupOrigin(**{**usual, **changes})
 
 
 @pytest.fixture
