@@ -18,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
@@ -92,6 +93,7 @@ class OpsmgrAction(ActionBase):
         result.update({"changed": False, **copy.deepcopy(self.RESULT), "started_at": now_text()})
         started = time.monotonic()
         try:
+            require_usable(arguments, self.SPEC, self.STEP)
             self._check_patterns(arguments)
             self.check_arguments(arguments)
             self._with_shell(arguments, result, host)

@@ -13,6 +13,7 @@ from abc import abstractmethod
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
 
 Arguments = t.Mapping[str, t.Any]
 
@@ -35,6 +36,7 @@ class ControllerAction(ActionBase):
         _validated, arguments = self.validate_argument_spec(self.SPEC)
         result["changed"] = False
         try:
+            require_usable(arguments, self.SPEC, "read the options")
             result.update(self.tell(arguments, task_vars or {}))
         except OpsmgrError as error:
             result.update(failed=True, msg=error.sentence(CONTROLLER))
