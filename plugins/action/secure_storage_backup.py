@@ -69,6 +69,10 @@ class ActionModule(OpsmgrAction):
         """Take options from variables first: for a fleet, a template for each of them costs the controller more than a round trip."""
         named = self._task.args.get("option_variables")
         if isinstance(named, t.Mapping):
+            unknown = [option for option in named if option not in self.SPEC]
+            if unknown:
+                name = unknown[0] if str(unknown[0]).isidentifier() else "something"
+                raise AnsibleActionFail(f"option_variables names {name}, which is not an option of this module")
             values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
             required = [option for option, spec in self.SPEC.items() if spec.get("required")]
             self._task.args.update({option: value for option, value in values.items() if value not in ("", []) or option in required})
@@ -89,8 +93,6 @@ class ActionModule(OpsmgrAction):
         problem = password_problem(arguments["backup_password"])
         if problem:
             raise OpsmgrError(STEP, problem, "Choose a longer one in the option backup_password")
-        if arguments["keep"] < 0:
-            raise OpsmgrError(STEP, f"keep is {arguments['keep']}, and at least one backup must stay", "Set keep to 1 or more, or to 0 to keep all")
         _seal(arguments)
         signer_from(arguments)
         _escrow(arguments)

@@ -21,6 +21,8 @@ ADVICE = "Correct the value and run it again"
 Spec = Mapping[str, Mapping[str, Any]]
 
 WEEK_SECONDS = 7 * 24 * 3600
+# Far above every range below, and what every type of number can hold.
+LARGEST = 1e15
 CENTURY_HOURS = 100 * 366 * 24
 
 
@@ -77,6 +79,18 @@ def require_usable(values: Mapping[str, Any], spec: Spec, step: str) -> None:
     """
     for option, described in spec.items():
         problem = value_problem(option, values.get(option), described)
+        if problem:
+            raise OpsmgrError(step, f"the option {option} cannot be used: {problem}", ADVICE)
+
+
+def require_any_usable(values: Mapping[str, Any], step: str) -> None:
+    """The same for values whose spec is not known here: what cannot be used whatever the option is.
+
+    :raises OpsmgrError: naming the option and what is wrong, and never a secret
+    """
+    for option, value in values.items():
+        odd = isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST
+        problem = "it is not a number that anything can have" if odd else value_problem(option, value, {})
         if problem:
             raise OpsmgrError(step, f"the option {option} cannot be used: {problem}", ADVICE)
 

@@ -296,7 +296,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, beside_the_connection, sql_connection_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     DATABASE,
     PYODBC_IMPORT_ERROR,
@@ -382,7 +382,7 @@ def main() -> None:
     )
     params = module.params
     try:
-        require_usable(params, module.argument_spec, "read the options")
+        require_usable(params, beside_the_connection(module.argument_spec), "read the options")
         options = SqlOptions.from_params(params)
         looks = None if params["management_servers"] is None else read_looks(params["management_servers"])
         result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks)

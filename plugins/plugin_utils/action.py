@@ -18,7 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
@@ -88,8 +88,13 @@ class OpsmgrAction(ActionBase):
         """Validate, open the shell, act, and turn every failure into one sentence."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
-        _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         host = self._host_name(task_vars or {})
+        try:
+            # ansible-core itself breaks at a number that is not finite.
+            require_any_usable(self._task.args, self.STEP)
+        except OpsmgrError as error:
+            return {**result, "failed": True, "changed": False, **copy.deepcopy(self.RESULT), "msg": error.sentence(host)}
+        _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         result.update({"changed": False, **copy.deepcopy(self.RESULT), "started_at": now_text()})
         started = time.monotonic()
         try:

@@ -13,8 +13,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import merge_hash
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable
 
 STEP = "read the options"
 NO_FILE = "without a file that would hold the password"
@@ -32,11 +32,11 @@ class SqlAction(ActionBase):
         del tmp
         arguments = self._task.args
         try:
-            require_usable(arguments, {option: {} for option in arguments}, STEP)
+            require_any_usable(arguments, STEP)
             wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
             self._require_no_file(wrap_async)
         except OpsmgrError as error:
-            return {**result, "failed": True, "changed": False, "msg": error.sentence(str(arguments.get("server", "")))}
+            return {**result, "failed": True, "changed": False, "msg": error.sentence(CONTROLLER)}
         result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)

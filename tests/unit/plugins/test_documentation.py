@@ -21,7 +21,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
 PACKAGE = "ansible_collections.opsmgr.recovery.plugins"
-ACTIONS = sorted(path.stem for path in (PLUGINS / "action").glob("[!_]*.py"))
+# Around ordinary modules, which have their documentation and their argument spec themselves.
+AROUND_MODULES = {"database_backup", "database_restore", "management_group_info", "service_broker"}
+ACTIONS = sorted({path.stem for path in (PLUGINS / "action").glob("[!_]*.py")} - AROUND_MODULES)
 SIDECARS = sorted(path.stem for path in (PLUGINS / "modules").glob("*.yml"))
 FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC}
 # Present in every documentation, with a verdict.
@@ -50,6 +52,7 @@ def result_keys(name: str) -> set[str]:
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "rms_failover_record": {"record", "drawings"},
+        "role_variables": {"checked"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]

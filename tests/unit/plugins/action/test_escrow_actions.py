@@ -118,7 +118,7 @@ def test_a_backup_for_other_officers_or_a_damaged_one_is_not_reused(clock: Clock
         ({"seal_certificates": [pem(make_certificate("anna", rsa_key("anna"), first_day=-9, last_day=-2))]}, "is refused: it expired at"),
         ({"seal_certificates": ["/nowhere/anna.pem"]}, "/nowhere/anna.pem: No such file or directory"),
         ({"seal_certificates": []}, "seal_certificates is empty"),
-        ({"keep": -1}, "keep is -1, and at least one backup must stay"),
+        ({"keep": -1}, "the option keep cannot be used: it must be at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_opened(escrow: Path, options: dict[str, Any], message: str) -> None:
