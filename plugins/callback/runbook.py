@@ -50,11 +50,13 @@ import shutil
 import sys
 import time
 import typing as t
+from dataclasses import replace
 
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook_text as text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_live import HAS_RICH, Foot, UnderWay, can_draw
@@ -63,8 +65,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results im
 
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((
-    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "set_fact",
-    "set_stats", "validate_argument_spec",
+    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "role_variables",
+    "set_fact", "set_stats", "validate_argument_spec",
 ))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"
@@ -184,7 +186,7 @@ class CallbackModule(CallbackBase):
         told = Result.of(result)
         for each in told.data["results"] if told.is_whole_loop else [told.data]:
             if each.get("diff") and each.get("changed"):
-                self._display.display(self._get_diff(each["diff"]))
+                self._display.display(self._get_diff(harmless_values(each["diff"])))
 
     # What they have in common
 
@@ -223,7 +225,7 @@ class CallbackModule(CallbackBase):
         elif outcome != book.SKIPPED:
             self._tell_good(told, step, place, outcome, is_current=is_current)
         if self._display.verbosity > 0 and told.action != MESSAGE_ACTION:
-            self._display.display(f"{place}: {outcome} => {self._dump_results(told.data)}", color=C.COLOR_VERBOSE)
+            self._display.display(harmless(f"{place}: {outcome} => {self._dump_results(told.data)}"), color=C.COLOR_VERBOSE)
         self._tell_warnings(told)
 
     def _tell_good(self, told: Result, step: book.Step, place: str, outcome: str, *, is_current: bool) -> None:
@@ -267,4 +269,4 @@ class CallbackModule(CallbackBase):
     def _say(self, lines: t.Iterable[text.Line]) -> None:
         width = shutil.get_terminal_size().columns if self._is_terminal else None
         for line in lines:
-            self._display.display(line.wrapped(width), color=COLORS[line.tone])
+            self._display.display(replace(line, text=harmless(line.text)).wrapped(width), color=COLORS[line.tone])

@@ -19,8 +19,10 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.redaction import redact_whole
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession, why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault
@@ -29,6 +31,8 @@ __all__ = ["why_unreachable"]
 
 Arguments = t.Mapping[str, t.Any]
 
+# What in a result is text for people, and may repeat what a server said.
+SENTENCES = ("msg", "problem", "transcript")
 # What the names of options end with that hold a regular expression.
 PATTERN_OPTIONS = ("_prompt", "_pattern")
 
@@ -82,7 +86,8 @@ class OpsmgrAction(ActionBase):
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         """What it means that the server does not answer; returning means that it is an answer. By default the host is unreachable."""
-        raise error
+        # What it says is partly the server's own words.
+        raise AnsibleConnectionFailure(harmless(str(error.message)))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
@@ -111,7 +116,7 @@ class OpsmgrAction(ActionBase):
             advice = "See that the server and its WinRM service answer, and run it again"
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
-        return result
+        return shown(result, [arguments[option] for option, spec in self.SPEC.items() if spec.get("no_log")])
 
     def _check_patterns(self, arguments: Arguments) -> None:
         """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
@@ -159,6 +164,13 @@ def _manner(arguments: Arguments) -> Manner:
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
         answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
     )
+
+
+def shown(result: t.Mapping[str, t.Any], secrets: t.Iterable[str | None]) -> dict[str, t.Any]:
+    """A result with what a server said in it made harmless, and without the secrets that a server may have said back."""
+    known = [secret for secret in secrets if secret]
+    told = {key: redact_whole(value, known) for key, value in result.items() if key in SENTENCES and isinstance(value, str)}
+    return {str(key): harmless_values(value) for key, value in {**result, **told}.items()}
 
 
 def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:

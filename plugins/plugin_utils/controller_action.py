@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless_values
 
 Arguments = t.Mapping[str, t.Any]
 STEP = "read the options"
@@ -43,4 +44,4 @@ class ControllerAction(ActionBase):
             result.update(self.tell(arguments, task_vars or {}))
         except OpsmgrError as error:
             result.update(failed=True, msg=error.sentence(CONTROLLER))
-        return result
+        return dict(harmless_values(result))

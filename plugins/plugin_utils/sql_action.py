@@ -15,6 +15,7 @@ from ansible.utils.vars import merge_hash
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless_values
 
 STEP = "read the options"
 NO_FILE = "without a file that would hold the password"
@@ -40,7 +41,7 @@ class SqlAction(ActionBase):
         result = merge_hash(result, self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
+        return dict(harmless_values(result))
 
     def _require_no_file(self, wrap_async: bool) -> None:
         """A password that cannot reach the module otherwise does not go at all.
