@@ -22,4 +22,4 @@ class ActionModule(OpsmgrAction):
         result.update(reachable=False, problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
-        work.result["server"] = work.opsmgr.observe().as_result()
+        work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True).as_result()

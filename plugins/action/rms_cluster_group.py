@@ -39,7 +39,7 @@ class ActionModule(OpsmgrAction):
     RESULT = {"nodes": None, "group": None, "resources": None, "registry": None, "backup": None, "warnings": []}
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, only_key=True)
+        server = work.opsmgr.require_server(STEP, only_key=True, fingerprint=True)
         registry = read_registry(work.opsmgr.windows, server)
         work.result["registry"] = registry.as_result()
         cluster = ClusterHost(work.opsmgr.windows, STEP)
@@ -89,7 +89,7 @@ def _repair(work: Work, server: ManagementServer) -> NodeRegistry:
     backup = export_path(server)
     repair_registry(work.opsmgr.windows, STEP, server, backup)
     work.result.update(changed=True, backup=backup)
-    registry = read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True))
+    registry = read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True, fingerprint=True))
     work.result["registry"] = registry.as_result()
     require_consistent(STEP, registry)
     return registry

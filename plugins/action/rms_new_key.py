@@ -51,7 +51,7 @@ class ActionModule(OpsmgrAction):
         installer = WindowsInstaller(work.opsmgr.windows, STEP, work.arguments["timeout"])
         if not work.check_mode:
             installer.wait_until_idle()
-        before = work.opsmgr.require_server(STEP)
+        before = work.opsmgr.require_server(STEP, fingerprint=True)
         _require_confirmed(work, before)
         _report(work, before)
         backup = _fitting_backup(work, before)
@@ -69,7 +69,7 @@ class ActionModule(OpsmgrAction):
             return
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, BEGUN, STEP)
         run_setup(work, STEP, installer, setup, lambda: _has_new_key(work.opsmgr.observe(), _read_mark(work)))
-        after = work.opsmgr.observe()
+        after = work.opsmgr.observe(fingerprint=True)
         _require_new_key(work, before, after)
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, MADE, STEP)
         _clear_mark(work, after, MADE)

@@ -98,7 +98,7 @@ class ActionModule(OpsmgrAction):
         _escrow(arguments)
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
+        server = work.opsmgr.require_server(STEP, probe=True, only_key=True, fingerprint=True)
         work.result["server"] = {fact: value for fact, value in server.as_result().items() if fact in SEEN}
         _require_group(server)
         require_expected(server, Expected(work.host, work.address, work.arguments["management_group"], work.arguments["computer_names"]))

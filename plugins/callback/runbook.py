@@ -65,8 +65,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results im
 
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((
-    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause", "role_variables",
-    "set_fact", "set_stats", "validate_argument_spec",
+    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause",
+    "role_variables", "set_fact", "set_stats", "validate_argument_spec",
 ))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"
