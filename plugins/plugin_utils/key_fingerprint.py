@@ -23,6 +23,9 @@ _TEMPORARY = (r"AppData\Local\Temp", r"Local Settings\Temp")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 SAME, OTHER = "same", "other"
+_COMPARISON = "opsmgr_key"
+# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its turn [field].
+TELL_COMPARISON = f"call echo [key %^{_COMPARISON}%]"
 
 
 def parse_fingerprint(text: str) -> str | None:
@@ -57,17 +60,17 @@ def fingerprint_command(key: str, value: str) -> str:
     )
 
 
-def compared_command(key: str, value: str, command: str, mark: str) -> str:
-    """Run `command`, then say behind `mark` whether the key is another one than before, for servers that cannot hash.
+def compared_command(key: str, value: str, command: str) -> str:
+    """Run `command`, and keep whether the key is another one than before, for servers that cannot hash; TELL_COMPARISON tells it.
 
     The key stays in a variable of cmd.exe's own loop, which no other program gets. Where there was no key before, `command` does not run.
     """
-    query = f"reg query {key} /v {value} ^| find \"REG_BINARY\""
-    compare = f"for /f \"tokens=2*\" %c in ('{query}') do @if \"%b\"==\"%d\" (echo [{mark} {SAME}]) else (echo [{mark} {OTHER}])"
+    query = f'reg query {key} /v {value} ^| find "REG_BINARY"'
+    compare = f"for /f \"tokens=2*\" %c in ('{query}') do @if \"%b\"==\"%d\" (set {_COMPARISON}={SAME}) else set {_COMPARISON}={OTHER}"
     return f"for /f \"tokens=2*\" %a in ('{query}') do @({command}& {compare})"
 
 
-def parse_comparison(text: str, mark: str) -> str | None:
-    """SAME or OTHER in what compared_command() wrote, or None when it does not say."""
-    found = re.search(rf"\[{re.escape(mark)} ({SAME}|{OTHER})\]", text)
+def parse_comparison(text: str) -> str | None:
+    """SAME or OTHER in what TELL_COMPARISON wrote, or None when it does not say."""
+    found = re.search(rf"\[key ({SAME}|{OTHER})\]", text)
     return found[1] if found else None

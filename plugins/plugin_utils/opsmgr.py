@@ -12,11 +12,12 @@ import hashlib
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import (
+    TELL_COMPARISON,
     compared_command,
     fingerprint_command,
     parse_comparison,
@@ -76,6 +77,7 @@ DEMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue|\(Y/N\)"
 # re keeps them, so that the processes which ansible-core forks for each host need not compile them.
 for _prompt in (PASSWORD_PROMPT, CONFIRMATION_PROMPT, PROMOTION_PROMPT, DEMOTION_PROMPT):
     re.compile(_prompt)
+_DWORD = re.compile(r"0x[0-9a-fA-F]{1,8}")
 _SIZE = re.compile(r"\[size (\d+)\]")
 
 # "Readable by administrators only" is the well-known test for one: the key of the Local Service account.
@@ -271,15 +273,14 @@ class OpsMgrHost:
 
         Where there is a key and no fingerprint of it, the server compares the key before and after.
         """
-        command = f'{server.tool(BACKUP_TOOL)} Restore "{path}"'
+        command, then = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
         if server.key_present and server.key_fingerprint is None:
-            command = compared_command(self._key_material, KEY_MATERIAL_VALUE, command, self._token)
+            command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
         try:
-            talk = self.windows.shell.converse(command, [Exchange(prompt, password, secret=True)])
+            talk = self.windows.shell.converse(command, [Exchange(prompt, password, secret=True)], then=then)
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
-        said = talk.transcript.partition(f"[{self._token} ")[0].rstrip()
-        return KeyRestore(replace(talk, transcript=said), parse_comparison(talk.stdout, self._token))
+        return KeyRestore(talk, parse_comparison(talk.private_output))
 
     def promotion_command(self, server: ManagementServer, delete_existing_rms: bool) -> str:
         """The command line of `PromoteRMS`."""
@@ -414,7 +415,8 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
         name = path[path.lower().rfind(marker) + len(marker):] if marker in path.lower() else ""
         if name and "\\" not in name:
             root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
-            return name, int(root, 0) == 1
+            # A value of another type says nothing.
+            return name, int(root, 0) == 1 if _DWORD.fullmatch(root) else None
     return None, None
 
 

@@ -14,6 +14,8 @@ import typing as t
 REDACTED = "********"
 # How much of a secret in common is long. Shorter parts give nothing away, and stand in every text.
 PART_CHARACTERS = 4
+# A shorter beginning of a secret at the end of a text gives nothing away.
+BEGINNING_CHARACTERS = 2
 # The shortest password that the tools take [book].
 SECRET_CHARACTERS = 8
 # Three bytes: less is in every text of that kind.
@@ -37,7 +39,17 @@ def redact(text: str, secrets: t.Iterable[str]) -> str:
         text = text.replace(secret, REDACTED)
     lines = text.splitlines(keepends=True)
     hidden = _lines_with_parts(lines, _parts(by_length))
-    return "".join(REDACTED + _line_end(line) if number in hidden else line for number, line in enumerate(lines))
+    shown = "".join(REDACTED + _line_end(line) if number in hidden else line for number, line in enumerate(lines))
+    return _without_beginning(shown, by_length)
+
+
+def _without_beginning(text: str, secrets: t.Iterable[str]) -> str:
+    """Without the beginning of a secret at the very end: a program was just echoing it when it was cut off."""
+    for secret in secrets:
+        for length in range(len(secret) - 1, BEGINNING_CHARACTERS - 1, -1):
+            if text.endswith(secret[:length]):
+                return text[:-length] + REDACTED
+    return text
 
 
 def _line_end(line: str) -> str:
