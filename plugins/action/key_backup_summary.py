@@ -11,7 +11,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_backup_summary import Attempt, Fleet, row_of
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import TRUST_SPEC, open_escrow
 
 # What was fresh when the run began must not be too old at its end, however long it took.
 LONGEST_RUN_HOURS = 24.0
@@ -24,6 +24,7 @@ class ActionModule(ControllerAction):
     SPEC = {
         "escrow": {"type": "path", "required": True},
         "escrow_name": {"type": "str"},
+        **TRUST_SPEC,
         "max_age": {"type": "float", "default": 24.0},
         "hosts": {"type": "list", "elements": "str", "required": True},
         "backup_variable": {"type": "str", "required": True},
@@ -42,7 +43,8 @@ class ActionModule(ControllerAction):
 
 def _summary(attempts: t.Sequence[Attempt], arguments: Arguments, check_mode: bool, now: datetime) -> dict[str, t.Any]:
     looks = [attempt.look() for attempt in attempts if not attempt.predicted(check_mode)]
-    found = examine(open_escrow(arguments["escrow"]), looks, arguments["max_age"] + LONGEST_RUN_HOURS, now)
+    escrow_now = open_escrow(arguments["escrow"], arguments["trusted_signers"])
+    found = examine(escrow_now, looks, arguments["max_age"] + LONGEST_RUN_HOURS, now)
     servers = {server["host"]: server for server in found.described_servers()}
     uncovered = found.uncovered()
     rows = [row_of(attempt, servers.get(attempt.server), uncovered.get(attempt.server, ""), check_mode) for attempt in attempts]

@@ -12,12 +12,13 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import STEP, examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import PRIVATE_KEY_SPEC, open_escrow, private_key_from
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import PRIVATE_KEY_SPEC, TRUST_SPEC, open_escrow, private_key_from
 
 
 class ActionModule(ControllerAction):
     SPEC = {
         **PRIVATE_KEY_SPEC,
+        **TRUST_SPEC,
         "escrow": {"type": "path", "required": True},
         "seal_passphrase": {"type": "str", "no_log": True},
         "servers": {"type": "list", "elements": "dict", "default": []},
@@ -31,7 +32,7 @@ class ActionModule(ControllerAction):
 def _look(arguments: Arguments, now: datetime) -> dict[str, t.Any]:
     looks = _looks(arguments["servers"])
     private_key = private_key_from(arguments)
-    found = examine(open_escrow(arguments["escrow"]), looks, arguments["max_age"], now, arguments["seal_passphrase"], private_key)
+    found = examine(open_escrow(arguments["escrow"], arguments["trusted_signers"]), looks, arguments["max_age"], now, arguments["seal_passphrase"], private_key)
     uncovered = list(found.uncovered().values())
     return {
         "backups": found.described_backups(),

@@ -11,21 +11,18 @@ import socket
 import typing as t
 from dataclasses import asdict
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import describe_process
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.sql_action import SqlAction
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = False
+class ActionModule(SqlAction):
+    def arguments(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The options of the task, and who holds the lock."""
+        return {"holder": holder(task_vars), **self._task.args}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Run the module with its option O(holder) set."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        del tmp
-        arguments = {"holder": holder(task_vars or {}), **self._task.args}
-        result.update(self._execute_module(module_name="opsmgr.recovery.management_group_lock", module_args=arguments, task_vars=task_vars))
+        result = super().run(tmp, task_vars)
         if result.get("taken_over_from"):
             # Shown in colour even where nobody looks at the result.
             result.setdefault("warnings", []).append(result["taken_over_from"])

@@ -23,4 +23,4 @@ class ActionModule(OpsmgrAction):
         result.update(reachable=False, reachability=reachability(error), problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
-        work.result["server"] = work.opsmgr.observe().as_result()
+        work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True).as_result()

@@ -39,7 +39,7 @@ class ActionModule(OpsmgrAction):
     RESULT = {"nodes": None, "group": None, "resources": None, "registry": None, "backup": None, "warnings": []}
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, only_key=True)
+        server = work.opsmgr.require_server(STEP, only_key=True, fingerprint=True)
         registry = read_registry(work.opsmgr.windows, server)
         work.result["registry"] = registry.as_result()
         cluster = ClusterHost(work.opsmgr.windows, STEP)
@@ -99,7 +99,7 @@ def _repair(work: Work, server: ManagementServer) -> NodeRegistry:
 
 
 def _read_again(work: Work) -> NodeRegistry:
-    return read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True))
+    return read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True, fingerprint=True))
 
 
 def _warn_if_active(work: Work, server: ManagementServer, group: Group) -> None:

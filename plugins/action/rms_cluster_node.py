@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
@@ -58,7 +59,7 @@ class ActionModule(OpsmgrAction):
             raise OpsmgrError(STEP, f"{arguments['disk']!r} is not a drive", "Give the drive of the cluster's disk, such as X:")
 
     def act(self, work: Work) -> None:
-        server = _after_any_running_tool(work, work.opsmgr.require_server(STEP, probe=True))
+        server = _after_any_running_tool(work, work.opsmgr.require_server(STEP, probe=True, fingerprint=True))
         registry = _look(work, server)
         before = _facts(server, registry)
         joins, modes = not _is_node(work, server, registry), _modes_to_set(server)
@@ -90,7 +91,8 @@ def _after_any_running_tool(work: Work, server: ManagementServer) -> ManagementS
         if deadline.passed():
             found = f"{CONFIG_TOOL} runs on this server already and does not end"
             raise OpsmgrError(STEP, found, "Look at it at the server's desk; one that still waits for its answer can be ended in the Task Manager")
-        server = work.opsmgr.observe(after_seconds=3)
+        # The tool leaves the key as it is.
+        server = replace(work.opsmgr.observe(after_seconds=3), key_fingerprint=server.key_fingerprint)
     return server
 
 
@@ -134,7 +136,7 @@ def _join(work: Work, server: ManagementServer, options: list[str]) -> Managemen
     work.result.update(changed=True, transcript=talk.transcript)
     deadline = Deadline(EFFECT_SECONDS)
     while True:
-        server = work.opsmgr.observe()
+        server = replace(work.opsmgr.observe(), key_fingerprint=server.key_fingerprint)
         registry = _look(work, server)
         if _is_node(work, server, registry):
             return server

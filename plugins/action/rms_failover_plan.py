@@ -16,6 +16,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
+    TRUST_SPEC,
     describe,
     fitting_backup,
     open_backup,
@@ -30,6 +31,7 @@ class ActionModule(ControllerAction):
     SPEC = {
         **ESCROW_SPEC,
         **PRIVATE_KEY_SPEC,
+        **TRUST_SPEC,
         "target": {"type": "str", "required": True},
         "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
         "management_group": {"type": "str"},
@@ -71,7 +73,7 @@ def _key(wish: Wish, evidence: Evidence, arguments: Arguments) -> tuple[dict[str
     if group is None:
         return None, problems
     try:
-        escrow = open_escrow(arguments["escrow"])
+        escrow = open_escrow(arguments["escrow"], arguments["trusted_signers"])
         entry = fitting_backup(escrow, group, ServerVersion.parse(server["version"]) if server.get("version") else None)
         open_backup(escrow, entry, arguments["seal_passphrase"], private_key_from(arguments))
     except OpsmgrError as error:

@@ -4,6 +4,8 @@
 """rms_new_key: this management server has a new key for its management group, because there is no backup of the old one."""
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, Facts, OpsmgrAction, Work, changing, diff
@@ -29,6 +31,8 @@ MARK_VALUE = "NewKey"
 BEGUN = "begun"
 MADE = "made"
 
+END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
+
 
 class ActionModule(OpsmgrAction):
     STEP = STEP
@@ -47,7 +51,7 @@ class ActionModule(OpsmgrAction):
         installer = WindowsInstaller(work.opsmgr.windows, STEP, work.arguments["timeout"])
         if not work.check_mode:
             installer.wait_until_idle()
-        before = work.opsmgr.require_server(STEP)
+        before = work.opsmgr.require_server(STEP, fingerprint=True)
         _require_confirmed(work, before)
         work.result.update(_observed(before))
         backup = _fitting_backup(work, before)
@@ -64,9 +68,9 @@ class ActionModule(OpsmgrAction):
             work.result.update(changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name))
             return
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, BEGUN, STEP)
-        with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe())):
+        with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe(fingerprint=True))):
             run_setup(work, STEP, installer, setup, lambda: _has_new_key(work.opsmgr.observe(), _read_mark(work)))
-            after = work.opsmgr.observe()
+            after = work.opsmgr.observe(fingerprint=True)
             _require_new_key(work, before, after)
         work.result.update(_observed(after))
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, MADE, STEP)
@@ -90,7 +94,8 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
 
 
 def _fitting_backup(work: Work, server: ManagementServer) -> Entry | None:
-    return open_escrow(work.arguments["escrow"]).newest(str(server.management_group), server_version=server.version)
+    # One dated in the future counts here, too: whatever may hold the old key forbids a new one.
+    return open_escrow(work.arguments["escrow"]).newest(str(server.management_group), server_version=server.version, now=END_OF_TIME)
 
 
 def _require_no_backup(work: Work, backup: Entry | None) -> None:

@@ -15,11 +15,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONV
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     FAULTY,
+    SIGNING_SPEC,
+    TRUST_SPEC,
     describe,
     describe_recipients,
     open_escrow,
     password_problem,
     seal_for_writing,
+    signer_from,
+    signers_that_count,
     verify_backup,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
@@ -28,6 +32,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     PASSWORD_PROMPT,
     ManagementServer,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.server_identity import Expected, require_expected
 
 STEP = "back up the key"
 # What key_escrow_info needs to compare a server with the escrow.
@@ -42,6 +47,10 @@ class ActionModule(OpsmgrAction):
         **KEY_MATERIAL_SPEC,
         "escrow": {"type": "path", "required": True},
         "backup_password": {"type": "str", "required": True, "no_log": True},
+        **TRUST_SPEC,
+        **SIGNING_SPEC,
+        "management_group": {"type": "str"},
+        "computer_names": {"type": "list", "elements": "str", "default": []},
         "seal_certificates": {"type": "list", "elements": "str"},
         "max_age": {"type": "float", "default": 24.0},
         "keep": {"type": "int", "default": 0},
@@ -49,13 +58,21 @@ class ActionModule(OpsmgrAction):
         "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
         "option_variables": {"type": "dict", "default": {}},
     }
-    REQUIRED = {"mutually_exclusive": [("seal_passphrase", "seal_certificates")]}
+    REQUIRED = {
+        "mutually_exclusive": [("seal_passphrase", "seal_certificates")],
+        "required_together": [("signing_key", "signing_certificate")],
+        "required_by": {"signing_key_passphrase": ["signing_key"]},
+    }
     RESULT = {"server": None, "backup": None, "reused": False, "removed": []}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Take options from variables first: for a fleet, a template for each of them costs the controller more than a round trip."""
         named = self._task.args.get("option_variables")
         if isinstance(named, t.Mapping):
+            unknown = [option for option in named if option not in self.SPEC]
+            if unknown:
+                name = unknown[0] if str(unknown[0]).isidentifier() else "something"
+                raise AnsibleActionFail(f"option_variables names {name}, which is not an option of this module")
             values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
             required = [option for option, spec in self.SPEC.items() if spec.get("required")]
             self._task.args.update({option: value for option, value in values.items() if value not in ("", []) or option in required})
@@ -76,42 +93,47 @@ class ActionModule(OpsmgrAction):
         problem = password_problem(arguments["backup_password"])
         if problem:
             raise OpsmgrError(STEP, problem, "Choose a longer one in the option backup_password")
-        if arguments["keep"] < 0:
-            raise OpsmgrError(STEP, f"keep is {arguments['keep']}, and at least one backup must stay", "Set keep to 1 or more, or to 0 to keep all")
         _seal(arguments)
+        signer_from(arguments)
+        _escrow(arguments)
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
+        server = work.opsmgr.require_server(STEP, probe=True, only_key=True, fingerprint=True)
         work.result["server"] = {fact: value for fact, value in server.as_result().items() if fact in SEEN}
         _require_group(server)
-        escrow, seal = open_escrow(work.arguments["escrow"]), _seal(work.arguments)
+        require_expected(server, Expected(work.host, work.address, work.arguments["management_group"], work.arguments["computer_names"]))
+        escrow, seal = _escrow(work.arguments), _seal(work.arguments)
         fresh = _fresh_backup(escrow, server, work.arguments["max_age"], seal, work.arguments["seal_passphrase"])
         if fresh is not None:
             work.result.update(backup=describe(fresh), reused=True)
         elif work.check_mode:
-            work.result.update(changed=True, backup=_predicted(_origin(server), seal))
+            work.result.update(changed=True, backup=_predicted(_origin(work, server), seal))
         else:
             fresh = _back_up(work, server, escrow, seal)
             work.result.update(changed=True, backup=describe(fresh))
         if work.arguments["keep"]:
-            _remove_superseded(work, escrow, _origin(server), fresh)
+            _remove_superseded(work, escrow, _origin(work, server), fresh)
 
 
 def _seal(arguments: Arguments) -> Seal:
     return seal_for_writing(arguments["seal_passphrase"], arguments["seal_certificates"])
 
 
+def _escrow(arguments: Arguments) -> Escrow:
+    return open_escrow(arguments["escrow"], signers_that_count(arguments))
+
+
 def _back_up(work: Work, server: ManagementServer, escrow: Escrow, seal: Seal) -> Entry:
-    origin = _origin(server)
+    origin = _origin(work, server)
     work.opsmgr.require_tool(server, BACKUP_TOOL, STEP)
     prompts = (work.arguments["password_prompt"], work.arguments["confirmation_prompt"])
     backup = work.opsmgr.back_up_key(server, work.arguments["backup_password"], prompts)
-    return escrow.store(backup.content, origin, seal)
+    return escrow.store(backup.content, origin, seal, signer_from(work.arguments))
 
 
 def _remove_superseded(work: Work, escrow: Escrow, origin: BackupOrigin, newest: Entry | None) -> None:
     """Keep as many generations as wanted; in check mode only say which would go."""
-    for entry in escrow.superseded(origin.management_group, origin.server, work.arguments["keep"], newest):
+    for entry in escrow.superseded(origin.management_group, origin.server, work.arguments["keep"], newest, made_for=origin.inventory_host):
         if not work.check_mode:
             escrow.remove(entry)
         work.result["changed"] = True
@@ -127,14 +149,17 @@ def _require_group(server: ManagementServer) -> None:
 def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float, seal: Seal, passphrase: str | None) -> Entry | None:
     """A backup of this very key at this very version that is young enough, sealed as wanted, and sound as far as can be seen here.
 
+    One dated after now is not young: a wrong clock made it, or somebody planted it.
+
     Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by now.
     """
     if server.key_fingerprint is None:
         return None
-    oldest = datetime.now(timezone.utc) - timedelta(hours=max_age_hours)
+    now = datetime.now(timezone.utc)
+    oldest = now - timedelta(hours=max_age_hours)
     for entry in escrow.entries(server.management_group, server.computer_name).entries:
         same = entry.key_fingerprint == server.key_fingerprint and entry.server_version == server.version
-        if same and entry.taken_at > oldest and _sealed_as(entry, seal) and verify_backup(escrow, entry, passphrase)[0] != FAULTY:
+        if same and oldest < entry.taken_at <= now and _sealed_as(entry, seal) and verify_backup(escrow, entry, passphrase)[0] != FAULTY:
             return entry
     return None
 
@@ -143,10 +168,11 @@ def _sealed_as(entry: Entry, seal: Seal) -> bool:
     return entry.seal == seal.name and {each.sha256 for each in entry.recipients} == {each.sha256 for each in seal.recipients}
 
 
-def _origin(server: ManagementServer) -> BackupOrigin:
+def _origin(work: Work, server: ManagementServer) -> BackupOrigin:
     if server.management_group is None or server.version is None:
         raise OpsmgrError(STEP, "the server's management group or version is not known", "Check that it is a management server")
-    return BackupOrigin(server.management_group, server.computer_name, server.version, datetime.now(timezone.utc), server.key_fingerprint)
+    now = datetime.now(timezone.utc)
+    return BackupOrigin(server.management_group, server.computer_name, server.version, now, server.key_fingerprint, work.host)
 
 
 def _predicted(origin: BackupOrigin, seal: Seal) -> dict[str, object]:
@@ -160,4 +186,5 @@ def _predicted(origin: BackupOrigin, seal: Seal) -> dict[str, object]:
         "seal": seal.name,
         "recipients": describe_recipients(seal.recipients),
         "key_fingerprint": origin.key_fingerprint,
+        "inventory_host": origin.inventory_host,
     }

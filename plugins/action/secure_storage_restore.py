@@ -23,6 +23,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
+    TRUST_SPEC,
     describe,
     fitting_backup,
     open_backup,
@@ -30,9 +31,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     password_problem,
     private_key_from,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import BACKUP_TOOL, PASSWORD_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import OTHER
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import BACKUP_TOOL, PASSWORD_PROMPT, KeyRestore, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation
 
 STEP = "restore the key"
 # What check mode needs to know of a backup that secure_storage_backup only predicted.
@@ -45,6 +46,14 @@ OTHER_BYTES = (
     "the tool restored a key, but the registry holds other bytes than on the server of the backup; "
     "whether the key is right shows when the SDK service stays up on the promoted server"
 )
+UNPROVEN = (
+    "nothing proves that the key was restored: there is the same key as before, which is right if it was this one, and wrong if the tool refused "
+    "in words that are not known"
+)
+UNPROVEN_ADVICE = (
+    "Read what it wrote. If it restored the key, run it again with accept_unproven; if it refused, put right what it complains of, and add its words "
+    "to failure_pattern"
+)
 SHARE_ADVICE = "A WinRM logon cannot reach a file share on another machine: use escrow instead of path, or copy the file to this server"
 
 
@@ -53,6 +62,7 @@ class ActionModule(OpsmgrAction):
     SPEC = {
         **ESCROW_SPEC,
         **PRIVATE_KEY_SPEC,
+        **TRUST_SPEC,
         **CONVERSATION_SPEC,
         **KEY_MATERIAL_SPEC,
         "backup_password": {"type": "str", "required": True, "no_log": True},
@@ -61,6 +71,7 @@ class ActionModule(OpsmgrAction):
         "path": {"type": "str"},
         "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
         "failure_pattern": {"type": "str", "default": FAILURE_PATTERN},
+        "accept_unproven": {"type": "bool", "default": False},
     }
     REQUIRED = {
         "required_one_of": [("escrow", "path")],
@@ -75,11 +86,11 @@ class ActionModule(OpsmgrAction):
         private_key_from(arguments)
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True, only_key=True)
+        server = work.opsmgr.require_server(STEP, probe=True, only_key=True, fingerprint=True)
         if work.arguments["path"] is not None:
             _restore(work, server, None, lambda: _restore_path(work, server))
             return
-        escrow = open_escrow(work.arguments["escrow"])
+        escrow = open_escrow(work.arguments["escrow"], work.arguments["trusted_signers"])
         manifest, entry = _choose(work, server, escrow)
         _require_fitting(manifest, server)
         work.result["backup"] = manifest
@@ -121,7 +132,7 @@ def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) 
         raise OpsmgrError(STEP, problem, "Give a backup that was made after the last upgrade")
 
 
-def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool: t.Callable[[], Conversation]) -> None:
+def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool: t.Callable[[], KeyRestore]) -> None:
     """Restore unless the key is there already, and prove it by reading the registry back."""
     if (wanted is not None and wanted == before.key_fingerprint) or work.check_mode:
         _predict(work, before, wanted)
@@ -129,7 +140,7 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool:
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
     with changing(work, _observed(before), lambda: _look_at_key(work)):
         talk = run_tool()
-        after = work.opsmgr.observe(only_key=True)
+        after = work.opsmgr.observe(only_key=True, fingerprint=True)
         _require_restored(work, before, after, wanted, talk)
     _predict(work, before, wanted)
     if wanted is not None and after.key_fingerprint not in (None, wanted):
@@ -143,7 +154,7 @@ def _observed(server: ManagementServer) -> Facts:
 
 
 def _look_at_key(work: Work) -> Facts:
-    now = work.opsmgr.observe(only_key=True)
+    now = work.opsmgr.observe(only_key=True, fingerprint=True)
     if now.key_present and now.key_fingerprint is None:
         # Nobody can see whether it is still the key that was there before.
         work.result["changed"] = True
@@ -168,11 +179,11 @@ def _report(work: Work, before: ManagementServer, fingerprint: str | None, chang
     )
 
 
-def _restore_content(work: Work, server: ManagementServer, content: bytes) -> Conversation:
+def _restore_content(work: Work, server: ManagementServer, content: bytes) -> KeyRestore:
     return work.opsmgr.restore_key(server, work.arguments["backup_password"], work.arguments["password_prompt"], content)
 
 
-def _restore_path(work: Work, server: ManagementServer) -> Conversation:
+def _restore_path(work: Work, server: ManagementServer) -> KeyRestore:
     path = quote(work.arguments["path"])[1:-1]
     try:
         return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path)
@@ -182,11 +193,12 @@ def _restore_path(work: Work, server: ManagementServer) -> Conversation:
         raise OpsmgrError(error.step, error.found, SHARE_ADVICE) from error
 
 
-def _require_restored(work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, talk: Conversation) -> None:
+def _require_restored(work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, restore: KeyRestore) -> None:
     """The wanted fingerprint in the registry is proof. Another one is none against it: nobody knows that every server keeps the same bytes.
 
-    Then the key material must at least have changed, and the tool must not complain; its words and exit code are undocumented.
+    Then the key material must at least be another one than before. The tool's words and exit code are undocumented, and in any language.
     """
+    talk = restore.talk
     if not after.key_present:
         found = f"there is still no key in the registry below {work.arguments['key_registry_key']}"
         raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, found, talk)
@@ -196,3 +208,13 @@ def _require_restored(work: Work, before: ManagementServer, after: ManagementSer
         raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "the key in the registry is still another one: the password is wrong, or the tool failed", talk)
     if talk.exit_code != 0 or re.search(work.arguments["failure_pattern"], talk.transcript):
         raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained", talk)
+    if not _is_another_key(before, after, restore.comparison) and not work.arguments["accept_unproven"]:
+        problem = work.opsmgr.no_effect(STEP, BACKUP_TOOL, UNPROVEN, talk)
+        raise OpsmgrError(STEP, problem.found, UNPROVEN_ADVICE)
+
+
+def _is_another_key(before: ManagementServer, after: ManagementServer, comparison: str | None) -> bool:
+    """Whether there is a key now that was not there before: the tool put it there."""
+    if not before.key_present or comparison == OTHER:
+        return True
+    return None not in (before.key_fingerprint, after.key_fingerprint) and before.key_fingerprint != after.key_fingerprint

@@ -56,11 +56,13 @@ import signal
 import sys
 import time
 import typing as t
+from dataclasses import replace
 
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook_text as text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_command import shown_command
@@ -71,7 +73,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results im
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((
     "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause",
-    "preflight_info", "set_fact", "set_stats", "validate_argument_spec", "variable_names",
+    "preflight_info", "role_variables", "set_fact", "set_stats", "validate_argument_spec", "variable_names",
 ))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"
@@ -277,7 +279,7 @@ class CallbackModule(CallbackBase):
         told = Result.of(result)
         for each in told.data["results"] if told.is_whole_loop else [told.data]:
             if each.get("diff") and each.get("changed"):
-                self._display.display(self._get_diff(each["diff"]))
+                self._display.display(self._get_diff(harmless_values(each["diff"])))
 
     # What they have in common
 
@@ -316,7 +318,7 @@ class CallbackModule(CallbackBase):
         elif outcome != book.SKIPPED:
             self._tell_good(told, step, place, outcome, is_current=is_current)
         if self._display.verbosity > 0 and told.action != MESSAGE_ACTION:
-            self._display.display(f"{place}: {outcome} => {self._dump_results(told.data)}", color=C.COLOR_VERBOSE)
+            self._display.display(harmless(f"{place}: {outcome} => {self._dump_results(told.data)}"), color=C.COLOR_VERBOSE)
         self._tell_warnings(told)
 
     def _tell_good(self, told: Result, step: book.Step, place: str, outcome: str, *, is_current: bool) -> None:
@@ -360,4 +362,4 @@ class CallbackModule(CallbackBase):
     def _say(self, lines: t.Iterable[text.Line]) -> None:
         width = shutil.get_terminal_size().columns if self._is_terminal else None
         for line in lines:
-            self._display.display(line.wrapped(width), color=COLORS[line.tone])
+            self._display.display(replace(line, text=harmless(line.text)).wrapped(width), color=COLORS[line.tone])

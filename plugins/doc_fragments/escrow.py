@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the escrow of key backups: the twins of ESCROW_SPEC and PRIVATE_KEY_SPEC in plugin_utils/key_escrow.py."""
+"""The options of the escrow of key backups: the twins of ESCROW_SPEC, PRIVATE_KEY_SPEC and TRUST_SPEC in plugin_utils/key_escrow.py."""
 from __future__ import annotations
 
 
@@ -42,4 +42,17 @@ options:
       - Passphrase of O(seal_private_key).
       - When left out, the private key must not be encrypted.
     type: str
+"""
+
+    # Whoever reads the escrow, and wants to know who made what is in it.
+    TRUST = r"""
+options:
+  trusted_signers:
+    description:
+      - Certificates whose owners may have made a backup, each the path of a PEM file on the controller or the PEM text itself.
+      - With them, a backup that none of these owners signed is no backup. It is never restored, never counts and is never removed, and it is reported.
+      - The certificates themselves are trusted. Neither who issued them nor whether they have expired is asked, because a backup outlives a certificate.
+      - When left out, signatures are not asked for.
+    type: list
+    elements: str
 """

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless_line
+
 # Whom an error is about when it is no server.
 CONTROLLER = "controller"
 
@@ -64,8 +66,8 @@ def _done_text(done: str | Sequence[str] | None) -> str:
 
 
 def _flat(text: str) -> str:
-    """One line: messages of servers come with line ends that would tear the sentence apart."""
-    return " ".join(text.split())
+    """One line: messages of servers come with line ends that would tear the sentence apart, and with worse."""
+    return harmless_line(text)
 
 
 def _ended(text: str) -> str:

@@ -5,13 +5,17 @@
 
     <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.<extension of the seal>
     <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.json
+    <directory>/<management group>/<server>/<UTC time>-<first 8 of the SHA-256>.p7s     where backups are signed
 
 A backup exists from the moment its manifest has its name, and the manifest comes last, after the sealed file was read
 back and found good; when one is removed, the manifest goes first. Nothing here overwrites what an earlier call stored,
 and only remove() removes. A sealed file without a manifest is a write that was cut off: it is reported and never used.
 
 What a seal holds begins with the manifest once more, so that whoever opens it notices an edited or exchanged manifest.
-That needs no signature. It does not prove who made a backup where everybody can seal, as for a certificate.
+That needs no signature. It does not prove who made a backup where everybody can seal, as for a certificate: that is what
+the signature is for, a detached one of the manifest, which names the SHA-256 of the sealed file.
+
+A backup dated after now is listed, and is nothing else: not the newest, not a generation. A wrong clock made it, or somebody planted it.
 
 This file is private to the collection: others must not import it.
 """
@@ -35,9 +39,10 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest im
     Entry,
     ManifestError,
     Recipient,
-    component_name,
+    components_of,
     entry_from_manifest,
     file_stem,
+    is_component,
     manifest_bytes,
     path_component,
     server_component,
@@ -47,12 +52,31 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.folders import TEMPORARY_PREFIX, Folder
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION, ServerVersion, key_backup_problem
 
-__all__ = ["BackupOrigin", "Damaged", "Entry", "Escrow", "EscrowError", "Listing", "Opener", "Problem", "Recipient", "Seal", "SealError", "WrongSeal"]
+__all__ = [
+    "BackupOrigin",
+    "Damaged",
+    "Entry",
+    "Escrow",
+    "EscrowError",
+    "Listing",
+    "Opener",
+    "Problem",
+    "Recipient",
+    "Seal",
+    "SealError",
+    "Signer",
+    "Trust",
+    "WrongSeal",
+    "is_dated_ahead",
+]
 
 MANIFEST_LIMIT_BYTES = 64 * 1024
 # A key backup has a few kilobytes [field]. The limits keep a wrong file from filling the controller's memory.
 KEY_FILE_LIMIT_BYTES = 16 * 1024 * 1024
 SEALED_FILE_LIMIT_BYTES = 8 * KEY_FILE_LIMIT_BYTES
+SIGNATURE_EXTENSION = "p7s"
+# A signature has some two kilobytes, its certificates included.
+SIGNATURE_LIMIT_BYTES = 256 * 1024
 
 _FILE_NAME = re.compile(r"(?P<stem>[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(?:-[0-9]+)?)\.(?P<extension>[a-z0-9]+)\Z")
 _NAMES_TRIED = 100
@@ -75,7 +99,8 @@ _ADVICE = {
     errno.ENOTDIR: "Move away what is there: a directory is needed",
     errno.ENOENT: "Check the escrow directory",
 }
-_ADVICE_OTHERWISE = "Mend that, then run it again"
+_ADVICE_OTHERWISE = "Remove the cause, then run it again"
+_ADVICE_FOREIGN = "Find out who made it, and sign it if it is yours; until then it is never used and never removed"
 _ADVICE_DAMAGED = "Use an older backup or make a new one; keep this file for the investigation"
 
 
@@ -110,6 +135,20 @@ class Opener(Protocol):
         """Return what C(seal()) was given."""
 
 
+class Signer(Protocol):
+    """Who says that the escrow's own job made a backup. Raises SealError."""
+
+    def sign(self, manifest: bytes) -> bytes:
+        """Return a detached signature of the manifest."""
+
+
+class Trust(Protocol):
+    """Whose signatures count."""
+
+    def problem(self, manifest: bytes, signature: bytes) -> str | None:
+        """Why the signature is none of theirs, or None when it is one."""
+
+
 class Seal(Opener, Protocol):
     """How a key backup is protected at rest. Raises SealError."""
 
@@ -131,13 +170,17 @@ class Seal(Opener, Protocol):
 
 @dataclass(frozen=True)
 class BackupOrigin:
-    """Where and when a key backup was made. C(taken_at) carries its time zone."""
+    """Where and when a key backup was made. C(taken_at) carries its time zone.
+
+    C(inventory_host) is the host of the inventory that the server was reached as: the server says the rest of itself.
+    """
 
     management_group: str
     server: str
     server_version: ServerVersion
     taken_at: datetime
     key_fingerprint: str | None = None
+    inventory_host: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +201,17 @@ class Listing:
 
 
 class Escrow:
-    """The escrow in C(directory). It is created by the first C(store())."""
+    """The escrow in C(directory). It is created by the first C(store()).
 
-    def __init__(self, directory: str) -> None:
+    With C(trust), a backup without a signature that counts is a problem and no backup.
+    """
+
+    def __init__(self, directory: str, trust: Trust | None = None) -> None:
         self.directory = os.path.abspath(directory)
+        self._trust = trust
 
-    def store(self, content: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
-        """Add the key file C(content), sealed, verified and with its manifest.
+    def store(self, content: bytes, origin: BackupOrigin, seal: Seal, signer: Signer | None = None) -> Entry:
+        """Add the key file C(content), sealed, verified, with its manifest and, with C(signer), a signature of that.
 
         Raises EscrowError; then no new file is left and the older ones are untouched.
         """
@@ -172,7 +219,7 @@ class Escrow:
         entry = _described(content, origin, seal)
         sealed = seal.seal(with_header(entry, content) if seal.holds_manifest else content)
         with _explained(_STEP_STORE), self._server_folder(origin) as folder:
-            return _store_under_free_name(folder, replace(entry, sealed_sha256=_sha256(sealed)), sealed, seal)
+            return _store_under_free_name(folder, replace(entry, sealed_sha256=_sha256(sealed)), sealed, seal, signer)
 
     def entries(self, management_group: str | None = None, server: str | None = None) -> Listing:
         """List the backups, of one group and server if given. Group names are case-sensitive [ms], server names are not.
@@ -186,10 +233,10 @@ class Escrow:
         found.sort(key=_age_order, reverse=True)
         return Listing(found, listing.problems)
 
-    def newest(self, management_group: str, *, server_version: ServerVersion | None = None) -> Entry | None:
-        """The newest backup of the group, or the newest one that restores on C(server_version)."""
+    def newest(self, management_group: str, *, server_version: ServerVersion | None = None, now: datetime | None = None) -> Entry | None:
+        """The newest backup of the group up to C(now), or the newest one that restores on C(server_version)."""
         for entry in self.entries(management_group).entries:
-            if server_version is None or key_backup_problem(entry.server_version, server_version) is None:
+            if not is_dated_ahead(entry, now) and (server_version is None or key_backup_problem(entry.server_version, server_version) is None):
                 return entry
         return None
 
@@ -211,22 +258,27 @@ class Escrow:
         """
         _verify_sealed(entry, _read_sealed(entry, _STEP_VERIFY))
 
-    def superseded(self, management_group: str, server: str, keep: int, newest: Entry | None = None) -> list[Entry]:
+    def superseded(
+        self, management_group: str, server: str, keep: int, newest: Entry | None = None, *, made_for: str | None, now: datetime | None = None
+    ) -> list[Entry]:
         """The backups of the server that C(keep) generations, at least 1, have no room for.
 
+        Only what the host C(made_for) of the inventory made counts and goes: group and server are what a server says of itself.
         C(newest) is the first generation. Backups that are newer still are left alone: another job that made one at the same
         time counts from there, so that of several jobs at once none removes the last. Without it, one is about to be made.
-        Damaged backups are no generation, and stay as evidence.
+        One dated after C(now) is no generation. Damaged backups are none either, and stay as evidence.
         """
         entries = self.entries(management_group, server).entries
         older = [entry for entry in entries if newest is None or _age_order(entry) < _age_order(newest)]
-        return [entry for entry in older if _is_intact(self, entry)][max(keep, 1) - 1 :]
+        own = [entry for entry in older if made_for is not None and entry.inventory_host == made_for and not is_dated_ahead(entry, now)]
+        return [entry for entry in own if _is_intact(self, entry)][max(keep, 1) - 1 :]
 
     def remove(self, entry: Entry) -> None:
         """Remove a backup. That it is gone already is no error. Raises EscrowError."""
         with _explained(_STEP_REMOVE), Folder.open(os.path.dirname(entry.path)) as folder:
             folder.remove(os.path.basename(entry.manifest_path))
             folder.remove(os.path.basename(entry.path))
+            folder.remove(_signature_name(entry))
 
     @contextmanager
     def _server_folder(self, origin: BackupOrigin) -> Iterator[Folder]:
@@ -246,7 +298,7 @@ class Escrow:
         with root:
             for group_folder, group in _folders(root, management_group, listing):
                 for server_folder, found_server in _folders(group_folder, server, listing):
-                    _list_server(server_folder, group, found_server, listing)
+                    _list_server(server_folder, (group, found_server), listing, self._trust)
 
 
 def _check_content(content: bytes) -> None:
@@ -276,17 +328,23 @@ def _described(content: bytes, origin: BackupOrigin, seal: Seal) -> Entry:
         key_fingerprint=origin.key_fingerprint,
         collection_version=COLLECTION_VERSION,
         recipients=seal.recipients,
+        inventory_host=origin.inventory_host,
     )
 
 
-def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal: Seal) -> Entry:
+def is_dated_ahead(entry: Entry, now: datetime | None = None) -> bool:
+    """Whether the backup is dated after C(now): by a wrong clock, or by somebody who planted it."""
+    return entry.taken_at > (now or datetime.now(timezone.utc))
+
+
+def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal: Seal, signer: Signer | None) -> Entry:
     for number in range(1, _NAMES_TRIED + 1):
         stem = file_stem(described.taken_at, described.sha256, number)
         if any(name.startswith(stem + ".") for name in folder.names()):
             continue
         entry = replace(described, path=folder.path_of(f"{stem}.{seal.extension}"), manifest_path=folder.path_of(stem + ".json"))
         try:
-            _add_pair(folder, entry, sealed, seal)
+            _add_files(folder, entry, sealed, seal, signer)
         except FileExistsError:
             # Another writer took this name meanwhile.
             continue
@@ -294,19 +352,21 @@ def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal
     raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Run it again")
 
 
-def _add_pair(folder: Folder, entry: Entry, sealed: bytes, seal: Seal) -> None:
-    """Add the sealed file, verify it, add the manifest. Whatever goes wrong, what was added is removed again."""
+def _add_files(folder: Folder, entry: Entry, sealed: bytes, seal: Seal, signer: Signer | None) -> None:
+    """Add the sealed file, verify it, add the signature and the manifest. Whatever goes wrong, what was added is removed again."""
+    manifest = manifest_bytes(entry)
+    _check_manifest(manifest)
+    signature = None if signer is None else signer.sign(manifest)
     added: list[str] = []
     try:
         _add(folder, os.path.basename(entry.path), sealed, added)
         _verify_stored(folder, entry, seal)
-        manifest = manifest_bytes(entry)
-        _check_manifest(manifest)
+        if signature is not None:
+            _add(folder, _signature_name(entry), signature, added)
         # Nothing may fail after this: another job may see the backup now, and remove it for a newer one.
         _add(folder, os.path.basename(entry.manifest_path), manifest, added)
     except BaseException:
-        for name in reversed(added):
-            _remove_quietly(folder, name)
+        _withdraw(folder, added)
         raise
 
 
@@ -317,14 +377,27 @@ def _check_manifest(manifest: bytes) -> None:
 
 
 def _add(folder: Folder, name: str, content: bytes, added: list[str]) -> None:
-    folder.add(name, content)
     added.append(name)
+    try:
+        folder.add(name, content)
+    except FileExistsError:
+        # It is another writer's, and not ours to remove.
+        added.remove(name)
+        raise
 
 
-def _remove_quietly(folder: Folder, name: str) -> None:
-    # The first error is the one to report. A sealed file that stays behind has no manifest and is listed as a problem.
+def _withdraw(folder: Folder, added: list[str]) -> None:
+    """Remove what was added, the last first. Where one stays, so do those before it: a manifest without its sealed file would be a lost backup.
+
+    The first error is the one to report. A sealed file that stays behind has no manifest and is listed as a problem.
+    """
     with suppress(OSError):
-        folder.remove(name)
+        for name in reversed(added):
+            folder.remove(name)
+
+
+def _signature_name(entry: Entry) -> str:
+    return os.path.basename(entry.manifest_path).removesuffix(".json") + "." + SIGNATURE_EXTENSION
 
 
 def _verify_stored(folder: Folder, entry: Entry, seal: Seal) -> None:
@@ -399,15 +472,12 @@ def _age_order(entry: Entry) -> tuple[datetime, str]:
 
 
 def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[tuple[Folder, str]]:
-    """Open the directories of C(parent) whose names the escrow made, or the one of C(wanted), with what they stand for."""
-    possible = None if wanted is None else _components(wanted)
+    """Open the directories of C(parent) whose names the escrow made, or the one of C(wanted), with their names."""
     for component in parent.names():
         # Compared before it is understood: with hundreds of groups that is most of what a look costs.
-        if possible is not None and component.lower() not in possible:
+        if wanted is not None and component.lower() not in components_of(wanted):
             continue
-        name = component_name(component)
-        # Other names (lost+found, .snapshot) belong to somebody else.
-        if name is None or not _same_folder(name, wanted) or not parent.is_folder(component):
+        if not is_component(component) or not parent.is_folder(component):
             continue
         try:
             folder = parent.folder(component)
@@ -415,50 +485,49 @@ def _folders(parent: Folder, wanted: str | None, listing: Listing) -> Iterator[t
             listing.problems.append(_os_problem(error))
             continue
         with folder:
-            yield folder, name
+            yield folder, component
 
 
-def _components(name: str) -> set[str]:
-    """How a directory for that name can be called, in lower case; empty for a name that no directory has."""
-    with suppress(ValueError):
-        return {path_component(name).lower(), path_component(name.lower()).lower()}
-    return set()
-
-
-def _same_folder(name: str, wanted: str | None) -> bool:
-    # A file system that ignores case may have kept another spelling; the manifests inside tell the true name.
-    return wanted is None or name.lower() == wanted.lower()
-
-
-def _list_server(folder: Folder, group: str, server: str, listing: Listing) -> None:
+def _list_server(folder: Folder, place: tuple[str, str], listing: Listing, trust: Trust | None) -> None:
     names = folder.names()
     for name in names:
         match = _FILE_NAME.match(name)
         if name.startswith(TEMPORARY_PREFIX) or (match and match["extension"] != "json" and match["stem"] + ".json" not in names):
             listing.problems.append(_unfinished(folder.path_of(name)))
         elif match and match["extension"] == "json":
-            _list_manifest(folder, name, match["stem"], group, server, listing)
+            _list_manifest(folder, match["stem"], place, listing, trust)
 
 
-def _list_manifest(folder: Folder, name: str, stem: str, group: str, server: str, listing: Listing) -> None:
-    path = folder.path_of(name)
+def _list_manifest(folder: Folder, stem: str, place: tuple[str, str], listing: Listing, trust: Trust | None) -> None:
+    path = folder.path_of(stem + ".json")
     try:
-        entry = entry_from_manifest(folder.read(name, limit_bytes=MANIFEST_LIMIT_BYTES), path, stem)
+        manifest = folder.read(stem + ".json", limit_bytes=MANIFEST_LIMIT_BYTES)
+        entry = entry_from_manifest(manifest, path, stem)
+        problem = _misplaced(entry, *place) or _without_file(entry, folder) or _foreign(entry, manifest, folder, trust)
     except OSError as error:
-        listing.problems.append(_os_problem(error))
-        return
+        problem = _os_problem(error)
     except ManifestError as error:
-        listing.problems.append(Problem(path, error.found, _ADVICE_DAMAGED))
-        return
-    problem = _misplaced(entry, group, server) or _without_file(entry, folder)
+        problem = Problem(path, error.found, _ADVICE_DAMAGED)
     if problem:
         listing.problems.append(problem)
     else:
         listing.entries.append(entry)
 
 
+def _foreign(entry: Entry, manifest: bytes, folder: Folder, trust: Trust | None) -> Problem | None:
+    """What is wrong with the signature of a backup, where signatures are asked for."""
+    if trust is None:
+        return None
+    try:
+        signature = folder.read(_signature_name(entry), limit_bytes=SIGNATURE_LIMIT_BYTES)
+    except FileNotFoundError:
+        return Problem(entry.manifest_path, "the backup is not signed", _ADVICE_FOREIGN)
+    found = trust.problem(manifest, signature)
+    return None if found is None else Problem(folder.path_of(_signature_name(entry)), found, _ADVICE_FOREIGN)
+
+
 def _misplaced(entry: Entry, group: str, server: str) -> Problem | None:
-    if _same_folder(group, entry.management_group) and _same_folder(server, entry.server):
+    if group.lower() in components_of(entry.management_group) and server.lower() in components_of(entry.server):
         return None
     return Problem(
         entry.manifest_path,

@@ -15,6 +15,7 @@ import re
 import string
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -37,6 +38,9 @@ _SAFE = frozenset((string.ascii_letters + string.digits + "._-").encode("ascii")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 # File systems take 255 bytes.
 _COMPONENT_LIMIT = 255
+# A name that would need more keeps its beginning and gets a hash. %- stands in no other component: an escaped byte has two hexadecimal digits.
+_SHORTENED = re.compile(r"(?P<beginning>.+)%-[0-9a-f]{32}\Z")
+_HASH_DIGITS = 32
 
 
 class ManifestError(Exception):
@@ -81,9 +85,12 @@ class Entry:
     key_fingerprint: str | None
     collection_version: str
     recipients: tuple[Recipient, ...] = ()
+    inventory_host: str | None = None
 
     def manifest(self) -> dict[str, Any]:
         """What the manifest says, fit for JSON and for a module's result."""
+        # Backups of earlier versions do not say which host of the inventory they were made for.
+        made_for = {} if self.inventory_host is None else {"inventory_host": self.inventory_host}
         return {
             "format": MANIFEST_FORMAT,
             "file": _base_name(self.path),
@@ -99,6 +106,7 @@ class Entry:
             "key_fingerprint": self.key_fingerprint,
             "collection_version": self.collection_version,
             "recipients": [recipient.manifest() for recipient in self.recipients],
+            **made_for,
         }
 
 
@@ -170,6 +178,7 @@ def entry_from_manifest(content: bytes, path: str, stem: str) -> Entry:
         key_fingerprint=fields["key_fingerprint"],
         collection_version=fields["collection_version"],
         recipients=tuple(_recipient(each) for each in fields["recipients"]),
+        inventory_host=fields.get("inventory_host"),
     )
     _check_names(entry, fields["file"], stem)
     return entry
@@ -182,9 +191,9 @@ def file_stem(taken_at: datetime, sha256: str, number: int = 1) -> str:
 
 
 def path_component(name: str) -> str:
-    """Turn any name into one safe path component, reversibly: bytes of its UTF-8 that are not harmless become C(%XX).
+    """Turn any name into one safe path component: bytes of its UTF-8 that are not harmless become C(%XX).
 
-    Raises ValueError for an empty name and for one whose component would be longer than file systems allow.
+    A component that would be longer than file systems allow ends in a hash of the name instead. Raises ValueError for an empty name.
     """
     if not name:
         raise ValueError("a name is empty")
@@ -196,9 +205,17 @@ def path_component(name: str) -> str:
     if name[-1] == ".":
         parts[-1] = _escaped(data[-1])
     component = "".join(parts)
-    if len(component) > _COMPONENT_LIMIT:
-        raise ValueError(f"the name {name[:40]!r}... is too long for a directory")
-    return component
+    return component if len(component) <= _COMPONENT_LIMIT else _shortened(parts, data)
+
+
+def _shortened(parts: list[str], data: bytes) -> str:
+    end = "%-" + hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
+    beginning = ""
+    for part in parts:
+        if len(beginning) + len(part) + len(end) > _COMPONENT_LIMIT:
+            break
+        beginning += part
+    return beginning + end
 
 
 def server_component(server: str) -> str:
@@ -206,13 +223,28 @@ def server_component(server: str) -> str:
     return path_component(server.lower())
 
 
-def component_name(component: str) -> str | None:
-    """The name that C(path_component()) was given, or None for a component that it never makes."""
+@lru_cache(maxsize=1024)
+def components_of(name: str) -> frozenset[str]:
+    """How a directory for that name can be called, in lower case; empty for a name that no directory has.
+
+    A file system that ignores case may have kept another spelling; the manifests inside tell the true name.
+    """
     try:
-        name = unquote_to_bytes(component).decode("utf-8", "surrogatepass")
-        return name if path_component(name) == component else None
+        return frozenset({path_component(name).lower(), path_component(name.lower()).lower()})
     except ValueError:
-        return None
+        return frozenset()
+
+
+def is_component(component: str) -> bool:
+    """Whether C(path_component()) can have made that component. Other names (lost+found, .snapshot) belong to somebody else."""
+    shortened = _SHORTENED.match(component)
+    if shortened:
+        # The beginning may end in the middle of a character.
+        return all(part in _SAFE or part == ord("%") for part in shortened["beginning"].encode("utf-8", "surrogatepass"))
+    try:
+        return path_component(unquote_to_bytes(component).decode("utf-8", "surrogatepass")) == component
+    except ValueError:
+        return False
 
 
 def _escaped(byte: int) -> str:
@@ -223,7 +255,9 @@ def _base_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-# Field -> type. C(null) is allowed for the fingerprint only.
+# What may be missing: the fingerprint is null then.
+_OPTIONAL = ("key_fingerprint", "inventory_host")
+# Field -> type.
 _FIELDS: dict[str, type] = {
     "file": str,
     "management_group": str,
@@ -237,6 +271,7 @@ _FIELDS: dict[str, type] = {
     "key_fingerprint": str,
     "collection_version": str,
     "recipients": list,
+    "inventory_host": str,
 }
 
 
@@ -250,10 +285,12 @@ def _fields(content: bytes) -> dict[str, Any]:
 
 
 def _check_field(name: str, kind: type, fields: dict[str, Any]) -> None:
+    if name == "inventory_host" and name not in fields:
+        return
     if name not in fields:
         raise ManifestError(f"the manifest has no {name}")
     value = fields[name]
-    if name == "key_fingerprint" and value is None:
+    if name in _OPTIONAL and value is None:
         return
     # bool is an int for isinstance().
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -298,5 +335,5 @@ def _check_names(entry: Entry, file: str, stem: str) -> None:
     expected = file_stem(entry.taken_at, entry.sha256)
     if stem != expected and not re.match(re.escape(expected) + r"-[0-9]+\Z", stem):
         raise ManifestError(f"the manifest describes {expected}, and is not named so")
-    if not _FILE.match(file) or file.rpartition(".")[0] != stem or file.endswith(".json"):
+    if not _FILE.match(file) or file.rpartition(".")[0] != stem or file.endswith((".json", ".p7s")):
         raise ManifestError("the manifest names a file that is not its own")

@@ -95,7 +95,10 @@ class Folder:
             return content
 
     def add(self, name: str, content: bytes) -> None:
-        """Add the file C(name), mode 0600, whole, on disk and read back, or not at all. Raises FileExistsError rather than replace."""
+        """Add the file C(name), mode 0600, whole, on disk and read back, or not at all. Raises FileExistsError rather than replace.
+
+        After another OSError it is not there, unless it can be neither flushed nor removed: ask is_file() then.
+        """
         temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
         with self._located(name):
             try:
@@ -103,17 +106,23 @@ class Folder:
                 self._read_back(temporary, content)
                 self._give_name(temporary, name)
             finally:
-                self.remove(temporary)
+                # One that stays is listed as a problem. It must not make an error of what has its name by now.
+                self.remove_quietly(temporary)
             try:
                 self._sync()
             except OSError:
-                self.remove(name)
+                self.remove_quietly(name)
                 raise
 
     def remove(self, name: str) -> None:
         """Remove the file C(name) if it is there."""
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._descriptor)
+
+    def remove_quietly(self, name: str) -> None:
+        """Remove the file C(name) if that is possible: for what is done after an error, which is the one to report."""
+        with suppress(OSError):
+            self.remove(name)
 
     def _make(self, name: str) -> None:
         with self._located(name):
@@ -151,7 +160,7 @@ class Folder:
         try:
             os.rename(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except OSError:
-            self.remove(name)
+            self.remove_quietly(name)
             raise
 
     def _sync(self) -> None:

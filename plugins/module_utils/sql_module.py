@@ -18,7 +18,9 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import beside_the_connection
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import PYODBC_IMPORT_ERROR, PyodbcMissing
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 
@@ -123,6 +125,7 @@ def run_sql_module(module: AnsibleModule, work: SqlWork) -> None:
         return {**work.result, "started_at": started_at, "elapsed_seconds": round(time.monotonic() - started, 1)}
 
     try:
+        require_usable(module.params, beside_the_connection(module.argument_spec), "read the options")
         with interruptible() if work.after_interruption else nullcontext():
             changed = work.run(check_mode=module.check_mode)
     except PyodbcMissing as error:

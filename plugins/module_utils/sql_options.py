@@ -64,6 +64,12 @@ def sql_connection_spec() -> dict[str, dict[str, Any]]:
     }
 
 
+def beside_the_connection(spec: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The options of a module that SqlOptions does not check itself, or not to the end."""
+    own = sql_connection_spec().keys() - {"connect_timeout"}
+    return {option: described for option, described in spec.items() if option not in own}
+
+
 @dataclass(frozen=True)
 class SqlOptions:
     """The connection options, checked. C(connect_timeout) is in seconds; no C(login_user) means Kerberos."""

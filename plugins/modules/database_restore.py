@@ -126,10 +126,13 @@ attributes:
     support: full
     platforms: posix
   action:
-    support: none
-    details: It is an ordinary module, usually delegated to the controller.
-  async:
     support: full
+    details:
+      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
+        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+  async:
+    support: partial
+    details: Not together with O(login_password), which ansible-core would write into a file then.
   bypass_host_loop:
     support: none
 notes:

@@ -50,10 +50,13 @@ attributes:
     support: full
     platforms: posix
   action:
-    support: none
-    details: It is an ordinary module, usually delegated to the controller.
-  async:
     support: full
+    details:
+      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
+        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+  async:
+    support: partial
+    details: Not together with O(login_password), which ansible-core would write into a file then.
   bypass_host_loop:
     support: none
 seealso:
@@ -309,7 +312,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, beside_the_connection, sql_connection_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     DATABASE,
     PYODBC_IMPORT_ERROR,
@@ -404,6 +408,7 @@ def main() -> None:
     )
     params = module.params
     try:
+        require_usable(params, beside_the_connection(module.argument_spec), "read the options")
         options = SqlOptions.from_params(params)
         looks = None if params["management_servers"] is None else read_looks(params["management_servers"])
         result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks)

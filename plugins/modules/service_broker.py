@@ -53,11 +53,14 @@ attributes:
     support: full
     platforms: posix
   action:
-    support: none
-    details: It is an ordinary module, usually delegated to the controller.
-  async:
     support: full
-    details: Ending the job with SIGTERM brings the database back to V(MULTI_USER) first.
+    details:
+      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
+        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+  async:
+    support: partial
+    details: Not together with O(login_password), which ansible-core would write into a file then. Ending the job with SIGTERM
+      brings the database back to V(MULTI_USER) first.
   bypass_host_loop:
     support: none
 notes:

@@ -19,9 +19,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable as why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.redaction import redact_whole
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault
@@ -32,6 +35,8 @@ Facts = t.Mapping[str, t.Any]
 # What the server, one of its tools or the network can do to a step. Everything else is a mistake in this collection.
 FAILURES = (OpsmgrError, CommandTimeout, ConnectionLost, ShellFault)
 
+# What in a result is text for people, and may repeat what a server said.
+SENTENCES = ("msg", "problem", "transcript")
 # What the names of options end with that hold a regular expression.
 PATTERN_OPTIONS = ("_prompt", "_pattern")
 
@@ -54,12 +59,16 @@ class Work:
     :ivar check_mode: predict, change nothing
     :ivar opsmgr: the server
     :ivar result: the result so far; it is whole on failure too
+    :ivar host: the inventory name of the host that the task really talks to
+    :ivar address: what the inventory says where to reach it
     """
 
     arguments: Arguments = field(repr=False)
     check_mode: bool
     opsmgr: OpsMgrHost
     result: dict[str, t.Any]
+    host: str = ""
+    address: str = ""
 
 
 @contextlib.contextmanager
@@ -103,20 +112,26 @@ class OpsmgrAction(ActionBase):
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable."""
-        raise AnsibleConnectionFailure(why_unreachable(error)) from None
+        raise AnsibleConnectionFailure(harmless(why_unreachable(error))) from None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Validate, open the shell, act, and turn every failure into one sentence."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
-        _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         host = self._host_name(task_vars or {})
+        try:
+            # ansible-core itself breaks at a number that is not finite.
+            require_any_usable(self._task.args, self.STEP)
+        except OpsmgrError as error:
+            return {**result, "failed": True, "changed": False, **copy.deepcopy(self.RESULT), "msg": error.sentence(host)}
+        _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         result.update({"changed": False, **copy.deepcopy(self.RESULT), "started_at": now_text()})
         started = time.monotonic()
         try:
+            require_usable(arguments, self.SPEC, self.STEP)
             self._check_patterns(arguments)
             self.check_arguments(arguments)
-            self._with_shell(arguments, result)
+            self._with_shell(arguments, result, host)
         except OpsmgrError as error:
             result.update({"failed": True, "msg": error.sentence(host)})
         except UnquotableError as error:
@@ -126,7 +141,7 @@ class OpsmgrAction(ActionBase):
             advice = "See that the server and its WinRM service answer, and run it again"
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
-        return result
+        return shown(result, [arguments[option] for option, spec in self.SPEC.items() if spec.get("no_log")])
 
     def _check_patterns(self, arguments: Arguments) -> None:
         """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
@@ -136,7 +151,7 @@ class OpsmgrAction(ActionBase):
             except re.error as error:
                 raise OpsmgrError(self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again") from None
 
-    def _with_shell(self, arguments: Arguments, result: dict[str, t.Any]) -> None:
+    def _with_shell(self, arguments: Arguments, result: dict[str, t.Any], host: str) -> None:
         """Open the connection's shell, act, and always close it: a server allows a user only five."""
         if self._connection.transport != "winrm":
             raise OpsmgrError(
@@ -153,7 +168,8 @@ class OpsmgrAction(ActionBase):
             return
         shell = Shell(protocol, shell_id, _manner(arguments), session)
         try:
-            self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result))
+            address = str(self._connection.get_option("remote_addr") or "")
+            self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result, host, address))
         finally:
             session.close(leave_shell=shell.left_running)
 
@@ -174,6 +190,13 @@ def _manner(arguments: Arguments) -> Manner:
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),
         answer_ahead_seconds=arguments.get("answer_ahead_after", usual.answer_ahead_seconds),
     )
+
+
+def shown(result: t.Mapping[str, t.Any], secrets: t.Iterable[str | None]) -> dict[str, t.Any]:
+    """A result with what a server said in it made harmless, and without the secrets that a server may have said back."""
+    known = [secret for secret in secrets if secret]
+    told = {key: redact_whole(value, known) for key, value in result.items() if key in SENTENCES and isinstance(value, str)}
+    return {str(key): harmless_values(value) for key, value in {**result, **told}.items()}
 
 
 def diff(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], header: str) -> dict[str, str]:

@@ -24,13 +24,15 @@ with suppress(ImportError):
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.hazmat.primitives.ciphers.algorithms import AES256
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key, pkcs7
+    from cryptography.x509.oid import PublicKeyAlgorithmOID
 
     # This came with version 45.
     CRYPTOGRAPHY_FITS = hasattr(getattr(pkcs7, "PKCS7EnvelopeBuilder", None), "set_content_encryption_algorithm")
 
-__all__ = ["CertificateSeal", "PrivateKeyOpener", "load_private_key"]
+__all__ = ["CertificateSeal", "PrivateKeyOpener", "load_private_key", "read_certificates", "read_private_key", "require_cryptography", "subject_of"]
 
 MINIMUM_KEY_BITS = 2048
 
@@ -58,9 +60,9 @@ class CertificateSeal:
     holds_manifest = True
 
     def __init__(self, sources: Sequence[str]) -> None:
-        _require_cryptography(_STEP_SEAL)
+        require_cryptography(_STEP_SEAL)
         self._certificates = _load_certificates(sources)
-        self.recipients = tuple(Recipient(_subject(each), each.public_bytes(Encoding.DER)) for each in self._certificates)
+        self.recipients = tuple(Recipient(subject_of(each), each.public_bytes(Encoding.DER)) for each in self._certificates)
 
     def seal(self, content: bytes) -> bytes:
         """Return C(content) as EnvelopedData in DER."""
@@ -95,30 +97,42 @@ class PrivateKeyOpener:
         except (ValueError, UnsupportedAlgorithm):
             raise SealError(
                 _STEP_UNSEAL,
-                f"the private key of {_subject(self._certificate)} does not open it, though it was sealed for that certificate",
+                f"the private key of {subject_of(self._certificate)} does not open it, though it was sealed for that certificate",
                 "Use an older backup or make a new one; keep this file for the investigation",
             ) from None
 
 
 def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
-    """Read a private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
-    _require_cryptography(_STEP_KEY)
-    pem = _read(path, _STEP_KEY)
-    try:
-        key = load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
-    except TypeError:
-        found = "is encrypted and no passphrase was given" if passphrase is None else "is not encrypted, and a passphrase was given"
-        raise SealError(_STEP_KEY, f"{path} {found}", "Correct seal_private_key_passphrase") from None
-    except (ValueError, UnsupportedAlgorithm):
-        # Not chained: nobody knows what the original repeats of the file.
-        reason = "is no private key in PEM" if passphrase is None else "is no private key in PEM, or the passphrase is wrong"
-        raise SealError(_STEP_KEY, f"{path} {reason}", "Give the PEM file of a private key, and its passphrase if it has one") from None
+    """Read a recovery officer's private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
+    key = read_private_key(path, passphrase, "seal_private_key_passphrase", _STEP_KEY)
     if not isinstance(key, RSAPrivateKey):
         raise SealError(_STEP_KEY, f"{path} is not an RSA key", "Give the private key of one of the certificates that the backup was sealed for")
     return key
 
 
-def _require_cryptography(step: str) -> None:
+def read_private_key(path: str, passphrase: str | None, passphrase_option: str, step: str) -> PrivateKeyTypes:
+    """Read any private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
+    require_cryptography(step)
+    pem = _read(path, step)
+    try:
+        return load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
+    except TypeError:
+        found = "is encrypted and no passphrase was given" if passphrase is None else "is not encrypted, and a passphrase was given"
+        raise SealError(step, f"{path} {found}", f"Correct {passphrase_option}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        # Not chained: nobody knows what the original repeats of the file.
+        reason = "is no private key in PEM" if passphrase is None else "is no private key in PEM, or the passphrase is wrong"
+        raise SealError(step, f"{path} {reason}", "Give the PEM file of a private key, and its passphrase if it has one") from None
+
+
+def read_certificates(source: str, option: str, step: str) -> list[x509.Certificate]:
+    """The certificates in a PEM file on the controller, or in a PEM text. Raises SealError when there is none."""
+    require_cryptography(step)
+    return _parsed(source, f"the text in {option}" if _PEM_BEGIN in source else os.path.expanduser(source), step)
+
+
+def require_cryptography(step: str) -> None:
+    """Raise SealError unless the library is there and new enough."""
     if not CRYPTOGRAPHY_FITS:
         found = "the Python package cryptography on the controller is missing or older than version 45"
         raise SealError(step, found, "Install a newer one where ansible-core runs")
@@ -130,7 +144,7 @@ def _load_certificates(sources: Sequence[str]) -> list[x509.Certificate]:
     named: set[tuple[bytes, int]] = set()
     for number, source in enumerate(sources, 1):
         place = f"item {number} of seal_certificates" if _PEM_BEGIN in source else os.path.expanduser(source)
-        for certificate in _parsed(source, place):
+        for certificate in _parsed(source, place, _STEP_SEAL):
             encoded = certificate.public_bytes(Encoding.DER)
             if encoded in certificates:
                 continue
@@ -145,15 +159,15 @@ def _load_certificates(sources: Sequence[str]) -> list[x509.Certificate]:
     return list(certificates.values())
 
 
-def _parsed(source: str, place: str) -> list[x509.Certificate]:
-    pem = source.encode("utf-8", "surrogatepass") if _PEM_BEGIN in source else _read(place, _STEP_SEAL)
+def _parsed(source: str, place: str, step: str) -> list[x509.Certificate]:
+    pem = source.encode("utf-8", "surrogatepass") if _PEM_BEGIN in source else _read(place, step)
     if _PRIVATE.encode() in pem:
         advice = "Take it away: whoever makes backups needs the certificate alone, and must not be able to open them"
-        raise SealError(_STEP_SEAL, f"{place} holds a private key", advice)
+        raise SealError(step, f"{place} holds a private key", advice)
     try:
         return x509.load_pem_x509_certificates(pem)
     except (ValueError, x509.InvalidVersion):
-        raise SealError(_STEP_SEAL, f"{place} is no certificate in PEM", _CERTIFICATE_ADVICE) from None
+        raise SealError(step, f"{place} is no certificate in PEM", _CERTIFICATE_ADVICE if step == _STEP_SEAL else "Give certificates in PEM") from None
 
 
 def _read(path: str, step: str) -> bytes:
@@ -185,6 +199,9 @@ def _problem(certificate: x509.Certificate, now: datetime) -> str | None:
         return f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
     if not isinstance(key, RSAPublicKey):
         return "its key is not an RSA key, and this seal knows no other"
+    if certificate.public_key_algorithm_oid != PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5:
+        # RSA-PSS is for signatures alone, and nothing opens what was enciphered for such a key (RFC 4055).
+        return f"its RSA key is for signatures or one scheme alone (algorithm {certificate.public_key_algorithm_oid.dotted_string})"
     if key.key_size < MINIMUM_KEY_BITS:
         return f"its RSA key has {key.key_size} bits"
     if not _may_encipher(certificate):
@@ -201,7 +218,7 @@ def _may_encipher(certificate: x509.Certificate) -> bool:
 
 
 def _refused(certificate: x509.Certificate, place: str, problem: str) -> SealError:
-    return SealError(_STEP_SEAL, f"{place}: the certificate of {_subject(certificate)} is refused: {problem}", _CERTIFICATE_ADVICE)
+    return SealError(_STEP_SEAL, f"{place}: the certificate of {subject_of(certificate)} is refused: {problem}", _CERTIFICATE_ADVICE)
 
 
 def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient]) -> x509.Certificate:
@@ -218,5 +235,6 @@ def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient])
     raise SealError(_STEP_UNSEAL, f"the private key is of none of those it was sealed for: {subjects}", "Give the private key of one of them")
 
 
-def _subject(certificate: x509.Certificate) -> str:
+def subject_of(certificate: x509.Certificate) -> str:
+    """Whose it is, for people."""
     return certificate.subject.rfc4514_string()

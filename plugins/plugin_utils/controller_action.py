@@ -13,8 +13,11 @@ from abc import abstractmethod
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless_values
 
 Arguments = t.Mapping[str, t.Any]
+STEP = "read the options"
 
 
 class ControllerAction(ActionBase):
@@ -32,10 +35,13 @@ class ControllerAction(ActionBase):
         """Validate, tell, and turn a failure into one sentence."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         del tmp
-        _validated, arguments = self.validate_argument_spec(self.SPEC)
         result["changed"] = False
         try:
+            # ansible-core itself breaks at a number that is not finite.
+            require_any_usable(self._task.args, STEP)
+            _validated, arguments = self.validate_argument_spec(self.SPEC)
+            require_usable(arguments, self.SPEC, STEP)
             result.update(self.tell(arguments, task_vars or {}))
         except OpsmgrError as error:
             result.update(failed=True, msg=error.sentence(CONTROLLER))
-        return result
+        return dict(harmless_values(result))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Problem
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Problem, is_dated_ahead
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look, short_name
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import FAULTY, describe, verify_backup
@@ -21,9 +21,6 @@ if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 STEP = "verify the escrow"
-
-# How far the clocks of two controllers may be apart.
-CLOCK_TOLERANCE = timedelta(minutes=5)
 
 MAKE_ONE = "Make a backup with secure_storage_backup while the RMS runs"
 MAKE_ONE_NOW = "Make a new backup now: if this RMS is lost, so is every Run As password of the group"
@@ -101,15 +98,22 @@ def examine(
 ) -> Examination:
     """Verify every backup of the escrow, and find for each server one that would restore. Raises OpsmgrError."""
     listing = escrow.entries()
-    backups = [Checked(entry, *verify_backup(escrow, entry, passphrase, private_key)) for entry in listing.entries]
+    backups = [_checked(escrow, entry, now, passphrase, private_key) for entry in listing.entries]
     oldest = now - timedelta(hours=max_age_hours)
     return Examination(backups, listing.problems, [cover(look, backups, oldest, now) for look in looks], now)
+
+
+def _checked(escrow: Escrow, entry: Entry, now: datetime, passphrase: str | None, private_key: RSAPrivateKey | None) -> Checked:
+    """What is known of one backup. One dated after now is no use, however sound it is: a wrong clock made it, or somebody planted it."""
+    if is_dated_ahead(entry, now):
+        return Checked(entry, FAULTY, f"{entry.path}: it is dated in the future, {_time(entry)}, by a wrong clock or by somebody who put it there")
+    return Checked(entry, *verify_backup(escrow, entry, passphrase, private_key))
 
 
 def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datetime) -> Coverage:
     """Find a backup for what was seen of a server. `backups` are newest first; one from before `oldest` is not fresh."""
     if look.server is None:
-        return _unseen(look, backups)
+        return _unseen(look, backups, now)
     group, version = look.server["management_group"], look.server["version"]
     if group is None or version is None:
         return Coverage(look, None, "the registry does not say which management group and version this server has", "Check that it is a management server")
@@ -122,12 +126,14 @@ def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datet
     fit = next((backup for backup in own if _unfit(backup, look.server, oldest, now) is None), None)
     if fit is not None:
         return Coverage(look, fit)
-    return Coverage(look, own[0], *(_unfit(own[0], look.server, oldest, now) or ()))
+    # What is dated in the future says nothing about the newest one.
+    newest = next((backup for backup in own if not is_dated_ahead(backup.entry, now)), own[0])
+    return Coverage(look, newest, *(_unfit(newest, look.server, oldest, now) or ()))
 
 
-def _unseen(look: Look, backups: t.Sequence[Checked]) -> Coverage:
+def _unseen(look: Look, backups: t.Sequence[Checked], now: datetime) -> Coverage:
     """Without a look at the server, nobody knows whether it was upgraded or got another key since."""
-    newest = next((backup for backup in backups if short_name(backup.entry.server) == look.name), None)
+    newest = next((backup for backup in backups if short_name(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)), None)
     there = f"its newest backup, of {_time(newest.entry)}, cannot be compared with it" if newest else "there is no backup that was made on it"
     return Coverage(look, newest, f"{look.trouble}; {there}", "See that the server answers, and run it again")
 
@@ -137,14 +143,14 @@ def _unfit(backup: Checked, server: t.Mapping[str, t.Any], oldest: datetime, now
     entry, version = backup.entry, ServerVersion.parse(server["version"])
     key = server["key"]["fingerprint"]
     name = f"the newest backup, of {_time(entry)},"
+    if is_dated_ahead(entry, now):
+        return f"{name} is dated in the future", "Set the clock of the controller, find out who made it, and make a new backup"
     if backup.problem:
         return f"{name} is not usable: {backup.problem}", MAKE_ONE
     if entry.server_version != version:
         return f"{name} is WORTHLESS after the upgrade: {_upgraded(entry.server_version, version)}", MAKE_ONE_NOW
     if key is not None and entry.key_fingerprint is not None and entry.key_fingerprint != key:
         return f"{name} is WORTHLESS: it holds another key than the server has now", MAKE_ONE_NOW
-    if entry.taken_at > now + CLOCK_TOLERANCE:
-        return f"{name} was made in the future", "Set the clock of the controller, and make a new backup"
     if entry.taken_at <= oldest:
         return f"{name} is too old", MAKE_ONE
     return None

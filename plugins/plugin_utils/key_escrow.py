@@ -14,6 +14,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entr
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import NOT_SEALED, SEALED_FOR_CERTIFICATES, SEALED_WITH_VAULT
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, load_private_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_signature import JobSigner, TrustedSigners
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
 
@@ -32,6 +33,15 @@ PRIVATE_KEY_SPEC: dict[str, dict[str, t.Any]] = {
     "seal_private_key_passphrase": {"type": "str", "no_log": True},
 }
 
+# Twin of TRUST in doc_fragments/escrow.py.
+TRUST_SPEC: dict[str, dict[str, t.Any]] = {"trusted_signers": {"type": "list", "elements": "str"}}
+# Twin of the options of secure_storage_backup.
+SIGNING_SPEC: dict[str, dict[str, t.Any]] = {
+    "signing_key": {"type": "path", "no_log": False},
+    "signing_key_passphrase": {"type": "str", "no_log": True},
+    "signing_certificate": {"type": "str"},
+}
+
 # How much is known of a backup, as results say it.
 OPENED = "opened"
 INTACT = "intact"
@@ -47,9 +57,28 @@ def password_problem(password: str) -> str | None:
     return None
 
 
-def open_escrow(directory: str) -> Escrow:
-    """The escrow in a directory on the controller."""
-    return Escrow(directory)
+def open_escrow(directory: str, trusted_signers: t.Sequence[str] | None = None) -> Escrow:
+    """The escrow in a directory on the controller. With certificates in `trusted_signers`, only what their owners signed is a backup.
+
+    :raises OpsmgrError: a certificate cannot be read or is not for signatures
+    """
+    return Escrow(directory, TrustedSigners(trusted_signers) if trusted_signers else None)
+
+
+def signer_from(arguments: t.Mapping[str, t.Any]) -> JobSigner | None:
+    """Who signs a new backup by the options of SIGNING_SPEC, or None.
+
+    :raises OpsmgrError: key and certificate are not fit for that
+    """
+    if arguments["signing_key"] is None:
+        return None
+    return JobSigner(arguments["signing_key"], arguments["signing_key_passphrase"], arguments["signing_certificate"])
+
+
+def signers_that_count(arguments: t.Mapping[str, t.Any]) -> list[str] | None:
+    """Whose signatures count for who makes backups: the own one, and those of others that are named; None when none is asked for."""
+    own = [arguments["signing_certificate"]] if arguments["signing_certificate"] else []
+    return [*own, *(arguments["trusted_signers"] or [])] or None
 
 
 def seal_for_writing(passphrase: str | None, certificates: t.Sequence[str] | None = None) -> Seal:
@@ -154,6 +183,7 @@ def describe(entry: Entry) -> dict[str, t.Any]:
         "seal": entry.seal,
         "recipients": describe_recipients(entry.recipients),
         "key_fingerprint": entry.key_fingerprint,
+        "inventory_host": entry.inventory_host,
     }
 
 

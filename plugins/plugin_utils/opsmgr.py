@@ -16,6 +16,14 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import (
+    TELL_COMPARISON,
+    compared_command,
+    fingerprint_command,
+    parse_comparison,
+    parse_fingerprint,
+    remove_leftovers_command,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
     CONFIG_TOOL,
     MARK_COMMAND,
@@ -69,14 +77,14 @@ DEMOTION_PROMPT = r"(?i)type\s+\W?Y\W?\s+to\s+continue|\(Y/N\)"
 # re keeps them, so that the processes which ansible-core forks for each host need not compile them.
 for _prompt in (PASSWORD_PROMPT, CONFIRMATION_PROMPT, PROMOTION_PROMPT, DEMOTION_PROMPT):
     re.compile(_prompt)
+_DWORD = re.compile(r"0x[0-9a-fA-F]{1,8}")
 _SIZE = re.compile(r"\[size (\d+)\]")
-_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 # "Readable by administrators only" is the well-known test for one: the key of the Local Service account.
 ADMINISTRATOR_TEST = r'reg query "HKU\S-1-5-19">nul'
-# A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need not be secret.
-FINGERPRINT_SALT = "opsmgr.recovery key fingerprint 1"
 # Questions whose answers the work with a key does not need.
+# Answers that not every look asks for.
+OPTIONAL = ("fingerprint",)
 NOT_FOR_KEY = ("architecture", "console", "media", "running", "mark")
 MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 
@@ -154,6 +162,14 @@ class KeyBackup:
     talk: Conversation
 
 
+@dataclass(frozen=True)
+class KeyRestore:
+    """The conversation that restored a key, and whether the key is another one than before (SAME or OTHER); None where that was not compared."""
+
+    talk: Conversation
+    comparison: str | None
+
+
 class OpsMgrHost:
     """An Operations Manager server on top of a Windows host."""
 
@@ -163,17 +179,25 @@ class OpsMgrHost:
         self._key_material = quote(key_registry_key)
         self._token = secrets.token_hex(4)
 
-    def observe(self, probe: bool = False, only_key: bool = False, after_seconds: int = 0) -> ManagementServer:
+    def observe(
+        self, probe: bool = False, only_key: bool = False, after_seconds: int = 0, fingerprint: bool = False, first: bool = False
+    ) -> ManagementServer:
         """Look at the server in one round trip.
 
         :param probe: find out the kind of standard input on the way
         :param after_seconds: wait on the server first
+        :param fingerprint: have the server compute the fingerprint of its key, for which the key is on its disk for a moment; else it is not known
+        :param first: the first look of a task, which removes what runs that were cut off left with the key in it
         :param only_key: leave out services, media and promotions, which the work with a key does not need
         """
         questions = self.windows.questions(after_seconds)
         for name, command in self._commands().items():
             if not (only_key and name in NOT_FOR_KEY):
                 questions.ask(name, command)
+        if first:
+            questions.ask("leftovers", remove_leftovers_command())
+        if fingerprint:
+            questions.ask("fingerprint", fingerprint_command(self._key_material, KEY_MATERIAL_VALUE))
         if not only_key:
             self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
         return self._read(self.windows.ask(questions, probe), only_key)
@@ -184,12 +208,12 @@ class OpsMgrHost:
         questions.ask("groups", self._commands()["groups"])
         return _group(self.windows.ask(questions)["groups"])
 
-    def require_server(self, step: str, probe: bool = False, only_key: bool = False) -> ManagementServer:
-        """observe(), and refuse a server that no step of a recovery can work on.
+    def require_server(self, step: str, probe: bool = False, only_key: bool = False, fingerprint: bool = False) -> ManagementServer:
+        """The first look of a task: observe(), and refuse a server that no step of a recovery can work on.
 
         :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
         """
-        server = self.observe(probe, only_key)
+        server = self.observe(probe, only_key, fingerprint=fingerprint, first=True)
         require_administrator(step, server.administrator)
         if not server.installed:
             raise OpsmgrError(step, f"Operations Manager is not installed here: {SETUP_KEY} is missing", "Check that the inventory names the right server.")
@@ -231,7 +255,7 @@ class OpsMgrHost:
         except ValueError as error:
             raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
 
-    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes) -> Conversation:
+    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes) -> KeyRestore:
         """Bring a key file to the server, run `SecureStorageBackup Restore` on it and remove it again.
 
         What the tool did must be read back from the registry with observe().
@@ -245,12 +269,19 @@ class OpsMgrHost:
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary("restore.key")
 
-    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str) -> Conversation:
-        """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks."""
+    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str) -> KeyRestore:
+        """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks.
+
+        Where there is a key and no fingerprint of it, the server compares the key before and after.
+        """
+        command, then = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
+        if server.key_present and server.key_fingerprint is None:
+            command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
         try:
-            return self.windows.shell.converse(f'{server.tool(BACKUP_TOOL)} Restore "{path}"', [Exchange(prompt, password, secret=True)])
+            talk = self.windows.shell.converse(command, [Exchange(prompt, password, secret=True)], then=then)
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
+        return KeyRestore(talk, parse_comparison(talk.private_output))
 
     def promotion_command(self, server: ManagementServer, delete_existing_rms: bool) -> str:
         """The command line of `PromoteRMS`."""
@@ -299,25 +330,11 @@ class OpsMgrHost:
             "groups": f'reg query "{GROUPS_KEY}" /s',
             "console": f'reg query "{MACHINE_SETTINGS_KEY}" /v {RMS_VALUE}',
             "key": f"reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul",
-            "fingerprint": self._fingerprint_command(),
             "tools": self._tools_command(),
             "media": self._media_command(),
             "running": PROCESSES_COMMAND,
             "mark": MARK_COMMAND,
         }
-
-    def _fingerprint_command(self) -> str:
-        """A salted hash of the key material, computed on the server: the bytes themselves never leave it.
-
-        reg exports to a file in the administrator's own temporary directory, readable by those who can read the registry key
-        itself, and the file is gone when the command ends. Windows Server 2003's certutil has no -hashfile: no fingerprint there.
-        """
-        path = self.windows.temporary_path(f"{self._token}.fp")
-        return (
-            f'(reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul&& reg export {self._key_material} "{path}.r">nul'
-            f'&& (echo {FINGERPRINT_SALT})>"{path}.s"&& copy /b /y "{path}.s"+"{path}.r" "{path}">nul&& certutil -hashfile "{path}" SHA256)'
-            f'& del /f /q "{path}" "{path}.r" "{path}.s"'
-        )
 
     @staticmethod
     def _tools_command() -> str:
@@ -334,7 +351,7 @@ class OpsMgrHost:
         return f'for %d in ({" ".join(map(quote, folders))}) do @if exist "%~d\\{BACKUP_TOOL}" if exist "%~d\\{CONFIG_TOOL}" echo %~d'
 
     def _read(self, asked: t.Mapping[str, Answer], only_key: bool = False) -> ManagementServer:
-        answers = {**dict.fromkeys(NOT_FOR_KEY, Answer(False, "")), **asked}
+        answers = {**dict.fromkeys((*NOT_FOR_KEY, *OPTIONAL), Answer(False, "")), **asked}
         setup = _values(answers["setup"])
         services = {} if only_key else self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
         group, is_rms = _group(answers["groups"])
@@ -383,15 +400,6 @@ def _fetched(text: str) -> bytes:
     if len(content) != int(size[1]) or hashed not in (None, "sha256:" + hashlib.sha256(content).hexdigest()):
         raise ValueError("the backup file that arrived is not the one it wrote")
     return content
-
-
-def parse_fingerprint(text: str) -> str | None:
-    """The hash in what `certutil -hashfile` wrote, with or without spaces between the bytes; None when there is none."""
-    for line in text.splitlines():
-        digits = line.replace(" ", "").strip()
-        if _SHA256.fullmatch(digits):
-            return "sha256:" + digits.lower()
-    return None
 
 
 def registry_number(data: str, key: str, name: str, advice: str) -> int:

@@ -7,23 +7,30 @@ Private to opsmgr.recovery.
 """
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import typing as t
 from functools import partial
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.bounded_transport import bounded_sessions
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     SHELL_CODE_PAGE,
     ConnectionLost,
     Protocol,
+    ShellFault,
+    call_pywinrm,
     close_quietly,
     keep_session_settings,
 )
 
 # How often a connection is tried at most that is broken off while it is made. Opening a shell changes nothing on a server.
 CONNECT_ATTEMPTS = 3
+# Seconds. A server that is gone keeps nobody at the end of a task.
+ANSWERS_AT_ONCE_SECONDS = 3.0
 # What a connection plugin reports of a connection that was made and broke, apart from one that nobody answers and one that is refused.
 _BROKEN_OFF = re.compile(r"Connection aborted|Connection broken|reset by peer|Broken pipe|RemoteDisconnected|IncompleteRead|BadMIC", re.IGNORECASE)
 
@@ -52,7 +59,8 @@ class WinRMSession:
 
     def _connect(self) -> tuple[Protocol, str]:
         # ansible-core's own actions call this through exec_command; it opens the shell.
-        self._connection._connect()
+        with bounded_sessions():
+            self._connection._connect()
         keep_session_settings(self._connection.protocol)
         return self._connection.protocol, str(self._connection.shell_id)
 
@@ -86,4 +94,25 @@ class WinRMSession:
         if leave_shell:
             # Deleting the shell would kill the program in it; ansible-core deletes what it knows of when the task ends.
             self._connection.shell_id = None
-        close_quietly(self._connection.close)
+        shell_id = self._connection.shell_id
+        try:
+            call_pywinrm(self._connection.close)
+        except ConnectionLost:
+            # Whether it is closed is not known. A server allows a user only five.
+            self._old_shells += [shell_id] if shell_id else []
+        except ShellFault:
+            pass
+        if self._old_shells:
+            self._close_old_shells()
+
+    def _close_old_shells(self) -> None:
+        """Close what a broken connection left open, over a new one, if the server answers at once."""
+        self._connection.protocol = self._connection.shell_id = None
+        address = (self._connection.get_option("remote_addr"), int(self._connection.get_option("port") or 0))
+        with contextlib.suppress(OSError, AnsibleConnectionFailure, ConnectionLost, ShellFault):
+            socket.create_connection(address, ANSWERS_AT_ONCE_SECONDS).close()
+            protocol, _shell_id = self._connect()
+            for shell_id in self._old_shells:
+                close_quietly(partial(protocol.close_shell, shell_id, close_session=False))
+            self._old_shells.clear()
+            close_quietly(self._connection.close)

@@ -16,6 +16,10 @@ import typing as t
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.bounded_transport import ServerMisbehaves
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.redaction import redact
+
 # The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
 with contextlib.suppress(ImportError):
     from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
@@ -34,6 +38,8 @@ PROBE_TIMEOUT_SECONDS = 30.0
 PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
 _PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
+# More than that of what came after a secret is not even looked at.
+REDACTED_CHARACTERS = 4 * TRANSCRIPT_CHARACTERS
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
 COMMANDS_PER_SHELL = 12
 # Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below the quota that is all they need.
@@ -44,9 +50,10 @@ READ_ATTEMPTS = 4
 EXIT_CODE_VARIABLE = "opsmgr_exit"
 # cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its turn [field].
 EXIT_CODE = f"%^{EXIT_CODE_VARIABLE}%"
-REDACTED = "********"
-# A secret that a program was just echoing when it was cut off: a shorter beginning of it than this gives nothing away.
-SECRET_BEGINNING_CHARACTERS = 2
+# How much of what a program wrote a prompt is searched in. A pattern may take the square of it, and a prompt stands at the end.
+PROMPT_CHARACTERS = 2000
+# Bytes that one command may write. A key file has at most 16 MB, and comes as Base64.
+OUTPUT_BYTES = 32 * 1024 * 1024
 
 CONSOLE = "console"
 PIPE = "pipe"
@@ -524,6 +531,9 @@ class Shell:
             return False
         finally:
             self._protocol.operation_timeout_sec = usual
+        if len(running.stdout) + len(running.stderr) + len(stdout) + len(stderr) > OUTPUT_BYTES:
+            self._broken = True
+            raise ConnectionLost(f"the command wrote more than {OUTPUT_BYTES // (1024 * 1024)} MB")
         running.stdout += stdout
         running.stderr += stderr
         running.pieces += [(True, stdout), (False, stderr)]
@@ -591,6 +601,8 @@ class _Talk:
         self._secrets = [each.reply for each in exchanges if each.secret and each.reply]
         self._line_end = shell.manner.line_end_for(shell.input_kind)
         self._read_to = 0
+        # Where in what the program wrote it had the first secret; None before that.
+        self._secret_from: int | None = None
         self._deadline = Deadline(shell.manner.timeout_seconds)
         self._listen()
         self.decision = Decision.NOT_SENT
@@ -643,10 +655,12 @@ class _Talk:
 
     def _answer_prompt(self) -> bool:
         waiting = self._pending and not self._pending[0].asked
-        found = re.search(self._pending[0].prompt, self._unread()) if waiting else None
+        unread = self._unread() if waiting else ""
+        skipped = max(0, len(unread) - PROMPT_CHARACTERS)
+        found = re.search(self._pending[0].prompt, unread[skipped:]) if waiting else None
         if found is None:
             return False
-        self._read_to += found.end()
+        self._read_to += skipped + found.end()
         self._answer()
         return True
 
@@ -655,6 +669,8 @@ class _Talk:
         if exchange.before_reply is not None:
             exchange.before_reply(CommandReference(self._running.shell_id, self._running.command_id, self._end.word))
         before = self.decision
+        if exchange.secret and self._secret_from is None:
+            self._secret_from = len(self._said())
         if exchange.decides:
             self.decision = Decision.MAY_BE_SENT
         try:
@@ -701,7 +717,11 @@ class _Talk:
 
     def transcript(self) -> str:
         """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""
-        return redact(self._said(), self._secrets).strip()[-TRANSCRIPT_CHARACTERS:]
+        said = self._said()
+        # What was written before a secret was sent holds none; from then on, nothing is shown of which that is not known.
+        before, after = said[: self._secret_from], said[self._secret_from :]
+        shown = redact(after[-REDACTED_CHARACTERS:], self._secrets) if self._secret_from is not None else ""
+        return harmless(before + shown).strip()[-TRANSCRIPT_CHARACTERS:]
 
 
 def keep_session_settings(protocol: Protocol) -> None:
@@ -716,18 +736,6 @@ def close_quietly(close: t.Callable[[], None]) -> None:
     """Close a connection; that it fails no longer matters, and must not hide what happened before."""
     with contextlib.suppress(ConnectionLost, ShellFault):
         call_pywinrm(close)
-
-
-def redact(text: str, secrets: t.Iterable[str]) -> str:
-    """Replace every secret in a text, the longest first so that no part of one is left over, and one cut off at its end."""
-    by_length = sorted(secrets, key=len, reverse=True)
-    for secret in by_length:
-        text = text.replace(secret, REDACTED)
-    for secret in by_length:
-        for length in range(len(secret) - 1, SECRET_BEGINNING_CHARACTERS - 1, -1):
-            if text.endswith(secret[:length]):
-                return text[:-length] + REDACTED
-    return text
 
 
 def _prepare_for_forks() -> None:
@@ -773,7 +781,7 @@ def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options:
         raise ConnectionLost("the answer is not one of a WinRM service") from None
     except WSManFaultError as fault:
         raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
-    except (WinRMError, WinRMTransportError) as error:
+    except (WinRMError, WinRMTransportError, ServerMisbehaves) as error:
         raise ConnectionLost(str(error)) from None
     except Exception as error:
         raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None

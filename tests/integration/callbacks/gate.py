@@ -11,7 +11,8 @@ short_description: Holds a run where a task begins, and lets copies of it go on
 description:
   - At each task whose name ends as one of E(GATE_TASKS) (a JSON list) says, asks the socket E(GATE_SOCKET) what to do.
   - An order is a JSON line. One with C(go) lets the run itself go on. Every other one is for a copy (fork) of the run that goes on in a session of its own,
-    with the files C(output) and C(record), and C(timeout) seconds for the task if that is not null. Its process id is answered, and its status when it has ended.
+    with the files C(output) and C(record), and C(timeout) seconds for the task if that is not null. Its process id is answered, and its status when it has
+    ended.
   - Without the socket, or when it is closed, the run ends at once.
 options: {}
 """

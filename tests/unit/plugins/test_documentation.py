@@ -21,9 +21,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
 PACKAGE = "ansible_collections.opsmgr.recovery.plugins"
-# What only prepares an ordinary module, which has the documentation in it.
-BESIDE_MODULES = {"management_group_lock"}
-ACTIONS = sorted(path.stem for path in (PLUGINS / "action").glob("[!_]*.py") if path.stem not in BESIDE_MODULES)
+# Around ordinary modules, which have their documentation and their argument spec themselves.
+AROUND_MODULES = {"database_backup", "database_restore", "management_group_info", "management_group_lock", "service_broker"}
+ACTIONS = sorted({path.stem for path in (PLUGINS / "action").glob("[!_]*.py")} - AROUND_MODULES)
 SIDECARS = sorted(path.stem for path in (PLUGINS / "modules").glob("*.yml"))
 FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC}
 # Present in every documentation, with a verdict.
@@ -55,6 +55,7 @@ def result_keys(name: str) -> set[str]:
         "rms_failover_record": {"record", "drawings"},
         "rms_failover_verdict": {"started_at", "verdict", "evidence", "different", "disturbed", "message"},
         "variable_names": set(),
+        "role_variables": {"checked"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
     }
     return others[name]

@@ -57,12 +57,16 @@ def role(name: str, required: tuple[str, ...] = (), secrets: tuple[str, ...] = (
     return Role(name, *(frozenset(f"{name}_{ending}" for ending in endings) for endings in (required, secrets)))
 
 
-FAILOVER = role("rms_failover", ("target",), ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "sql_login_password"))
+FAILOVER = role(
+    "rms_failover",
+    ("target",),
+    ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "signing_key_passphrase", "sql_login_password"),
+)
 ALL = [
     FAILOVER,
     role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase")),
     role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase")),
-    role("rms_key_backup", (), ("password", "seal_passphrase")),
+    role("rms_key_backup", (), ("password", "seal_passphrase", "signing_key_passphrase")),
     role("awx_setup", ("escrow",), ("password", "oauth_token", "windows_password", "sql_password", "backup_password", "seal_passphrase")),
 ]
 each_role = pytest.mark.parametrize("role", ALL, ids=lambda role: role.name)

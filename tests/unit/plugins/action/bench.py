@@ -34,6 +34,9 @@ class Connection:
         self._opened += 1
         self.protocol, self.shell_id = self._recorded.protocol, f"shell-{self._opened}"
 
+    def get_option(self, option: str) -> str:
+        return {"remote_addr": "hydra.odyssey.com"}[option]
+
     def close(self) -> None:
         self.closed_shells.append(self.shell_id)
         self.shell_id = self.protocol = None

@@ -72,7 +72,8 @@ def restore(clock: Clock, escrow: Path, **options: Any) -> dict[str, Any]:
 
 def keep(escrow: Path, hours: float, seal_passphrase: str | None = None, officers: list[Officer] | None = None, **origin: Any) -> Entry:
     """A backup of so many hours ago."""
-    described = {"management_group": "ODYSSEY", "server": "HYDRA", "server_version": R2, "key_fingerprint": "sha256:" + FINGERPRINT, **origin}
+    usual = {"management_group": "ODYSSEY", "server": "HYDRA", "server_version": R2, "key_fingerprint": "sha256:" + FINGERPRINT, "inventory_host": "hydra"}
+    described = {**usual, **origin}
     taken_at = datetime.now(timezone.utc) - timedelta(hours=hours)
     seal = seal_for_writing(seal_passphrase, None if officers is None else certificates(officers))
     return open_escrow(str(escrow)).store(KEY_FILE + b"%f" % hours, BackupOrigin(taken_at=taken_at, **described), seal)
@@ -117,7 +118,7 @@ def test_a_backup_for_other_officers_or_a_damaged_one_is_not_reused(clock: Clock
         ({"seal_certificates": [pem(make_certificate("anna", rsa_key("anna"), first_day=-9, last_day=-2))]}, "is refused: it expired at"),
         ({"seal_certificates": ["/nowhere/anna.pem"]}, "/nowhere/anna.pem: No such file or directory"),
         ({"seal_certificates": []}, "seal_certificates is empty"),
-        ({"keep": -1}, "keep is -1, and at least one backup must stay"),
+        ({"keep": -1}, "the option keep cannot be used: it must be at least 0"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_opened(escrow: Path, options: dict[str, Any], message: str) -> None:
@@ -187,6 +188,65 @@ def test_an_older_one_that_cannot_be_removed_is_told_with_the_new_one(clock: Clo
     result = back_up(clock, escrow, keep=1, max_age=0)
     assert (result["failed"], result["changed"], result["removed"]) == (True, True, [])
     assert result["backup"]["file"] in paths(escrow)
+
+
+# --- A hostile server, and what somebody put into the escrow ---
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"management_group": "ILIAD"}, "the server says that it belongs to management group ODYSSEY, and the inventory that it belongs to ILIAD"),
+        ({"computer_names": ["argo"]}, "the server calls itself HYDRA, and the inventory calls it argo"),
+    ],
+)
+def test_a_server_that_says_that_it_is_another_one_costs_no_backup(clock: Clock, escrow: Path, options: dict[str, Any], found: str) -> None:
+    genuine = [keep(escrow, hours).path for hours in (10, 20, 30)]
+    result = back_up(clock, escrow, keep=1, max_age=0, **options)
+    assert (result["failed"], result["changed"], result["removed"], result["backup"]) == (True, False, [], None)
+    assert found in result["msg"]
+    assert paths(escrow) == genuine
+
+
+def test_backups_made_for_another_host_of_the_inventory_stay(clock: Clock, escrow: Path) -> None:
+    genuine = [keep(escrow, hours, inventory_host="argo").path for hours in (10, 20, 30)]
+    result = back_up(clock, escrow, keep=1, max_age=0)
+    assert (result["removed"], result["backup"]["inventory_host"]) == ([], "hydra")
+    assert set(genuine) < set(paths(escrow))
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_backup_dated_in_the_future_is_not_fresh_and_pushes_none_out(clock: Clock, escrow: Path, check_mode: bool) -> None:
+    genuine, planted = keep(escrow, 30).path, keep(escrow, -0.01).path
+    result = back_up(clock, escrow, check_mode, keep=2)
+    assert (result["reused"], result["changed"], result["removed"]) == (False, True, [])
+    assert {genuine, planted} <= set(paths(escrow))
+
+
+def test_a_backup_that_the_job_did_not_sign_is_not_fresh_and_is_reported(clock: Clock, escrow: Path, tmp_path: Path) -> None:
+    """Whoever may write in the escrow knows the certificates of the officers, and the fingerprint of the key from the other manifests."""
+    job = hire(tmp_path, "job", PASSPHRASE)
+    signing = {"signing_key": str(job.private_key), "signing_key_passphrase": PASSPHRASE, "signing_certificate": str(job.certificate)}
+    genuine = back_up(clock, escrow, **signing)
+    assert back_up(clock, escrow, **signing)["backup"] == genuine["backup"]
+    planted = keep(escrow, 0)
+    after = back_up(clock, escrow, keep=1, max_age=0.001, **signing)
+    assert (after["reused"], planted.path in after["removed"]) == (True, False)
+    trust = {"trusted_signers": [str(job.certificate)]}
+    known = info(escrow, look(), **trust)
+    assert [backup["file"] for backup in known["backups"]] == [genuine["backup"]["file"]]
+    assert [problem["path"] for problem in known["unusable"]] == [planted.manifest_path]
+    assert planted.manifest_path in known["problems"][0]
+    restored = restore(clock, escrow, **trust)
+    assert restored["backup"]["file"] == genuine["backup"]["file"]
+    refused = restore(clock, escrow, backup={"management_group": "ODYSSEY", "sha256": planted.sha256}, **trust)
+    assert (refused["failed"], refused["changed"]) == (True, False)
+
+
+def test_a_signing_key_that_does_not_fit_is_refused_before_anything_is_opened(escrow: Path, officers: list[Officer]) -> None:
+    options = {"signing_key": str(officers[0].private_key), "signing_certificate": str(officers[1].certificate)}
+    result = run("secure_storage_backup", Connection(None, AssertionError("was opened")), escrow=str(escrow), backup_password=PASSWORD, **options)
+    assert (result["failed"], "is not the private key of O=Odyssey,CN=ben" in result["msg"]) == (True, True)
 
 
 # --- secure_storage_restore and rms_failover_plan ------------------------------------------------------------------------------------

@@ -154,8 +154,8 @@ def test_refusals(clock: Clock, tmp_path: Path, changes: dict[str, Any], options
     assert not server.ran("start ")
 
 
-def store(escrow: Path, group: str, version: str) -> None:
-    origin = BackupOrigin(group, "HYDRA", ServerVersion.parse(version), datetime(2026, 3, 1, tzinfo=timezone.utc))
+def store(escrow: Path, group: str, version: str, year: int = 2026) -> None:
+    origin = BackupOrigin(group, "HYDRA", ServerVersion.parse(version), datetime(year, 3, 1, tzinfo=timezone.utc))
     open_escrow(str(escrow)).store(b"key file", origin, seal_for_writing(None))
 
 
@@ -170,6 +170,12 @@ def test_only_a_backup_that_fits_forbids_a_new_key(clock: Clock, tmp_path: Path,
     assert result.get("failed", False) is refused
     assert (result["backup"] is not None) is refused
     assert not refused or "of 2026-03-01. Use it: the playbook opsmgr.recovery.rms_failover" in result["msg"]
+
+
+def test_a_backup_dated_in_the_future_may_hold_the_key_and_forbids_a_new_one(clock: Clock, tmp_path: Path) -> None:
+    store(tmp_path, "ODYSSEY", "6.0.6278.0", year=2999)
+    result = new_key(keyless(clock), tmp_path)
+    assert (result["failed"], result["changed"], "of 2999-03-01" in result["msg"]) == (True, False, True)
 
 
 def test_a_server_that_is_set_up(clock: Clock) -> None:

@@ -83,7 +83,8 @@ class Liar(Mirror):
 
 
 def origin(**changes: Any) -> BackupOrigin:
-    return BackupOrigin(**{"management_group": "ODYSSEY", "server": "hydra.odyssey.com", "server_version": SP1, "taken_at": NIGHT, **changes})
+    usual = {"management_group": "ODYSSEY", "server": "hydra.odyssey.com", "server_version": SP1, "taken_at": NIGHT, "inventory_host": "hydra"}
+    return BackupOrigin(**{**usual, **changes})
 
 
 @pytest.fixture
@@ -127,6 +128,7 @@ def test_a_backup_is_a_sealed_file_and_a_manifest_for_people(escrow: Escrow) -> 
         "key_fingerprint": "ab12",
         "collection_version": entry.collection_version,
         "recipients": [],
+        "inventory_host": "hydra",
     }
 
 
@@ -271,10 +273,18 @@ def test_hostile_names_stay_inside(escrow: Escrow, name: str) -> None:
     assert (entry.management_group, entry.server) == (name, name)
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "ä" * 50])
-def test_names_that_fit_nowhere_are_refused(escrow: Escrow, name: str) -> None:
+def test_a_name_that_is_empty_is_refused(escrow: Escrow) -> None:
     with pytest.raises(EscrowError, match="name"):
-        escrow.store(KEY, origin(server=name), Plain())
+        escrow.store(KEY, origin(server=""), Plain())
+
+
+@pytest.mark.parametrize("name", ["管" * 29, "管理グループ" * 20, "x" * 256, "Ä" * 50])
+def test_long_names_of_any_alphabet_are_backed_up_and_found(escrow: Escrow, name: str) -> None:
+    entry = escrow.store(KEY, origin(management_group=name, server=name), Plain())
+    other = escrow.store(KEY, origin(management_group=name + "x", server=name), Plain())
+    assert (escrow.entries(name, name).entries, escrow.newest(name)) == ([entry], entry)
+    listing = escrow.entries()
+    assert ({each.path for each in listing.entries}, listing.problems) == ({entry.path, other.path}, [])
 
 
 def test_names_of_servers_do_not_differ_by_case(escrow: Escrow) -> None:
@@ -339,6 +349,37 @@ def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(escrow: Esc
     assert files(escrow) == before
     escrow.store(KEY, origin(), Mirror())
     assert (len(escrow.entries().entries), escrow.entries().problems) == (2, [])
+
+
+@pytest.mark.parametrize("fsync", [None, 4])
+@pytest.mark.parametrize("unlink", [{1}, {2}, {3}, {1, 2}, {2, 3}, {2, 3, 4}, {1, 2, 3, 4, 5, 6}])
+def test_what_cannot_be_removed_again_never_leaves_a_manifest_without_its_file(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, fsync: int | None, unlink: set[int]
+) -> None:
+    """A sealed file that stays alone is a problem that is listed. A manifest that stays alone would be a lost backup."""
+    calls = 0
+    real = os.unlink
+
+    def refuse(path: Any, **kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in unlink:
+            raise OSError(errno.EACCES, "Permission denied")
+        real(path, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        if fsync:
+            patch.setattr(os, "fsync", failing(os.fsync, fsync + 3))
+        try:
+            stored = [escrow.store(KEY, origin(), Mirror())]
+        except EscrowError:
+            stored = []
+    names = {path.rpartition(".")[0]: path for path in files(escrow) if path.endswith(".json")}
+    assert all(stem + ".rev" in files(escrow) for stem in names)
+    entries = escrow.entries().entries
+    assert entries[: len(stored)] == stored
+    assert all(escrow.open(entry, Mirror()) == KEY for entry in entries)
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
@@ -632,7 +673,7 @@ def store_nights(escrow: Escrow, count: int, **changes: Any) -> list[Entry]:
 
 
 def tidy(escrow: Escrow, keep: int, newest: Entry) -> list[Entry]:
-    removed = escrow.superseded("ODYSSEY", "hydra.odyssey.com", keep, newest)
+    removed = escrow.superseded("ODYSSEY", "hydra.odyssey.com", keep, newest, made_for="hydra")
     for entry in removed:
         escrow.remove(entry)
     return removed
@@ -650,7 +691,7 @@ def test_the_newest_generations_are_kept_and_never_none(escrow: Escrow, keep: in
 
 def test_before_a_backup_is_made_it_can_be_said_what_would_go(escrow: Escrow) -> None:
     nights = store_nights(escrow, 3)
-    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 2) == [nights[1], nights[0]]
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 2, made_for="hydra") == [nights[1], nights[0]]
     assert len(escrow.entries().entries) == 3
 
 
@@ -665,6 +706,31 @@ def test_a_backup_from_the_future_does_not_push_out_the_newest(escrow: Escrow) -
     nights = store_nights(escrow, 3)
     assert tidy(escrow, 1, nights[1]) == [nights[0]]
     assert escrow.entries().entries == [nights[2], nights[1]]
+
+
+def test_only_what_was_made_for_the_same_host_of_the_inventory_is_superseded(escrow: Escrow) -> None:
+    """Another server that says that it is this one, and an inventory in which two hosts are the same server, cost nobody a backup."""
+    genuine = store_nights(escrow, 3)
+    impostor = escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=9), inventory_host="argo"), Mirror())
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 1, impostor, made_for="argo") == []
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 4, made_for="hydra") == []
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 2, made_for="hydra") == [genuine[1], genuine[0]]
+
+
+def test_what_an_earlier_version_made_says_nothing_of_the_inventory_and_stays(escrow: Escrow) -> None:
+    old = store_nights(escrow, 3, inventory_host=None)
+    assert "inventory_host" not in json.loads(Path(old[0].manifest_path).read_text(encoding="ascii"))
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 1, made_for="hydra") == []
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 1, made_for=None) == []
+
+
+def test_a_backup_dated_after_now_is_neither_the_newest_nor_a_generation(escrow: Escrow) -> None:
+    nights = store_nights(escrow, 4)
+    now = nights[2].taken_at
+    assert escrow.newest("ODYSSEY", now=now) == nights[2]
+    assert escrow.newest("ODYSSEY", now=NIGHT - timedelta(days=1)) is None
+    assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 2, made_for="hydra", now=now) == [nights[1], nights[0]]
+    assert escrow.find("ODYSSEY", nights[3].sha256) == nights[3]
 
 
 def test_jobs_that_keep_one_each_never_remove_the_last(escrow: Escrow) -> None:

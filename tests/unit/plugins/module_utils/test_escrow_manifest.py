@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import component_name, path_component, server_component
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import (
+    components_of,
+    is_component,
+    path_component,
+    server_component,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,28 +39,38 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest im
 )
 def test_components(name: str, component: str) -> None:
     assert path_component(name) == component
-    assert component_name(component) == name
+    assert is_component(component)
 
 
-@pytest.mark.parametrize("component", ["lost+found", "%2e", "%41", "%", "%zz", "a b", "", ".", "..", "%FF", "con"])
+@pytest.mark.parametrize("component", ["lost+found", "%2e", "%41", "%", "%zz", "a b", "", ".", "..", "%FF", "con", "a b%-" + "0" * 32, "%-" + "0" * 32])
 def test_what_was_never_made_here(component: str) -> None:
-    assert component_name(component) is None
+    assert not is_component(component)
+
+
+@pytest.mark.parametrize("name", ["管" * 28, "管" * 29, "管" * 256, "x" * 256, "ä" * 50, "." * 300])
+def test_names_of_any_length_have_a_place_of_their_own(name: str) -> None:
+    component = path_component(name)
+    assert len(component) <= 255
+    assert is_component(component)
+    assert component.lower() in components_of(name)
+    assert component != path_component(name + name[-1])
 
 
 def test_servers_are_in_lower_case() -> None:
     assert server_component("HYDRA.Odyssey.COM") == "hydra.odyssey.com"
 
 
-names = st.text(st.characters(), min_size=1, max_size=20)
+names = st.text(st.characters(), min_size=1, max_size=40)
 
 
 @given(names)
-def test_any_name_becomes_one_safe_component_and_comes_back(name: str) -> None:
+def test_any_name_becomes_one_safe_component_and_is_found(name: str) -> None:
     component = path_component(name)
-    assert re.fullmatch(r"[A-Za-z0-9._%-]+", component)
+    assert re.fullmatch(r"[A-Za-z0-9._%-]{1,255}", component)
     assert component[0] not in ".-"
     assert component[-1] != "."
-    assert component_name(component) == name
+    assert is_component(component)
+    assert component.lower() in components_of(name)
 
 
 @given(names, names)

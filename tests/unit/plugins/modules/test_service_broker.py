@@ -363,7 +363,10 @@ def test_a_database_that_cannot_be_repaired(sql: SqlServer, run: Run, there: str
         assert alterations(result) == []
 
 
-@pytest.mark.parametrize(("options", "words"), [({"timeout": 0}, "timeout is 0"), ({"port": 70000}, "port is 70000"), ({"login_password": "wrong"}, "refused")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"timeout": 0}, "the option timeout cannot be used"), ({"port": 70000}, "port is 70000"), ({"login_password": "wrong"}, "refused")],
+)
 def test_options_that_cannot_work(sql: SqlServer, run: Run, options: dict[str, Any], words: str) -> None:
     result = run(**options)
     assert result["failed"] is True

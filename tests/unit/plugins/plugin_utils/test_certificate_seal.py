@@ -121,6 +121,14 @@ def test_certificates_that_nothing_should_be_sealed_for(officers: list[Officer],
     assert "key encipherment" in caught.value.what_to_do
 
 
+def test_a_certificate_whose_key_is_for_signatures_alone_is_refused(tmp_path: Path) -> None:
+    """openssl seals nothing for an RSA-PSS key, and could not open it either."""
+    made = openssl("req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-nodes", "-subj", "/CN=anna", "-keyout", str(tmp_path / "key"))
+    with pytest.raises(SealError, match="is refused: its RSA key is for signatures") as caught:
+        CertificateSeal([made.stdout.decode()])
+    assert "key encipherment" in caught.value.what_to_do
+
+
 def test_a_certificate_without_a_key_usage_is_for_everything() -> None:
     assert len(CertificateSeal([pem(make_certificate("anna", rsa_key("anna"), key_encipherment=None))]).recipients) == 1
 

@@ -34,8 +34,8 @@ def covered(*backups: Checked, trouble: str | None = None, **server: Any) -> Cov
 
 @pytest.mark.parametrize(
     "good",
-    [backup(), backup(47.9), backup(-0.05), backup(server="DEATHSTING"), backup(key=None)],
-    ids=["fresh", "just fresh", "clocks a little apart", "made on another server of the group", "from Windows Server 2003"],
+    [backup(), backup(47.9), backup(0), backup(server="DEATHSTING"), backup(key=None)],
+    ids=["fresh", "just fresh", "made just now", "made on another server of the group", "from Windows Server 2003"],
 )
 def test_a_good_backup(good: Checked) -> None:
     assert (covered(good).backup, covered(good).problem) == (good, None)
@@ -55,7 +55,6 @@ def test_a_good_one_behind_a_bad_one_is_enough() -> None:
     [
         (backup(49), "the newest backup, of 2026-02-28T01:00:00Z, is too old"),
         (backup(48), "is too old"),
-        (backup(-1), "was made in the future"),
         (backup(problem="x.key: another SHA-256"), "is not usable: x.key: another SHA-256"),
         (backup(key=OTHER_KEY), "is WORTHLESS: it holds another key than the server has now"),
         (backup(version=SP1), "is WORTHLESS after the upgrade: it was made at version 6.0.6278.0, and the server is at 6.1.7221.0 now"),
@@ -67,6 +66,13 @@ def test_a_backup_that_is_not_good_enough(bad: Checked, problem: str) -> None:
     assert found.backup is bad
     assert problem in str(found.problem)
     assert "backup" in found.what_to_do
+
+
+def test_what_is_dated_in_the_future_covers_nothing_and_hides_nothing() -> None:
+    old, fresh = backup(99), backup(1)
+    assert covered(backup(-1)).problem == "the newest backup, of 2026-03-02T03:00:00Z, is dated in the future"
+    assert covered(backup(-0.01), old).backup is old
+    assert (covered(backup(-1), fresh).backup, covered(backup(-1), fresh).problem) == (fresh, None)
 
 
 def test_the_backups_of_other_groups_are_none() -> None:

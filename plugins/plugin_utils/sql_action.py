@@ -1,0 +1,69 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action around the modules that talk to SQL Server: their password is never in a file.
+
+Private to opsmgr.recovery. ansible-core writes a module with its arguments into a file where it runs, unless it pipelines, which it does only when
+asked, and not with ANSIBLE_KEEP_REMOTE_FILES. These modules are always given to Python's standard input.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import merge_hash
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless_values
+
+STEP = "read the options"
+NO_FILE = "without a file that would hold the password"
+
+
+class SqlAction(ActionBase):
+    """Runs the module of the same name where the task says."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Refuse what no text can hold, and run the module."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        del tmp
+        arguments = self.arguments(task_vars or {})
+        try:
+            require_any_usable(arguments, STEP)
+            wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+            self._require_no_file(wrap_async)
+        except OpsmgrError as error:
+            return {**result, "failed": True, "changed": False, "msg": error.sentence(CONTROLLER)}
+        result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return dict(harmless_values(result))
+
+    def arguments(self, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The options that the module gets: those of the task."""
+        return dict(self._task.args)
+
+    def _require_no_file(self, wrap_async: bool) -> None:
+        """A password that cannot reach the module otherwise does not go at all.
+
+        :raises OpsmgrError: there is one, and it would
+        """
+        if not self._task.args.get("login_password") or self._is_pipelining_enabled("new", wrap_async):
+            return
+        if wrap_async:
+            found, advice = f"a task with async cannot run {NO_FILE}", "Leave out async: the option progress_file shows how far a long task is"
+        else:
+            found = f"the connection plugin {self._connection.transport} cannot run a module {NO_FILE}"
+            advice = "Delegate the task to localhost with ansible_connection local, or leave out become_method su"
+        raise OpsmgrError(STEP, found, advice)
+
+    def _is_pipelining_enabled(self, module_style: str, wrap_async: bool = False) -> bool:
+        """Always, where the connection can: whatever the configuration says, also when files are to be kept."""
+        become = self._connection.become
+        # A become plugin that needs a terminal cannot be given a module on standard input.
+        possible = self._connection.has_pipelining and (become is None or getattr(become, "pipelining", become.name != "su"))
+        return bool(possible and module_style == "new" and not wrap_async)
