@@ -21,6 +21,19 @@ DONE = {"status": "successful", "failed": False, "finished": "2026-01-01T00:00:0
 # Whose organization is that of another object.
 HEIRS = {"job_templates": ("project", "projects"), "inventory_sources": ("inventory", "inventories")}
 SHOWN = "AWX_ISOLATION_SHOW_PATHS"
+
+
+def _field(name: str, *, secret: bool = False) -> Tree:
+    return {"id": name, "label": name, "type": "string", "secret": secret}
+
+
+# Of the credential types that AWX brings along, those that these tests meet.
+BUILT_IN_TYPES = (
+    {"name": "Machine", "kind": "ssh", "inputs": {"fields": [_field("username"), _field("password", secret=True), _field("become_password", secret=True)]}},
+    {"name": "Vault", "kind": "vault", "inputs": {"fields": [_field("vault_password", secret=True), _field("vault_id")]}},
+    {"name": "Source Control", "kind": "scm", "inputs": {"fields": [_field("username"), _field("password", secret=True)]}},
+    {"name": "Container Registry", "kind": "registry", "inputs": {"fields": [_field("host"), _field("username"), _field("password", secret=True)]}},
+)
 KEPT = ("objects", "lists", "surveys", "settings", "updates", "last_id")
 
 
@@ -31,12 +44,15 @@ class Api:
         self.objects: dict[str, dict[int, Tree]] = {collection: {} for collection in KINDS}
         self.lists: dict[tuple[str, int, str], list[int]] = {}
         self.surveys: dict[tuple[str, int], Tree] = {}
-        self.settings: dict[str, list[str]] = {SHOWN: []}
+        self.settings: Tree = {SHOWN: [], "ALLOW_JINJA_IN_EXTRA_VARS": "template"}
         self.updates: list[int] = []
         """Ids of projects and inventory sources that were updated, in order."""
         self._playbooks = playbooks
         self._local_paths = local_paths
         self.last_id = 0
+        for built_in in BUILT_IN_TYPES:
+            self.last_id += 1
+            self.objects["credential_types"][self.last_id] = {"id": self.last_id, "description": "", "injectors": {}, "managed": True, **built_in}
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Tree) -> tuple[int, Tree]:
         """Answer one request. Raises Refused for what AWX refuses, and LookupError for what is not part of this stand-in."""

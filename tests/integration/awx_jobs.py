@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from playing import REPOSITORY, TIMEOUT_SECONDS, Player
+
+from awx_stand_in import StandIn
+from awx_stand_in.jobs import start
 
 PROGRAMS = Path(sys.executable).parent
 PROJECT = "- name: The project's playbook\n  ansible.builtin.import_playbook: opsmgr.recovery.{playbook}\n"
@@ -41,7 +46,28 @@ class Job:
 
 def run_job(player: Player, playbook: str, variables: dict[str, Any], *, check: bool = False) -> Job:
     """Run a playbook of the collection as one job."""
-    return _run(player.directory / f"awx_{playbook}", playbook, variables, inventory_of(player), check)
+    return _run_playbook(player.directory / f"awx_{playbook}", playbook, variables, inventory_of(player), check)
+
+
+def run_template(player: Player, awx: StandIn, name: str, programs: Path = PROGRAMS, workflow: bool = False, **answers: Any) -> Job:
+    """Run a job template as it is in AWX, with its credentials, and the inventory without accounts. `programs` has another ansible-playbook."""
+    private = player.directory / f"awx_{'_'.join(re.findall('[a-z]+', name))}_{len(list(player.directory.iterdir()))}"
+    meta = {"awx_job_id": 1, "awx_job_launch_type": "manual", **({"awx_workflow_job_id": 7} if workflow else {})}
+    try:
+        started = start(awx, name, private, answers, meta)
+        _prepare(private, Path(started.playbook).stem, without_accounts(inventory_of(player)), programs)
+        (private / "env" / "passwords").write_text(json.dumps(started.answers), encoding="utf-8")
+        (private / "env" / "cmdline").write_text(shlex.join(started.arguments), encoding="utf-8")
+        return _run(private)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def without_accounts(inventory: dict[str, Any]) -> dict[str, Any]:
+    """An inventory whose accounts and passwords are AWX's credentials."""
+    named = ("ansible_user", "ansible_password", "opsmgr_sql_login_user", "opsmgr_sql_login_password")
+    hosts = {host: {name: value for name, value in has.items() if name not in named} for host, has in inventory["_meta"]["hostvars"].items()}
+    return {**inventory, "_meta": {"hostvars": hosts}}
 
 
 def run_sliced(player: Player, playbook: str, variables: dict[str, Any], count: int) -> list[Job]:
@@ -49,7 +75,7 @@ def run_sliced(player: Player, playbook: str, variables: dict[str, Any], count: 
     inventory = inventory_of(player)
 
     def run(number: int) -> Job:
-        return _run(player.directory / f"awx_{playbook}_{number}of{count}", playbook, variables, slice_of(inventory, number, count))
+        return _run_playbook(player.directory / f"awx_{playbook}_{number}of{count}", playbook, variables, slice_of(inventory, number, count))
 
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(run, range(1, count + 1)))
@@ -72,32 +98,36 @@ def slice_of(inventory: dict[str, Any], number: int, count: int) -> dict[str, An
     return {**groups, "_meta": {"hostvars": {host: inventory["_meta"]["hostvars"].get(host, {}) for host in mine}}}
 
 
-def _run(private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any], check: bool = False) -> Job:
-    """Run a job on a private directory, and remove it."""
+def _run_playbook(private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any], check: bool = False) -> Job:
+    """Run a job with these variables on a private directory, and remove it."""
     try:
-        _prepare(private, playbook, variables, inventory)
-        arguments = ["run", str(private), "--playbook", "site.yml", "--ident", "job", *(["--cmdline=--check"] if check else [])]
-        done = subprocess.run(
-            [str(PROGRAMS / "ansible-runner"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=TIMEOUT_SECONDS, check=False,
-        )  # fmt: skip
-        events = [json.loads(path.read_text(encoding="utf-8")) for path in (private / "artifacts" / "job" / "job_events").glob("*-*.json")]
-        return Job(done.returncode, done.stdout.decode("utf-8", "replace"), sorted(events, key=lambda event: int(event["counter"])))
+        _prepare(private, playbook, inventory, PROGRAMS)
+        extra = {**variables, "awx_job_id": 1, "tower_job_id": 1, "awx_job_launch_type": "scheduled"}
+        (private / "env" / "extravars").write_text(json.dumps(extra), encoding="utf-8")
+        return _run(private, *(["--cmdline=--check"] if check else []))
     finally:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _prepare(private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any]) -> None:
+def _run(private: Path, *more: str) -> Job:
+    arguments = ["run", str(private), "--playbook", "site.yml", "--ident", "job", *more]
+    done = subprocess.run(
+        [str(PROGRAMS / "ansible-runner"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        timeout=TIMEOUT_SECONDS, check=False,
+    )  # fmt: skip
+    events = [json.loads(path.read_text(encoding="utf-8")) for path in (private / "artifacts" / "job" / "job_events").glob("*-*.json")]
+    return Job(done.returncode, done.stdout.decode("utf-8", "replace"), sorted(events, key=lambda event: int(event["counter"])))
+
+
+def _prepare(private: Path, playbook: str, inventory: dict[str, Any], programs: Path) -> None:
     for folder in ("project", "inventory", "env"):
-        (private / folder).mkdir(parents=True, mode=0o700)
+        (private / folder).mkdir(parents=True, mode=0o700, exist_ok=True)
     (private / "project" / "site.yml").write_text(PROJECT.format(playbook=playbook), encoding="utf-8")
     script = private / "inventory" / "hosts"
     script.write_text(f"#!/usr/bin/env python3\nprint({json.dumps(inventory)!r})\n", encoding="utf-8")
     script.chmod(0o700)
-    extra = {**variables, "awx_job_id": 1, "tower_job_id": 1, "awx_job_launch_type": "scheduled"}
-    (private / "env" / "extravars").write_text(json.dumps(extra), encoding="utf-8")
     environment = {
-        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "AWX_PRIVATE_DATA_DIR": str(private),
         "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".build" / "collections"),
         "ANSIBLE_FORKS": "5",

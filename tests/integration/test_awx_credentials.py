@@ -1,85 +1,101 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What awx_setup has AWX hand to jobs is what the playbooks need: read from the stand-in, filled in as AWX does, and run against the lab."""
+"""What awx_setup has AWX hand to jobs is what the playbooks need: read from the stand-in, started as AWX starts jobs, and run against the lab."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from awx_playing import PLAYBOOKS, play, unsafe, variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from awx_jobs import run_template
+from awx_playing import PLAYBOOKS, play, variables
 from labs import network
-from playing import PASSWORD, Player, Run
+from playing import Player
 from unit.plugins.plugin_utils.officers import Officer, hire
 
 from awx_stand_in import StandIn
 from lab.inventory import administrator
+from lab.opsmgr.key import unpack_backup
 
-Inputs = dict[str, dict[str, str]]
-
-
-def injected(kind: dict[str, Any], inputs: dict[str, str], folder: Path) -> dict[str, Any]:
-    """The extra variables of a credential. A field that is empty is none, and a file is written."""
-    environment, names = ImmutableSandboxedEnvironment(), {name: value for name, value in inputs.items() if value}
-    if "file" in kind["injectors"]:
-        path = folder / "credential"
-        path.write_text(environment.from_string(kind["injectors"]["file"]["template"]).render(names), encoding="utf-8")
-        names["tower"] = SimpleNamespace(filename=str(path))  # type: ignore[assignment]
-    return {name: environment.from_string(template).render(names) for name, template in kind["injectors"]["extra_vars"].items()}
+# To YAML an octal number, and to a person a password.
+PASSWORD = "0123456701"
+BACKUP = {"rms_key_backup_find_rms": True, "rms_key_backup_support_tools": True}
+Fill = Callable[..., None]
 
 
-def run_job(player: Player, awx: StandIn, name: str, inputs: Inputs, **answers: Any) -> Run:
-    """Run a job template's playbook as AWX would: its variables, then the answers, then its credentials."""
-    template = awx.named("job_templates", name)
-    given = {**json.loads(template["extra_vars"]), **unsafe(answers)}
-    for credential in awx.members("job_templates", template["id"], "credentials"):
-        kind = awx.objects["credential_types"][awx.objects["credentials"][credential]["credential_type"]]
-        given.update(unsafe(injected(kind, inputs[kind["name"]], player.directory)))
-    return player.play(template["playbook"], check=template["job_type"] == "check", only=given)
+@pytest.fixture
+def awx(odyssey: Player, tmp_path: Path) -> Iterator[StandIn]:
+    """AWX as awx_setup leaves it, with an officer's credential; accounts are filled in."""
+    folder = tmp_path / "setup"
+    folder.mkdir()
+    with StandIn(f"{network()}.0.2", playbooks=PLAYBOOKS) as running:
+        more = {"escrow": str(odyssey.escrow), "officer_credential": "Recovery officer", "failover_variables": {"rms_failover_stable_seconds": 2}}
+        done = play(folder, variables(running, backup_variables=BACKUP, **more))
+        assert done.ended_well, done.output
+        account, login = administrator(odyssey.lab.topology.hosts["hydra"]), odyssey.lab.topology.sql.login
+        fill(running, "Operations Manager Windows account", username=account.name, password=account.password)
+        fill(running, "Operations Manager SQL login", username=login.name, password=login.password)
+        yield running
 
 
-def inputs_of(player: Player, officers: list[Officer]) -> Inputs:
-    """What people fill in in AWX."""
-    account, login = administrator(player.lab.topology.hosts["hydra"]), player.lab.topology.sql.login
-    return {
-        "Operations Manager Windows": {"username": account.name, "password": account.password},
-        "Operations Manager SQL": {"username": login.name, "password": login.password},
-        "Operations Manager key backup": {
-            "backup_password": PASSWORD,
-            "seal_certificates": "".join(officer.certificate.read_text(encoding="ascii") for officer in officers),
-        },
-        "Operations Manager recovery officer": {"private_key": officers[1].private_key.read_text(encoding="ascii")},
-    }
+def fill(awx: StandIn, credential: str, **inputs: str) -> None:
+    """Do what people do in AWX."""
+    awx.named("credentials", credential)["inputs"] = inputs
+
+
+def certificates(officers: list[Officer]) -> str:
+    return "".join(officer.certificate.read_text(encoding="ascii") for officer in officers)
+
+
+def manifests(player: Player) -> list[dict[str, object]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in player.escrow.rglob("*.json")]
+
+
+def test_a_backup_that_is_not_sealed_opens_with_the_password_that_was_written_down(odyssey: Player, awx: StandIn) -> None:
+    fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD)
+    job = run_template(odyssey, awx, "RMS key backup")
+    assert job.returncode == 0, job.output
+    [file] = odyssey.escrow.rglob("*.key")
+    assert unpack_backup(file.read_bytes(), PASSWORD).key == odyssey.lab.groups["ODYSSEY"].key
+    assert PASSWORD not in job.output + json.dumps(job.events)
 
 
 @pytest.mark.soak
-def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possible(odyssey: Player, tmp_path: Path) -> None:
+def test_a_backup_that_is_sealed_with_a_passphrase(odyssey: Player, awx: StandIn) -> None:
+    fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD, seal_passphrase="1.500000e+3")
+    job = run_template(odyssey, awx, "RMS key backup")
+    assert job.returncode == 0, job.output
+    info = odyssey.task("key_escrow_info", "hydra", {"escrow": str(odyssey.escrow), "seal_passphrase": "1.500000e+3"})
+    assert info["backups"][0]["verified"] == "opened"
+
+
+@pytest.mark.soak
+def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possible(odyssey: Player, awx: StandIn, tmp_path: Path) -> None:
     officers = [hire(tmp_path, "anna"), hire(tmp_path, "ben")]
-    inputs = inputs_of(odyssey, officers)
-    folder = tmp_path / "setup"
-    folder.mkdir()
-    with StandIn(f"{network()}.0.2", playbooks=PLAYBOOKS) as awx:
-        more = {"escrow": str(odyssey.escrow), "officer_credential": "Recovery officer", "failover_variables": {"rms_failover_stable_seconds": 2}}
-        backup = {"rms_key_backup_find_rms": True, "rms_key_backup_support_tools": True}
-        assert play(folder, variables(awx, backup_variables=backup, **more)).ended_well
+    fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD, seal_certificates=certificates(officers))
+    fill(awx, "Recovery officer", private_key=officers[1].private_key.read_text(encoding="ascii"))
+    backed_up = run_template(odyssey, awx, "RMS key backup")
+    assert backed_up.returncode == 0, backed_up.output
+    assert [len(manifest["recipients"]) for manifest in manifests(odyssey)] == [2]
 
-        backed_up = run_job(odyssey, awx, "RMS key backup", inputs)
-        assert backed_up.ended_well, backed_up.output
-        [manifest] = [json.loads(path.read_text(encoding="utf-8")) for path in odyssey.escrow.rglob("*.json")]
-        assert len(manifest["recipients"]) == 2
-
-        odyssey.lab.power("hydra", False)
-        answers = {"rms_failover_target": "deathsting", "rms_failover_mode": "disaster"}
-        before = odyssey.lab.dump()
-        look = run_job(odyssey, awx, "RMS failover: look", inputs, **answers)
-        assert look.ended_well, look.output
-        assert odyssey.lab.dump() == before
-        done = run_job(odyssey, awx, "RMS failover: do", inputs, **answers, awx_workflow_job_id=7)
-        assert done.ended_well, done.output
+    odyssey.lab.power("hydra", False)
+    answers = {"rms_failover_target": "deathsting", "rms_failover_mode": "disaster"}
+    before = odyssey.lab.dump()
+    look = run_template(odyssey, awx, "RMS failover: look", workflow=True, **answers)
+    assert look.returncode == 0, look.output
+    assert odyssey.lab.dump() == before
+    done = run_template(odyssey, awx, "RMS failover: do", workflow=True, **answers)
+    assert done.returncode == 0, done.output
     assert odyssey.lab.dump()["groups"]["ODYSSEY"]["rms"].startswith("deathsting")
     assert PASSWORD not in backed_up.output + look.output + done.output
+
+
+def test_where_awx_works_no_templates_out_nothing_is_backed_up(odyssey: Player, awx: StandIn) -> None:
+    fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD)
+    awx.settings["ALLOW_JINJA_IN_EXTRA_VARS"] = "never"
+    job = run_template(odyssey, awx, "RMS key backup")
+    assert (job.returncode, "Only On Job Template Definitions" in job.output) == (2, True), job.output
+    assert [entry for entry in odyssey.lab.recorder.entries if entry["kind"] == "winrm"] == []
