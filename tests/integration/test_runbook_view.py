@@ -171,9 +171,9 @@ def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, 
     assert "ansible-playbook -i" in said.rpartition("does what is left: ")[2]
 
 
-def watch_two_tasks(folder: Path, *arguments: str, **environment: str) -> Terminal:
+def watch_two_tasks(folder: Path, *arguments: str, seconds: int = 1, **environment: str) -> Terminal:
     """A playbook that needs no lab, at a terminal."""
-    tasks = [{"name": name, "ansible.builtin.command": "sleep 1"} for name in ("The first", "The second")]
+    tasks = [{"name": name, "ansible.builtin.command": f"sleep {seconds}"} for name in ("The first", "The second")]
     (folder / "play.yml").write_text(yaml.safe_dump([{"name": "The play", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     variables = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", "TERM": "xterm-256color"}
     interpreter = f"ansible_python_interpreter={sys.executable}"
@@ -182,7 +182,7 @@ def watch_two_tasks(folder: Path, *arguments: str, **environment: str) -> Termin
 
 
 def test_who_interrupts_twice_is_told_once(tmp_path: Path) -> None:
-    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2")
+    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2", seconds=60)
     terminal.wait_for(re.compile(r" +1  now +The first"))
     terminal.interrupt()
     terminal.interrupt()
