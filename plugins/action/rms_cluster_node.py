@@ -74,7 +74,7 @@ class ActionModule(OpsmgrAction):
         if not work.check_mode:
 
             def look() -> Facts:
-                now = work.opsmgr.observe()
+                now = replace(work.opsmgr.observe(), key_fingerprint=server.key_fingerprint)
                 return _observed(now, read_registry(work.opsmgr.windows, now))
 
             with changing(work, _observed(server, registry), look):

@@ -56,7 +56,8 @@ def fingerprint_command(key: str, value: str) -> str:
         f'(reg query {key} /v {value}>nul&& (if not exist "{DIRECTORY}\\" md "{DIRECTORY}")&& {protected}'
         f'&& (echo {FINGERPRINT_SALT})>"{salt}"&& certutil -hashfile "{salt}" SHA256>nul'
         f'&& reg export {key} "{export}">nul&& copy /b /y "{salt}"+"{export}" "{both}">nul&& certutil -hashfile "{both}" SHA256)'
-        f'& del /f /q "{FILES}"'
+        # The directory goes, too, unless another file is in it: a look changes nothing.
+        f'& del /f /q "{FILES}"& rd "{DIRECTORY}" 2>nul'
     )
 
 

@@ -58,6 +58,7 @@ class Outcome:
 
     :ivar failed_action: the first action that ended with 3; None when the log names none
     :ivar log: path of the log on the server, where it was left
+    :ivar effect_seen: whether the effect is there, for a setup whose exit code is lost with the connection
     :ivar excerpt: the lines of the log up to the end of that action, or its last ones
     """
 
@@ -65,11 +66,12 @@ class Outcome:
     failed_action: str | None = None
     log: str | None = None
     excerpt: str | None = None
+    effect_seen: bool = False
 
     @property
     def succeeded(self) -> bool:
-        """Whether msiexec calls it a success; without an exit code the effect was seen."""
-        return self.exit_code is None or self.exit_code in SUCCESSES
+        """Whether msiexec calls it a success; without an exit code, whether the effect was seen."""
+        return self.effect_seen if self.exit_code is None else self.exit_code in SUCCESSES
 
     @property
     def began(self) -> bool:
@@ -83,7 +85,10 @@ class Outcome:
 
     def problem(self, step: str, package: str) -> OpsmgrError:
         """The failure as the one error a user sees."""
-        meaning, advice = EXIT_CODES.get(self.exit_code or 0, ("a code of which nothing is known here", _READ_LOG))
+        if self.exit_code is None:
+            found = "the connection broke while the setup ran; it has ended, and its effect is not there"
+            return OpsmgrError(step, found, f"{_READ_LOG}. The log is {self.log} on the server. Then rerun")
+        meaning, advice = EXIT_CODES.get(self.exit_code, ("a code of which nothing is known here", _READ_LOG))
         parts = [f"the setup {package} ended with {self.exit_code}, {meaning}"]
         parts += [f"the action that failed is {self.failed_action}"] if self.failed_action else []
         parts += [f"the log says: {self.excerpt}"] if self.excerpt else []
@@ -166,10 +171,7 @@ class WindowsInstaller:
     def _judge_by_effect(self, is_done: t.Callable[[], bool]) -> Outcome:
         """A setup whose connection broke goes on. Wait for its end, and look for its effect; its exit code is lost."""
         self.wait_until_idle()
-        if is_done():
-            return Outcome(None)
-        found = "the connection broke while the setup ran; it has ended, and its effect is not there"
-        raise OpsmgrError(self._step, found, f"Look at its log {self._log} on the server, then rerun")
+        return Outcome(None, log=self._log, effect_seen=is_done())
 
     def _run(self, command: str) -> int | None:
         """The exit code of the setup; None when the connection broke while it ran."""
