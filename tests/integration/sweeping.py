@@ -221,9 +221,13 @@ class HeldRun:
         was_cut = hung = False
         with selectors.DefaultSelector() as selector:
             selector.register(self._connection, selectors.EVENT_READ)
+            size, events = 0, _records(paths["record"])
             while not selector.select(_POLL):
                 hung = time.monotonic() > deadline
-                if not was_cut and (hung or until(_records(paths["record"]))):
+                grown = paths["record"].stat().st_size if paths["record"].exists() else 0
+                if grown != size:
+                    size, events = grown, _records(paths["record"])
+                if not was_cut and (hung or until(events)):
                     was_cut = True
                     _kill_tree(child)
         code = self._read()["ended"]
