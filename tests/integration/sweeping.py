@@ -27,7 +27,7 @@ from playing import ANSIBLE_PLAYBOOK, REPOSITORY, Player, Run, promotions
 from verdicts import NOT_MOVED, Case, named_as_down, said_in, stated, stopped_services, truth
 
 from lab.drill import unproven
-from lab.faults import AFTER, Fault
+from lab.faults import AFTER, Fault, Kind
 from lab.lab import Lab
 from lab.snapshot import Snapshot, difference, wait_for_programs
 
@@ -44,7 +44,6 @@ STALL_SECONDS = 4.0
 COPY_SECONDS = 240.0
 SETTLE_SECONDS = 6.0
 _POLL = 0.01
-_NEVER = 10**9
 
 
 @dataclass(frozen=True)
@@ -149,23 +148,28 @@ class HeldRun:
         return answer
 
     def count_messages(self) -> list[str]:
-        """The WinRM messages of the task when nothing goes wrong, in their order, by action."""
+        """The WinRM messages of the task when nothing goes wrong, by action and in their order; the login of each connection is one."""
         self.snapshot.restore()
-        counter = Fault("*", "message", "*", "stall", nth=_NEVER)
-        self._lab.faults.add(counter)
-        seq = self._lab.recorder.last_seq
-        counts: list[int] = []
+        faults, names, counted = self._lab.faults, list[str](), list[str]()
+        match = faults.match
+
+        def counting(host: str, kind: Kind, name: str) -> Fault | None:
+            names.extend([name] if kind == "message" else [])
+            return match(host, kind, name)
 
         def has_ended(record: list[dict[str, Any]]) -> bool:
-            counts.extend([counter.seen] if self._result(record) else [])
-            return bool(counts)
+            if self._result(record) and not counted:
+                counted.extend(names)
+            return bool(counted)
 
-        copy = self._copy(None, until=has_ended)
-        if not counts or self._result(copy.events) != "ok":
+        faults.match = counting  # type: ignore[method-assign]
+        try:
+            copy = self._copy(None, until=has_ended)
+        finally:
+            faults.match = match  # type: ignore[method-assign]
+        if not counted or self._result(copy.events) != "ok":
             raise RuntimeError(f"the task failed by itself: {copy.output}")
-        names = [entry["action"] for entry in self._lab.recorder.since(seq) if entry["kind"] == "winrm" and entry["action"] != "login"]
-        # The login counts once for each connection, and what is named is only for people.
-        return [names[min(number, len(names) - 1)] for number in range(counts[0])]
+        return counted
 
     def suffer(self, name: str, message: int, action: str) -> tuple[Outcome, Mapping[str, Any]]:
         """Let a copy of the run go on with one mishap; what is wrong with what it says, and the world that it leaves."""
