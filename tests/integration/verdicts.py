@@ -21,14 +21,14 @@ SENTENCES = {
     "The role has not moved": NOT_MOVED,
     "It cannot be told whether the role has moved": CANNOT_BE_TOLD,
 }
-_SENTENCE = re.compile("|".join(map(re.escape, SENTENCES)), re.IGNORECASE)
-_BY_WORDS = {words.lower(): verdict for words, verdict in SENTENCES.items()}
+# With its capital: "promote only if the role has not moved" says nothing about the role.
+_SENTENCE = re.compile("|".join(map(re.escape, SENTENCES)))
 SERVICES = ("HealthService", "OMSDK", "OMCFG")
 
 
 def said_in(text: str) -> list[str]:
     """What a text says about the role, in its order. The lines of a terminal are wrapped anywhere."""
-    return [_BY_WORDS[found.lower()] for found in _SENTENCE.findall(" ".join(text.split()))]
+    return [SENTENCES[found] for found in _SENTENCE.findall(" ".join(text.split()))]
 
 
 def stated(output: str, failures: Sequence[str], *, ended_well: bool) -> str | None:
