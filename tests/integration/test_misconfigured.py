@@ -69,6 +69,18 @@ def without_group(name: str) -> Callable[[Inventory], None]:
     return lambda inventory: inventory["all"]["children"][name].update(hosts={})
 
 
+def rename_group(right: str, wrong: str) -> Callable[[Inventory], None]:
+    def edit(inventory: Inventory) -> None:
+        inventory["all"]["children"][wrong] = inventory["all"]["children"].pop(right)
+
+    return edit
+
+
+def without_hosts(inventory: Inventory) -> None:
+    for group in inventory["all"]["children"].values():
+        group["hosts"] = {}
+
+
 def of_group(name: str) -> Callable[[Inventory], None]:
     return lambda inventory: inventory["all"]["vars"].update(opsmgr_management_group=name)
 
@@ -111,6 +123,13 @@ MISTAKES = {
     "an unknown transport": Mistake(("deathsting", "ntml"), edit=host("deathsting", ansible_winrm_transport="ntml")),
     # The controller
     "no pyodbc": Mistake(("pyodbc",), missing="pyodbc"),
+    "no pywinrm": Mistake(("pywinrm",), missing="winrm"),
+    "no lxml": Mistake(("lxml",), missing="lxml"),
+    # Groups
+    "a misspelt group": Mistake(
+        ("opsmgr_management_server", "opsmgr_management_servers"), edit=rename_group("opsmgr_management_servers", "opsmgr_management_server")
+    ),
+    "no server at all": Mistake(("opsmgr_rms",), edit=without_hosts),
 }
 
 
