@@ -104,7 +104,7 @@ MISTAKES = {
     "a misspelt variable of the database": Mistake(("opsmgr_sql_sever", "opsmgr_sql_server"), edit=misspell("opsmgr_sql_sever", "opsmgr_sql_server")),
     "no SQL Server answers": Mistake(("opsmgr_sql_server", NOBODY), edit=sql(opsmgr_sql_server=NOBODY)),
     "a wrong port": Mistake(("opsmgr_sql_port", "1434"), edit=sql(opsmgr_sql_port=1434)),
-    "a port that cannot be": Mistake(("opsmgr_sql_port", "70000"), edit=sql(opsmgr_sql_port=70000)),
+    "a port that cannot be": Mistake(("rms_failover_sql_port", "65535"), edit=sql(opsmgr_sql_port=70000)),
     "an instance in the server's name": Mistake(("opsmgr_sql_instance", "thunder\\OPSMGR"), edit=sql(opsmgr_sql_server="thunder\\OPSMGR")),
     "a wrong password of the login": Mistake(("opsmgr_sql_login_password", "the login "), edit=sql(opsmgr_sql_login_password="wrong")),
     "a login without a password": Mistake(("opsmgr_sql_login_password", "login_user"), edit=sql(opsmgr_sql_login_password=None)),

@@ -83,7 +83,7 @@ class Stage:
         environment = {
             "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
             # A drill leaves nothing in anybody's home directory, and needs none.
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.directory / "ansible"),
             **os.environ,
         }
         if "PYTHONPATH" in os.environ:
