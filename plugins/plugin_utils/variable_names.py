@@ -29,6 +29,8 @@ OF_PLAYBOOKS = frozenset((
 # A name that begins with the word that all variables of the collection share may be somebody's own; it is a mistake only if it is nearly one of ours.
 SHARED_PREFIX = "opsmgr_"
 PLAYBOOK_PREFIXES = ("repoint_", "rms_failback_")
+# Ansible's own, private ones, and those that credentials of AWX bring into a job.
+LEFT_ALONE = ("_", "ansible_", "opsmgr_awx_")
 # From here on, difflib's ratio, what follows the same beginning is nearly the same.
 NEARLY = 0.65
 # Where not even the beginning of a name says that it is ours: a letter or two differ.
@@ -63,7 +65,7 @@ def known_variables(roles: Path = ROLES) -> Known:
 
 def misspelt_variables(names: t.Iterable[str], known: Known) -> list[Misspelt]:
     """Those of the names that are probably mistakes, in order."""
-    found = (_judged(name, known) for name in sorted(set(names) - known.names) if not name.startswith(("_", "ansible_")))
+    found = (_judged(name, known) for name in sorted(set(names) - known.names) if not name.startswith(LEFT_ALONE))
     return [misspelt for misspelt in found if misspelt is not None]
 
 

@@ -69,6 +69,18 @@ def without_group(name: str) -> Callable[[Inventory], None]:
     return lambda inventory: inventory["all"]["children"][name].update(hosts={})
 
 
+def rename_group(right: str, wrong: str) -> Callable[[Inventory], None]:
+    def edit(inventory: Inventory) -> None:
+        inventory["all"]["children"][wrong] = inventory["all"]["children"].pop(right)
+
+    return edit
+
+
+def without_hosts(inventory: Inventory) -> None:
+    for group in inventory["all"]["children"].values():
+        group["hosts"] = {}
+
+
 def of_group(name: str) -> Callable[[Inventory], None]:
     return lambda inventory: inventory["all"]["vars"].update(opsmgr_management_group=name)
 
@@ -92,7 +104,7 @@ MISTAKES = {
     "a misspelt variable of the database": Mistake(("opsmgr_sql_sever", "opsmgr_sql_server"), edit=misspell("opsmgr_sql_sever", "opsmgr_sql_server")),
     "no SQL Server answers": Mistake(("opsmgr_sql_server", NOBODY), edit=sql(opsmgr_sql_server=NOBODY)),
     "a wrong port": Mistake(("opsmgr_sql_port", "1434"), edit=sql(opsmgr_sql_port=1434)),
-    "a port that cannot be": Mistake(("opsmgr_sql_port", "70000"), edit=sql(opsmgr_sql_port=70000)),
+    "a port that cannot be": Mistake(("rms_failover_sql_port", "65535"), edit=sql(opsmgr_sql_port=70000)),
     "an instance in the server's name": Mistake(("opsmgr_sql_instance", "thunder\\OPSMGR"), edit=sql(opsmgr_sql_server="thunder\\OPSMGR")),
     "a wrong password of the login": Mistake(("opsmgr_sql_login_password", "the login "), edit=sql(opsmgr_sql_login_password="wrong")),
     "a login without a password": Mistake(("opsmgr_sql_login_password", "login_user"), edit=sql(opsmgr_sql_login_password=None)),
@@ -111,6 +123,13 @@ MISTAKES = {
     "an unknown transport": Mistake(("deathsting", "ntml"), edit=host("deathsting", ansible_winrm_transport="ntml")),
     # The controller
     "no pyodbc": Mistake(("pyodbc",), missing="pyodbc"),
+    "no pywinrm": Mistake(("pywinrm",), missing="winrm"),
+    "no lxml": Mistake(("lxml",), missing="lxml"),
+    # Groups
+    "a misspelt group": Mistake(
+        ("opsmgr_management_server", "opsmgr_management_servers"), edit=rename_group("opsmgr_management_servers", "opsmgr_management_server")
+    ),
+    "no server at all": Mistake(("opsmgr_rms",), edit=without_hosts),
 }
 
 

@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from lab.control import NotRunningError, RefusedError, request
-from lab.faults import Action, Kind
-from lab.inventory import INVENTORY, LAB_JSON, LOG, SERVER_LOG, WinRMAccess
-from lab.problems import UserError, explained
-from lab.topologies import load_topology, merge, parse_setting
+from .control import NotRunningError, RefusedError, request
+from .faults import Action, Kind
+from .inventory import INVENTORY, LAB_JSON, LOG, SERVER_LOG, WinRMAccess
+from .problems import UserError, explained
+from .topologies import load_topology, merge, parse_setting
 
 PACKAGE = __package__ or "lab"
 _START_SECONDS = 90.0
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 1 with a sentence on standard error."""
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["drill"]:
-        from lab.drill import main as drill  # it has options of its own
+        from .drill import main as drill  # it has options of its own
 
         return drill(given[1:])
     options = _parser().parse_args(given)
@@ -171,7 +171,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from lab.serve import serve  # all the rest of the lab: the other commands are quicker without
+    from .serve import serve  # all the rest of the lab: the other commands are quicker without
 
     directory: Path = options.directory
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.inventory import SERVER_LOG
-from lab.problems import UserError, explained
-from lab.topologies import load_topology
+from .inventory import SERVER_LOG
+from .problems import UserError, explained
+from .topologies import load_topology
 
 # Beside the lab that a person may have started with `make lab`, so that both can run at once.
 DIRECTORY = Path(".lab") / "drill"
@@ -83,7 +83,7 @@ class Stage:
         environment = {
             "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
             # A drill leaves nothing in anybody's home directory, and needs none.
-            "ANSIBLE_HOME": str(self.directory / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.directory / "ansible"),
             **os.environ,
         }
         if "PYTHONPATH" in os.environ:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lab.topologies import ClusterSpec, GroupSpec, HostSpec, Topology, UserSpec
+from .topologies import ClusterSpec, GroupSpec, HostSpec, Topology, UserSpec
 
 INVENTORY = "inventory.yml"
 LAB_JSON = "lab.json"

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.cluster.build import add_services, build_cluster, virtual_server
-from lab.cluster.cluster import Cluster
-from lab.cluster.virtual_server import VirtualServer
-from lab.faults import Faults
-from lab.inventory import (
+from .cluster.build import add_services, build_cluster, virtual_server
+from .cluster.cluster import Cluster
+from .cluster.virtual_server import VirtualServer
+from .faults import Faults
+from .inventory import (
     INVENTORY,
     LAB_JSON,
     LOG,
@@ -27,17 +27,17 @@ from lab.inventory import (
     to_json,
     write_private,
 )
-from lab.opsmgr.config_tool import TOOL as CONFIG_TOOL
-from lab.opsmgr.config_tool import config_tool
-from lab.opsmgr.group import ManagementGroup
-from lab.opsmgr.installation import STATE_FOLDER, Installation
-from lab.opsmgr.msi import mom_package, package_content, package_path
-from lab.opsmgr.operational_database import Databases
-from lab.opsmgr.pointers import root_named_by
-from lab.opsmgr.secure_storage_backup import TOOL as BACKUP_TOOL
-from lab.opsmgr.secure_storage_backup import secure_storage_backup
-from lab.opsmgr.services import ManagementServices, SessionKeeper
-from lab.opsmgr.setup import (
+from .opsmgr.config_tool import TOOL as CONFIG_TOOL
+from .opsmgr.config_tool import config_tool
+from .opsmgr.group import ManagementGroup
+from .opsmgr.installation import STATE_FOLDER, Installation
+from .opsmgr.msi import mom_package, package_content, package_path
+from .opsmgr.operational_database import Databases
+from .opsmgr.pointers import root_named_by
+from .opsmgr.secure_storage_backup import TOOL as BACKUP_TOOL
+from .opsmgr.secure_storage_backup import secure_storage_backup
+from .opsmgr.services import ManagementServices, SessionKeeper
+from .opsmgr.setup import (
     ARCHITECTURES,
     install_management_server,
     install_media,
@@ -47,19 +47,19 @@ from lab.opsmgr.setup import (
     register_sql_server,
     tool_content,
 )
-from lab.opsmgr.versions import Version
-from lab.recorder import Recorder
-from lab.sql.server import SqlServer
-from lab.sql.sessions import Login
-from lab.topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory
-from lab.windows.host import User, WindowsHost
-from lab.windows.process import Program
-from lab.windows.services import Service
-from lab.winrm.certificates import make_ca
-from lab.winrm.server import WinRMServer
-from lab.winrm.shells import Shells
+from .opsmgr.versions import Version
+from .recorder import Recorder
+from .sql.server import SqlServer
+from .sql.sessions import Login
+from .topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
+from .windows.errors import Win32Error
+from .windows.filesystem import Directory
+from .windows.host import User, WindowsHost
+from .windows.process import Program
+from .windows.services import Service
+from .winrm.certificates import make_ca
+from .winrm.server import WinRMServer
+from .winrm.shells import Shells
 
 _CERTIFICATES = "certificates"
 _SQL_SERVICE = "MSSQLSERVER"

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.control import ControlServer
-from lab.faults import Fault
-from lab.inventory import WinRMAccess
-from lab.lab import Lab
-from lab.topologies import Topology
+from .control import ControlServer
+from .faults import Fault
+from .inventory import WinRMAccess
+from .lab import Lab
+from .topologies import Topology
 
 _WATCH_SECONDS = 1.0
 _LAST_ANSWER_SECONDS = 0.1

@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any
 
-from lab.lab import Lab
-from lab.sql.server import SqlServer
-from lab.sql.store import Database
-from lab.windows.host import WindowsHost
-from lab.windows.registry import Key
+from .lab import Lab
+from .sql.server import SqlServer
+from .sql.store import Database
+from .windows.host import WindowsHost
+from .windows.registry import Key
 
 _SECONDS = 20.0
 _POLL = 0.02

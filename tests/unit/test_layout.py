@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,10 @@ def test_the_lab_knows_no_plugin(path: str) -> None:
 def test_there_was_something_to_read() -> None:
     assert python_files("plugins")
     assert python_files("tests/lab")
+
+
+def test_the_lab_names_its_modules_relatively() -> None:
+    """It is the package lab here, and opsmgr_lab where it is installed."""
+    lab = Path(__file__).resolve().parents[1] / "lab"
+    absolute = re.compile(r"^\s*(from|import) lab\b", re.M)
+    assert [path.name for path in lab.rglob("*.py") if absolute.search(path.read_text(encoding="utf-8"))] == []

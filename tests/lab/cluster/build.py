@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.cluster.cluster import Cluster
-from lab.cluster.resources import Group, Resource
-from lab.cluster.virtual_server import VirtualServer
-from lab.topologies import ClusterSpec
-from lab.windows.filesystem import Volume
-from lab.windows.host import WindowsHost
-from lab.windows.tools.cluster import FILE, cluster_exe
+from ..topologies import ClusterSpec
+from ..windows.filesystem import Volume
+from ..windows.host import WindowsHost
+from ..windows.tools.cluster import FILE, cluster_exe
+from .cluster import Cluster
+from .resources import Group, Resource
+from .virtual_server import VirtualServer
 
 CORE_GROUP = "Cluster Group"
 DISK, ADDRESS, NAME, QUORUM_DISK = "RMS Disk", "RMS Address", "RMS Name", "Quorum Disk"

@@ -24,7 +24,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from lab.cluster.resources import (
+from ..windows.errors import Win32Error, message
+from ..windows.host import WindowsHost
+from ..windows.services import Service
+from .resources import (
     RESTART_THRESHOLD,
     GenericService,
     Group,
@@ -35,9 +38,6 @@ from lab.cluster.resources import (
     Resource,
     ResourceType,
 )
-from lab.windows.errors import Win32Error, message
-from lab.windows.host import WindowsHost
-from lab.windows.services import Service
 
 SERVICE = "ClusSvc"
 _TICK_SECONDS = 0.1

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lab.windows.filesystem import Volume
-from lab.windows.host import WindowsHost
+from ..windows.filesystem import Volume
+from ..windows.host import WindowsHost
 
 ResourceState = Literal["Online", "Offline", "Failed", "Online Pending", "Offline Pending"]
 """The states in the words of cluster.exe [ms]."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.cluster.cluster import Cluster
-from lab.cluster.resources import Resource
-from lab.faults import Faults
-from lab.recorder import Recorder
-from lab.windows.host import User, WindowsHost
-from lab.windows.process import RunningCommand
-from lab.winrm.interfaces import LogonSession
+from ..faults import Faults
+from ..recorder import Recorder
+from ..windows.host import User, WindowsHost
+from ..windows.process import RunningCommand
+from ..winrm.interfaces import LogonSession
+from .cluster import Cluster
+from .resources import Resource
 
 
 class VirtualServer:

@@ -30,14 +30,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from lab.cluster.cluster import Cluster
-from lab.cluster.resources import NetworkName, PhysicalDisk, Resource, drive_letter
-from lab.opsmgr.dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_program
-from lab.opsmgr.installation import ROOT_SERVICES, STATE_FOLDER, Installation
-from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
-from lab.opsmgr.secure_storage_backup import check_surroundings
-from lab.opsmgr.versions import find_version
-from lab.windows.process import TERMINATED, Program
+from ..cluster.cluster import Cluster
+from ..cluster.resources import NetworkName, PhysicalDisk, Resource, drive_letter
+from ..windows.process import TERMINATED, Program
+from .dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_program
+from .installation import ROOT_SERVICES, STATE_FOLDER, Installation
+from .operational_database import Databases, OperationalDatabase, UnreachableError
+from .secure_storage_backup import check_surroundings
+from .versions import find_version
 
 TOOL = "ManagementServerConfigTool"
 _SWITCH = "/deleteexistingrms"

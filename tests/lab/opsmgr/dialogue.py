@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.opsmgr.texts import text_of
-from lab.windows.process import InvalidOperation, Process, Program
+from ..windows.process import InvalidOperation, Process, Program
+from .texts import text_of
 
 UNHANDLED_EXCEPTION = 0xE0434F4D
 """Exit code of a .NET 2.0 program that ends with an unhandled exception (``0xE0`` and ``COM``) [ms]."""

@@ -9,17 +9,17 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lab.opsmgr.installation import Installation
-from lab.opsmgr.key import KeyBackup, encrypt_secret, new_key, pack_backup
-from lab.opsmgr.operational_database import is_new_key, opens
-from lab.opsmgr.setup import Membership
-from lab.opsmgr.versions import Version
-from lab.sql import opsmgr_schema
-from lab.sql.media import append, take
-from lab.sql.server import SqlServer
-from lab.sql.values import to_storage
-from lab.topologies import GroupSpec, RemainsSpec
-from lab.windows.host import WindowsHost
+from ..sql import opsmgr_schema
+from ..sql.media import append, take
+from ..sql.server import SqlServer
+from ..sql.values import to_storage
+from ..topologies import GroupSpec, RemainsSpec
+from ..windows.host import WindowsHost
+from .installation import Installation
+from .key import KeyBackup, encrypt_secret, new_key, pack_backup
+from .operational_database import is_new_key, opens
+from .setup import Membership
+from .versions import Version
 
 
 class ManagementGroup:

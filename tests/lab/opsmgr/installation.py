@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from typing import Literal
 
-from lab.opsmgr.key import check_value
-from lab.windows.errors import Win32Error
-from lab.windows.host import WindowsHost
+from ..windows.errors import Win32Error
+from ..windows.host import WindowsHost
+from .key import check_value
 
 PRODUCT_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft Operations Manager\\3.0"
 SETUP = PRODUCT_KEY + "\\Setup"

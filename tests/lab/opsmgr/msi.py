@@ -23,14 +23,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from lab.opsmgr.installation import KEY_MATERIAL, ROOT_SERVICES, Installation
-from lab.opsmgr.key import new_key
-from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
-from lab.opsmgr.setup import Membership, install_management_server
-from lab.opsmgr.versions import Version
-from lab.windows.errors import Win32Error
-from lab.windows.process import TERMINATED, Process, Program
-from lab.windows.tools.msiexec import INSTALL_FAILURE
+from ..windows.errors import Win32Error
+from ..windows.process import TERMINATED, Process, Program
+from ..windows.tools.msiexec import INSTALL_FAILURE
+from .installation import KEY_MATERIAL, ROOT_SERVICES, Installation
+from .key import new_key
+from .operational_database import Databases, OperationalDatabase, UnreachableError
+from .setup import Membership, install_management_server
+from .versions import Version
 
 PACKAGE = "MOM"
 FOLDER = "Server"

@@ -9,9 +9,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from lab.opsmgr.key import WrongKeyError, decrypt_secret, encrypt_secret
-from lab.sql.messages import SessionEnded, SqlError
-from lab.sql.server import SqlServer, SqlSession
+from ..sql.messages import SessionEnded, SqlError
+from ..sql.server import SqlServer, SqlSession
+from .key import WrongKeyError, decrypt_secret, encrypt_secret
 
 _SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
 _SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from lab.opsmgr.installation import GROUPS, MACHINE_SETTINGS, REPORTING
-from lab.windows.errors import Win32Error
-from lab.windows.host import WindowsHost
+from ..windows.errors import Win32Error
+from ..windows.host import WindowsHost
+from .installation import GROUPS, MACHINE_SETTINGS, REPORTING
 
 _DEFAULT = "DefaultSDKServiceMachine"
 

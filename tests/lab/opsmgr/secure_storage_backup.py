@@ -14,9 +14,11 @@ exception to standard error.
 
 from __future__ import annotations
 
-from lab.opsmgr.dialogue import Dialogue, ToolFailedError, UnhandledError, tool_program
-from lab.opsmgr.installation import Installation
-from lab.opsmgr.key import (
+from ..windows.errors import Win32Error
+from ..windows.process import Process
+from .dialogue import Dialogue, ToolFailedError, UnhandledError, tool_program
+from .installation import Installation
+from .key import (
     KeyBackup,
     NotABackupError,
     WrongPasswordError,
@@ -24,9 +26,7 @@ from lab.opsmgr.key import (
     pack_backup,
     unpack_backup,
 )
-from lab.opsmgr.versions import find_version, key_generation
-from lab.windows.errors import Win32Error
-from lab.windows.process import Process
+from .versions import find_version, key_generation
 
 TOOL = "SecureStorageBackup"
 SHORTEST_PASSWORD = 8

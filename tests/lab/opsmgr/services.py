@@ -28,10 +28,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lab.opsmgr.installation import ROOT_SERVICES, Installation
-from lab.opsmgr.operational_database import Databases, OperationalDatabase, UnreachableError
-from lab.opsmgr.versions import Version, is_before_sp1
-from lab.windows.services import Service
+from ..windows.services import Service
+from .installation import ROOT_SERVICES, Installation
+from .operational_database import Databases, OperationalDatabase, UnreachableError
+from .versions import Version, is_before_sp1
 
 _LOOKS_AROUND = 0.3
 _SPECIFIC_ERROR = 1066

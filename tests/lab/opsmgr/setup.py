@@ -9,7 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from lab.opsmgr.installation import (
+from ..windows.errors import Win32Error
+from ..windows.host import WindowsHost
+from ..windows.process import Program
+from ..windows.services import Service
+from .installation import (
     GROUPS,
     MACHINE_SETTINGS,
     PRODUCT_KEY,
@@ -19,11 +23,7 @@ from lab.opsmgr.installation import (
     STATE_FOLDER,
     Installation,
 )
-from lab.opsmgr.versions import Version
-from lab.windows.errors import Win32Error
-from lab.windows.host import WindowsHost
-from lab.windows.process import Program
-from lab.windows.services import Service
+from .versions import Version
 
 ARCHITECTURES = ("i386", "amd64", "ia64")
 _INSTALLED_ON = "Fri Feb 22 10:15:42 2008"

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.sql.batch import Statement
-from lab.sql.lexer import Token
-from lab.sql.messages import SqlError, error, message
-from lab.sql.sessions import Session, others
-from lab.sql.store import Database
+from .batch import Statement
+from .lexer import Token
+from .messages import SqlError, error, message
+from .sessions import Session, others
+from .store import Database
 
 if TYPE_CHECKING:
-    from lab.sql.engine import Engine
+    from .engine import Engine
 
 ACCESS = ("SINGLE_USER", "RESTRICTED_USER", "MULTI_USER")
 STATES = ("ONLINE", "OFFLINE", "EMERGENCY")

@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab.sql.batch import Statement
-from lab.sql.lexer import Token
-from lab.sql.media import BackupSet, append, put_back, read_sets, take
-from lab.sql.messages import Message, SqlError, error, message
-from lab.sql.sessions import others, refusal
-from lab.sql.store import Database, stored_name
-from lab.sql.values import BIGINT, BIT, DATETIME, GUID, INT, NAME, SqlType, to_storage
-from lab.sql.wire_answer import SELECT_COMMAND, Done, ResultSet
+from .batch import Statement
+from .lexer import Token
+from .media import BackupSet, append, put_back, read_sets, take
+from .messages import Message, SqlError, error, message
+from .sessions import others, refusal
+from .store import Database, stored_name
+from .values import BIGINT, BIT, DATETIME, GUID, INT, NAME, SqlType, to_storage
+from .wire_answer import SELECT_COMMAND, Done, ResultSet
 
 if TYPE_CHECKING:
-    from lab.sql.engine import Engine
+    from .engine import Engine
 
 
 @dataclass

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lab.sql.lexer import Token, tokenize
-from lab.sql.messages import error
+from .lexer import Token, tokenize
+from .messages import error
 
 STARTERS = frozenset(
     "SELECT INSERT UPDATE DELETE CREATE ALTER DROP TRUNCATE USE SET DECLARE EXEC EXECUTE BEGIN COMMIT ROLLBACK SAVE IF "

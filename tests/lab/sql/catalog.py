@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.sql.sessions import Session
-from lab.sql.store import Column, Database, Table
-from lab.sql.values import BIGINT, BIT, DATETIME, FLOAT, GUID, INT, NAME, SqlType
+from .sessions import Session
+from .store import Column, Database, Table
+from .values import BIGINT, BIT, DATETIME, FLOAT, GUID, INT, NAME, SqlType
 
 if TYPE_CHECKING:
-    from lab.sql.server import SqlServer
+    from .server import SqlServer
 
 Rows = Iterable[tuple[Any, ...]]
 _STATES = {"ONLINE": 0, "RESTORING": 1, "RECOVERING": 2, "RECOVERY_PENDING": 3, "SUSPECT": 4, "EMERGENCY": 5, "OFFLINE": 6}

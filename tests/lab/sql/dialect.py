@@ -15,9 +15,9 @@ from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
-from lab.sql.lexer import tokenize
-from lab.sql.messages import error
-from lab.sql.values import BIGINT, DATETIME, GUID, INT, TEXT, SqlType, parse_type
+from .lexer import tokenize
+from .messages import error
+from .values import BIGINT, DATETIME, GUID, INT, TEXT, SqlType, parse_type
 
 
 class _Sqlite(SQLite):

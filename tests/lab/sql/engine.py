@@ -11,19 +11,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lab.sql import alter, backup, procedures, tables
-from lab.sql.batch import If, Node, Statement, parse_batch
-from lab.sql.catalog import View, find_view
-from lab.sql.dialect import Source, Translated, translate
-from lab.sql.lexer import Token
-from lab.sql.messages import Message, SqlError, error, message
-from lab.sql.sessions import Session, refusal, require_administrator
-from lab.sql.store import Database, stored_name
-from lab.sql.values import SqlType, parse_type, to_storage, type_of
-from lab.sql.wire_answer import SELECT_COMMAND, Changed, Done, Outcome, ResultSet
+from . import alter, backup, procedures, tables
+from .batch import If, Node, Statement, parse_batch
+from .catalog import View, find_view
+from .dialect import Source, Translated, translate
+from .lexer import Token
+from .messages import Message, SqlError, error, message
+from .sessions import Session, refusal, require_administrator
+from .store import Database, stored_name
+from .values import SqlType, parse_type, to_storage, type_of
+from .wire_answer import SELECT_COMMAND, Changed, Done, Outcome, ResultSet
 
 if TYPE_CHECKING:
-    from lab.sql.server import SqlServer
+    from .server import SqlServer
 
 COMMANDS = {
     "SELECT": SELECT_COMMAND,

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from lab.sql.messages import error
-from lab.sql.values import parse_datetime, parse_type, to_storage
+from .messages import error
+from .values import parse_datetime, parse_type, to_storage
 
 _STYLES = {
     1: "%m/%d/%y",

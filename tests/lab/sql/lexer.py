@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.sql.messages import SqlError, error, message
+from .messages import SqlError, error, message
 
 Kind = Literal["word", "quoted", "string", "number", "binary", "variable", "op"]
 

@@ -15,10 +15,10 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from lab.sql.messages import error
-from lab.sql.store import Column, Database, Store, Table
-from lab.sql.values import SqlType
-from lab.windows.errors import Win32Error
+from ..windows.errors import Win32Error
+from .messages import error
+from .store import Column, Database, Store, Table
+from .values import SqlType
 
 MAGIC = b"TAPE\x00\x00\x03\x00"
 """How a Microsoft Tape Format file begins; what follows here is the lab's own."""

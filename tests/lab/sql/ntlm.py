@@ -25,7 +25,7 @@ from spnego._ntlm_raw.messages import (
     TargetInfo,
 )
 
-from lab.sql.sessions import Login
+from .sessions import Login
 
 _ALWAYS = NegotiateFlags.request_target | NegotiateFlags.ntlm | NegotiateFlags.always_sign | NegotiateFlags.target_info
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from lab.sql.catalog import copy_table
-from lab.sql.server import SqlServer
-from lab.sql.store import Column, Database, Table
-from lab.sql.values import BIT, BYTES, DATETIME, GUID, SqlType, to_storage
+from .catalog import copy_table
+from .server import SqlServer
+from .store import Column, Database, Table
+from .values import BIT, BYTES, DATETIME, GUID, SqlType, to_storage
 
 _TEXT = SqlType("nvarchar", 256)
 

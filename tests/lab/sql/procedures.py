@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lab.sql.lexer import Token
-from lab.sql.messages import error, message
-from lab.sql.values import DATETIME, INT, NAME, SqlType
-from lab.sql.wire_answer import SELECT_COMMAND, Done, ResultSet
-from lab.windows.errors import Win32Error
+from ..windows.errors import Win32Error
+from .lexer import Token
+from .messages import error, message
+from .values import DATETIME, INT, NAME, SqlType
+from .wire_answer import SELECT_COMMAND, Done, ResultSet
 
 if TYPE_CHECKING:
-    from lab.sql.engine import Engine
+    from .engine import Engine
 
 INSTANCES = "SOFTWARE\\Microsoft\\Microsoft SQL Server"
 """Below this each instance has a key named after its identity [ms]."""

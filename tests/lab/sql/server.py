@@ -12,21 +12,21 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from lab.sql.catalog import BACKUPMEDIAFAMILY, BACKUPSET, RESTOREHISTORY, copy_table
-from lab.sql.engine import Engine
-from lab.sql.media import Files, MemoryFiles
-from lab.sql.messages import MESSAGES, Message, SessionEnded, SqlError, error, message
-from lab.sql.procedures import INSTANCES
-from lab.sql.server_functions import VERSIONS, ServerFunctions
-from lab.sql.sessions import Login, Session, others, refusal
-from lab.sql.store import Database, Store
-from lab.sql.wire import Listener
-from lab.sql.wire_answer import Outcome, ResultSet
-from lab.windows.registry import Registry
+from ..windows.registry import Registry
+from .catalog import BACKUPMEDIAFAMILY, BACKUPSET, RESTOREHISTORY, copy_table
+from .engine import Engine
+from .media import Files, MemoryFiles
+from .messages import MESSAGES, Message, SessionEnded, SqlError, error, message
+from .procedures import INSTANCES
+from .server_functions import VERSIONS, ServerFunctions
+from .sessions import Login, Session, others, refusal
+from .store import Database, Store
+from .wire import Listener
+from .wire_answer import Outcome, ResultSet
 
 if TYPE_CHECKING:
-    from lab.faults import Faults
-    from lab.recorder import Recorder
+    from ..faults import Faults
+    from ..recorder import Recorder
 
 SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
 FIRST_SPID = 51

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lab.sql.functions import register
-from lab.sql.lexer import tokenize
-from lab.sql.messages import SessionEnded, error
-from lab.sql.sessions import Session, refusal
+from .functions import register
+from .lexer import tokenize
+from .messages import SessionEnded, error
+from .sessions import Session, refusal
 
 if TYPE_CHECKING:
-    from lab.sql.server import SqlServer
+    from .server import SqlServer
 
 VERSIONS = {
     "9.0": ("9.00.4035.00", "SP3", "Microsoft SQL Server 2005 - 9.00.4035.00 (X64)", (9, 0, 4035), 90),

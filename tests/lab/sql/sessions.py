@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lab.sql.messages import Message, SessionEnded, error, message
-from lab.sql.store import Database
+from .messages import Message, SessionEnded, error, message
+from .store import Database
 
 if TYPE_CHECKING:
-    from lab.sql.server import SqlServer
+    from .server import SqlServer
 
 DISK_STATES = {"RESTORING": 927, "OFFLINE": 942}
 """States of a database that nobody can enter, and the error that says so."""

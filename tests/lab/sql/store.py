@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.sql.values import SqlType, to_storage
+from .values import SqlType, to_storage
 
 Cell = Any
 

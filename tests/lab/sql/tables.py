@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from lab.sql.batch import Statement
-from lab.sql.dialect import parse
-from lab.sql.lexer import Token
-from lab.sql.messages import error
-from lab.sql.sessions import others, require_administrator
-from lab.sql.store import Column, Database, Table, quoted, stored_name
-from lab.sql.values import parse_type
+from .batch import Statement
+from .dialect import parse
+from .lexer import Token
+from .messages import error
+from .sessions import others, require_administrator
+from .store import Column, Database, Table, quoted, stored_name
+from .values import parse_type
 
 if TYPE_CHECKING:
-    from lab.sql.engine import Engine
+    from .engine import Engine
 
 _DEFAULTS = {"GETDATE()": "GETDATE()", "GETUTCDATE()": "GETUTCDATE()", "NEWID()": "NEWID()"}
 

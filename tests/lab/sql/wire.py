@@ -49,14 +49,14 @@ from pysqlbridge.tds import (
 from pysqlbridge.tds.login import deobfuscate_password
 from pysqlbridge.tds.token import negotiate
 
-from lab.sql.messages import Cancelled, SessionEnded, SqlError, error, message
-from lab.sql.ntlm import NtlmAcceptor
-from lab.sql.sessions import Login, Session
-from lab.sql.wire_answer import Encoder, Outcome
-from lab.sql.wire_call import Call, parse_call
+from .messages import Cancelled, SessionEnded, SqlError, error, message
+from .ntlm import NtlmAcceptor
+from .sessions import Login, Session
+from .wire_answer import Encoder, Outcome
+from .wire_call import Call, parse_call
 
 if TYPE_CHECKING:
-    from lab.sql.server import SqlServer
+    from .server import SqlServer
 
 _PACKET_SIZE = 4096
 _SERVER_ERROR = 0x100

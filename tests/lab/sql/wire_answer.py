@@ -32,8 +32,8 @@ from pysqlbridge.tds import (
 from pysqlbridge.tds import error as error_token
 from pysqlbridge.tds.result import Bit, DateTime, UniqueIdentifier, VarBinary
 
-from lab.sql.messages import Message, error
-from lab.sql.values import SqlType, from_storage
+from .messages import Message, error
+from .values import SqlType, from_storage
 
 TDS_73 = 0x730A0003
 DONE_IN_PROC, DONE_PROC = 0xFF, 0xFE

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lab.opsmgr.versions import Version, find_version
+from ..opsmgr.versions import Version, find_version
 
 ROLES = ("rms", "rms_cluster", "management_server", "database", "reporting", "web_console", "console")
 _HERE = Path(__file__).parent

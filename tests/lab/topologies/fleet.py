@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lab.topologies import Tree, read_tree
+from . import Tree, read_tree
 
 _GROUPS_ON_ONE_SERVER = 50
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory, File, FileSystem, Node, Tree
+from . import paths
+from .errors import Win32Error
+from .filesystem import Directory, File, FileSystem, Node, Tree
 
 if TYPE_CHECKING:
-    from lab.windows.host import Session, WindowsHost
+    from .host import Session, WindowsHost
 
 
 class Files(Tree):

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
+from . import paths
+from .errors import Win32Error
 
 CAPACITY = 40_000_000_000
 """Bytes of a simulated drive."""

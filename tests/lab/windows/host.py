@@ -12,21 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.faults import Faults
-from lab.recorder import Recorder
-from lab.windows import launch, paths
-from lab.windows.cmd import cmd_exe
-from lab.windows.codepages import is_installed
-from lab.windows.environment import Environment
-from lab.windows.errors import Win32Error
-from lab.windows.files import Files
-from lab.windows.filesystem import File, FileSystem
-from lab.windows.lifeline import Lifeline
-from lab.windows.process import Process, Program, RunningCommand, Stdin
-from lab.windows.profiles import BASE_SERVICES, PATHEXT, PROFILES
-from lab.windows.registry import Registry
-from lab.windows.services import Service, ServiceManager
-from lab.windows.tools import inbox_tools
+from ..faults import Faults
+from ..recorder import Recorder
+from . import launch, paths
+from .cmd import cmd_exe
+from .codepages import is_installed
+from .environment import Environment
+from .errors import Win32Error
+from .files import Files
+from .filesystem import File, FileSystem
+from .lifeline import Lifeline
+from .process import Process, Program, RunningCommand, Stdin
+from .profiles import BASE_SERVICES, PATHEXT, PROFILES
+from .registry import Registry
+from .services import Service, ServiceManager
+from .tools import inbox_tools
 
 NT = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion"
 CONTROL = "HKLM\\SYSTEM\\CurrentControlSet\\Control"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import ntpath
 from dataclasses import replace
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import File
-from lab.windows.lifeline import Killed, Lifeline
-from lab.windows.process import TERMINATED, Process, Program
-from lab.windows.stdin import InvalidOperation
+from . import paths
+from .errors import Win32Error
+from .filesystem import File
+from .lifeline import Killed, Lifeline
+from .process import TERMINATED, Process, Program
+from .stdin import InvalidOperation
 
 UNHANDLED_CLR = 0xE0434F4D
 """Exit code of an unhandled exception in .NET 2.0 [field]."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 
-from lab.windows.errors import Win32Error
+from .errors import Win32Error
 
 DEVICES = {"nul", "con", "aux", "prn", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 ILLEGAL = re.compile(r'[<>"|?*:\x00-\x1f]')

@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.windows.codepages import codec
-from lab.windows.environment import Environment
-from lab.windows.lifeline import Killed, Lifeline
-from lab.windows.stdin import Crlf, InvalidOperation, Stdin, empty_stdin
-from lab.windows.streams import ClientOutput, Output, Sink
+from .codepages import codec
+from .environment import Environment
+from .lifeline import Killed, Lifeline
+from .stdin import Crlf, InvalidOperation, Stdin, empty_stdin
+from .streams import ClientOutput, Output, Sink
 
 if TYPE_CHECKING:
-    from lab.windows.files import Files
-    from lab.windows.host import Session, WindowsHost
+    from .files import Files
+    from .host import Session, WindowsHost
 
 __all__ = [
     "Crlf", "InvalidOperation", "Killed", "Lifeline", "Output", "Process", "Program", "RunningCommand", "Stdin",

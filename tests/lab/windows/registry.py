@@ -10,10 +10,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab.windows.errors import Win32Error
+from .errors import Win32Error
 
 if TYPE_CHECKING:
-    from lab.windows.host import Session
+    from .host import Session
 
 Type = Literal["REG_SZ", "REG_EXPAND_SZ", "REG_DWORD", "REG_QWORD", "REG_BINARY", "REG_MULTI_SZ", "REG_NONE"]
 Data = str | int | bytes | list[str]

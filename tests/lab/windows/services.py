@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lab.windows.errors import Win32Error
+from .errors import Win32Error
 
 if TYPE_CHECKING:
-    from lab.windows.host import Session, WindowsHost
+    from .host import Session, WindowsHost
 
 State = Literal["stopped", "start_pending", "running", "stop_pending"]
 Start = Literal["auto", "demand", "disabled"]

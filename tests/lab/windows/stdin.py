@@ -24,8 +24,8 @@ import codecs
 import threading
 from typing import Literal
 
-from lab.windows.codepages import codec
-from lab.windows.lifeline import Lifeline
+from .codepages import codec
+from .lifeline import Lifeline
 
 Crlf = Literal["two", "one", "character"]
 ENTER = "\r"

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from lab.windows.stdin import Stdin
+from .stdin import Stdin
 
 LINGER = 0.01
 """A reader that got output waits this long for the command's end, so that a quick command is one answer."""

@@ -19,8 +19,8 @@ import spnego
 from spnego._ntlm_raw.crypto import ntowfv1  # the only part of pyspnego that makes the hash its credential file wants
 from spnego.exceptions import SpnegoError
 
-from lab.winrm.http import Header
-from lab.winrm.interfaces import Host, LogonSession, User
+from .http import Header
+from .interfaces import Host, LogonSession, User
 
 _NTLM_SIGNATURE = b"NTLMSSP\0"
 _BAD_TOKEN = (SpnegoError, ValueError, IndexError, struct.error)

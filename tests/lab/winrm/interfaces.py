@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lab.faults import Faults
-from lab.recorder import Recorder
+from ..faults import Faults
+from ..recorder import Recorder
 
 
 class User(Protocol):

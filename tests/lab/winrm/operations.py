@@ -15,11 +15,11 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
-from lab.windows.codepages import codec, is_installed
-from lab.windows.errors import Win32Error
-from lab.winrm import soap, wsfaults
-from lab.winrm.interfaces import Host, LogonSession
-from lab.winrm.shells import IDLE_SECONDS, Chunk, Command, Shell, Shells
+from ..windows.codepages import codec, is_installed
+from ..windows.errors import Win32Error
+from . import soap, wsfaults
+from .interfaces import Host, LogonSession
+from .shells import IDLE_SECONDS, Chunk, Command, Shell, Shells
 
 MAX_ENVELOPE = 150 * 1024  # WinRM 2.0's MaxEnvelopeSizekb [ms]
 MIN_ENVELOPE = 8192

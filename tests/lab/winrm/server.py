@@ -16,14 +16,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.faults import AFTER, Fault
-from lab.winrm import encryption, http, soap, wsfaults
-from lab.winrm.authentication import Authenticator, Login
-from lab.winrm.certificates import CertificateAuthority
-from lab.winrm.http import BadRequest, Header, HttpConnection, HttpRequest
-from lab.winrm.interfaces import Host
-from lab.winrm.operations import MAX_ENVELOPE, Operations, without_stream_text
-from lab.winrm.shells import Shells
+from ..faults import AFTER, Fault
+from . import encryption, http, soap, wsfaults
+from .authentication import Authenticator, Login
+from .certificates import CertificateAuthority
+from .http import BadRequest, Header, HttpConnection, HttpRequest
+from .interfaces import Host
+from .operations import MAX_ENVELOPE, Operations, without_stream_text
+from .shells import Shells
 
 HTTP_PORT, HTTPS_PORT = 5985, 5986
 _SOAP_TYPE = "application/soap+xml;charset=UTF-8"

@@ -10,8 +10,8 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from lab.winrm import wsfaults
-from lab.winrm.interfaces import Host, LogonSession, RunningCommand
+from . import wsfaults
+from .interfaces import Host, LogonSession, RunningCommand
 
 # WinRM 2.0's defaults: MaxShellsPerUser, MaxConcurrentOperationsPerUser, IdleTimeout [ms]
 MAX_SHELLS = 5

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lab.windows import launch
-from lab.windows.cmd.common import CmdExit
-from lab.windows.cmd.interpreter import LONGEST_LINE, Interpreter
-from lab.windows.process import Process
+from .. import launch
+from ..process import Process
+from .common import CmdExit
+from .interpreter import LONGEST_LINE, Interpreter
 
 __all__ = ["cmd_exe"]
 

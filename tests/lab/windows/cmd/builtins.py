@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from lab.windows.cmd import copying, deleting, directories, listing, starting, words
-from lab.windows.cmd.common import Builtin
+from . import copying, deleting, directories, listing, starting, words
+from .common import Builtin
 
 BUILTINS: dict[str, Builtin] = {
     **words.COMMANDS,

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.windows.files import Files
-from lab.windows.process import Process
-from lab.windows.stdin import Stdin
-from lab.windows.streams import NullSink, Sink
+from ..files import Files
+from ..process import Process
+from ..stdin import Stdin
+from ..streams import NullSink, Sink
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 Run = Callable[["Interpreter", Process, str], int]
 """A command inside cmd.exe: the interpreter, its process with the command's handles, the arguments as typed."""

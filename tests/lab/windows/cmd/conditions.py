@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.cmd.common import signed
-from lab.windows.cmd.nodes import If
-from lab.windows.errors import Win32Error
+from .. import paths
+from ..errors import Win32Error
+from .common import signed
+from .nodes import If
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 
 def holds(shell: Interpreter, node: If) -> bool:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.cmd.arguments import parse_arguments
-from lab.windows.cmd.common import Builtin
-from lab.windows.cmd.questions import Overwriting
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import Directory
+from ..process import Process
+from .arguments import parse_arguments
+from .common import Builtin
+from .questions import Overwriting
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 SYNTAX = "The syntax of the command is incorrect."
 END_OF_TEXT = b"\x1a"

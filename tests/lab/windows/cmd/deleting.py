@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.cmd.arguments import Arguments, parse_arguments
-from lab.windows.cmd.common import Builtin
-from lab.windows.cmd.questions import sure
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory, File
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import Directory, File
+from ..process import Process
+from .arguments import Arguments, parse_arguments
+from .common import Builtin
+from .questions import sure
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 
 def _del(shell: Interpreter, io: Process, arguments: str) -> int:

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.cmd.arguments import parse_arguments, split_words, unquote
-from lab.windows.cmd.common import Builtin
-from lab.windows.cmd.questions import sure
-from lab.windows.errors import Win32Error
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..process import Process
+from .arguments import parse_arguments, split_words, unquote
+from .common import Builtin
+from .questions import sure
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 SYNTAX = "The syntax of the command is incorrect."
 

@@ -12,21 +12,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab.windows import launch, paths
-from lab.windows.cmd import expansion
-from lab.windows.cmd.builtins import BUILTINS
-from lab.windows.cmd.common import CmdExit, FileSink, Handles
-from lab.windows.cmd.conditions import holds
-from lab.windows.cmd.loops import LOOPS
-from lab.windows.cmd.nodes import Block, If, Node, Redirection, Sequence, Simple
-from lab.windows.cmd.parser import ParseError, parse, split_name
-from lab.windows.cmd.variables import COMPUTED
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import File
-from lab.windows.lifeline import Killed, Lifeline
-from lab.windows.process import Process, Program
-from lab.windows.stdin import Stdin, empty_stdin
-from lab.windows.streams import NullSink, PipeSink, Sink
+from .. import launch, paths
+from ..errors import Win32Error
+from ..filesystem import File
+from ..lifeline import Killed, Lifeline
+from ..process import Process, Program
+from ..stdin import Stdin, empty_stdin
+from ..streams import NullSink, PipeSink, Sink
+from . import expansion
+from .builtins import BUILTINS
+from .common import CmdExit, FileSink, Handles
+from .conditions import holds
+from .loops import LOOPS
+from .nodes import Block, If, Node, Redirection, Sequence, Simple
+from .parser import ParseError, parse, split_name
+from .variables import COMPUTED
 
 LONGEST_LINE = 8191
 NOT_RECOGNIZED = 9009

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.windows import paths
-from lab.windows.cmd.arguments import Arguments, parse_arguments
-from lab.windows.cmd.common import Builtin
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import CAPACITY, Directory, File, Node
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import CAPACITY, Directory, File, Node
+from ..process import Process
+from .arguments import Arguments, parse_arguments
+from .common import Builtin
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 ATTRIBUTES: dict[str, Callable[[Node], bool]] = {
     "d": lambda node: isinstance(node, Directory),

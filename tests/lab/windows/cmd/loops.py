@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lab.windows import paths
-from lab.windows.cmd.common import CmdExit, Handles
-from lab.windows.cmd.nodes import For, Node
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory
-from lab.windows.streams import Capture
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import Directory
+from ..streams import Capture
+from .common import CmdExit, Handles
+from .nodes import For, Node
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 _WORD = re.compile(r'(?:[^ \t,;="]|"[^"]*"?)+')
 

@@ -10,7 +10,7 @@ bind ``|`` before ``&&`` before ``||`` before ``&``, and the body of ``if`` and 
 
 from __future__ import annotations
 
-from lab.windows.cmd.nodes import Block, For, If, Node, Redirection, Sequence, Simple
+from .nodes import Block, For, If, Node, Redirection, Sequence, Simple
 
 DELIMITERS = " \t,;="
 SPECIAL = "&|<>()"

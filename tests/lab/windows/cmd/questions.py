@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from lab.windows.process import Process
+from ..process import Process
 
 
 def sure(io: Process, what: str) -> bool:

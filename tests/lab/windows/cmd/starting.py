@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lab.windows.cmd.common import Builtin, Handles
-from lab.windows.process import Process
+from ..process import Process
+from .common import Builtin, Handles
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 _TITLE = re.compile(r'\s*"[^"]*"')
 _SWITCH = re.compile(r"\s*/([A-Za-z]+)(?=\s|$)")

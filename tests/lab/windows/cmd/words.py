@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lab.windows.cmd.arguments import parse_arguments, unquote
-from lab.windows.cmd.arithmetic import ArithmeticProblem, evaluate
-from lab.windows.cmd.common import Builtin, CmdExit
-from lab.windows.cmd.variables import time_of_day
-from lab.windows.errors import Win32Error
-from lab.windows.process import Process
+from ..errors import Win32Error
+from ..process import Process
+from .arguments import parse_arguments, unquote
+from .arithmetic import ArithmeticProblem, evaluate
+from .common import Builtin, CmdExit
+from .variables import time_of_day
 
 if TYPE_CHECKING:
-    from lab.windows.cmd.interpreter import Interpreter
+    from .interpreter import Interpreter
 
 
 def _echo(shell: Interpreter, io: Process, arguments: str) -> int:

@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from lab.windows.process import Program
-from lab.windows.profiles import Profile
-from lab.windows.tools.certutil import certutil
-from lab.windows.tools.copying import robocopy, xcopy
-from lab.windows.tools.filters import fc, find, more, sort, where
-from lab.windows.tools.findstr import findstr
-from lab.windows.tools.msiexec import msiexec
-from lab.windows.tools.net import net
-from lab.windows.tools.reg import reg
-from lab.windows.tools.sc import sc
-from lab.windows.tools.small import attrib, cacls, chcp, hostname, icacls, ping, timeout, whoami
-from lab.windows.tools.tasks import taskkill, tasklist
+from ..process import Program
+from ..profiles import Profile
+from .certutil import certutil
+from .copying import robocopy, xcopy
+from .filters import fc, find, more, sort, where
+from .findstr import findstr
+from .msiexec import msiexec
+from .net import net
+from .reg import reg
+from .sc import sc
+from .small import attrib, cacls, chcp, hostname, icacls, ping, timeout, whoami
+from .tasks import taskkill, tasklist
 
 EVERYWHERE: dict[str, Program] = {
     "attrib.exe": attrib,

@@ -16,8 +16,8 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from lab.windows.errors import Win32Error, message
-from lab.windows.process import Process
+from ..errors import Win32Error, message
+from ..process import Process
 
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 ALGORITHMS = ("MD2", "MD4", "MD5", "SHA1", "SHA256", "SHA384", "SHA512")

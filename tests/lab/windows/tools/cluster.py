@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.cluster.cluster import Cluster
-from lab.cluster.resources import Group, Node, Resource
-from lab.windows.errors import Win32Error, message
-from lab.windows.process import Process, Program
+from ...cluster.cluster import Cluster
+from ...cluster.resources import Group, Node, Resource
+from ..errors import Win32Error, message
+from ..process import Process, Program
 
 FILE = "cluster.exe"
 _WAIT_SECONDS = 10

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import Directory
+from ..process import Process
 
 NO_FILES, FAILED = 4, 4
 ROBOCOPY_COPIED, ROBOCOPY_FAILED, ROBOCOPY_FATAL = 1, 8, 16

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..process import Process
 
 
 def find(process: Process) -> int:

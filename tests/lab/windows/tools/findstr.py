@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from lab.windows import paths
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import Directory
-from lab.windows.process import Process
+from .. import paths
+from ..errors import Win32Error
+from ..filesystem import Directory
+from ..process import Process
 
 LONGEST_LINE = 8191
 _META = set(".*^$[\\<>")

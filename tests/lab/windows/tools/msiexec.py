@@ -16,13 +16,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from lab.windows import launch
-from lab.windows.errors import Win32Error, message
-from lab.windows.files import Files
-from lab.windows.filesystem import File
-from lab.windows.lifeline import Killed
-from lab.windows.process import Process, Program
-from lab.windows.streams import NullSink, Sink
+from .. import launch
+from ..errors import Win32Error, message
+from ..files import Files
+from ..filesystem import File
+from ..lifeline import Killed
+from ..process import Process, Program
+from ..streams import NullSink, Sink
 
 SERVICE = "msiserver"
 INSTALL_FAILURE = 1603

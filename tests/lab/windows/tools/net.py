@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lab.windows.errors import MESSAGES, Win32Error, message
-from lab.windows.process import Process
-from lab.windows.services import Service
+from ..errors import MESSAGES, Win32Error, message
+from ..process import Process
+from ..services import Service
 
 DONE = "The command completed successfully."
 FAILED = 2

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lab.windows.errors import Win32Error
-from lab.windows.process import Process
-from lab.windows.registry import TYPES, Key, Type, Value, full_name, split_root
-from lab.windows.tools import reg_text
+from ..errors import Win32Error
+from ..process import Process
+from ..registry import TYPES, Key, Type, Value, full_name, split_root
+from . import reg_text
 
 NOT_FOUND = "The system was unable to find the specified registry key or value"
 

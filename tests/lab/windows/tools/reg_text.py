@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lab.windows.registry import Data, Key, Type, Value
+from ..registry import Data, Key, Type, Value
 
 HEADER = "Windows Registry Editor Version 5.00"
 _HEX_TYPES: dict[Type, int] = {"REG_NONE": 0, "REG_EXPAND_SZ": 2, "REG_BINARY": 3, "REG_MULTI_SZ": 7, "REG_QWORD": 11}

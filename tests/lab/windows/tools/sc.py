@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.windows.errors import message
-from lab.windows.process import Process
-from lab.windows.services import START_MODES, STATES, Service, Start
+from ..errors import message
+from ..process import Process
+from ..services import START_MODES, STATES, Service, Start
 
 STARTS: dict[str, Start] = {"auto": "auto", "delayed-auto": "auto", "demand": "demand", "disabled": "disabled"}
 _START_VALUES = ("boot", "system", *STARTS)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from lab.windows import paths
-from lab.windows.codepages import is_installed
-from lab.windows.errors import Win32Error
-from lab.windows.filesystem import File, Node
-from lab.windows.process import Process
+from .. import paths
+from ..codepages import is_installed
+from ..errors import Win32Error
+from ..filesystem import File, Node
+from ..process import Process
 
 ADMINISTRATORS = "S-1-5-32-544"
 

@@ -9,8 +9,8 @@ import ntpath
 import re
 from dataclasses import dataclass
 
-from lab.windows.process import Process
-from lab.windows.services import Service
+from ..process import Process
+from ..services import Service
 
 HEADERS = ("Image Name", "PID", "Session Name", "Session#", "Mem Usage")
 WIDTHS = (25, 8, 16, 11, 12)
