@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Enough of a WinRM service to be believed, and what it does instead of answering.
 
-It speaks HTTP with Basic authentication. Create, Command, Send, Receive, Signal and Delete are answered as a client expects, with a program that says what it is
-told to say; any of them can have a deed, which gets the raw connection.
+It speaks HTTP with Basic authentication. Create, Command, Send, Receive, Signal and Delete are answered as a client expects, with a program that says what it
+is told to say; any of them can have a deed, which gets the raw connection.
 """
 
 from __future__ import annotations
@@ -221,8 +221,9 @@ def fault(text: str, code: int = 5) -> Deed:
     """A fault of the service, in the server's own words."""
 
     def do(exchange: Exchange) -> None:
-        detail = f'<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="{code}"><f:Message>{escape(text)}</f:Message></f:WSManFault>'
-        body = f"<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Reason><s:Text>{escape(text)}</s:Text></s:Reason><s:Detail>{detail}</s:Detail></s:Fault>"
-        exchange.answer(body, "500 Internal Server Error")
+        said = escape(text)
+        detail = f'<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="{code}"><f:Message>{said}</f:Message></f:WSManFault>'
+        reason = f"<s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Reason><s:Text>{said}</s:Text></s:Reason>"
+        exchange.answer(f"<s:Fault>{reason}<s:Detail>{detail}</s:Detail></s:Fault>", "500 Internal Server Error")
 
     return do

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import time
 from collections.abc import Iterator
@@ -202,10 +203,9 @@ def test_a_tool_that_says_the_password_back_in_any_form_is_not_repeated(server: 
 )
 def test_nonsense_is_one_error_of_the_connection(server: HostileServer, action: str, deed: Deed) -> None:
     server.deeds[action] = deed
-    with pytest.raises((ConnectionLost, ShellFault, CommandTimeout, AnsibleConnectionFailure)):
-        desk = shell(server)[0]
-        desk.run("hostname", timeout_seconds=1.5)
-        raise ConnectionLost("the nonsense was harmless")
+    # Nothing else is raised, and some of it is understood all the same.
+    with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout, AnsibleConnectionFailure):
+        shell(server)[0].run("hostname", timeout_seconds=1.5)
 
 
 # What it keeps
