@@ -102,7 +102,8 @@ class Bench:
         extras = {"ansible_winrm_operation_timeout_sec": 1, "ansible_winrm_read_timeout_sec": 2}
         named = {"_extras": extras, "ansible_winrm_scheme": "http", **{f"ansible_{name}": value for name, value in variables.items()}}
         job = {"host": RMS, "options": options, "variables": named, **fault}
-        assert self.worker.stdin is not None and self.worker.stdout is not None
+        assert self.worker.stdin is not None
+        assert self.worker.stdout is not None
         self.worker.stdin.write(json.dumps(job) + "\n")
         self.worker.stdin.flush()
         found: dict[str, Any] = json.loads(self.worker.stdout.readline())
