@@ -1,0 +1,229 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A WinRM server that means harm, seen by ansible-core's own winrm connection, pywinrm and a module of the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import time
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import action_loader, connection_loader
+from hostile_winrm import Deed, HostileServer
+from hostile_winrm.server import continue_for_ever, drip, fault, flood, nonsense, raw, received, redirect
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import bounded_transport
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    CommandTimeout,
+    ConnectionLost,
+    ConversationError,
+    Exchange,
+    Manner,
+    Shell,
+    ShellFault,
+)
+
+PASSWORD = "Tr0ub4dor&3"
+EVIL = "\x1b[2J\x1b]52;c;cm0gLXJmIC8=\x07\u202eENDED WELL\r"
+ASK = Exchange(r"(?i)password[^\r\n]*[:?>]\s*$", PASSWORD, secret=True)
+SECONDS = 2.0
+
+
+@pytest.fixture(autouse=True)
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_transport, "GRACE_SECONDS", 0.5)
+
+
+@pytest.fixture
+def server() -> Iterator[HostileServer]:
+    with HostileServer().running() as server:
+        yield server
+
+
+def connection(server: HostileServer) -> Any:
+    """ansible-core's winrm connection plugin, as a play makes it."""
+    made = connection_loader.get("ansible.builtin.winrm", PlayContext(), "/dev/null")
+    variables = {"host": "127.0.0.1", "port": server.port, "user": "administrator", "password": "not this one", "winrm_transport": ["basic"]}
+    extras = {"ansible_winrm_operation_timeout_sec": 1, "ansible_winrm_read_timeout_sec": SECONDS}
+    made.set_options(var_options={"_extras": extras, "ansible_winrm_scheme": "http", **{f"ansible_{name}": value for name, value in variables.items()}})
+    return made
+
+
+def shell(server: HostileServer) -> tuple[Shell, WinRMSession]:
+    session = WinRMSession(connection(server))
+    protocol, shell_id = session.open()
+    return Shell(protocol, shell_id, Manner(input_kind="console", timeout_seconds=5), session), session
+
+
+def look(server: HostileServer) -> dict[str, Any]:
+    """What management_server_info gives."""
+    task = Task()
+    task.action, task.args = "opsmgr.recovery.management_server_info", {}
+    double: dict[str, Any] = {"play_context": Mock(), "loader": Mock(), "templar": Mock(), "shared_loader_obj": Mock()}
+    action = action_loader.get(task.action, task=task, connection=connection(server), **double)
+    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "hydra"})
+    return result
+
+
+def memory_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+# Messages go nowhere else
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"])
+@pytest.mark.parametrize("action", ["Create", "Command", "Send", "Receive"])
+def test_no_redirect_is_followed(server: HostileServer, action: str, status: str) -> None:
+    with HostileServer().running() as thief:
+        server.deeds[action] = redirect(status, thief.port)
+        server.says, server.ends = b"password:", False
+        with pytest.raises((ConnectionLost, ConversationError, AnsibleConnectionFailure)):
+            shell(server)[0].converse("backup", [ASK])
+        assert thief.messages == []
+
+
+# Nobody is held
+
+
+@pytest.mark.parametrize("deed", [drip("status"), drip("headers"), drip("body"), continue_for_ever], ids=["status", "headers", "body", "continue"])
+@pytest.mark.parametrize("action", ["Create", "Command", "Receive"])
+def test_a_server_that_answers_for_ever_holds_nobody(server: HostileServer, action: str, deed: Deed) -> None:
+    server.deeds[action] = deed
+    began = time.monotonic()
+    with pytest.raises((ConnectionLost, AnsibleConnectionFailure)) as caught:
+        shell(server)[0].run("hostname")
+    assert "within 2.5 seconds" in str(caught.value)
+    assert time.monotonic() - began < 4 * SECONDS
+
+
+def test_a_module_ends_in_time_and_says_so_in_one_sentence(server: HostileServer) -> None:
+    server.deeds["Receive"] = drip("body")
+    began = time.monotonic()
+    result = look(server)
+    assert (result["failed"], result["msg"].startswith("hydra: look at the server: ")) == (True, True)
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("length", [64 * 1024, 1_200_000])
+def test_a_long_line_does_not_hold_the_search_for_a_prompt(server: HostileServer, length: int) -> None:
+    server.says, server.ends = b"password" * (length // 8), False
+    server.deeds["Send"] = fault("no")
+    desk = shell(server)[0]
+    began = time.monotonic()
+    sent = iter([received(server.says, None)])
+    server.deeds["Receive"] = lambda exchange: exchange.answer(next(sent, received(b"", "0")))
+    with pytest.raises((ConversationError, ShellFault, ConnectionLost)):
+        desk.converse("backup", [ASK])
+    assert time.monotonic() - began < 5
+
+
+# Memory
+
+
+@pytest.mark.parametrize("action", ["Create", "Command", "Receive"])
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "500 Internal Server Error"])
+def test_what_a_server_sends_is_read_to_a_limit(server: HostileServer, action: str, status: str) -> None:
+    server.deeds[action] = flood(status, "WWW-Authenticate: Basic\r\n" if status.startswith("401") else "")
+    before = memory_mb()
+    with pytest.raises((ConnectionLost, AnsibleConnectionFailure)):
+        shell(server)[0].run("hostname")
+    assert memory_mb() - before < 200
+
+
+def test_what_a_command_writes_is_read_to_a_limit(server: HostileServer) -> None:
+    body = received(b"x" * 1_000_000, None)
+    server.deeds["Receive"] = nonsense(body)
+    before = memory_mb()
+    with pytest.raises(ConnectionLost, match="wrote more than 32 MB"):
+        shell(server)[0].run("hostname")
+    assert memory_mb() - before < 300
+
+
+# What it says
+
+
+def test_what_it_says_is_harmless(server: HostileServer) -> None:
+    server.deeds["Command"] = fault(EVIL)
+    result = look(server)
+    assert result["failed"]
+    assert not any(ord(character) < 32 or character == "\u202e" for character in result["msg"])
+
+
+def test_what_the_connection_says_of_a_server_that_lets_nobody_in_is_harmless(server: HostileServer) -> None:
+    server.deeds["Create"] = fault(EVIL)
+    with pytest.raises(AnsibleConnectionFailure) as caught:
+        look(server)
+    assert not any((ord(character) < 32 and character != "\n") or character == "\u202e" for character in str(caught.value))
+
+
+FORMS = [PASSWORD, PASSWORD.encode("utf-16-le").decode(), PASSWORD.upper(), PASSWORD[::-1], PASSWORD.encode().hex(), PASSWORD[:6] + "\r\n" + PASSWORD[6:]]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tool_that_says_the_password_back_in_any_form_is_not_repeated(server: HostileServer, form: str) -> None:
+    answers = iter([received(b"password:", None), received(f"\r\nIt was {form} it seems\r\nAccess denied.{EVIL}\r\n".encode(), "5")])
+    server.deeds["Receive"] = lambda exchange: exchange.answer(next(answers))
+    talk = shell(server)[0].converse("backup", [ASK])
+    assert server.heard(PASSWORD)
+    assert "Access denied." in talk.transcript
+    assert not any(part in talk.transcript for part in form.split("\r\n"))
+    assert not any((ord(character) < 32 and character != "\n") or character == "\u202e" for character in talk.transcript)
+
+
+# Nonsense
+
+
+@pytest.mark.parametrize("action", ["Create", "Command", "Receive"])
+@pytest.mark.parametrize(
+    "deed",
+    [
+        raw(b""),
+        raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<s:Envelope"),
+        raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        raw(b"\x00" * 1000),
+        nonsense("<rsp:Surprise/>"),
+        nonsense(received(b"", "abc")),
+        nonsense(received(b"", "1e400")),
+        nonsense(received(b"", "9" * 5000)),
+        nonsense('<rsp:ReceiveResponse><rsp:Stream Name="stdout">%%% no Base64 %%%</rsp:Stream></rsp:ReceiveResponse>'),
+        nonsense('<rsp:ReceiveResponse><rsp:Stream Name="other">QQ==</rsp:Stream></rsp:ReceiveResponse>'),
+        fault("", 0),
+        fault("x", 2**63),
+    ],
+)
+def test_nonsense_is_one_error_of_the_connection(server: HostileServer, action: str, deed: Deed) -> None:
+    server.deeds[action] = deed
+    # Nothing else is raised, and some of it is understood all the same.
+    with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout, AnsibleConnectionFailure):
+        shell(server)[0].run("hostname", timeout_seconds=1.5)
+
+
+# What it keeps
+
+
+def test_a_shell_that_a_broken_connection_left_open_is_closed_over_a_new_one(server: HostileServer) -> None:
+    desk, session = shell(server)
+    server.deeds["Receive"] = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<s:Envelope")
+    with pytest.raises(ConnectionLost):
+        desk.run("hostname")
+    assert len(server.shells) == 1
+    real = server.deeds.copy()
+    broken = iter([raw(b"")])
+    server.deeds = {**real, "Delete": lambda exchange: next(broken, _closes)(exchange)}
+    session.close(leave_shell=False)
+    assert server.shells == set()
+
+
+def _closes(exchange: Any) -> None:
+    exchange.server.shells = {shell for shell in exchange.server.shells if shell.encode() not in exchange.message}
+    exchange.answer("")
