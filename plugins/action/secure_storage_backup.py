@@ -75,19 +75,24 @@ class ActionModule(OpsmgrAction):
                 raise AnsibleActionFail(f"option_variables names {name}, which is not an option of this module")
             values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
             required = [option for option, spec in self.SPEC.items() if spec.get("required")]
-            self._task.args.update({option: value for option, value in values.items() if value not in ("", []) or option in required})
+            self._task.args.update({option: value for option, value in values.items() if value not in ("", [], None) or option in required})
             # ansible-core copies every argument when it validates them, which would cost as much again.
             del self._task.args["option_variables"]
         return super().run(tmp, task_vars)
 
     def _value_of(self, variable: str, option: str, task_vars: t.Mapping[str, t.Any]) -> t.Any:
         try:
-            return self._templar.template(task_vars.get(variable, ""))
+            value = self._templar.template(task_vars.get(variable, ""))
         except AnsibleError as error:
             # What it says may repeat the text around the variable that is missing, which is a part of the secret then.
             secret = self.SPEC.get(option, {"no_log": True}).get("no_log")
             reason = type(error).__name__ if secret else error.message
             raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {reason}") from None
+        if isinstance(value, (int, float)) and self.SPEC.get(option, {}).get("no_log"):
+            # 0123456701 without quotes is 21913025 to YAML, and the backup would open with that.
+            reason = "it is a number, and what was written may have been another one. Write it in quotes"
+            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {reason}")
+        return value
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])

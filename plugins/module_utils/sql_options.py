@@ -145,17 +145,19 @@ class SqlOptions:
 class ConnectionString:
     """An ODBC connection string whose text form hides the password."""
 
-    def __init__(self, options: SqlOptions) -> None:
+    def __init__(self, options: SqlOptions, named: str | None = None) -> None:
+        """C(named) is the server's name in freetds.conf, if its place stands there."""
         self._options = options
+        self._named = named
         # Made now, so that a password which cannot be expressed is refused before anything is tried.
-        self._text = _joined(options, options.login_password)
+        self._text = _joined(options, options.login_password, named)
 
     def reveal(self) -> str:
         """The string with the password: for the driver only."""
         return self._text
 
     def __str__(self) -> str:
-        return _joined(self._options, self._options.login_password and _HIDDEN)
+        return _joined(self._options, self._options.login_password and _HIDDEN, self._named)
 
     __repr__ = __str__
 
@@ -178,8 +180,8 @@ def _check_text(name: str, value: str) -> None:
         raise OptionProblem(f"{name} contains a NUL character", f"Correct {name}{in_inventory(name)}")
 
 
-def _joined(options: SqlOptions, password: str | None) -> str:
-    values = _freetds_values(options) if options.is_freetds else _microsoft_values(options)
+def _joined(options: SqlOptions, password: str | None, named: str | None) -> str:
+    values = _freetds_values(options, named) if options.is_freetds else _microsoft_values(options)
     quote = _freetds_value if options.is_freetds else _microsoft_value
     if options.login_user is not None:
         values.update({"UID": options.login_user, "PWD": password or ""})
@@ -194,13 +196,13 @@ def _joined(options: SqlOptions, password: str | None) -> str:
     return f"DRIVER={{{options.driver}}};" + ";".join(f"{name}={quote(name, value)}" for name, value in values.items())
 
 
-def _freetds_values(options: SqlOptions) -> dict[str, str]:
-    values = {"SERVER": options.server}
+def _freetds_values(options: SqlOptions, named: str | None) -> dict[str, str]:
+    usual = {"TDS_Version": options.tds_version, "Encryption": options.encryption, "ClientCharset": "UTF-8"}
+    if named:
+        return {"SERVERNAME": named, **usual}
     if options.instance and options.port is None:
-        values["SERVER"] += "\\" + options.instance
-    else:
-        values["PORT"] = str(options.port or DEFAULT_PORT)
-    return {**values, "TDS_Version": options.tds_version, "Encryption": options.encryption, "ClientCharset": "UTF-8"}
+        return {"SERVER": f"{options.server}\\{options.instance}", **usual}
+    return {"SERVER": options.server, "PORT": str(options.port or DEFAULT_PORT), **usual}
 
 
 def _microsoft_values(options: SqlOptions) -> dict[str, str]:

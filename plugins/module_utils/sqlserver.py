@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.freetds_file import old_tls
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, in_inventory, quote_identifier
 
 PYODBC_IMPORT_ERROR: str | None = None
@@ -196,9 +197,9 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
     """
     if PYODBC_IMPORT_ERROR is not None:
         raise PyodbcMissing()
-    text = ConnectionString(options)
     try:
-        connection = pyodbc.connect(text.reveal(), autocommit=True, timeout=options.connect_timeout)
+        with old_tls(options) as named:
+            connection = pyodbc.connect(ConnectionString(options, named).reveal(), autocommit=True, timeout=options.connect_timeout)
         connection.timeout = query_timeout_seconds
     except pyodbc.Error as error:
         raise _connection_problem(error, options) from error

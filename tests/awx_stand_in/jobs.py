@@ -61,7 +61,7 @@ def start(awx: Api, template_name: str, private: Path, answers: Tree, meta: Mapp
     (private / "env" / "extravars").write_text(variables_file({**own, **answers, **meta}, trusted), encoding="utf-8")
     held = [awx.objects["credentials"][number] for number in awx.members("job_templates", template["id"], "credentials")]
     kinds = [awx.objects["credential_types"][credential["credential_type"]] for credential in held]
-    users = [credential["inputs"].get("username") for credential, kind in zip(held, kinds, strict=True) if kind["name"] == "Machine"]
+    users = [credential["inputs"].get("username") or "root" for credential, kind in zip(held, kinds, strict=True) if kind["name"] == "Machine"]
     started.arguments += ["-u", *(users or ["root"])]
     for credential, kind in zip(held, kinds, strict=True):
         if kind["managed"]:
@@ -85,6 +85,17 @@ def _answer_prompts(inputs: Mapping[str, str], started: Start) -> None:
 
 
 def _inject(kind: Tree, inputs: Mapping[str, str], private: Path, started: Start) -> None:
+    variables = _injected(kind, inputs, private)
+    if variables:
+        started.arguments += ["-e", f"@{_put(private, variables_file(variables, {}))}"]
+
+
+def injected(awx: Api, kind: str, inputs: Mapping[str, str], private: Path) -> dict[str, str]:
+    """The variables of a credential of this type; its files are written."""
+    return _injected(awx.named("credential_types", kind), inputs, private)
+
+
+def _injected(kind: Tree, inputs: Mapping[str, str], private: Path) -> dict[str, str]:
     environment = ImmutableSandboxedEnvironment()
     names: dict[str, Any] = {name: given for name, given in inputs.items() if given}
     files = SimpleNamespace(filename=SimpleNamespace())
@@ -95,12 +106,10 @@ def _inject(kind: Tree, inputs: Mapping[str, str], private: Path, started: Start
         else:
             files.filename = path
     names["tower"] = files
-    variables = {
+    return {
         environment.from_string(name).render(names): environment.from_string(template).render(names)
         for name, template in kind["injectors"].get("extra_vars", {}).items()
     }
-    if variables:
-        started.arguments += ["-e", f"@{_put(private, variables_file(variables, {}))}"]
 
 
 def _put(private: Path, content: str) -> str:

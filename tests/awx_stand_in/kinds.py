@@ -52,6 +52,8 @@ class Kind:
     lists: Mapping[str, str] = field(default_factory=dict)
     related: tuple[str, ...] = ()
     """Other addresses below an object."""
+    roles: tuple[str, ...] = ()
+    """What somebody may be to it."""
 
 
 NAMED = {"name": text(None, required=True), "description": text()}
@@ -64,6 +66,7 @@ ASKS = {
         "labels", "forks", "job_slice_count", "timeout", "instance_groups",
     )
 }  # fmt: skip
+TOLD = {f"notification_templates_{when}": "notification_templates" for when in ("started", "success", "error")}
 JOB_TYPES = ("run", "check")
 
 KINDS: Mapping[str, Kind] = {
@@ -89,11 +92,15 @@ KINDS: Mapping[str, Kind] = {
             "scm_type": text(choices=("", "git", "svn", "insights", "archive")),
             "scm_url": text(),
             "scm_branch": text(),
+            "scm_refspec": text(),
             "local_path": text(),
             "credential": link("credentials"),
             "scm_update_on_launch": flag(),
+            "allow_override": flag(),
+            "timeout": number(),
         },
         ("name", "organization"),
+        TOLD,
     ),
     "inventories": Kind(
         "inventory",
@@ -114,13 +121,14 @@ KINDS: Mapping[str, Kind] = {
             "organization": link("organizations", read_only=True),
             "source": text(None, required=True, choices=("scm",)),
             "source_project": link("projects"),
-            "source_path": text(),
-            "overwrite": flag(),
-            "overwrite_vars": flag(),
-            "update_on_launch": flag(),
+            **{name: text() for name in ("source_path", "source_vars", "host_filter", "enabled_var", "enabled_value", "limit")},
+            **{name: flag() for name in ("overwrite", "overwrite_vars", "update_on_launch")},
+            "credential": link("credentials"),
+            "timeout": number(),
         },
         ("name", "inventory"),
-        related=("update",),
+        TOLD,
+        ("update",),
     ),
     "credential_types": Kind(
         "credential_type",
@@ -143,6 +151,17 @@ KINDS: Mapping[str, Kind] = {
         },
         ("name", "organization", "credential_type"),
     ),
+    "notification_templates": Kind(
+        "notification_template",
+        {
+            **NAMED,
+            "organization": link("organizations", required=True),
+            "notification_type": text(None, required=True, choices=("email", "slack", "webhook", "mattermost", "grafana")),
+            "notification_configuration": Field(dict, {}),
+        },
+        ("name", "organization"),
+    ),
+    "teams": Kind("team", {**NAMED, "organization": link("organizations", required=True)}, ("name", "organization"), {"roles": "roles"}),
     "job_templates": Kind(
         "job_template",
         {
@@ -163,8 +182,9 @@ KINDS: Mapping[str, Kind] = {
             "job_slice_count": number(1),
         },
         ("name", "organization"),
-        {"credentials": "credentials", "instance_groups": "instance_groups", "labels": "labels"},
-        ("survey_spec",),
+        {**TOLD, "credentials": "credentials", "instance_groups": "instance_groups", "labels": "labels"},
+        ("survey_spec", "launch"),
+        ("admin", "execute", "read"),
     ),
     "workflow_job_templates": Kind(
         "workflow_job_template",
@@ -174,17 +194,20 @@ KINDS: Mapping[str, Kind] = {
             "extra_vars": text(),
             "survey_enabled": flag(),
             "allow_simultaneous": flag(),
-            **{name: ASKS[name] for name in ("ask_variables_on_launch", "ask_limit_on_launch", "ask_inventory_on_launch")},
+            **{name: text() for name in ("limit", "job_tags", "skip_tags", "scm_branch", "webhook_service")},
+            **{f"ask_{what}_on_launch": flag() for what in ("variables", "limit", "inventory", "scm_branch", "labels", "tags", "skip_tags")},
         },
         ("name", "organization"),
-        {"labels": "labels"},
-        ("survey_spec",),
+        {**TOLD, "labels": "labels", "notification_templates_approvals": "notification_templates"},
+        ("survey_spec", "launch"),
+        ("admin", "execute", "read", "approval"),
     ),
     NODES: Kind(
         "workflow_job_template_node",
         {
             "identifier": text(None, required=True),
             "workflow_job_template": link("workflow_job_templates", required=True, fixed=True),
+            "organization": link("organizations", read_only=True),
             "unified_job_template": link("unified_job_templates"),
             "extra_data": Field(dict, {}),
             "all_parents_must_converge": flag(),
@@ -202,6 +225,7 @@ KINDS: Mapping[str, Kind] = {
             "unified_job_template": link("unified_job_templates", required=True),
             "enabled": flag(True),
             "extra_data": Field(dict, {}),
+            "limit": text(None),
         },
         ("name", "unified_job_template"),
     ),

@@ -15,8 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from awx_stand_in.api import PREFIX, Api
 from awx_stand_in.checks import Refused, Tree
-
-TOKENS = PREFIX + "tokens/"
+from awx_stand_in.people import Person
 
 
 class StandIn(Api):
@@ -31,8 +30,9 @@ class StandIn(Api):
         self.strangers: list[str] = []
         self.changes: list[str] = []
         """Requests that were made to change something, except logins."""
-        self.tokens: list[str] = []
-        """Tokens that were given out and not given back."""
+        basic = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        self.logins = {f"Bearer {self.token}": self.person, f"Basic {basic}": self.person}
+        """Who is who."""
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer((address, 0), type("Handler", (_Handler,), {"stand_in": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, name="AWX stand-in")
@@ -52,12 +52,13 @@ class StandIn(Api):
         split = urlsplit(target)
         with self._lock:
             try:
-                if split.path.startswith(TOKENS):
-                    return self._log_in(method, split.path, login)
-                if login not in [f"Bearer {token}" for token in (self.token, *self.tokens)]:
+                if split.path == "/api/":
+                    return 200, {"description": "AWX REST API", "current_version": PREFIX}
+                if login not in self.logins:
                     raise Refused({"detail": "Authentication credentials were not provided."}, 401)
                 if method != "GET":
                     self.changes.append(f"{method} {split.path}")
+                self.person = self.logins[login]
                 return self.answer(method, split.path, dict(parse_qsl(split.query)), body)
             except Refused as refused:
                 return refused.status, refused.answer
@@ -65,15 +66,11 @@ class StandIn(Api):
                 self.strangers.append(f"{method} {target}: {unknown}")
                 return 404, {"detail": str(unknown)}
 
-    def _log_in(self, method: str, path: str, login: str) -> tuple[int, Tree]:
-        if login != "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode():
-            raise Refused({"detail": "Invalid username/password."}, 401)
-        if method == "DELETE":
-            self.tokens.remove(f"temporary-{path.removeprefix(TOKENS).strip('/')}")
-            return 204, {}
-        self.last_id += 1
-        self.tokens.append(f"temporary-{self.last_id}")
-        return 201, {"id": self.last_id, "token": self.tokens[-1]}
+    def log_in(self, person: Person) -> str:
+        """A token for somebody."""
+        token = f"token-of-{person.username}"
+        self.logins[f"Bearer {token}"] = person
+        return token
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -23,8 +23,9 @@ from typing import Any
 from playing import REPOSITORY, TIMEOUT_SECONDS, Player
 
 from awx_stand_in import StandIn
-from awx_stand_in.jobs import start
+from awx_stand_in.jobs import injected, start
 
+Inputs = dict[str, dict[str, str]]
 PROGRAMS = Path(sys.executable).parent
 PROJECT = "- name: The project's playbook\n  ansible.builtin.import_playbook: opsmgr.recovery.{playbook}\n"
 
@@ -49,13 +50,21 @@ def run_job(player: Player, playbook: str, variables: dict[str, Any], *, check: 
     return _run_playbook(player.directory / f"awx_{playbook}", playbook, variables, inventory_of(player), check)
 
 
-def run_template(player: Player, awx: StandIn, name: str, programs: Path = PROGRAMS, workflow: bool = False, **answers: Any) -> Job:
-    """Run a job template as it is in AWX, with its credentials, and the inventory without accounts. `programs` has another ansible-playbook."""
+def run_template(player: Player, awx: StandIn, name: str, *, workflow: bool = False, each: Inputs | None = None, **answers: Any) -> Job:
+    """Run a job template as it is in AWX, with its credentials, and the inventory without accounts.
+
+    `each` fills the seal's credential once for each host. AWX has one for all; here their variables become those of the hosts.
+    """
     private = player.directory / f"awx_{'_'.join(re.findall('[a-z]+', name))}_{len(list(player.directory.iterdir()))}"
     meta = {"awx_job_id": 1, "awx_job_launch_type": "manual", **({"awx_workflow_job_id": 7} if workflow else {})}
     try:
         started = start(awx, name, private, answers, meta)
-        _prepare(private, Path(started.playbook).stem, without_accounts(inventory_of(player)), programs)
+        inventory = inventory_of(player) if each else without_accounts(inventory_of(player))
+        for host, inputs in (each or {}).items():
+            inventory["_meta"]["hostvars"][host].update(injected(awx, "Operations Manager key backup", inputs, private))
+        if each:
+            started.arguments = [argument for argument in started.arguments if argument != "-e" and not argument.startswith("@")]
+        _prepare(private, Path(started.playbook).stem, inventory)
         (private / "env" / "passwords").write_text(json.dumps(started.answers), encoding="utf-8")
         (private / "env" / "cmdline").write_text(shlex.join(started.arguments), encoding="utf-8")
         return _run(private)
@@ -101,7 +110,7 @@ def slice_of(inventory: dict[str, Any], number: int, count: int) -> dict[str, An
 def _run_playbook(private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any], check: bool = False) -> Job:
     """Run a job with these variables on a private directory, and remove it."""
     try:
-        _prepare(private, playbook, inventory, PROGRAMS)
+        _prepare(private, playbook, inventory)
         extra = {**variables, "awx_job_id": 1, "tower_job_id": 1, "awx_job_launch_type": "scheduled"}
         (private / "env" / "extravars").write_text(json.dumps(extra), encoding="utf-8")
         return _run(private, *(["--cmdline=--check"] if check else []))
@@ -119,7 +128,7 @@ def _run(private: Path, *more: str) -> Job:
     return Job(done.returncode, done.stdout.decode("utf-8", "replace"), sorted(events, key=lambda event: int(event["counter"])))
 
 
-def _prepare(private: Path, playbook: str, inventory: dict[str, Any], programs: Path) -> None:
+def _prepare(private: Path, playbook: str, inventory: dict[str, Any]) -> None:
     for folder in ("project", "inventory", "env"):
         (private / folder).mkdir(parents=True, mode=0o700, exist_ok=True)
     (private / "project" / "site.yml").write_text(PROJECT.format(playbook=playbook), encoding="utf-8")
@@ -127,7 +136,7 @@ def _prepare(private: Path, playbook: str, inventory: dict[str, Any], programs: 
     script.write_text(f"#!/usr/bin/env python3\nprint({json.dumps(inventory)!r})\n", encoding="utf-8")
     script.chmod(0o700)
     environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
         "AWX_PRIVATE_DATA_DIR": str(private),
         "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".build" / "collections"),
         "ANSIBLE_FORKS": "5",

@@ -94,11 +94,10 @@ class Desk:
             (self.directory / name).symlink_to(REPOSITORY / name)
 
     def install(self) -> None:
-        """Put the checkout where the installed collection would be, and beside it the one that awx_setup needs."""
+        """Put the checkout where the installed collection would be."""
         place = self.directory / "collections" / "ansible_collections"
         (place / "opsmgr").mkdir(parents=True)
         (place / "opsmgr" / "recovery").symlink_to(REPOSITORY)
-        (place / "awx").symlink_to(REPOSITORY / ".build" / "collections" / "ansible_collections" / "awx")
 
     def put(self, name: str, content: Any) -> None:
         """Write a file with variables."""

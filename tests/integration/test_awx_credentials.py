@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
+from string import printable
 
 import pytest
 from awx_jobs import run_template
 from awx_playing import PLAYBOOKS, play, variables
-from labs import network
+from labs import StartLab, network
 from playing import Player
 from unit.plugins.plugin_utils.officers import Officer, hire
 
 from awx_stand_in import StandIn
 from lab.inventory import administrator
-from lab.opsmgr.key import unpack_backup
+from lab.opsmgr.key import WrongPasswordError, unpack_backup
+from lab.topologies.fleet import fleet
 
 # To YAML an octal number, and to a person a password.
 PASSWORD = "0123456701"
@@ -99,3 +102,51 @@ def test_where_awx_works_no_templates_out_nothing_is_backed_up(odyssey: Player, 
     job = run_template(odyssey, awx, "RMS key backup")
     assert (job.returncode, "Only On Job Template Definitions" in job.output) == (2, True), job.output
     assert [entry for entry in odyssey.lab.recorder.entries if entry["kind"] == "winrm"] == []
+
+
+# What YAML, Ansible or Jinja might take for something else than a text.
+TRAPS = (
+    "0123456701", "1_000_0000", "0x1F2E3D4C", "12:34:56:07", "00000000", "123456.70", "1.500000e+3", "12345678", "0123456789", "2024-01-01", "0b10101010",
+    "+.infinity", "-12345678", "falsefalse", "'0123456701'", '"12345678"', "{{ 7 * 7 }}", "{% raw %}x", "{# none #}", "['a', 'b']", "{'a': 'b'}", "!unsafe 12",
+    "&anchor12", "*anchor12", "- - - - -", "? a: b: c", "| folded", "> literal", "%YAML 1.2", "a: b # c:", "~~~~~~~~", "nullnull", "#comment#", "@at@at@at",
+    "`back`tick", " leading1", "trailing ", "$ANSIBLE_V", "\\\\n\\t\\x41", "%APPDATA%", "a^&b|c<d>", "!!binary a", "--help --v", "<<: merge", "=equals==",
+)  # fmt: skip
+
+
+def passwords(count: int) -> list[str]:
+    """The traps, then numbers in all ways, then anything that can be typed; the same ones each time."""
+    random = Random(12)
+    numbers = [f"{random.choice('+-0 ')}{random.randrange(10**7, 10**12)}{random.choice(('', '.0', 'e5', '_0', ':59'))}".strip() for _ in range(count // 4)]
+    anything = ["".join(random.choices(printable[:95], k=random.randint(8, 30))) for _ in range(count)]
+    return [*TRAPS, *numbers, *anything][:count]
+
+
+@pytest.mark.parametrize(("hosts", "rounds"), [(25, 2), pytest.param(100, 5, marks=pytest.mark.soak)])
+def test_every_password_reaches_the_tool_as_it_was_typed_in(start_lab: StartLab, tmp_path: Path, hosts: int, rounds: int) -> None:
+    player = start_lab(overrides=fleet(hosts))
+    given = iter(passwords(hosts * rounds))
+    (tmp_path / "setup").mkdir()
+    with StandIn(f"{network()}.0.2", playbooks=PLAYBOOKS) as awx:
+        done = play(tmp_path / "setup", variables(awx, escrow=str(player.escrow), backup_variables={"rms_key_backup_max_age": 0}))
+        assert done.ended_well, done.output
+        for number in range(rounds):
+            wanted = {host: next(given) for host in sorted(player.lab.hosts) if "rms" in host or host == "hydra"}
+            job = run_template(player, awx, "RMS key backup", each={host: {"backup_password": password} for host, password in wanted.items()})
+            assert job.returncode == 0, job.output
+            changed = [host for host, password in wanted.items() if opened(player, host, number, password) != player.lab.groups[group_of(player, host)].key]
+            assert changed == [], [wanted[host] for host in changed]
+
+
+def group_of(player: Player, host: str) -> str:
+    group = player.lab.topology.hosts[host].group
+    assert group is not None
+    return group
+
+
+def opened(player: Player, host: str, number: int, password: str) -> bytes | None:
+    """The key in a host's backup of this round, by the lab's own means; None if it does not open."""
+    file = sorted((player.escrow / group_of(player, host)).rglob("*.key"))[number]
+    try:
+        return unpack_backup(file.read_bytes(), password).key
+    except WrongPasswordError:
+        return None

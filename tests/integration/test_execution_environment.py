@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import socket
+import ssl
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
+from labs import network
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -71,3 +77,49 @@ def test_the_driver_gets_its_name_after_the_packages_that_might_name_it_otherwis
     [named] = [number for number, step in enumerate(steps) if "[FreeTDS]" in step]
     installed = max(number for number, step in enumerate(steps) if "/output/scripts/install-from-bindep" in step)
     assert installed < named
+
+
+def steps_of(context: Path, word: str) -> list[str]:
+    """The steps that mention a word, as a shell runs them."""
+    lines = (context / "Containerfile").read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix("RUN ") for line in lines if word in line]
+
+
+def test_the_image_opens_a_vault_beside_the_inventory_as_awx_asks_it_to(context: Path, tmp_path: Path) -> None:
+    [step] = steps_of(context, "opsmgr-vault-password")
+    subprocess.run(["sh", "-euc", step.replace("/usr/local/bin", str(tmp_path))], check=True)
+    password, vault = tmp_path / "password", tmp_path / "group_vars" / "all" / "vault.yml"
+    password.write_text("0123456701", encoding="utf-8")
+    vault.parent.mkdir(parents=True)
+    vault.write_text("rms_key_backup_password: Polyphemus 3\n", encoding="utf-8")
+    (tmp_path / "inventory.yml").write_text("opsmgr_rms: {hosts: {hydra: {}}}\n", encoding="utf-8")
+    run(BIN / "ansible-vault", "encrypt", "--vault-password-file", password, vault)
+    # What the role has AWX give: the variable of the credential, and the one of the inventory source.
+    said = (REPOSITORY / "roles" / "awx_setup" / "vars" / "main.yml").read_text(encoding="utf-8")
+    [(setting, program)] = re.findall(r'__awx_setup_vault_program: "(\w+): (.*)"', said)
+    given = {"OPSMGR_VAULT_PASSWORD_FILE": str(password), setting: program.replace("/usr/local/bin", str(tmp_path))}
+    assert "Polyphemus 3" in run(BIN / "ansible-inventory", "-i", tmp_path / "inventory.yml", "--list", "--export", **given)
+
+
+def test_openssl_lets_tls_1_0_pass(context: Path, tmp_path: Path) -> None:
+    step = next(step for step in steps_of(context, "opsmgr-openssl.cnf") if step.startswith("printf"))
+    told, key = tmp_path / "openssl.cnf", tmp_path / "key.pem"
+    subprocess.run(["sh", "-euc", step.replace("/etc/opsmgr-openssl.cnf", str(told))], check=True)
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-subj", "/CN=sql1", "-keyout", key, "-out", key)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(key)
+    server.set_ciphers("DEFAULT:@SECLEVEL=0")
+    server.minimum_version = server.maximum_version = ssl.TLSVersion.TLSv1
+    with socket.create_server((f"{network()}.0.2", 0)) as listener:
+        Thread(target=greet, args=(server, listener), daemon=True).start()
+        place = ":".join(map(str, listener.getsockname()))
+        said = subprocess.run(
+            ["openssl", "s_client", "-connect", place], env={**os.environ, "OPENSSL_CONF": str(told)}, input=b"", capture_output=True, timeout=60, check=False
+        ).stdout.decode()
+    assert re.search(r"Protocol *: TLSv1$", said, re.M), said
+    assert "OPSMGR_SQL_TLS_1_0=yes" in "".join(steps_of(context, "OPENSSL_CONF="))
+
+
+def greet(server: ssl.SSLContext, listener: socket.socket) -> None:
+    with suppress(OSError), server.wrap_socket(listener.accept()[0], server_side=True) as connection:
+        connection.recv(1)

@@ -49,6 +49,7 @@ def result_keys(name: str) -> set[str]:
     if issubclass(cls, OpsmgrAction):
         return {*cls.RESULT, "started_at", "elapsed_seconds"}
     others = {
+        "awx_objects": {"steps", "warnings"},
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},

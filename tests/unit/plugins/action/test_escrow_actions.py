@@ -296,6 +296,9 @@ def test_what_is_wrong_in_a_variable_is_refused_like_an_option(clock: Clock, esc
         back_up(clock, escrow, task_vars={"enter": "both"}, option_variables={"no_such_option": "enter"})
     with pytest.raises(AnsibleActionFail, match="option_variables"):
         back_up(clock, escrow, option_variables="officers")
+    with pytest.raises(AnsibleActionFail, match="it is a number") as number:
+        back_up(clock, escrow, task_vars={"password": 21913025}, option_variables={"backup_password": "password"})
+    assert "21913025" not in str(number.value)
     without = back_up(clock, escrow, task_vars={"password": ""}, option_variables={"backup_password": "password"})
     assert without["failed"] is True
     assert "Choose a longer one in the option backup_password" in without["msg"]

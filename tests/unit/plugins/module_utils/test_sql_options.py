@@ -240,7 +240,7 @@ def test_options_come_from_the_parameters_of_a_module() -> None:
 
 REFUSED = [
     ({"server": ""}, "server is empty"),
-    ({"server": "sql1\\OPSMGR"}, "server is sql1\\OPSMGR, which contains an instance"),
+    ({"server": "sql1\\OPSMGR"}, "contains an instance or a port"),
     ({"server": "sql1,1433"}, "server is sql1,1433, which contains an instance or a port"),
     ({"server": "sql1;UID=sa"}, "server contains a brace"),
     ({"instance": "A;B"}, "instance contains a brace"),

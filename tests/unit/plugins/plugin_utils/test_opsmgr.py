@@ -48,7 +48,7 @@ def opsmgr(server: RecordedServer, media: str | None = None) -> OpsMgrHost:
 @pytest.mark.parametrize("windows_2003", [False, True])
 def test_an_rms(clock: Clock, windows_2003: bool) -> None:
     recorded = RecordedServer(clock, windows_2003=windows_2003)
-    result = opsmgr(recorded).observe(probe=True).as_result()
+    result = opsmgr(recorded).observe(probe=True, fingerprint=True).as_result()
     assert len(recorded.commands) == 1
     assert result == {
         "computer_name": "HYDRA",
