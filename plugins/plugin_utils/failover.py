@@ -141,6 +141,7 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     if plan.promotion_needed:
         plan.problems += _old_rms_problems(plan, wish, evidence)
     plan.problems += _former_problems(plan, wish, evidence)
+    plan.problems += _foreign_problems(plan, wish, evidence)
     plan.problems += _node_problems(wish, evidence)
     plan.remarks += _other_servers(plan, wish, evidence)
     plan.unfinished += _unfinished(plan, wish, evidence)
@@ -289,8 +290,10 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
     problems = _access_problems(host, state)
     if not database.get("reachable"):
         return problems or [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
-    if wish.management_group and database.get("management_group") not in (None, wish.management_group):
-        found = f"the database belongs to management group {database['management_group']}, and the inventory says {wish.management_group}"
+    group = _own_group(wish, evidence)
+    if group and database.get("management_group") not in (None, group):
+        says = "the inventory says" if wish.management_group else f"{wish.target} belongs to"
+        found = f"the database belongs to management group {database['management_group']}, and {says} {group}"
         problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
     if state.get("state") not in (None, "ONLINE"):
         problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
@@ -435,6 +438,37 @@ def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """What would stop the demotion of a former RMS, which comes after the point of no return."""
     former = [evidence.look(host) for host in plan.demote if not (plan.promotion_needed and host == plan.old_rms)]
     return [problem for look in former if look is not None for problem in _server_problems(look, wish.management_group)]
+
+
+def _own_group(wish: Wish, evidence: Evidence) -> str | None:
+    """The management group that all is about: as the inventory says, else as the server to promote says."""
+    target = evidence.look(wish.target)
+    return wish.management_group or (target.server["management_group"] if target is not None and target.server else None)
+
+
+def _foreign_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+    """Servers of another management group: nothing of theirs may be changed, whatever the inventory says."""
+    group = _own_group(wish, evidence)
+    told = {wish.target, plan.old_rms, *plan.demote} if wish.management_group else set()
+    foreign = [look for look in evidence.looks if look.server and look.server["management_group"] not in (None, group) and look.host not in told]
+    advice = "Set opsmgr_management_group for each host of the inventory, or leave this one out"
+    problems = [
+        _problem(look.host, f"it belongs to management group {look.server['management_group']}, and {wish.target} to {group}", advice)
+        for look in foreign
+        if look.server
+    ]
+    return problems + [
+        _problem(host, "it does not answer, and the database does not name it, so it cannot be told which management group it belongs to", advice)
+        for host in _unknown_hosts(wish, evidence)
+    ]
+
+
+def _unknown_hosts(wish: Wish, evidence: Evidence) -> list[str]:
+    """Hosts of which nothing says that they are of this group: with several servers that the inventory calls RMS, one of them may be another group's."""
+    if wish.management_group or len(wish.inventory_rms) < 2:
+        return []
+    listed = {short_name(str(server["name"])) for server in evidence.database.get("servers") or []}
+    return [look.host for look in evidence.looks if look.server is None and look.name not in listed and look.host != wish.target]
 
 
 def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:

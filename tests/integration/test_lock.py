@@ -126,7 +126,6 @@ def promoted(player: Player) -> list[str]:
     return [name for name, role in dump["groups"]["ODYSSEY"]["roles"].items() if role == "rms"]
 
 
-@pytest.mark.xfail(reason="rms_failover does not hold the lock yet", strict=True)
 def test_two_operators_promote_two_servers_at_once(odyssey: Player) -> None:
     runs: dict[str, Run] = {}
 

@@ -27,7 +27,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values impo
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = "ansible_collections.opsmgr.recovery.plugins"
-SQL_MODULES = ("database_backup", "database_restore", "management_group_info", "service_broker")
+SQL_MODULES = ("database_backup", "database_restore", "management_group_info", "management_group_lock", "service_broker")
 # Words of a password that no sentence may repeat.
 WORD = "Tr0ub4dor"
 TEXTS = {"NUL": f"{WORD}\0tail", "half a character": f"{WORD}\ud800tail"}

@@ -333,6 +333,22 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
         ["deathsting: preflight: the account is not an administrator", "hydra: preflight: the account is not an administrator"],
     ),
     "not installed": ([on("deathsting", installed=False)], ["deathsting: preflight: Operations Manager is not installed here. Correct the inventory."]),
+    "another group that the inventory does not know of": (
+        [wish(management_group=None), on("kraken", management_group="ILIAD")],
+        ["kraken: preflight: it belongs to management group ILIAD, and deathsting to ODYSSEY."],
+    ),
+    "an RMS of another group": (
+        [wish(management_group=None), on("kraken", management_group="ILIAD", is_rms=True)],
+        ["kraken: preflight: it belongs to management group ILIAD, and deathsting to ODYSSEY."],
+    ),
+    "the database of another group": (
+        [wish(management_group=None), lambda situation: situation["database"].update(management_group="ILIAD")],
+        ["database OperationsManager: preflight: the database belongs to management group ILIAD, and deathsting belongs to ODYSSEY."],
+    ),
+    "another group's RMS that is down": (
+        [wish(management_group=None, inventory_rms=["hydra", "castor"]), down("castor")],
+        ["castor: preflight: it does not answer, and the database does not name it"],
+    ),
     "another group": ([on("hydra", management_group="ILIAD")], ["hydra: preflight: it belongs to management group ILIAD, and the inventory says ODYSSEY."]),
     "a gateway": ([roles("deathsting", "gateway")], ["deathsting: preflight: it is a gateway server, which cannot become the RMS."]),
     "unknown to the database": (
