@@ -130,6 +130,8 @@ class SqlConnection:
         self.statements: list[str] = []
         # Whether the server has answered the last statement to its end, so that it takes another one at once.
         self._is_idle = True
+        # Whether it is in master, where every connection begins.
+        self._is_in_master = True
 
     def __enter__(self) -> SqlConnection:
         return self
@@ -144,7 +146,7 @@ class SqlConnection:
         would keep the only seat.
         """
         with suppress(pyodbc.Error):
-            if self._is_idle:
+            if self._is_idle and not self._is_in_master:
                 self._connection.execute("USE [master]").close()
         with suppress(pyodbc.Error):
             self._connection.close()
@@ -175,6 +177,8 @@ class SqlConnection:
             self._is_idle = isinstance(problem, SqlError)
             raise problem from error
         self._is_idle = True
+        if statement.startswith("USE "):
+            self._is_in_master = statement == "USE [master]"
         return result
 
     def _translated(self, error: pyodbc.Error, statement: str) -> OpsmgrError:

@@ -105,7 +105,7 @@ MISTAKES = {
     "no SQL Server answers": Mistake(("opsmgr_sql_server", NOBODY), edit=sql(opsmgr_sql_server=NOBODY)),
     "a wrong port": Mistake(("opsmgr_sql_port", "1434"), edit=sql(opsmgr_sql_port=1434)),
     "a port that cannot be": Mistake(("rms_failover_sql_port", "65535"), edit=sql(opsmgr_sql_port=70000)),
-    "an instance in the server's name": Mistake(("opsmgr_sql_instance", "thunder\\OPSMGR"), edit=sql(opsmgr_sql_server="thunder\\OPSMGR")),
+    "an instance in the server's name": Mistake(("opsmgr_sql_instance", "OPSMGR"), edit=sql(opsmgr_sql_server="thunder\\OPSMGR")),
     "a wrong password of the login": Mistake(("opsmgr_sql_login_password", "the login "), edit=sql(opsmgr_sql_login_password="wrong")),
     "a login without a password": Mistake(("opsmgr_sql_login_password", "login_user"), edit=sql(opsmgr_sql_login_password=None)),
     "another database": Mistake(("opsmgr_database_name", "OperationManager"), edit=sql(opsmgr_database_name="OperationManager")),
@@ -134,9 +134,10 @@ MISTAKES = {
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """One for all: nothing is ever changed in it."""
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One for all: nothing is ever changed in it. Somebody has looked at it before, which may leave an empty folder of our own on a server."""
     with Lab("odyssey", network=network()) as running:
+        assert Player(running, tmp_path_factory.mktemp("first")).play(check=True).ended_well
         yield running
 
 

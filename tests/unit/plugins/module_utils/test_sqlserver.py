@@ -304,7 +304,7 @@ def test_a_database_that_does_not_open_is_named_and_the_connection_closed(pyodbc
     with pytest.raises(ConnectionProblem, match=f"{number}: Database|{number}: The server principal") as caught:
         connect(SqlOptions(server="sql1", database="x]y"))
     assert caught.value.kind == "database"
-    assert pyodbc.outcome.log == [("USE [x]]y]",), "cursor closed", "USE [master]", "closed"]
+    assert pyodbc.outcome.log == [("USE [x]]y]",), "cursor closed", "closed"]
 
 
 def test_a_connection_that_is_lost_while_the_database_is_opened(pyodbc: FakePyodbc) -> None:
