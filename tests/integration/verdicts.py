@@ -27,8 +27,9 @@ SERVICES = ("HealthService", "OMSDK", "OMCFG")
 
 
 def said_in(text: str) -> list[str]:
-    """What a text says about the role, in its order. The lines of a terminal are wrapped anywhere."""
-    return [SENTENCES[found] for found in _SENTENCE.findall(" ".join(text.split()))]
+    """What a text says about the role, in its order. Lines may be wrapped anywhere; the name of a task says what is to come, and no more."""
+    lines = [line for line in text.splitlines() if not line.startswith(("TASK [", "PLAY [", "RUNNING HANDLER ["))]
+    return [SENTENCES[found] for found in _SENTENCE.findall(" ".join(" ".join(lines).split()))]
 
 
 def stated(output: str, failures: Sequence[str], *, ended_well: bool) -> str | None:

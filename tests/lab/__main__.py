@@ -100,7 +100,7 @@ def _add_fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--times", type=int, default=1, help="how often; 0 for ever")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long a stall is")
     parser.add_argument("--code", type=int, help="error code, as the layer has them")
-    parser.add_argument("--text", default="", help="error text; of drop and reset: after, or either")
+    parser.add_argument("--text", default="", help="error text; of drop, reset and stall of a message: after, or either")
     parser.add_argument("--fraction", type=float, default=1.0, help="hit only so many of these matches, such as 0.02")
     parser.add_argument("--seed", type=int, default=0, help="which ones these are")
 

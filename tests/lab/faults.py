@@ -29,8 +29,8 @@ class Fault:
 
     ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name, a cluster resource or the
     start of a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for ever).
-    What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop`` and ``reset`` with the text ``after``
-    perform a message's operation and lose only the answer, with ``either`` it is the one or the other.
+    What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop``, ``reset`` and ``stall`` with the text ``after``
+    perform a message's operation and lose or delay only the answer, with ``either`` it is the one or the other.
 
     With a ``fraction``, only so many of those matches are hit, 0.02 being 2 %.  Which ones depends on ``seed``, the host and how many
     matches that host had before, so the same conversation suffers the same.

@@ -42,6 +42,7 @@ def test_where_the_role_is(rms: str, hydra: str, deathsting: str, expected: str)
         ("A rerun will promote only if the role has not moved.", []),
         ("The role has moved on", [MOVED]),
         ("The role was moved", []),
+        ("TASK [rms_failover : The role has moved] ****\nok: [deathsting]", []),
     ],
 )
 def test_what_a_text_says(text: str, said: list[str]) -> None:

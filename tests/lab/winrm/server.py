@@ -272,11 +272,12 @@ class Connection:
                 exchange.headers.append(("Content-Type", encryption.CONTENT_TYPE))
             elif body:
                 exchange.headers.append(("Content-Type", _SOAP_TYPE))
-            if exchange.spoiled == "corrupt":
-                body = encryption.damage(body)
-            data = http.answer(status, exchange.headers, body)
-            if exchange.spoiled == "truncate":
-                data = data[: len(data) - (len(body) + 1) // 2]
+            damaged = encryption.damage(body) if body and exchange.spoiled == "corrupt" else body
+            data = http.answer(status, exchange.headers, damaged)
+            if exchange.spoiled == "corrupt" and not body:
+                data = encryption.damage(data)
+            elif exchange.spoiled == "truncate":
+                data = data[: len(data) - (len(body or data) + 1) // 2]
         finally:
             self._record(exchange, len(data))
         connection.send(data)
@@ -317,9 +318,10 @@ class Connection:
         if not self._logged_in:
             self._logged_in = True
             struck = self._strike("login")
-            if struck is not None:
+            if struck is not None and struck.action == "fail":
                 exchange.headers, exchange.login = self._authenticator.refuse().headers, None
                 return 401, b""
+            self._suffer_after(exchange, struck)
         return self._authenticated(exchange, outcome.login)
 
     def _authenticated(self, exchange: Exchange, login: Login) -> tuple[int, bytes]:
@@ -364,11 +366,19 @@ class Connection:
             answer = 500, soap.not_understood(problem, message.message_id)
         except wsfaults.WSManFault as problem:
             answer = self._fault(exchange, problem, message.message_id)
-        if struck is not None and struck.action in ("drop", "reset"):
-            raise _Dropped(struck.action == "reset")
-        if struck is not None and struck.action in ("corrupt", "truncate"):
-            exchange.spoiled = struck.action
+        self._suffer_after(exchange, struck)
         return answer
+
+    def _suffer_after(self, exchange: Exchange, struck: Fault | None) -> None:
+        """What goes wrong when the work is done: with the connection, or with the answer."""
+        if struck is None:
+            return
+        if struck.action in ("drop", "reset"):
+            raise _Dropped(struck.action == "reset")
+        if struck.action == "stall":
+            self._server.stopping.wait(struck.seconds)
+        elif struck.action in ("corrupt", "truncate"):
+            exchange.spoiled = struck.action
 
     def _result(self, exchange: Exchange, message: soap.Request) -> tuple[int, bytes]:
         if message.is_identify:
@@ -387,7 +397,7 @@ class Connection:
         fault = self._host.faults.match(self._host.name, "message", action)
         if fault is None:
             return None
-        if fault.action == "stall":
+        if fault.action == "stall" and fault.text != AFTER:
             self._server.stopping.wait(fault.seconds)
             return None
         if fault.action in ("drop", "reset") and fault.text != AFTER:

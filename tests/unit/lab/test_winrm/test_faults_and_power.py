@@ -21,7 +21,7 @@ from spnego.exceptions import BadMICError
 from unit.lab.test_winrm.conftest import PASSWORD, USER, next_address
 from unit.lab.test_winrm.scripted_host import ScriptedHost
 from waiting import until
-from winrm.exceptions import InvalidCredentialsError, WSManFaultError
+from winrm.exceptions import InvalidCredentialsError, WinRMTransportError, WSManFaultError
 from winrm.protocol import Protocol
 
 from lab.faults import Fault, Faults
@@ -112,6 +112,25 @@ def test_a_message_stalls(host: ScriptedHost, protocol: Connect) -> None:
     started = time.monotonic()
     protocol().open_shell()
     assert time.monotonic() - started > 0.5
+
+
+def test_only_the_answer_stalls(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+    host.faults.add(Fault("hydra", "message", "Create", "stall", text="after", seconds=1))
+    client = threading.Thread(target=protocol().open_shell)
+    client.start()
+    time.sleep(0.5)
+    assert (len(server.shells("hydra")), client.is_alive()) == (1, True)
+    client.join()
+
+
+@pytest.mark.parametrize(("action", "text"), [("reset", "after"), ("corrupt", ""), ("truncate", "")])
+def test_a_login_can_be_lost_too(host: ScriptedHost, server: WinRMServer, protocol: Connect, action: Any, text: str) -> None:
+    host.faults.add(Fault("hydra", "message", "login", action, text=text))
+    # A client may not miss the end of headers, but then it is not logged in.
+    with pytest.raises((requests.RequestException, WinRMTransportError)):
+        protocol().open_shell()
+    assert len(server.shells("hydra")) == 0
+    protocol().open_shell()
 
 
 def test_a_message_is_dropped_before_anything_is_done(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
