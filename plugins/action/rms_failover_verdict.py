@@ -26,7 +26,7 @@ class ActionModule(ControllerAction):
         "virtual_server": {"type": "str"},
         "now": {"type": "dict", "required": True, "options": SEEN_SPEC},
         "seen": {"type": "dict", "options": SEEN_SPEC},
-        "failure": {"type": "raw", "default": ""},
+        "failure": {"type": "dict", "default": {}},
         "undone": {"type": "bool", "default": False},
     }
 
@@ -48,10 +48,8 @@ def _evidence(seen: t.Mapping[str, t.Any]) -> Evidence:
     return Evidence([Look.from_result(look) for look in seen["servers"]], seen["database"])
 
 
-def why_failed(failure: object) -> str:
+def why_failed(failure: t.Mapping[str, t.Any]) -> str:
     """The messages in the result of the task that failed, of a loop those of its items."""
-    if not isinstance(failure, t.Mapping):
-        return str(failure or "")
     results = failure.get("results") or [failure]
     told = [str(result["msg"]) for result in results if result.get("msg") and (result.get("failed", True) or result.get("unreachable"))]
     return " ".join(dict.fromkeys(told)) or str(failure.get("msg", ""))

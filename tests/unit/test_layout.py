@@ -18,15 +18,19 @@ COLLECTION_IMPORTS = {
     "plugins/modules": ("plugins.module_utils",),
     "plugins/doc_fragments": (),
     "plugins/plugin_utils": ("plugins.plugin_utils", "plugins.module_utils"),
-    "plugins/plugin_utils/winrs.py": ("plugins.module_utils",),
+    # What bounds and redacts a server's answers lies below what talks to it.
+    "plugins/plugin_utils/bounded_transport.py": ("plugins.module_utils",),
+    "plugins/plugin_utils/redaction.py": ("plugins.module_utils",),
+    "plugins/plugin_utils/winrs.py": ("plugins.plugin_utils.bounded_transport", "plugins.plugin_utils.redaction", "plugins.module_utils"),
     "plugins/plugin_utils/windows.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
     "plugins/action": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/callback": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/filter": ("plugins.module_utils",),
     "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
 }
-# One file wraps each library that speaks to another machine (folders where it is not decided which): nothing else imports it.
-WRAPPED = {"winrm": "plugins/plugin_utils/winrs.py", "requests": "plugins/plugin_utils/winrs.py", "pyodbc": "plugins/module_utils"}
+# These wrap the libraries that speak to another machine (folders where it is not decided which): nothing else imports them.
+WINRM = ("plugins/plugin_utils/bounded_transport.py", "plugins/plugin_utils/winrs.py")
+WRAPPED = {"winrm": WINRM, "requests": WINRM, "pyodbc": ("plugins/module_utils",)}
 
 
 def imports(source: str, module: str) -> Iterator[str]:

@@ -35,7 +35,12 @@ NUMBERS = {"not a number": math.nan, "without end": math.inf, "less than nothing
 NEVER_NUMBERS = ("not a number", "without end", "1e30", "10**400")
 PLAIN = {"str": "text of some length", "path": "/nowhere/at/all", "bool": True, "int": 1, "float": 1.0, "list": [], "dict": {}, "raw": "text"}
 # What a module needs one of.
-ALSO_NEEDED = {"secure_storage_restore": {"escrow": "/nowhere"}, "management_services": {"sdk_service": "running"}}
+ALSO_NEEDED: dict[str, dict[str, Any]] = {
+    "secure_storage_restore": {"escrow": "/nowhere"},
+    "management_services": {"sdk_service": "running"},
+    "management_group_lock": {"state": "released"},
+    "rms_failover_verdict": {"now": {"servers": [], "database": {}}},
+}
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ def test_options_of_sql_modules(row: Row, monkeypatch: pytest.MonkeyPatch, capsy
     """The action refuses what nothing can be, so that it never reaches the place where the module runs; the module refuses the rest."""
     spec = SQL[row.subject]
     arguments = {option: PLAIN[described["type"]] for option, described in spec.items() if described.get("required")}
+    arguments.update(ALSO_NEEDED.get(row.subject, {}))
     arguments[row.option] = row.value
     if row.kind.startswith(tuple(TEXTS)) or row.kind in NEVER_NUMBERS:
         result = run(row.subject, Connection(None, transport="local"), **arguments)
@@ -176,6 +182,9 @@ def test_variables_of_roles(row: Row) -> None:
 def test_each_role_looks_at_its_variables_before_anything_else(role: str) -> None:
     tasks = ROOT / "roles" / role / "tasks"
     first, *others = yaml.safe_load((tasks / "main.yml").read_text(encoding="utf-8"))
+    if "opsmgr.recovery.variable_names" in first:
+        # It looks at names alone.
+        first, *others = others
     if role == "rms_key_backup":
         first = yaml.safe_load((tasks / "choose.yml").read_text(encoding="utf-8"))[1]
     # A role of one task leaves it to the module.

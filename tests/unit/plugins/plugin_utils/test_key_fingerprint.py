@@ -28,8 +28,10 @@ def test_the_key_is_exported_only_into_the_directory_that_is_protected_by_then_a
     assert protected < hashed < exported < removed
     assert set(re.findall(r'>?"([^"]*key\.[^"]*)"', command)) == {rf"{DIRECTORY}\key.{ending}" for ending in ("s", "r", "b", "*")}
     assert "%TEMP%" not in command
-    # Every step only after the one before it succeeded, but for the last.
-    assert re.sub(r"&&", "", command).count("& ") == 1
+    # Every step only after the one before it succeeded, but for the last two, which leave nothing behind.
+    *steps, files, directory = re.sub(r"&&", "", command).split("& ")
+    assert (len(steps), files.partition(" ")[0]) == (1, "del")
+    assert directory.startswith(f'rd "{DIRECTORY}"'), "without /s: a directory that holds something else stays"
 
 
 def test_rights_are_given_by_number_because_names_are_translated() -> None:
