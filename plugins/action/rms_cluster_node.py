@@ -11,6 +11,7 @@ from dataclasses import replace
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     CONVERSATION_SPEC,
+    FAILURES,
     KEY_MATERIAL_SPEC,
     Arguments,
     Facts,
@@ -132,7 +133,16 @@ def _require_ready(work: Work, server: ManagementServer, joins: bool) -> None:
 
 def _join(work: Work, server: ManagementServer, options: list[str]) -> ManagementServer:
     """Run the tool, and return the server as the node that it is then."""
-    talk = join_cluster(work.opsmgr, server, options, work.arguments["cluster_prompt"], STEP)
+    try:
+        talk = join_cluster(work.opsmgr, server, options, work.arguments["cluster_prompt"], STEP)
+    except FAILURES:
+        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is done.
+        work.result["changed"] = work.opsmgr.windows.shell.left_running
+        now = replace(work.opsmgr.observe(), key_fingerprint=server.key_fingerprint)
+        if not _is_node(work, now, _look(work, now)) or now.promotion.running is not False:
+            raise
+        work.result["changed"] = True
+        return now
     work.result.update(changed=True, transcript=talk.transcript)
     deadline = Deadline(EFFECT_SECONDS)
     while True:

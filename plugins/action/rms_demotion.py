@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, FAILURES, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     CONFIG_SERVICE,
     CONFIG_TOOL,
@@ -65,8 +65,15 @@ def _observed(server: ManagementServer, services: t.Iterable[str]) -> Facts:
 def _demote(work: Work, server: ManagementServer) -> None:
     """Tell the server that it is no longer the RMS, and read that back before its services are touched."""
     work.result["command"] = f"{CONFIG_TOOL} UpdateDemotedRMS"
-    talk = work.opsmgr.demote(server, work.arguments["demotion_prompt"])
-    work.result.update(changed=True, transcript=talk.transcript)
+    try:
+        work.result["transcript"] = work.opsmgr.demote(server, work.arguments["demotion_prompt"]).transcript
+    except FAILURES:
+        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is done.
+        work.result["changed"] = work.opsmgr.windows.shell.left_running
+        now = work.opsmgr.observe()
+        if now.is_rms or now.promotion.running is not False:
+            raise
+    work.result["changed"] = True
     if work.arguments["health_service"] == "running":
         restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
     deadline = Deadline(work.arguments["timeout"])
@@ -74,7 +81,7 @@ def _demote(work: Work, server: ManagementServer) -> None:
         if deadline.passed() or work.arguments["health_service"] == "stopped":
             raise OpsmgrError(
                 STEP,
-                f"its registry still calls this server the RMS; {CONFIG_TOOL} wrote: {talk.transcript}",
+                f"its registry still calls this server the RMS; {CONFIG_TOOL} wrote: {work.result['transcript']}",
                 "Check in the database that another server is the RMS now, and run it again",
             )
         work.opsmgr.windows.pause(1)

@@ -200,11 +200,18 @@ def test_a_key_whose_fingerprint_cannot_be_seen_may_have_been_replaced(clock: Cl
 
 
 @pytest.mark.parametrize("demoted", [False, True])
-def test_a_demotion_whose_tool_fails(clock: Clock, demoted: bool) -> None:
+def test_a_demotion_whose_tool_fails_is_judged_by_its_effect(clock: Clock, demoted: bool) -> None:
     recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": [b"Sure?", Silence(5000)]})
     recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", not demoted)
     result = run("rms_demotion", Connection(recorded))
-    assert (result["failed"], result["changed"], result["is_rms"]) == (True, demoted, not demoted)
+    assert (result.get("failed", False), result["changed"], result["is_rms"]) == (not demoted, demoted, not demoted)
+
+
+def test_a_tool_that_may_still_run_leaves_a_demotion_open(clock: Clock) -> None:
+    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": LOST}, promotion_running=[False, *[None] * 9])
+    recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
+    result = run("rms_demotion", Connection(recorded))
+    assert (result["failed"], result["changed"]) == (True, True)
 
 
 def test_a_demoted_server_whose_service_cannot_be_disabled(clock: Clock) -> None:
@@ -228,13 +235,13 @@ SERVICES = {"group": "RMS", "network_name": "RMS Name", "disk": "RMS Disk"}
 
 
 @pytest.mark.parametrize("joined", [False, True])
-def test_a_node_whose_tool_fails(clock: Clock, joined: bool) -> None:
+def test_a_node_whose_tool_fails_is_judged_by_its_effect(clock: Clock, joined: bool) -> None:
     recorded = RecordedNode(
         clock, is_rms=False, has_parent=True, scripts={"AddRMSNode": LOST if joined else [Ends(1, b"No.")], "ping": [Silence(1), Ends()]}
     )
     recorded.effects["AddRMSNode"] = lambda: recorded.__dict__.update(is_rms=joined, has_parent=not joined)
     result = run("rms_cluster_node", Connection(recorded), **NODE)
-    assert (result["failed"], result["changed"], result["registry"]["is_root"]) == (True, True, joined)
+    assert (result.get("failed", False), result["changed"], result["registry"]["is_root"]) == (not joined, True, joined)
 
 
 def test_a_node_whose_start_mode_is_refused(clock: Clock) -> None:
