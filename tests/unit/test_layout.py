@@ -18,7 +18,7 @@ COLLECTION_IMPORTS = {
     "plugins/modules": ("plugins.module_utils",),
     "plugins/doc_fragments": (),
     "plugins/plugin_utils": ("plugins.plugin_utils", "plugins.module_utils"),
-    "plugins/plugin_utils/winrs.py": ("plugins.module_utils",),
+    "plugins/plugin_utils/winrs.py": ("plugins.plugin_utils.bounded_transport", "plugins.plugin_utils.redaction", "plugins.module_utils"),
     "plugins/plugin_utils/windows.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
     "plugins/action": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/callback": ("plugins.plugin_utils", "plugins.module_utils"),
@@ -26,7 +26,8 @@ COLLECTION_IMPORTS = {
     "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
 }
 # One file wraps each library that speaks to another machine (folders where it is not decided which): nothing else imports it.
-WRAPPED = {"winrm": "plugins/plugin_utils/winrs.py", "requests": "plugins/plugin_utils/winrs.py", "pyodbc": "plugins/module_utils"}
+WINRM = ("plugins/plugin_utils/winrs.py", "plugins/plugin_utils/bounded_transport.py")
+WRAPPED = {"winrm": WINRM, "requests": WINRM, "pyodbc": "plugins/module_utils"}
 
 
 def imports(source: str, module: str) -> Iterator[str]:
