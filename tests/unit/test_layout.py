@@ -25,8 +25,10 @@ COLLECTION_IMPORTS = {
     "plugins/filter": ("plugins.module_utils",),
     "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
 }
-# One file wraps each library that speaks to another machine (folders where it is not decided which): nothing else imports it.
-WRAPPED = {"winrm": "plugins/plugin_utils/winrs.py", "requests": "plugins/plugin_utils/winrs.py", "pyodbc": "plugins/module_utils"}
+# One file wraps each library that speaks to another machine (folders where it is not decided which): nothing else imports it. The bounds around requests,
+# which pywinrm uses, are a file of their own.
+WINRM = ("plugins/plugin_utils/winrs.py", "plugins/plugin_utils/bounded_transport.py")
+WRAPPED = {"winrm": WINRM, "requests": WINRM, "pyodbc": ("plugins/module_utils",)}
 
 
 def imports(source: str, module: str) -> Iterator[str]:
