@@ -27,7 +27,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node impor
     read_registry,
     wrong_in,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, DEMOTION_PROMPT, HEALTH_SERVICE, SERVICES, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import DEMOTION_PROMPT, HEALTH_SERVICE, SERVICES, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation, Deadline

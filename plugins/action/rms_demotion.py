@@ -10,12 +10,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     CONFIG_SERVICE,
-    CONFIG_TOOL,
     DEMOTION_PROMPT,
     HEALTH_SERVICE,
     SDK_SERVICE,
     ManagementServer,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, restart_health_service, to_change
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_TOOL, GROUPS_KEY, ManagementServer, OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import GROUPS_KEY, ManagementServer, OpsMgrHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, directory_join, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation, ConversationError, Exchange
 
