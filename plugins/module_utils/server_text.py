@@ -18,7 +18,7 @@ from typing import Any
 # Half a text is better than a terminal full of it.
 LIMIT_CHARACTERS = 100_000
 
-_LINE_END = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_LINE_END = re.compile(r"\r(?!\n)|[\x0b\x0c\x85\u2028\u2029]")
 # Control characters but tab and line end; what turns the direction of text; marks that are not seen; halves of characters; and tags.
 _OBEYED = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
@@ -27,7 +27,7 @@ _OBEYED = re.compile(
 
 
 def harmless(text: str) -> str:
-    """The text as a terminal can show it: line ends are one kind, and what it would obey stands there by its number."""
+    """The text as a terminal can show it: line ends are LF or CR LF, and what else it would obey stands there by its number."""
     if len(text) > LIMIT_CHARACTERS:
         text = text[:LIMIT_CHARACTERS] + f" [and {len(text) - LIMIT_CHARACTERS} more characters]"
     return _OBEYED.sub(_by_number, _LINE_END.sub("\n", text))

@@ -12,6 +12,8 @@ import contextlib
 import threading
 import typing as t
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import ConnectionLost
+
 # The winrm connection plugin refuses by name to connect without these, and says it best.
 HAS_PYWINRM = False
 with contextlib.suppress(ImportError):
@@ -30,7 +32,7 @@ MARK = "opsmgr_recovery_bounded"
 
 Result = t.TypeVar("Result")
 
-class ServerMisbehaves(Exception):
+class ServerMisbehaves(ConnectionLost):
     """The server did what no WinRM service does. The text is one sentence, and nothing in it comes from the server."""
 
 

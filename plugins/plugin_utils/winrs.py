@@ -16,9 +16,8 @@ import typing as t
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.redaction import redact
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.bounded_transport import ServerMisbehaves
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.redaction import redact
 
 # The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
 with contextlib.suppress(ImportError):
@@ -781,7 +780,7 @@ def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options:
         raise ConnectionLost("the answer is not one of a WinRM service") from None
     except WSManFaultError as fault:
         raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
-    except (WinRMError, WinRMTransportError, ServerMisbehaves) as error:
+    except (WinRMError, WinRMTransportError) as error:
         raise ConnectionLost(str(error)) from None
     except Exception as error:
         raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None

@@ -35,7 +35,7 @@ from lab.opsmgr.key import NotABackupError, WrongPasswordError, unpack_backup
 BACKUPS = int(os.environ.get("OPSMGR_SOAK_BACKUPS", "10000"))
 FIRST_SEED = int(os.environ.get("OPSMGR_SOAK_SEED", "1"))
 # Pairs of a faulty run and a clean one, with one lab.
-PAIRS = 125
+PAIRS = int(os.environ.get("OPSMGR_SOAK_PAIRS", "125"))
 PASSWORD = "c0rrect horse battery"
 KEEP = 3
 RMS = "hydra"

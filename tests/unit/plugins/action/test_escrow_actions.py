@@ -414,3 +414,27 @@ def test_a_file_in_the_place_of_the_escrow_is_one_sentence(escrow: Path) -> None
     escrow.write_text("")
     result = info(escrow)
     assert (result["failed"], result["msg"].split(".")[0]) == (True, f"controller: read the escrow: {escrow}: Not a directory")
+
+
+# --- A restore on a server that cannot hash, in a language that nobody here knows ---
+
+
+@pytest.mark.parametrize(
+    ("compared", "options", "proven"),
+    [
+        ("[key same]", {}, False),
+        ("[key other]", {}, True),
+        ("", {}, False),
+        ("[key same]", {"accept_unproven": True}, True),
+    ],
+    ids=["the same key as before", "another key than before", "not compared", "accepted"],
+)
+def test_a_restore_that_nothing_proves_is_a_failure(clock: Clock, escrow: Path, compared: str, options: dict[str, Any], proven: bool) -> None:
+    """It ends with 0 and in Japanese, with the key that was there before: either that is the right one, or the tool refused."""
+    keep(escrow, 1)
+    recorded = RecordedServer(clock, is_rms=False, hashfile=False, windows_2003=True, arrives=KEY_FILE + b"%f" % 1)
+    said = "\r\nパスワードが正しくありません。".encode()
+    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, said, private=compared.encode())]
+    result = no_secret(run("secure_storage_restore", Connection(recorded), escrow=str(escrow), backup_password=PASSWORD, **options))
+    assert (not result.get("failed"), "nothing proves" in result.get("msg", "")) == (proven, not proven), result.get("msg")
+    assert recorded.ran('for /f "tokens=2*" %a in (')

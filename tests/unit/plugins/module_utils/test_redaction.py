@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.redaction import REDACTED, redact
+from ansible_collections.opsmgr.recovery.plugins.module_utils.redaction import REDACTED, redact
 
 SECRET = "Tr0ub4dor&3"
 BEFORE, AFTER = "The tool begins.", "Error 5: access denied."

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a tool wrote after it was given a secret, shown only as far as it is known to hold none of it.
 
-Private to opsmgr.recovery. The secret itself is replaced where it stands. A line that still has a long part in common with it is left out whole, in whichever
+The secret itself is replaced where it stands. A line that still has a long part in common with it is left out whole, in whichever
 form the part is there: in other case, backwards, as UTF-16, in hexadecimal or Base64, with line ends or blanks in between, or cut off.
+
+This file is private to the collection: others must not import it.
 """
+
 from __future__ import annotations
 
 import base64
