@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import G
 
 if not Path("/proc/self/stat").exists():
     pytest.skip("There is no /proc", allow_module_level=True)
+
+
+COLLECTIONS = Path(__file__).resolve().parents[4] / ".build" / "collections"
 
 
 def own() -> Process:
@@ -75,20 +76,24 @@ def test_what_a_killed_run_has_left_behind_still_works_for_it() -> None:
     assert processes.look_for(found, own()) == GONE
 
 
-def tell(answer: Connection, earlier: Process) -> None:
-    parent = processes.describe_process(os.getppid())
-    assert parent is not None
-    answer.send(processes.look_for(earlier, parent))
+RERUN = """
+import os
+from dataclasses import replace
+from ansible_collections.opsmgr.recovery.plugins.module_utils import processes
+
+this = processes.describe_process(os.getpid())
+killed = replace(this, pid=4194303, started=this.started - 1)
+if os.fork():
+    os.wait()
+else:
+    print(processes.look_for(killed, this), end="", flush=True)
+"""
 
 
 def test_ones_own_children_are_not_anothers() -> None:
-    """A rerun has the same command line as the run that was killed."""
-    earlier = replace(own(), pid=4194303, started=own().started - 1)
-    here, there = multiprocessing.Pipe()
-    child = multiprocessing.get_context("fork").Process(target=tell, args=(there, earlier))
-    child.start()
-    assert here.recv() == GONE
-    child.join()
+    """A rerun has the same command line as the run that was killed, and so have the processes that it forks."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
+    assert subprocess.run([sys.executable, "-c", RERUN], env=environment, capture_output=True, text=True, check=True).stdout == GONE
 
 
 @pytest.mark.parametrize(

@@ -206,8 +206,8 @@ def test_a_fault_at_any_statement_leaves_multi_user(sql: SqlServer, run: Run, ac
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
 def test_a_seat_that_is_lost_for_a_moment(sql: SqlServer, run: Run, nth: int, code: int) -> None:
     if nth == 4:
-        # The third USE of a run is the one that enters the database.
-        fault(sql, "USE", "fail", nth=3, code=code)
+        # One USE to connect and one to close, for the look; one to connect for the repair, and then the one that enters the database.
+        fault(sql, "USE", "fail", nth=4, code=code)
     else:
         alter_fault(sql, "fail", nth, code=code)
     result = run()
