@@ -94,6 +94,8 @@ class Outcome:
     remarks: list[str] = field(default_factory=list)
     absorbed: bool = False
     output: str = ""
+    left: tuple[str, ...] = ()
+    """How the world differs from what it was; equal for two cases that one rerun finishes."""
 
     @property
     def text(self) -> str:
@@ -337,6 +339,7 @@ class Sweep:
         outcome, left = self._held.suffer(name, message)
         told = self._promoted_before + promotions(self._player) - told_before
         state = (*_state(self._before, left), str(told), *sorted(process.name for host in self._player.lab.hosts.values() for process in host.running()))
+        outcome.left = state
         if state not in self._finished:
             self._finished[state] = self._finish(told)
             outcome.remarks.append("finished by a whole run")
@@ -375,7 +378,7 @@ class Sweep:
 def _state(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Where the world differs from what it was, and how, as far as that is not a time or the content of a file."""
     return tuple(
-        place if any(part in place for part in ("/files/", "/tables/")) else f"{place}={_CHANCE.sub('#', str(_at(after, place)))}"
+        _CHANCE.sub("#", place if any(part in place for part in ("/files/", "/tables/")) else f"{place}={_at(after, place)}")
         for place in difference(before, after)
         if "/sessions" not in place
     )
