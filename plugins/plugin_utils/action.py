@@ -111,7 +111,12 @@ class OpsmgrAction(ActionBase):
         """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
-        """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable."""
+        """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable.
+
+        A host that another one delegates to fails instead: else that other one would be out of its play, and its rescue would not run.
+        """
+        if self._task.delegate_to and not self._task.ignore_unreachable:
+            raise OpsmgrError(self.STEP, why_unreachable(error), "Make sure that it answers, then rerun") from None
         raise AnsibleConnectionFailure(harmless(why_unreachable(error))) from None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:

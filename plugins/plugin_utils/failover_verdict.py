@@ -208,9 +208,10 @@ def _differences(question: Question, seen: Evidence, now: Evidence) -> list[str]
             found.append(f"the database was {was}, and is {is_now} now")
     for old in seen.looks:
         found += _server_differences(old, now.look(old.host), needed=old.host in (question.target, question.old_rms))
-    target = now.look(question.target)
-    if target is not None and _phase(target) not in (None, Phase.NONE) and _phase(target) != _phase(seen.look(question.target)):
-        found.append(_phase_sentence(question.target, _phase(target)))
+    phase = _phase(now.look(question.target))
+    # That a tool has ended meanwhile is no difference: one that an earlier run left unanswered ends with its shell.
+    if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(seen.look(question.target)):
+        found.append(_phase_sentence(question.target, phase))
     return found
 
 

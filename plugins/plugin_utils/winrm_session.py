@@ -32,7 +32,9 @@ CONNECT_ATTEMPTS = 3
 # Seconds. A server that is gone keeps nobody at the end of a task.
 ANSWERS_AT_ONCE_SECONDS = 3.0
 # What a connection plugin reports of a connection that was made and broke, apart from one that nobody answers and one that is refused.
-_BROKEN_OFF = re.compile(r"Connection aborted|Connection broken|reset by peer|Broken pipe|RemoteDisconnected|IncompleteRead|BadMIC", re.IGNORECASE)
+_BROKEN_OFF = re.compile(
+    r"Connection aborted|Connection broken|reset by peer|Broken pipe|RemoteDisconnected|IncompleteRead|BadMIC|SpnegoError|Code 400", re.IGNORECASE
+)
 
 
 class WinRMSession:

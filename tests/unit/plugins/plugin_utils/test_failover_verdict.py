@@ -158,6 +158,8 @@ def test_a_node_of_the_clustered_rms_is_judged_by_the_database_alone() -> None:
         (seen(hydra=None), ["hydra does not answer any more"]),
         (seen(deathsting=server("deathsting", False, False, management_group="ILIAD")), ["ILIAD"]),
         (seen(phase="at work"), ["is at work on deathsting"]),
+        (seen(phase="unanswered"), ["waits for an answer"]),
+        (seen(phase="ended"), []),
         (seen(database=False), ["nobody knows whom", "None"]),
     ],
 )
