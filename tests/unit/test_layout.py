@@ -18,10 +18,9 @@ COLLECTION_IMPORTS = {
     "plugins/modules": ("plugins.module_utils",),
     "plugins/doc_fragments": (),
     "plugins/plugin_utils": ("plugins.plugin_utils", "plugins.module_utils"),
-    # What bounds and redacts a server's answers lies below what talks to it.
-    "plugins/plugin_utils/bounded_transport.py": ("plugins.module_utils",),
-    "plugins/plugin_utils/redaction.py": ("plugins.module_utils",),
-    "plugins/plugin_utils/winrs.py": ("plugins.plugin_utils.bounded_transport", "plugins.plugin_utils.redaction", "plugins.module_utils"),
+    # What bounds a server's answers is a part of the wrapper.
+    "plugins/plugin_utils/bounded_transport.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
+    "plugins/plugin_utils/winrs.py": ("plugins.module_utils",),
     "plugins/plugin_utils/windows.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
     "plugins/action": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/callback": ("plugins.plugin_utils", "plugins.module_utils"),

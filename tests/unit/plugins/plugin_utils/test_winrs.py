@@ -545,7 +545,7 @@ def test_neither_a_conversation_nor_an_exchange_shows_a_secret(clock: Clock) -> 
 def test_what_the_commands_behind_a_program_write_stays_out_of_the_transcript(clock: Clock) -> None:
     desk = Desk(clock, [b"Done.\r\n", Errors(b"A warning."), Ends(3, b"Bye.", private=b"LS0tLS1CRUdJTg==")])
     talk = desk.converse(then="type secret")
-    assert (talk.transcript, talk.private_output.strip()) == ("Done.\nA warning.Bye.", "LS0tLS1CRUdJTg==")
+    assert (talk.transcript, talk.private_output.strip()) == ("Done.\r\nA warning.Bye.", "LS0tLS1CRUdJTg==")
     assert talk.exit_code == 3, "the program's own, not that of the last command"
     assert desk.protocol.commands[0].endswith("& (type secret)2>nul")
 
