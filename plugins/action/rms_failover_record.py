@@ -12,16 +12,11 @@ from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import SEEN_SPEC, Evidence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_drawing import bars, draw
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_record import Record, Story, make_record
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Group
-
-SEEN_SPEC: dict[str, dict[str, t.Any]] = {
-    "servers": {"type": "list", "elements": "dict", "required": True},
-    "database": {"type": "dict", "required": True},
-}
 
 
 class ActionModule(ControllerAction):
@@ -70,8 +65,8 @@ def _story(arguments: Arguments) -> Story:
         group=group,
         old_rms=arguments["old_rms"],
         promotion_needed=arguments["promotion_needed"],
-        seen=_evidence(arguments["seen"]),
-        seen_again=_evidence(arguments["seen_again"]),
+        seen=Evidence.from_results(arguments["seen"]),
+        seen_again=Evidence.from_results(arguments["seen_again"]),
         began_at=began_at,
         asked_again_at=asked_again_at,
         steps=[Given(**step) for step in arguments["steps"]],
@@ -85,10 +80,6 @@ def _story(arguments: Arguments) -> Story:
 def _verdict(result: t.Mapping[str, t.Any], began_at: str) -> str | None:
     """The verdict of this run; what is older is another run's."""
     return str(result["verdict"]) if str(result.get("started_at", "")) >= began_at and "verdict" in result else None
-
-
-def _evidence(seen: t.Mapping[str, t.Any]) -> Evidence:
-    return Evidence([Look.from_result(look) for look in seen["servers"]], seen["database"])
 
 
 def _looked_at(seen: t.Mapping[str, t.Any]) -> str:

@@ -8,13 +8,8 @@ import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import SEEN_SPEC, Evidence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import Question, find, message
-
-SEEN_SPEC: dict[str, dict[str, t.Any]] = {
-    "servers": {"type": "list", "elements": "dict", "required": True},
-    "database": {"type": "dict", "required": True},
-}
 
 
 class ActionModule(ControllerAction):
@@ -33,7 +28,7 @@ class ActionModule(ControllerAction):
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         options = ("target", "old_rms", "begun", "cluster_nodes", "virtual_server")
         question = Question(**{name: arguments[name] for name in options})
-        finding = find(question, _evidence(arguments["now"]), arguments["seen"] and _evidence(arguments["seen"]))
+        finding = find(question, Evidence.from_results(arguments["now"]), arguments["seen"] and Evidence.from_results(arguments["seen"]))
         return {
             "started_at": now_text(),
             "verdict": finding.verdict.value,
@@ -42,10 +37,6 @@ class ActionModule(ControllerAction):
             "disturbed": finding.disturbed,
             "message": message(finding, why_failed(arguments["failure"]), arguments["undone"]),
         }
-
-
-def _evidence(seen: t.Mapping[str, t.Any]) -> Evidence:
-    return Evidence([Look.from_result(look) for look in seen["servers"]], seen["database"])
 
 
 def why_failed(failure: t.Mapping[str, t.Any]) -> str:

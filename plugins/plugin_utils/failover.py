@@ -24,6 +24,13 @@ PROMOTED = ("running", "auto")
 DEMOTED = ("stopped", "disabled")
 
 
+# What was seen of a management group, as an option: the results of management_server_info and of management_group_info.
+SEEN_SPEC: dict[str, dict[str, t.Any]] = {
+    "servers": {"type": "list", "elements": "dict", "required": True},
+    "database": {"type": "dict", "required": True},
+}
+
+
 @dataclass(frozen=True)
 class Look:
     """What was observed on one host of the inventory: `server` is management_server_info's, None when it could not be looked at."""
@@ -77,6 +84,11 @@ class Evidence:
 
     looks: t.Sequence[Look]
     database: t.Mapping[str, t.Any]
+
+    @classmethod
+    def from_results(cls, seen: t.Mapping[str, t.Any]) -> Evidence:
+        """From an option that SEEN_SPEC describes."""
+        return cls([Look.from_result(look) for look in seen["servers"]], seen["database"])
 
     def look(self, host: str) -> Look | None:
         """The look at a host of the inventory."""
