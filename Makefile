@@ -72,10 +72,10 @@ soak: browser  ## long tests against the lab
 
 matrix: setup  ## unit tests and drills with each ansible-core since 2.16; as root also on fresh systems
 	@$(run) tests/tools/matrix $(MATRIX_ARGS)
-	@if [ "$$(id -u)" = 0 ] && [ -z "$(MATRIX_ARGS)" ]; then tests/tools/fresh; fi
+	@if [ "$$(id -u)" = 0 ] && [ -z "$(MATRIX_ARGS)" ]; then $(run) python tests/tools/fresh; fi
 
 fresh:  ## minimal Debian and Ubuntu systems, as root; FRESH_ARGS='--drill-only debian-13'
-	@tests/tools/fresh $(FRESH_ARGS)
+	@$(run) python tests/tools/fresh $(FRESH_ARGS)
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench

@@ -17,7 +17,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     OpsmgrAction,
     Work,
     diff,
-    why_unreachable,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import PROMOTION_PROMPT, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
@@ -31,6 +30,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
     Promotion,
     PromotionState,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     PIPE,
     CommandTimeout,

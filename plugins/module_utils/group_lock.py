@@ -94,7 +94,7 @@ def read(name: str, text: str) -> Lock:
         note = json.loads(text)
         run = _run(note)
         lease = note["lease"]
-        if type(lease) is not int or not 0 < lease <= LONGEST_LEASE:
+        if not is_whole_number(lease) or not 0 < lease <= LONGEST_LEASE:
             return unknown
         return Lock(name, run.run_id, run, moment(str(note["since"])), moment(str(note["renewed"])), lease)
     except (ValueError, TypeError, LookupError, RecursionError):
@@ -173,9 +173,14 @@ def process_from(given: Mapping[str, Any] | None) -> Process | None:
         if not isinstance(values[name], str) or len(values[name]) > _LONGEST_TEXT:
             raise ValueError(name)
     for name in ("namespace", "pid", "started", "command"):
-        if type(values[name]) is not int or not 0 <= values[name] < 2**63:
+        if not is_whole_number(values[name]) or not 0 <= values[name] < 2**63:
             raise ValueError(name)
     return Process(**values)
+
+
+def is_whole_number(value: Any) -> bool:
+    """Whether a value from JSON is a whole number; C(true) is not one."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _run(note: Any) -> Run:

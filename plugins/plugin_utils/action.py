@@ -24,7 +24,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.redaction import r
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable as why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault

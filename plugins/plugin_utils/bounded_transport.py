@@ -32,6 +32,7 @@ MARK = "opsmgr_recovery_bounded"
 
 Result = t.TypeVar("Result")
 
+
 class ServerMisbehaves(ConnectionLost):
     """The server did what no WinRM service does. The text is one sentence, and nothing in it comes from the server."""
 

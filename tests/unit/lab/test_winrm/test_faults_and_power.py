@@ -39,6 +39,7 @@ def listens(host: ScriptedHost) -> bool:
         return False
     return True
 
+
 Connect = Callable[..., Protocol]
 
 

@@ -60,7 +60,7 @@ def full_port() -> Iterator[int]:
     with socket.socket() as busy:
         busy.bind((ADDRESS, 0))
         busy.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
+        waiting = [socket.socket() for _number in range(4)]
         for each in waiting:
             each.setblocking(False)
             each.connect_ex(busy.getsockname())
