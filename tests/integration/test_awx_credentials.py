@@ -116,7 +116,10 @@ TRAPS = (
 def passwords(count: int) -> list[str]:
     """The traps, then numbers in all ways, then anything that can be typed; the same ones each time."""
     random = Random(12)
-    numbers = [f"{random.choice('+-0 ')}{random.randrange(10**7, 10**12)}{random.choice(('', '.0', 'e5', '_0', ':59'))}".strip() for _number in range(count // 4)]
+    signs, endings = "+-0 ", ("", ".0", "e5", "_0", ":59")
+    numbers = [
+        f"{random.choice(signs)}{random.randrange(10**7, 10**12)}{random.choice(endings)}".strip() for _number in range(count // 4)
+    ]
     anything = ["".join(random.choices(printable[:95], k=random.randint(8, 30))) for _number in range(count)]
     return [*TRAPS, *numbers, *anything][:count]
 
