@@ -110,11 +110,10 @@ class FileEdit:
         return [{"line": each.line, "before": each.old_value, "after": each.new_value} for each in self.edit.changes]
 
     def _look(self, files: WindowsFiles, backup: str) -> Facts:
-        """What a replacement that failed has done. A file that somebody else changed meanwhile tells nothing about our changes."""
+        """What a replacement that failed has done. A file that somebody else changed meanwhile was left alone."""
         file = files.read_file(self.path)
-        if file is not None and file.content == self.old:
-            return {"changes": [], "backup": None}
-        return {"changes": self._changes() if file is not None and file.content == self.edit.content else None, "backup": backup}
+        replaced = file is not None and file.content == self.edit.content
+        return {"changes": self._changes() if replaced else [], "backup": backup if replaced else None}
 
 
 def plan_file(work: Work, step: str, path: str, edit: t.Callable[[bytes], Edit]) -> FileEdit:
