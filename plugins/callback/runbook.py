@@ -54,6 +54,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import typing as t
 from dataclasses import replace
@@ -115,6 +116,9 @@ class _Ending:
         if self._before:
             return
         atexit.register(self._at_exit)
+        # In the moment in which Python forks, it throws an interruption away, and would say so with a traceback.
+        usual = sys.unraisablehook
+        sys.unraisablehook = lambda unraisable: None if unraisable.exc_type is KeyboardInterrupt else usual(unraisable)
         # Only a main thread may; another one has no terminal, either.
         with contextlib.suppress(ValueError):
             self._before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
@@ -123,9 +127,18 @@ class _Ending:
         """It has ended in the usual way."""
         self._expected = False
 
+    def insist(self) -> None:
+        """Interrupt the run, if that was wanted and thrown away.
+
+        :raises KeyboardInterrupt: it was
+        """
+        if self._interrupted and self._expected and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+
     def _on_signal(self, number: int, frame: t.Any) -> None:
         if os.getpid() != self._process:
-            self._hand_on(number, frame)
+            # A worker in the moment in which it is forked. The handler that was there before belongs to the process that forks.
+            self._end(number)
             return
         again, self._interrupted = self._interrupted, True
         # What is broken off in the middle complains when Python throws it away, with a traceback.
@@ -284,6 +297,7 @@ class CallbackModule(CallbackBase):
     # What they have in common
 
     def _begin_step(self, task: t.Any) -> None:
+        self._ending.insist()
         self._end_step()
         if self._progress:
             self._progress.forget()
@@ -307,6 +321,7 @@ class CallbackModule(CallbackBase):
 
     def _report(self, told: Result, outcome: str) -> None:
         """Keep it, and tell at once what cannot wait until the step has ended."""
+        self._ending.insist()
         key = told.task._uuid
         if not self._book.has_begun(key):
             self._begin_step(told.task)

@@ -163,7 +163,8 @@ def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, 
     terminal = odyssey.watch(120, color=False)
     terminal.wait_for(re.compile(r" +\d+  now +POINT OF NO RETURN"))
     getattr(terminal, signal)()
-    assert terminal.end() in (99, 128 + 15)
+    # Which number it is depends on what ansible-core was doing: a worker that is killed while it is forked counts as dead.
+    assert terminal.end() in (1, 99, 128 + 15)
     said = terminal.text
     assert re.search(r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - this server is promoted to the RMS\.", said), said
     assert "The point of no return was reached, and perhaps passed." in said
