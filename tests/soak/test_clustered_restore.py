@@ -16,7 +16,7 @@ from lab.drill import unproven_cluster
 from lab.faults import Fault
 
 # A test says when there are more.
-LAST_TASK = 61
+LAST_TASK = 67
 
 
 @pytest.fixture
