@@ -110,10 +110,12 @@ class FileEdit:
         return [{"line": each.line, "before": each.old_value, "after": each.new_value} for each in self.edit.changes]
 
     def _look(self, files: WindowsFiles, backup: str) -> Facts:
-        """What a replacement that failed has done. A file that somebody else changed meanwhile was left alone."""
+        """What a replacement that failed has done. A file that somebody else changed tells nothing; it was left alone if the backup is gone again."""
         file = files.read_file(self.path)
-        replaced = file is not None and file.content == self.edit.content
-        return {"changes": self._changes() if replaced else [], "backup": backup if replaced else None}
+        content = file.content if file is not None else None
+        if content == self.old or (content != self.edit.content and files.read_file(backup) is None):
+            return {"changes": [], "backup": None}
+        return {"changes": self._changes() if content == self.edit.content else None, "backup": backup}
 
 
 def plan_file(work: Work, step: str, path: str, edit: t.Callable[[bytes], Edit]) -> FileEdit:
