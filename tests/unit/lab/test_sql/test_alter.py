@@ -139,6 +139,8 @@ def test_one_connection_that_ends_between_the_statements_loses_the_seat(
     service = Service(server)
     first = connect("master")
     first.execute(SINGLE)
+    # The service that is thrown out comes back at once: before it is refused, the seat must not be free.
+    until(lambda: service.refusals)
     first.close()
     until(lambda: len(server.sessions) == 0)
     thief = service.server.connect("OMSDK", "OperationsManager")
