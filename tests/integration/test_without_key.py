@@ -152,7 +152,11 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),
     "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "MOM.msi was not found on the server"),
     "a password for the setup": (None, {"rms_recover_without_key_properties": {"ACTIONSPASSWORD": "x"}}, "ACTIONSPASSWORD would put a password"),
-    "not a management server": (None, {"rms_recover_without_key_target": "thunder"}, "rms_recover_without_key_target is thunder, and exactly one of these hosts was expected"),
+    "not a management server": (
+        None,
+        {"rms_recover_without_key_target": "thunder"},
+        "rms_recover_without_key_target is thunder, and exactly one of these hosts was expected",
+    ),
 }
 
 
