@@ -108,6 +108,8 @@ class _Ending:
         self._process = os.getpid()
         self._expected = False
         self._interrupted = False
+        self._is_telling = False
+        self._is_impatient = False
         self._before: dict[int, t.Any] = {}
 
     def expect(self) -> None:
@@ -140,14 +142,18 @@ class _Ending:
             # A worker in the moment in which it is forked. The handler that was there before belongs to the process that forks.
             self._end(number)
             return
+        if self._is_telling:
+            # A second signal while the first one is being handled: a buffer that is being written can't be written once more.
+            self._is_impatient = True
+            return
         again, self._interrupted = self._interrupted, True
         # What is broken off in the middle complains when Python throws it away, with a traceback.
         sys.unraisablehook = lambda _unraisable: None
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with self._undisturbed():
             self._tidy()
-        if again or number == signal.SIGTERM:
+        if again or self._is_impatient or number == signal.SIGTERM:
             self._at_exit()
-        if again:
+        if again or self._is_impatient:
             # Whoever is so impatient does not wait for a process to clean up.
             self._end(number)
         try:
@@ -172,10 +178,17 @@ class _Ending:
         if not self._expected or os.getpid() != self._process:
             return
         self._expected = False
-        # The terminal may be gone, or its buffer be in use.
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with self._undisturbed():
             self._tell(interrupted=self._interrupted)
             sys.stdout.flush()
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> t.Iterator[None]:
+        """Write to the terminal while a second signal waits. The terminal may be gone, or its buffer be in use."""
+        self._is_telling = True
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            yield
+        self._is_telling = False
 
 
 class CallbackModule(CallbackBase):
@@ -246,7 +259,12 @@ class CallbackModule(CallbackBase):
         """The end that Ansible tells no callback of."""
         self._hide_foot()
         now = time.monotonic()
-        self._say(text.interrupted_lines(self._book, now, shown_command(sys.argv)) if interrupted else text.broken_off_lines(self._book, now))
+        lines = text.interrupted_lines(self._book, now, shown_command(sys.argv)) if interrupted else text.broken_off_lines(self._book, now)
+        try:
+            self._say(lines)
+        except RuntimeError:
+            # The signal came while Ansible was writing to the buffer of standard output, which can't be entered twice.
+            os.write(1, "".join(f"\n{harmless(line.text)}" for line in lines).encode() + b"\n")
 
     # Results
 

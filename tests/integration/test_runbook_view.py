@@ -183,7 +183,7 @@ def watch_two_tasks(folder: Path, *arguments: str, seconds: int = 1, **environme
 
 
 def test_who_interrupts_twice_is_told_once(tmp_path: Path) -> None:
-    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2", seconds=60)
+    terminal = watch_two_tasks(tmp_path, "-e", "seal_passphrase=hunter2", seconds=20)
     terminal.wait_for(re.compile(r" +1  now +The first"))
     terminal.interrupt()
     terminal.interrupt()

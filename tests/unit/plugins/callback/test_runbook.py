@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[4]
+COLLECTIONS = ROOT / ".build" / "collections"
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 SECRET = "tr0ub4dor&3"
 HOSTS = {"opsmgr_rms": {"hosts": {"hydra": None}}, "opsmgr_management_servers": {"hosts": {"deathsting": None}}}
@@ -170,3 +172,27 @@ def test_there_are_no_control_characters_and_nothing_is_broken(tmp_path: Path) -
     _code, shown = play(tmp_path, [task("It is long", "debug", {"msg": long})])
     assert long.strip() in shown
     assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f]", shown) == []
+
+
+INTERRUPTED_WHILE_IT_IS_TIDIED_UP = """
+import os, signal, time
+from ansible_collections.opsmgr.recovery.plugins.callback.runbook import _Ending
+
+def tidy():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+    print("tidy", flush=True)
+
+ending = _Ending(tidy, lambda interrupted: print("interrupted", interrupted, flush=True))
+ending.expect()
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(60)
+"""
+
+
+def test_a_second_interruption_waits_until_the_terminal_is_tidy_and_the_last_word_is_said() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_IS_TIDIED_UP]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False, text=True, timeout=50)
+    assert done.stdout.splitlines() == ["tidy", "interrupted True"]
+    assert done.returncode == -signal.SIGINT
