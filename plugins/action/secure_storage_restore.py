@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem, key_backup_warning
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import restored_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     CONVERSATION_SPEC,
     KEY_MATERIAL_SPEC,
@@ -88,7 +89,9 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True, fingerprint=True)
         if work.arguments["path"] is not None:
-            _restore(work, server, None, lambda: _restore_path(work, server))
+            path = quote(work.arguments["path"])[1:-1]
+            source = restored_key.hash_of_file(work.opsmgr.windows, path)
+            _restore(work, server, None, source, lambda: _restore_path(work, server, path, source))
             return
         escrow = open_escrow(work.arguments["escrow"], work.arguments["trusted_signers"])
         manifest, entry = _choose(work, server, escrow)
@@ -98,7 +101,8 @@ class ActionModule(OpsmgrAction):
             _predict(work, server, manifest["key_fingerprint"])
             return
         content = open_backup(escrow, entry, work.arguments["seal_passphrase"], private_key_from(work.arguments))
-        _restore(work, server, entry.key_fingerprint, lambda: _restore_content(work, server, content))
+        source = f"sha256:{entry.sha256}"
+        _restore(work, server, entry.key_fingerprint, source, lambda: _restore_content(work, server, content, source))
 
 
 def _choose(work: Work, server: ManagementServer, escrow: Escrow) -> tuple[dict[str, t.Any], Entry | None]:
@@ -132,9 +136,23 @@ def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) 
         raise OpsmgrError(STEP, problem, "Give a backup that was made after the last upgrade")
 
 
-def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool: t.Callable[[], KeyRestore]) -> None:
-    """Restore unless the key is there already, and prove it by reading the registry back."""
-    if (wanted is not None and wanted == before.key_fingerprint) or work.check_mode:
+def _restore(work: Work, before: ManagementServer, wanted: str | None, source: str | None, run_tool: t.Callable[[], KeyRestore]) -> None:
+    """Restore unless the key is there already, and prove it by reading the registry back.
+
+    :param wanted: the fingerprint that the key had on the server of the backup, where that is known
+    :param source: the SHA-256 of the backup, where that is known
+    """
+    if before.key_fingerprint is not None and before.key_fingerprint == wanted:
+        _leave(work, before)
+        return
+    mark = restored_key.find_mark(work.opsmgr.windows) if before.key_fingerprint is not None else restored_key.RestoreMark()
+    if mark.proves(source, before.key_fingerprint):
+        if mark.after is None and not work.check_mode:
+            # The run that restored it was cut off.
+            restored_key.complete(work.opsmgr.windows, str(before.key_fingerprint))
+        _leave(work, before)
+        return
+    if work.check_mode:
         _predict(work, before, wanted)
         return
     work.opsmgr.require_tool(before, BACKUP_TOOL, STEP)
@@ -142,11 +160,18 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, run_tool:
         talk = run_tool()
         after = work.opsmgr.observe(only_key=True, fingerprint=True)
         _require_restored(work, before, after, wanted, talk)
+        if source is not None and after.key_fingerprint is not None:
+            restored_key.complete(work.opsmgr.windows, after.key_fingerprint)
     _predict(work, before, wanted)
     if wanted is not None and after.key_fingerprint not in (None, wanted):
         work.result["warnings"].append(OTHER_BYTES)
     unchanged = after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint
     _report(work, before, after.key_fingerprint, changed=not unchanged)
+
+
+def _leave(work: Work, server: ManagementServer) -> None:
+    _report(work, server, server.key_fingerprint, changed=False)
+    _warn_of_version(work, server)
 
 
 def _observed(server: ManagementServer) -> Facts:
@@ -163,8 +188,11 @@ def _look_at_key(work: Work) -> Facts:
 
 def _predict(work: Work, before: ManagementServer, wanted: str | None) -> None:
     """Report what a restore will do, and warn of what is odd about it."""
-    there = wanted is not None and wanted == before.key_fingerprint
-    _report(work, before, wanted, changed=not there)
+    _report(work, before, wanted, changed=wanted is None or wanted != before.key_fingerprint)
+    _warn_of_version(work, before)
+
+
+def _warn_of_version(work: Work, before: ManagementServer) -> None:
     if before.version is not None and work.result["backup"]:
         warning = key_backup_warning(ServerVersion.parse(work.result["backup"]["server_version"]), before.version)
         work.result["warnings"] = [warning] if warning else []
@@ -179,14 +207,13 @@ def _report(work: Work, before: ManagementServer, fingerprint: str | None, chang
     )
 
 
-def _restore_content(work: Work, server: ManagementServer, content: bytes) -> KeyRestore:
-    return work.opsmgr.restore_key(server, work.arguments["backup_password"], work.arguments["password_prompt"], content)
+def _restore_content(work: Work, server: ManagementServer, content: bytes, source: str) -> KeyRestore:
+    return work.opsmgr.restore_key(server, work.arguments["backup_password"], work.arguments["password_prompt"], content, source)
 
 
-def _restore_path(work: Work, server: ManagementServer) -> KeyRestore:
-    path = quote(work.arguments["path"])[1:-1]
+def _restore_path(work: Work, server: ManagementServer, path: str, source: str | None) -> KeyRestore:
     try:
-        return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path)
+        return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path, source)
     except OpsmgrError as error:
         if not path.startswith("\\\\"):
             raise

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils import restored_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import (
     TELL_COMPARISON,
     compared_command,
@@ -255,27 +256,33 @@ class OpsMgrHost:
         except ValueError as error:
             raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
 
-    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes) -> KeyRestore:
+    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes, source: str) -> KeyRestore:
         """Bring a key file to the server, run `SecureStorageBackup Restore` on it and remove it again.
 
         What the tool did must be read back from the registry with observe().
+
+        :param source: the SHA-256 of the file, for the mark
         """
         # One fixed name: a file left by a run that was cut off is overwritten and removed by the next one.
         try:
             path = self.windows.put_temporary("restore.key", content)
-            return self.restore_key_file(server, password, prompt, path)
+            return self.restore_key_file(server, password, prompt, path, source)
         finally:
             # What happened before is what the user must see, not that the file could not be removed.
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary("restore.key")
 
-    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str) -> KeyRestore:
+    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str, source: str | None) -> KeyRestore:
         """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks.
 
         Where there is a key and no fingerprint of it, the server compares the key before and after.
+
+        :param source: the SHA-256 of the file, for the mark; None where the server cannot tell it
         """
         command, then = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
-        if server.key_present and server.key_fingerprint is None:
+        if server.key_fingerprint is not None or not server.key_present:
+            command = restored_key.marking(source, server.key_fingerprint) + command if source else command
+        else:
             command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
         try:
             talk = self.windows.shell.converse(command, [Exchange(prompt, password, secret=True)], then=then)

@@ -122,8 +122,9 @@ def test_a_key_can_be_restored_from_a_file_on_the_server_but_not_from_a_share(od
     odyssey.lab.hosts["hydra"].fs.shares["keys"] = "C:\\shared"
     refused = odyssey.task("secure_storage_restore", "deathsting", {"path": "\\\\hydra\\keys\\key.bin", "backup_password": PASSWORD})
     assert "A WinRM logon cannot reach a file share on another machine" in refused["msg"]
-    restored = odyssey.task("secure_storage_restore", "deathsting", {"path": "C:\\keys & more.bin", "backup_password": PASSWORD})
-    assert restored["changed"] is True
+    arguments = {"path": "C:\\keys & more.bin", "backup_password": PASSWORD}
+    assert odyssey.task("secure_storage_restore", "deathsting", arguments)["changed"] is True
+    assert odyssey.task("secure_storage_restore", "deathsting", arguments)["changed"] is False
     assert odyssey.lab.dump()["groups"]["ODYSSEY"]["key"]["deathsting"] == "right"
 
 

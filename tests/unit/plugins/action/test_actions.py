@@ -333,6 +333,51 @@ def test_other_bytes_in_the_registry_are_no_failure_but_a_warning(clock: Clock, 
     ]
 
 
+def restore_file(recorded: RecordedServer, effect: str, check_mode: bool = False) -> dict[str, Any]:
+    """Restore a key file that the server reaches itself; `effect` is the fingerprint that its key gives."""
+    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\nDone.")]
+    recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", effect)
+    result = run("secure_storage_restore", Connection(recorded), check_mode, path="C:\\key.bin", backup_password=PASSWORD)
+    no_secret(result)
+    return result
+
+
+def test_a_file_that_was_restored_is_not_restored_again_unless_file_or_key_is_another(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, fingerprint=None)
+    assert restore_file(recorded, FINGERPRINT, check_mode=True)["changed"] is True
+    assert recorded.restored == {}
+    assert restore_file(recorded, FINGERPRINT)["changed"] is True
+    assert recorded.restored == {"KeyBefore": "absent", "RestoredFrom": "sha256:" + "f" * 64, "KeyAfter": "sha256:" + FINGERPRINT}
+    started = len(recorded.commands)
+    assert [restore_file(recorded, FINGERPRINT, check_mode)["changed"] for check_mode in (True, False)] == [False, False]
+    assert not any("exe Restore" in command for command in recorded.commands[started:])
+    recorded.file_hash = "e" * 64
+    assert restore_file(recorded, OTHER_FINGERPRINT)["changed"] is True
+    recorded.fingerprint = FINGERPRINT
+    assert restore_file(recorded, OTHER_FINGERPRINT)["changed"] is True
+
+
+def test_a_restore_of_a_file_that_was_cut_off_is_finished_by_the_next_run(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, fingerprint=FINGERPRINT)
+    recorded.restored = {"KeyBefore": "sha256:" + OTHER_FINGERPRINT, "RestoredFrom": "sha256:" + "f" * 64}
+    assert restore_file(recorded, FINGERPRINT)["changed"] is False
+    assert recorded.restored["KeyAfter"] == "sha256:" + FINGERPRINT
+
+
+def test_a_file_of_which_the_same_key_comes_is_not_proven_by_itself(clock: Clock) -> None:
+    result = restore_file(RecordedServer(clock, is_rms=False, fingerprint=FINGERPRINT), FINGERPRINT)
+    assert (result["failed"], "accept_unproven" in result["msg"]) == (True, True)
+
+
+def test_a_backup_whose_key_has_other_bytes_here_is_not_restored_again(clock: Clock, tmp_path: Path) -> None:
+    _backup, _recorded = back_up(clock, tmp_path)
+    recorded = RecordedServer(clock, is_rms=False, fingerprint=None)
+    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\nDone.")]
+    recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", OTHER_FINGERPRINT)
+    changed = [run("secure_storage_restore", Connection(recorded), escrow=str(tmp_path), backup_password=PASSWORD)["changed"] for _time in range(2)]
+    assert changed == [True, False]
+
+
 def test_a_key_that_is_there_is_not_restored_again(clock: Clock, tmp_path: Path) -> None:
     back_up(clock, tmp_path)
     assert restore(clock, tmp_path, OTHER_FINGERPRINT, fingerprint=FINGERPRINT)["changed"] is False

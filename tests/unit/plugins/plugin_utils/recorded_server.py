@@ -43,6 +43,7 @@ def fetched(content: bytes, size: int | None = None, sha256: str | None = "") ->
     digits = hashlib.sha256(content).hexdigest() if sha256 == "" else sha256
     spaced = " ".join(digits[at : at + 2] for at in range(0, 64, 2)) if digits else "CertUtil: Unknown arg: -hashfile"
     return f"[size {len(content) if size is None else size}]\r\n{encoded(content)}SHA256 hash of file:\r\n{spaced}\r\nCertUtil: ok\r\n"
+RESTORE_MARK = r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.key"
 
 
 @dataclass
@@ -69,6 +70,9 @@ class RecordedServer:
     ended_with: str | None = None
     conversation: str | None = None
     mark_exit_code: int = 0
+    # The mark of a restore, and the hash of the file that is restored.
+    restored: dict[str, str] = field(default_factory=dict)
+    file_hash: str = "f" * 64
     console: bool = True
     arrives: bytes = KEY
     scripts: dict[str, Script] = field(default_factory=dict)
@@ -93,6 +97,7 @@ class RecordedServer:
         self.scripts['.exe Backup "'] = [ASK, Hears(typed), b"\r\n" + AGAIN, Hears(typed), b"\r\nDone.\r\n", Ends(exit_code, private=output.encode())]
 
     def respond(self, command: str) -> Script:
+        self._follow_restore_mark(command)
         for name, script in self.scripts.items():
             if name in command:
                 self.effects.get(name, lambda: None)()
@@ -117,6 +122,8 @@ class RecordedServer:
             return True, self._tasks(command)
         if self.mark_exit_code == 0:
             self._follow_mark(command)
+        if command.startswith(r'reg query "HKLM\SOFTWARE\opsmgr.recovery.key"'):
+            return self._restore_mark(command)
         for part, answer in self._answers().items():
             if part in command:
                 return answer
@@ -128,7 +135,8 @@ class RecordedServer:
             "S-1-5-19": (self.administrator, "" if self.administrator else "ERROR: Access is denied.\r\n"),
             "COMPUTERNAME": (True, "HYDRA\r\n"),
             "PROCESSOR_ARCHITECTURE": (True, self.architecture + "\r\n"),
-            "-hashfile": (True, self._hash()),
+            "icacls": (True, self._hash()),
+            "certutil -hashfile": (self.hashfile, self._hash_of_file()),
             "tokens=2*": (True, "".join(f"{tool}\r\n" for tool in self.tools)),
             "for %d": (True, "".join(f"{folder}\r\n" for folder in self.media)),
             "reg add": (self.mark_exit_code == 0, ""),
@@ -137,6 +145,9 @@ class RecordedServer:
             "Groups": (True, self._groups()),
             "\\Setup": (self.installed, self._setup() if self.installed else MISSING_KEY),
         }
+
+    def _hash_of_file(self) -> str:
+        return f"SHA256 hash of file x:\r\n{self.file_hash}\r\nCertUtil: ok\r\n" if self.hashfile else "CertUtil: Unknown arg\r\n"
 
     def _hash(self) -> str:
         return f"SHA256 hash of file x:\r\n{self.fingerprint}\r\nCertUtil: ok\r\n" if self.fingerprint and self.hashfile else "CertUtil: Unknown arg\r\n"
@@ -156,6 +167,16 @@ class RecordedServer:
             self.mark = hex(int(found[1]))
         if 'reg delete "HKLM\\SOFTWARE\\opsmgr.recovery"' in command:
             self.mark = self.ended_with = self.conversation = None
+
+    def _follow_restore_mark(self, command: str) -> None:
+        if r'reg delete "HKLM\SOFTWARE\opsmgr.recovery.key"' in command:
+            self.restored.clear()
+        self.restored.update(re.findall(r'reg add "HKLM\\SOFTWARE\\opsmgr\.recovery\.key" /v "?(\w+)"? /t REG_SZ /d "?([\w:]+)', command))
+
+    def _restore_mark(self, command: str) -> tuple[bool, str]:
+        asked = re.search(r'/v "(\w+)"', command)
+        values = {name: data for name, data in self.restored.items() if asked is None or name == asked[1]}
+        return bool(values), self._query(RESTORE_MARK, **values) if values else MISSING_KEY
 
     def _mark(self) -> str:
         values = {"PromotionAnswered": self.mark, "PromotionExitCode": self.ended_with, "PromotionConversation": self.conversation}
