@@ -50,6 +50,7 @@ TASK_TIMEOUT_SECONDS = 8
 STALL_SECONDS = 4.0
 COPY_SECONDS = 240.0
 SETTLE_SECONDS = 6.0
+ARRIVAL_SECONDS = 0.3
 _POLL = 0.01
 # Times, hashes and names that a program made up.
 _CHANCE = re.compile(r"[0-9a-fA-F]{5,}|\d{2,}")
@@ -74,7 +75,7 @@ MISHAPS = {
     "reset after delivery": Mishap("reset", AFTER),
     "answer corrupted": Mishap("corrupt"),
     "answer truncated": Mishap("truncate"),
-    "task timeout": Mishap("stall", AFTER, TASK_TIMEOUT_SECONDS * 3, task_timeout=TASK_TIMEOUT_SECONDS),
+    "task timeout": Mishap("stall", AFTER, TASK_TIMEOUT_SECONDS + STALL_SECONDS, task_timeout=TASK_TIMEOUT_SECONDS),
     "task timeout, delivered late": Mishap("stall", "", TASK_TIMEOUT_SECONDS + STALL_SECONDS, task_timeout=TASK_TIMEOUT_SECONDS),
     "SIGKILL before delivery": Mishap("stall", "", 1, kills=True),
     "SIGKILL after delivery": Mishap("stall", AFTER, 1, kills=True),
@@ -183,15 +184,15 @@ class HeldRun:
         return counted
 
     @contextmanager
-    def _watching(self, fault: Fault) -> Iterator[list[str]]:
-        """The name of the message that the fault hits: how often Receive is asked is a matter of time."""
-        faults, struck = self._lab.faults, list[str]()
+    def _watching(self, fault: Fault) -> Iterator[list[tuple[str, float]]]:
+        """The name of the message that the fault hits, and when it did: how often Receive is asked is a matter of time."""
+        faults, struck = self._lab.faults, list[tuple[str, float]]()
         match = faults.match
 
         def watching(host: str, kind: Kind, name: str) -> Fault | None:
             found = match(host, kind, name)
             if found is fault:
-                struck.append(f"{name} to {host}")
+                struck.append((f"{name} to {host}", time.monotonic()))
             return found
 
         faults.match = watching  # type: ignore[method-assign]
@@ -217,8 +218,9 @@ class HeldRun:
             run = self._copy(mishap.task_timeout, until=is_struck if mishap.kills else went_well)
         at_end = self._lab.dump()
         programs = [process.name for host in self._lab.hosts.values() for process in host.running()]
-        if mishap.action == "stall" and mishap.text != AFTER:
-            time.sleep(mishap.seconds if mishap.kills else STALL_SECONDS)
+        if mishap.action == "stall" and struck:
+            # The message is on its way, or its answer is: the lab records it when it has arrived.
+            time.sleep(max(0.0, struck[0][1] + mishap.seconds + ARRIVAL_SECONDS - time.monotonic()))
         wait_for_programs(self._lab, SETTLE_SECONDS)
         settled = self._lab.dump()
         self._lab.faults.clear()
@@ -227,7 +229,8 @@ class HeldRun:
             said, truth(at_end, TARGET, OLD), truth(settled, TARGET, OLD), failed=not (run.ended_well or run.was_cut),
             was_killed=run.was_cut, sentences=tuple(said_in(run.failures[-1])) if run.failures else (), programs_ran=bool(programs),
         )  # fmt: skip
-        outcome = Outcome(name, message, "".join(struck), said, case.settled, absorbed=run.was_cut and not mishap.kills, output=run.output)
+        place = struck[0][0] if struck else ""
+        outcome = Outcome(name, message, place, said, case.settled, absorbed=run.was_cut and not mishap.kills, output=run.output)
         if not struck:
             outcome.remarks.append("there was no such message")
         outcome.problems += [case.problem] if case.problem else []
