@@ -96,6 +96,28 @@ def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possibl
     assert PASSWORD not in backed_up.output + look.output + done.output
 
 
+@pytest.mark.soak
+def test_a_job_signs_its_backups_and_a_planted_one_is_not_restored(odyssey: Player, awx: StandIn, tmp_path: Path) -> None:
+    job_key, planter = hire(tmp_path, "job", "the job's own"), hire(tmp_path, "planter", "the job's own")
+
+    def sign_as(signer: Officer) -> None:
+        texts = {"signing_key": signer.private_key.read_text(encoding="ascii"), "signing_certificate": signer.certificate.read_text(encoding="ascii")}
+        fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD, signing_key_passphrase="the job's own", **texts)
+
+    sign_as(planter)
+    assert run_template(odyssey, awx, "RMS key backup").returncode == 0
+    odyssey.lab.power("hydra", False)
+    sign_as(job_key)
+    answers = {"rms_failover_target": "deathsting", "rms_failover_mode": "disaster"}
+    look = run_template(odyssey, awx, "RMS failover: look", workflow=True, **answers)
+    assert look.returncode == 2, look.output
+    odyssey.lab.power("hydra", True)
+    assert run_template(odyssey, awx, "RMS key backup").returncode == 0
+    odyssey.lab.power("hydra", False)
+    look = run_template(odyssey, awx, "RMS failover: look", workflow=True, **answers)
+    assert look.returncode == 0, look.output
+
+
 def test_where_awx_works_no_templates_out_nothing_is_backed_up(odyssey: Player, awx: StandIn) -> None:
     fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD)
     awx.settings["ALLOW_JINJA_IN_EXTRA_VARS"] = "never"

@@ -145,7 +145,7 @@ def test_all_that_jobs_are_given_are_variables_of_the_roles(set_up: StandIn) -> 
     assert {"rms_key_backup_seal_certificates", "rms_failover_mode"} <= injected | asked
     for item in own_types:
         secret = {field["id"] for field in item["inputs"]["fields"] if field.get("secret")}
-        assert secret == {field["id"] for field in item["inputs"]["fields"] if re.search("pass|private", field["id"])}
+        assert secret == {field["id"] for field in item["inputs"]["fields"] if re.search("pass|_key$", field["id"])}
 
 
 @pytest.mark.parametrize("name", ["RMS failover", "RMS failback"])

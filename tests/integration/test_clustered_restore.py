@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from labs import StartLab
 from playing import PASSWORD, SEAL, Player, Run
+from unit.plugins.plugin_utils.officers import hire
 
 from lab.drill import unproven_cluster
 from lab.faults import Fault
@@ -81,14 +82,21 @@ EXISTING = {"clustered_rms_restore_setup": False}
 def gemini(start_lab: StartLab) -> Player:
     """The clustered RMS at work, and the backups that somebody made of it."""
     player = start_lab("odyssey-cluster")
-    run = in_escrow(player, clustered_rms_restore_backup_only=True)
+    job = hire(player.directory, "job")
+    signed = {"clustered_rms_restore_signing_key": str(job.private_key), "clustered_rms_restore_signing_certificate": str(job.certificate)}
+    run = in_escrow(player, clustered_rms_restore_backup_only=True, **signed)
     assert run.ended_well, run.output
     return player
 
 
 def in_escrow(player: Player, **options: Any) -> Run:
     """Restore with the key from the escrow."""
-    secrets = {"clustered_rms_restore_backup_password": PASSWORD, "clustered_rms_restore_seal_passphrase": SEAL}
+    signer = player.directory / "job.pem"
+    secrets = {
+        "clustered_rms_restore_backup_password": PASSWORD,
+        "clustered_rms_restore_seal_passphrase": SEAL,
+        "clustered_rms_restore_trusted_signers": [str(signer)] if signer.exists() else [],
+    }
     return restore(player, **{**secrets, "clustered_rms_restore_key_file": "", **options})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playing import PASSWORD, Player, Run
+from unit.plugins.plugin_utils.officers import hire
 
 from lab.drill import unproven_new_key
 from lab.faults import Fault
@@ -64,11 +65,13 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
 
 @pytest.mark.soak
 def test_the_backup_of_the_new_key_serves_a_disaster(lost: Player) -> None:
-    recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key")
+    job = hire(lost.directory, "job")
+    signed = {"rms_recover_without_key_signing_key": str(job.private_key), "rms_recover_without_key_signing_certificate": str(job.certificate)}
+    recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key", **signed)
     lost.lab.power("deathsting", False)
     run = lost.play(
         rms_failover_mode="disaster", rms_failover_target="jupiter", rms_failover_confirm="jupiter",
-        rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow),
+        rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow), rms_failover_trusted_signers=[str(job.certificate)],
     )
     assert run.ended_well, run.output
     assert lost.lab.dump()["groups"]["ODYSSEY"]["key"]["jupiter"] == "right"
