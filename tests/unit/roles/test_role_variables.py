@@ -71,8 +71,8 @@ FAILOVER = role(
 )
 ALL = [
     FAILOVER,
-    role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase")),
-    role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase")),
+    role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase", "signing_key_passphrase")),
+    role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "signing_key_passphrase")),
     role("rms_key_backup", (), ("password", "seal_passphrase", "signing_key_passphrase")),
     role("awx_setup", ("escrow",), ("password", "oauth_token", "credential_inputs", "notification_configuration")),
 ]
