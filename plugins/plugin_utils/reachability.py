@@ -32,12 +32,16 @@ _REFUSED = re.compile(
     r"|SpnegoError|BadMICError|Server did not respond"
 )
 _ASKED_ANOTHER = re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connection failed")
+# Kerberos refuses clocks that differ by more than five minutes [RFC 4120]; TLS refuses a certificate whose time has not come.
+_CLOCKS_DIFFER = re.compile(r"Clock skew too great|certificate is not yet valid")
+CLOCKS = "The clock of this controller and those of the servers differ. Correct the one that is wrong, on this controller with timedatectl"
 # The reason in a message, without the client's inner life around it.
 _REASONS = (
     re.compile(r"\[Errno -?\d+\] [^'\")]+"),
     re.compile(r"\[SSL: [^'\"]+?(?= \(_ssl)"),
     re.compile(r"the specified credentials were rejected by the server|Bad HTTP response returned from server\. Code \d+|Read timed out"),
     re.compile(r"Connection to \S+ timed out"),
+    re.compile(r"Clock skew too great"),
 )
 
 
@@ -61,4 +65,5 @@ def why_unreachable(message: object) -> str:
     if text.startswith(tuple(_SENTENCES.values())):
         return text
     reason = next((found[0] for found in (pattern.search(text) for pattern in _REASONS) if found), text)
-    return f"{_SENTENCES[reachability(text)]}: {reason}"
+    clocks = f". {CLOCKS}" if _CLOCKS_DIFFER.search(text) else ""
+    return f"{_SENTENCES[reachability(text)]}: {reason}{clocks}"

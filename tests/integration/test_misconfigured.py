@@ -121,6 +121,11 @@ MISTAKES = {
     "a wrong password of the account": Mistake(("deathsting", "credentials"), edit=host("deathsting", ansible_password="wrong")),
     "NTLM is off": Mistake(("deathsting", "NTLM"), server=("deathsting", "ntlm", False)),
     "an unknown transport": Mistake(("deathsting", "ntml"), edit=host("deathsting", ansible_winrm_transport="ntml")),
+    "a clock that is a day behind": Mistake(
+        ("deathsting", "not yet valid", "The clock of this controller"),
+        edit=host("deathsting", ansible_port=5986, ansible_winrm_scheme="https", ansible_winrm_ca_trust_path="{{ lab_ca }}"),
+        server=("deathsting", "certificate_valid_in_days", 1),
+    ),
     # The controller
     "no pyodbc": Mistake(("pyodbc",), missing="pyodbc"),
     "no pywinrm": Mistake(("pywinrm",), missing="winrm"),
@@ -158,7 +163,7 @@ def test_a_mistake_is_named_and_nothing_is_changed(lab: Lab, tmp_path: Path, mon
     inventory = yaml.safe_load((folder / "inventory.yml").read_text(encoding="utf-8"))
     mistake.edit(inventory)
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
-    variables = {key: value for key, value in {**player.variables, **mistake.extra}.items() if value is not None}
+    variables = {key: value for key, value in {**player.variables, "lab_ca": lab.ca_file, **mistake.extra}.items() if value is not None}
     before = lab.dump()
     run = player.run_ansible(folder, ["-i", str(folder / "inventory.yml"), "-e", json.dumps(variables), "playbooks/rms_failover.yml"])
     assert not run.ended_well

@@ -38,25 +38,28 @@ class CertificateAuthority:
         """The certificate that clients must trust."""
         return self.directory / _CA_FILE
 
-    def server_certificate(self, name: str, fqdn: str, address: str) -> Path:
+    def server_certificate(self, name: str, fqdn: str, address: str, valid_in_days: int = -1) -> Path:
         """A file with key and certificate for this host, made once; its names are address, name and FQDN."""
         path = self.directory / f"{name.lower()}-{address}.pem"
         with self._lock:
             if not path.exists():
                 key = ec.generate_private_key(ec.SECP256R1())
-                _write(path, _key_pem(key) + _pem(self._issue(key, name, fqdn, address)))
+                _write(path, _key_pem(key) + _pem(self._issue(key, name, fqdn, address, valid_in_days)))
         return path
 
-    def server_context(self, name: str, fqdn: str, address: str) -> ssl.SSLContext:
-        """What a listener of this host needs to speak TLS."""
+    def server_context(self, name: str, fqdn: str, address: str, valid_in_days: int = -1) -> ssl.SSLContext:
+        """What a listener of this host needs to speak TLS.
+
+        :param valid_in_days: when its certificate begins to be valid; later than now where the server's clock is ahead of the client's
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server_certificate(name, fqdn, address))
+        context.load_cert_chain(self.server_certificate(name, fqdn, address, valid_in_days))
         return context
 
-    def _issue(self, key: ec.EllipticCurvePrivateKey, name: str, fqdn: str, address: str) -> x509.Certificate:
+    def _issue(self, key: ec.EllipticCurvePrivateKey, name: str, fqdn: str, address: str, valid_in_days: int) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(each) for each in dict.fromkeys((fqdn.lower(), name.lower()))]
         names.append(x509.IPAddress(ipaddress.ip_address(address)))
-        builder = _builder(fqdn, self._certificate.subject, key.public_key())
+        builder = _builder(fqdn, self._certificate.subject, key.public_key(), valid_in_days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -87,7 +90,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
 
 
-def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_in_days: int = -1) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -95,7 +98,7 @@ def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) ->
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_before(now + datetime.timedelta(days=valid_in_days))
         .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
     )
 

@@ -172,6 +172,7 @@ def test_where_nobody_takes_the_connection_is_silence(full_port: int) -> None:
 
 # What needs a network, or another release of urllib3 or Python, as it was said there.
 NEW_CONNECTION = "ntlm: HTTPConnectionPool(host='10.1.2.3', port=5985): Max retries exceeded with url: /wsman (Caused by NewConnectionError({}))"
+SKEW = "('Clock skew too great', -1765328347)"
 TOLD = [
     ("No route to host", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 113] No route to host'"), SILENT),
     ("Host is down", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 112] Host is down'"), SILENT),
@@ -183,6 +184,7 @@ TOLD = [
     ("kinit is missing", "Kerberos auth failure when calling kinit cmd 'kinit': [Errno 2] No such file or directory: 'kinit'", CANNOT_ASK),
     ("kinit fails", "Kerberos auth failure for principal a@B: kinit: Cannot contact any KDC for realm 'B' while getting initial credentials", CANNOT_ASK),
     ("no ticket", "kerberos: authGSSClientInit() failed: (('Unspecified GSS failure', 851968), ('No Kerberos credentials available', -1))", CANNOT_ASK),
+    ("the clocks differ", f"kerberos: authGSSClientStep() failed: (('Unspecified GSS failure', 851968), {SKEW})", CANNOT_ASK),
     ("no pywinrm", "winrm or requests is not installed: No module named 'winrm'", CANNOT_ASK),
     ("an operation that timed out", "the connection attempt timed out", REFUSED),
     ("a tunnel", "ntlm: HTTPSConnectionPool(...): (Caused by ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 503')))", CANNOT_ASK),
@@ -195,6 +197,7 @@ TOLD = [
 @pytest.mark.parametrize(("text", "expected"), [told[1:] for told in TOLD], ids=[told[0] for told in TOLD])
 def test_what_was_said_elsewhere(text: str, expected: str) -> None:
     assert reachability(text) == expected
+    assert ("Correct the one that is wrong" in why_unreachable(text)) == (SKEW in text)
     # Told again, it stays what it is.
     assert reachability(why_unreachable(text)) == expected
     assert why_unreachable(why_unreachable(text)) == why_unreachable(text)
