@@ -406,6 +406,8 @@ class Shell:
             try:
                 talk.hold()
             except (ConnectionLost, ShellFault) as error:
+                # A server may say in a fault what it has been told.
+                error.args = (talk.without_secrets(str(error)),)
                 if talk.decision is Decision.NOT_SENT:
                     raise
                 raise talk.error(ConversationLost, str(error)) from error
@@ -713,6 +715,10 @@ class _Talk:
     def error(self, kind: type[ConversationError], message: str) -> ConversationError:
         """An error of this conversation."""
         return kind(message, self.transcript(), self._shell.input_kind, self.decision)
+
+    def without_secrets(self, text: str) -> str:
+        """What a server said, without the secrets that it was told."""
+        return text if self._secret_from is None else redact(text, self._secrets)
 
     def transcript(self) -> str:
         """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""

@@ -183,6 +183,19 @@ def test_a_tool_that_says_the_password_back_in_any_form_is_not_repeated(server: 
 # Nonsense
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("action", ["Send", "Receive"])
+def test_a_fault_does_not_tell_the_secret_in_any_form(server: HostileServer, action: str, form: str) -> None:
+    server.says, server.ends = b"password:", False
+    answers = iter([received(server.says, None)] if action == "Receive" else [])
+    refuse = fault(f"no: {form}".replace("\0", " "))
+    server.deeds[action] = lambda exchange: exchange.answer(first) if (first := next(answers, None)) else refuse(exchange)
+    with pytest.raises(ShellFault) as caught:
+        shell(server)[0].converse("backup", [ASK])
+    assert "********" in str(caught.value)
+    assert not any(form[start : start + 5] in str(caught.value) for start in range(len(form) - 4))
+
+
 @pytest.mark.parametrize("action", ["Create", "Command", "Receive"])
 @pytest.mark.parametrize(
     "deed",
