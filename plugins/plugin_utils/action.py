@@ -17,17 +17,18 @@ from dataclasses import dataclass, field
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_any_usable, require_usable
-from ansible_collections.opsmgr.recovery.plugins.module_utils.redaction import redact_whole
+from ansible_collections.opsmgr.recovery.plugins.module_utils.redaction import redact, redact_whole
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault, Trace
 
 Arguments = t.Mapping[str, t.Any]
 Facts = t.Mapping[str, t.Any]
@@ -37,6 +38,8 @@ FAILURES = (OpsmgrError, CommandTimeout, ConnectionLost, ShellFault)
 
 # What in a result is text for people, and may repeat what a server said.
 SENTENCES = ("msg", "problem", "transcript")
+# With fewer -v nothing is told of what goes on between this controller and a server.
+LEAST_VERBOSITY = 2
 # What the names of options end with that hold a regular expression.
 PATTERN_OPTIONS = ("_prompt", "_pattern")
 
@@ -146,7 +149,12 @@ class OpsmgrAction(ActionBase):
             advice = "See that the server and its WinRM service answer, and run it again"
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
-        return shown(result, [arguments[option] for option, spec in self.SPEC.items() if spec.get("no_log")])
+        return shown(result, self._secrets(arguments))
+
+    def _secrets(self, arguments: Arguments) -> list[str]:
+        given = [arguments[option] for option, spec in self.SPEC.items() if spec.get("no_log")]
+        texts = [text for value in given for text in (value.values() if isinstance(value, dict) else [value])]
+        return [text for text in texts if text and isinstance(text, str)]
 
     def _check_patterns(self, arguments: Arguments) -> None:
         """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
@@ -171,7 +179,7 @@ class OpsmgrAction(ActionBase):
             # For a missing library, and when the time was over, it is no AnsibleConnectionFailure.
             self.when_unreachable(AnsibleConnectionFailure(str(error)), arguments, result)
             return
-        shell = Shell(protocol, shell_id, _manner(arguments), session)
+        shell = Shell(protocol, shell_id, _manner(arguments), session, _trace(host, self._secrets(arguments)))
         try:
             address = str(self._connection.get_option("remote_addr") or "")
             self.act(Work(arguments, self._task.check_mode, self._opsmgr(shell, arguments), result, host, address))
@@ -197,10 +205,17 @@ def _manner(arguments: Arguments) -> Manner:
     )
 
 
-def shown(result: t.Mapping[str, t.Any], secrets: t.Iterable[str | None]) -> dict[str, t.Any]:
+def _trace(host: str, secrets: t.Sequence[str]) -> Trace | None:
+    """Shows with -vv and -vvv what goes on between this controller and the server, without the secrets of the task in any form."""
+    display = Display()
+    if display.verbosity < LEAST_VERBOSITY:
+        return None
+    return lambda verbosity, text: display.verbose(harmless(redact(text, secrets)), host=host, caplevel=verbosity - 1)
+
+
+def shown(result: t.Mapping[str, t.Any], secrets: t.Sequence[str]) -> dict[str, t.Any]:
     """A result with what a server said in it made harmless, and without the secrets that a server may have said back."""
-    known = [secret for secret in secrets if secret]
-    told = {key: redact_whole(value, known) for key, value in result.items() if key in SENTENCES and isinstance(value, str)}
+    told = {key: redact_whole(value, secrets) for key, value in result.items() if key in SENTENCES and isinstance(value, str)}
     return {str(key): harmless_values(value) for key, value in {**result, **told}.items()}
 
 

@@ -54,6 +54,10 @@ PROMPT_CHARACTERS = 2000
 # Bytes that one command may write. A key file has at most 16 MB, and comes as Base64.
 OUTPUT_BYTES = 32 * 1024 * 1024
 
+# How much of what a command wrote a trace shows.
+TRACED_LINES = 10
+TRACED_CHARACTERS = 1000
+
 CONSOLE = "console"
 PIPE = "pipe"
 # How a reply must end, by what the program's standard input is. Measured, see doc_fragments/conversation.py: CR alone on a console
@@ -300,6 +304,10 @@ class _Running:
         return public.decode(SHELL_ENCODING, "replace")
 
 
+# Told of everything that happens between this controller and a server: from which verbosity on it is shown (2 is -vv), and what.
+Trace = t.Callable[[int, str], None]
+
+
 class ShellOwner(t.Protocol):
     """Who owns the connection and its shell, and can replace them."""
 
@@ -313,8 +321,13 @@ class ShellOwner(t.Protocol):
 class Shell:
     """An open WinRS shell. The caller owns and closes the connection that opened it."""
 
-    def __init__(self, protocol: Protocol, shell_id: str, manner: Manner | None = None, owner: ShellOwner | None = None) -> None:
-        """:param owner: replaces a shell that is used up, or a connection that broke; without one neither is done"""
+    def __init__(
+        self, protocol: Protocol, shell_id: str, manner: Manner | None = None, owner: ShellOwner | None = None, trace: Trace | None = None
+    ) -> None:
+        """:param owner: replaces a shell that is used up, or a connection that broke; without one neither is done
+        :param trace: told of each command; what was written on standard input, and what a program wrote behind its end, is never told
+        """
+        self._trace = trace
         self._protocol = protocol
         self._shell_id = shell_id
         self._owner = owner
@@ -336,7 +349,7 @@ class Shell:
         :raises ShellFault: the WinRM service refused
         """
         deadline = Deadline(timeout_seconds)
-        with self._command(command, console=stdin is None) as running:
+        with self._command(command, console=stdin is None) as running, self._tracing(command, running, private=stdin is not None):
             if stdin is not None:
                 self._send_all(running, stdin)
             while not running.done:
@@ -354,10 +367,12 @@ class Shell:
         :raises ShellFault: the WinRM service refused
         """
         for _attempt in range(READ_ATTEMPTS - 1):
-            with contextlib.suppress(ConnectionLost):
+            try:
                 return self._run_or_probe(command, probe)
-            if self._owner is None:
-                break
+            except ConnectionLost as error:
+                if self._owner is None:
+                    break
+                self._tell(2, f"{error}: the command only reads, and is sent again")
         return self._run_or_probe(command, probe)
 
     def _run_or_probe(self, command: str, probe: bool) -> Completed:
@@ -373,7 +388,7 @@ class Shell:
         if self.manner.input_kind != "auto":
             return self.run(command)
         deadline = Deadline(PROBE_TIMEOUT_SECONDS)
-        with self._command(PROBE + command, console=True) as running:
+        with self._command(PROBE + command, console=True) as running, self._tracing(command, running):
             # Nothing may be left over for the next program that reads: no LF behind the last CR.
             self._send(running, b"1\r2\r", end=True)
             while not running.done and not deadline.passed():
@@ -384,6 +399,7 @@ class Shell:
         head, _marker, rest = completed.stdout.partition("[probed]")
         answer = _PROBED.search(head)
         self._probed = None if answer is None else PIPE if answer[1] else CONSOLE
+        self._tell(3, f"standard input of a program is: {self._probed or 'not known'}")
         return Completed(rest.lstrip("\r\n "), completed.stderr, completed.exit_code)
 
     @property
@@ -412,6 +428,8 @@ class Shell:
                     raise
                 raise talk.error(ConversationLost, str(error)) from error
             finally:
+                self._tell(2, f"{command}: {'exit code ' + str(talk.exit_code) if running.done else 'not ended'}, {talk.answered} answers")
+                self._tell(3, talk.transcript())
                 # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed here.
                 self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
                 # The next command gets a shell of its own: this one is not closed as long as the program may work in it.
@@ -431,6 +449,22 @@ class Shell:
         with contextlib.suppress(ConnectionLost, ShellFault):
             self._call(self._protocol.close_shell, reference.shell_id, close_session=False)
         return talk.conversation()
+
+    def _tell(self, verbosity: int, text: str) -> None:
+        if self._trace is not None and text:
+            self._trace(verbosity, text)
+
+    @contextlib.contextmanager
+    def _tracing(self, command: str, running: _Running, private: bool = False) -> t.Iterator[None]:
+        """Tell of a command when it has ended, or was given up."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if self._trace is not None:
+                ended = f"exit code {running.exit_code}" if running.done else "not ended"
+                self._trace(2, f"{command}: {ended} after {time.monotonic() - started:.1f} s")
+                self._tell(3, "" if private else _first_lines(running.text()))
 
     def _command(self, command: str, console: bool) -> _OpenCommand:
         return _OpenCommand(self, command, console)
@@ -471,6 +505,7 @@ class Shell:
 
     def _replace(self) -> None:
         """Use a new shell: with the old one, its commands stop counting."""
+        self._tell(3, "the shell is used up, and replaced by another one")
         owner = t.cast(ShellOwner, self._owner)
         self._shell_id = self._call(owner.renew_shell)
         self._forget_commands()
@@ -479,6 +514,7 @@ class Shell:
         """Use a new connection with a new shell. A shell in which a program was left running stays open."""
         if self._owner is None:
             return
+        self._tell(2, "the connection broke, and is made again")
         self._protocol, self._shell_id = self._owner.reconnect(close_old_shell=not self.left_running)
         self._broken = self.left_running = False
         self._forget_commands()
@@ -762,6 +798,10 @@ def _prepare_for_forks() -> None:
 
 
 _prepare_for_forks()
+
+
+def _first_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[:TRACED_LINES])[:TRACED_CHARACTERS]
 
 
 def _completed(running: _Running) -> Completed:

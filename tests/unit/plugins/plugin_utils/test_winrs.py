@@ -59,7 +59,8 @@ class Desk:
         self.scripts = list(scripts)
         self.protocol = ScriptedProtocol(lambda _command: self.scripts.pop(0), clock)
         self.owner = Owner(self.protocol)
-        self.shell = Shell(self.protocol, "shell-1", manner, self.owner if owned else None)
+        self.traced: list[tuple[int, str]] = []
+        self.shell = Shell(self.protocol, "shell-1", manner, self.owner if owned else None, lambda verbosity, text: self.traced.append((verbosity, text)))
 
     def converse(self, *exchanges: Exchange, then: str = "") -> Conversation:
         return self.shell.converse("tool", exchanges, then)
@@ -575,3 +576,36 @@ def test_closing_quietly() -> None:
         raise AssertionError
 
     winrs.close_quietly(close)
+
+
+# --- What -vv and -vvv show ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_traced_with_its_end_and_its_first_lines(clock: Clock) -> None:
+    desk = Desk(clock, [b"line\r\n" * 50, Silence(3), Errors(b"wrong"), Ends(2)])
+    desk.shell.run("hostname")
+    assert desk.traced == [(2, "hostname: exit code 2 after 3.0 s"), (3, "\n".join(["line"] * 10))]
+
+
+def test_what_is_written_on_standard_input_and_what_comes_back_of_it_is_not_traced(clock: Clock) -> None:
+    desk = Desk(clock, [Hears(b"the key\r\n"), b"the key", Ends()])
+    desk.shell.run("findstr x", stdin=b"the key\r\n")
+    assert desk.traced == [(2, "findstr x: exit code 0 after 0.0 s")]
+
+
+def test_a_conversation_is_traced_without_its_secret_and_without_what_stands_behind_its_end(clock: Clock) -> None:
+    desk = Desk(clock, [ASK, Hears(TYPED + b"\r"), TYPED + b"\r\nDone.", Ends(0, private=b"the key")])
+    desk.converse(ENTER, then="type key")
+    [(first, command), (second, transcript)] = desk.traced
+    assert (first, command) == (2, "tool: exit code 0, 1 answers")
+    assert (second, "Done." in transcript) == (3, True)
+    assert PASSWORD not in command + transcript
+    assert "the key" not in transcript
+
+
+def test_a_look_that_is_sent_again_is_traced(clock: Clock) -> None:
+    desk = Desk(clock, [Breaks(requests.ConnectionError("reset"))], [b"hydra", Ends()], owned=True)
+    desk.shell.read("hostname")
+    assert [text.partition(":")[0] for verbosity, text in desk.traced if verbosity == 2] == [
+        "hostname", "ConnectionError", "the connection broke, and is made again", "hostname",
+    ]  # fmt: skip
