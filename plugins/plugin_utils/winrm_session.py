@@ -99,11 +99,9 @@ class WinRMSession:
         shell_id = self._connection.shell_id
         try:
             call_pywinrm(self._connection.close)
-        except ConnectionLost:
+        except (ConnectionLost, ShellFault):
             # Whether it is closed is not known. A server allows a user only five.
             self._old_shells += [shell_id] if shell_id else []
-        except ShellFault:
-            pass
         if self._old_shells:
             self._close_old_shells()
 

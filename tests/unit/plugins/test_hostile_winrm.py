@@ -242,6 +242,16 @@ def test_a_shell_that_a_broken_connection_left_open_is_closed_over_a_new_one(ser
     assert server.shells == set()
 
 
+@pytest.mark.parametrize("code", [5, 2150858843, 2150859174, 2147943418])
+def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attempt(server: HostileServer, code: int) -> None:
+    desk, session = shell(server)
+    desk.run("hostname")
+    deeds = iter([fault("not now", code)])
+    server.deeds["Delete"] = lambda exchange: next(deeds, _closes)(exchange)
+    session.close(leave_shell=False)
+    assert server.shells == set()
+
+
 def _closes(exchange: Any) -> None:
     exchange.server.shells = {shell for shell in exchange.server.shells if shell.encode() not in exchange.message}
     exchange.answer("")
