@@ -247,7 +247,11 @@ def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attem
     desk, session = shell(server)
     desk.run("hostname")
     deeds = iter([fault("not now", code)])
-    server.deeds["Delete"] = lambda exchange: next(deeds, _closes)(exchange)
+
+    def delete(exchange: Any) -> None:
+        next(deeds, _closes)(exchange)
+
+    server.deeds["Delete"] = delete
     session.close(leave_shell=False)
     assert server.shells == set()
 

@@ -21,6 +21,7 @@ R = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
 DIRECTORY = "C:\\Program Files\\System Center Operations Manager 2007\\"
 NUMBERS = {"stopped": 1, "start_pending": 2, "stop_pending": 3, "running": 4}
 MODES = {"auto": 2, "demand": 3, "disabled": 4}
+RESTORE_MARK = r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.key"
 MISSING_KEY = "ERROR: The system was unable to find the specified registry key or value.\r\n"
 ASK = b"Please enter the password to use for storage/retrieval:"
 AGAIN = b"Please re-enter the password to use for storage/retrieval:"
@@ -43,7 +44,6 @@ def fetched(content: bytes, size: int | None = None, sha256: str | None = "") ->
     digits = hashlib.sha256(content).hexdigest() if sha256 == "" else sha256
     spaced = " ".join(digits[at : at + 2] for at in range(0, 64, 2)) if digits else "CertUtil: Unknown arg: -hashfile"
     return f"[size {len(content) if size is None else size}]\r\n{encoded(content)}SHA256 hash of file:\r\n{spaced}\r\nCertUtil: ok\r\n"
-RESTORE_MARK = r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.key"
 
 
 @dataclass
