@@ -159,7 +159,11 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, source: s
     with changing(work, _observed(before), lambda: _look_at_key(work)):
         talk = run_tool()
         after = work.opsmgr.observe(only_key=True, fingerprint=True)
-        _require_restored(work, before, after, wanted, talk)
+        try:
+            _require_restored(work, before, after, wanted, talk)
+        except OpsmgrError:
+            restored_key.forget(work.opsmgr.windows)
+            raise
         if source is not None and after.key_fingerprint is not None:
             restored_key.complete(work.opsmgr.windows, after.key_fingerprint)
     _predict(work, before, wanted)

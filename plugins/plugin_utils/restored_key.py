@@ -10,11 +10,13 @@ Private to opsmgr.recovery.
 """
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import parse_fingerprint
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost, parse_registry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, ShellFault
 
 # Not below the key of a promotion, which is deleted as a whole.
 MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery.key"
@@ -86,6 +88,12 @@ def complete(windows: WindowsHost, fingerprint: str) -> None:
     :raises OpsmgrError: it is not there afterwards
     """
     windows.set_registry_text(MARK_KEY, AFTER_VALUE, fingerprint, "mark the restored key")
+
+
+def forget(windows: WindowsHost) -> None:
+    """Remove the mark of a restore that failed: the next run must run the tool, and see again what it complains of."""
+    with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
+        windows.shell.run(f'reg delete "{MARK_KEY}" /f')
 
 
 def _set(name: str, data: str) -> str:

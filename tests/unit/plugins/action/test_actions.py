@@ -333,9 +333,9 @@ def test_other_bytes_in_the_registry_are_no_failure_but_a_warning(clock: Clock, 
     ]
 
 
-def restore_file(recorded: RecordedServer, effect: str, check_mode: bool = False) -> dict[str, Any]:
+def restore_file(recorded: RecordedServer, effect: str, check_mode: bool = False, words: bytes = b"Done.") -> dict[str, Any]:
     """Restore a key file that the server reaches itself; `effect` is the fingerprint that its key gives."""
-    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\nDone.")]
+    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\n" + words)]
     recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", effect)
     result = run("secure_storage_restore", Connection(recorded), check_mode, path="C:\\key.bin", backup_password=PASSWORD)
     no_secret(result)
@@ -362,6 +362,13 @@ def test_a_restore_of_a_file_that_was_cut_off_is_finished_by_the_next_run(clock:
     recorded.restored = {"KeyBefore": "sha256:" + OTHER_FINGERPRINT, "RestoredFrom": "sha256:" + "f" * 64}
     assert restore_file(recorded, FINGERPRINT)["changed"] is False
     assert recorded.restored["KeyAfter"] == "sha256:" + FINGERPRINT
+
+
+def test_a_restore_that_the_tool_complains_of_is_not_taken_for_done_by_the_next_run(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, fingerprint=FINGERPRINT)
+    for key in (OTHER_FINGERPRINT, OTHER_FINGERPRINT):
+        result = restore_file(recorded, key, words=b"An error occurred.")
+        assert (result["failed"], "it complained" in result["msg"], recorded.restored) == (True, True, {})
 
 
 def test_a_file_of_which_the_same_key_comes_is_not_proven_by_itself(clock: Clock) -> None:
