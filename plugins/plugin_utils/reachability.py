@@ -27,7 +27,8 @@ _SILENT = re.compile(rf"\[Errno (?:{'|'.join(map(str, _SILENT_ERRORS))})\]|Conne
 _REFUSED = re.compile(
     rf"\[Errno {errno.ECONNRESET}\]|"
     r"the specified credentials were rejected by the server|Bad HTTP response returned from server|extended fault data|Read timed out"
-    r"|Connection aborted|\[SSL: |certificate verify failed|the connection attempt timed out|no element found|not well-formed|syntax error"
+    r"|Connection aborted|\[SSL: |TLS/SSL connection has been closed|certificate verify failed"
+    r"|the connection attempt timed out|no element found|not well-formed|syntax error"
     # How spnego and requests_ntlm complain about what a server answered.
     r"|SpnegoError|BadMICError|Server did not respond"
 )

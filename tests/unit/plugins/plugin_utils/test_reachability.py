@@ -184,6 +184,7 @@ TOLD = [
     ("kinit is missing", "Kerberos auth failure when calling kinit cmd 'kinit': [Errno 2] No such file or directory: 'kinit'", CANNOT_ASK),
     ("kinit fails", "Kerberos auth failure for principal a@B: kinit: Cannot contact any KDC for realm 'B' while getting initial credentials", CANNOT_ASK),
     ("no ticket", "kerberos: authGSSClientInit() failed: (('Unspecified GSS failure', 851968), ('No Kerberos credentials available', -1))", CANNOT_ASK),
+    ("a TLS server that hangs up", "ntlm: (Caused by SSLError(SSLZeroReturnError(6, 'TLS/SSL connection has been closed (EOF)')))", REFUSED),
     ("the clocks differ", f"kerberos: authGSSClientStep() failed: (('Unspecified GSS failure', 851968), {SKEW})", CANNOT_ASK),
     ("no pywinrm", "winrm or requests is not installed: No module named 'winrm'", CANNOT_ASK),
     ("an operation that timed out", "the connection attempt timed out", REFUSED),
