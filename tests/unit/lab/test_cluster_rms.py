@@ -166,6 +166,8 @@ def new(request: pytest.FixtureRequest) -> Iterator[Lab]:
             assert run(made, node, SETUP, cwd="C:\\").exit_code == 0
         provide_tools(made, "castor", "pollux")
         carry_key(made, "castor", "pollux")
+        # A service that was started looks around for a moment before it has its session.
+        made.settle()
         yield made
 
 
