@@ -110,12 +110,14 @@ class _TimedOut(ConnectionLost):
 class ShellFault(Exception):
     """The WinRM service answered with a fault.
 
+    :ivar reason: the server's own words
     :ivar code: the WSMan fault code, or None
     """
 
     def __init__(self, reason: str, code: int | None) -> None:
         name, advice = FAULTS.get(code or 0, ("", ""))
         super().__init__(" ".join(part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part))
+        self.reason = reason
         self.code = code
 
 
@@ -422,11 +424,10 @@ class Shell:
             try:
                 talk.hold()
             except (ConnectionLost, ShellFault) as error:
-                # A server may say in a fault what it has been told.
-                error.args = (talk.without_secrets(str(error)),)
+                told = talk.without_secrets(error)
                 if talk.decision is Decision.NOT_SENT:
-                    raise
-                raise talk.error(ConversationLost, str(error)) from error
+                    raise told from None
+                raise talk.error(ConversationLost, str(told)) from error
             finally:
                 self._tell(2, f"{command}: {'exit code ' + str(talk.exit_code) if running.done else 'not ended'}, {talk.answered} answers")
                 self._tell(3, talk.transcript())
@@ -752,9 +753,11 @@ class _Talk:
         """An error of this conversation."""
         return kind(message, self.transcript(), self._shell.input_kind, self.decision)
 
-    def without_secrets(self, text: str) -> str:
-        """What a server said, without the secrets that it was told."""
-        return text if self._secret_from is None else redact(text, self._secrets)
+    def without_secrets(self, error: ConnectionLost | ShellFault) -> ConnectionLost | ShellFault:
+        """The error without what a server may say of the secrets that it was told: only a fault has a server's own words."""
+        if self._secret_from is None or not isinstance(error, ShellFault):
+            return error
+        return ShellFault(redact(error.reason, self._secrets), error.code)
 
     def transcript(self) -> str:
         """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""

@@ -91,7 +91,7 @@ def back_up(player: Player, officers: list[Officer], only: Mapping[str, Any] | N
 
 
 def opened(path: Path, officer: Officer) -> bytes:
-    command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-inkey", str(officer.private_key)]
+    command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-recip", str(officer.certificate), "-inkey", str(officer.private_key)]
     return subprocess.run(command, capture_output=True, check=True).stdout.partition(b"\n\n")[2]
 
 

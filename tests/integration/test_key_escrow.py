@@ -83,7 +83,9 @@ def test_an_officer_brings_the_key_back_without_this_collection(odyssey: Player,
     """As the documentation of secure_storage_backup says: openssl, and the last bytes of what it opens."""
     backup = back_up(odyssey, officers)["backup"]
     opened = subprocess.run(
-        ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", backup["file"], "-inkey", str(officers[0].private_key)], capture_output=True, check=True
+        ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", backup["file"], "-recip", str(officers[0].certificate), "-inkey", str(officers[0].private_key)],
+        capture_output=True,
+        check=True,
     ).stdout
     manifest = json.loads(Path(backup["manifest"]).read_text(encoding="ascii"))
     header, _empty_line, key_file = opened.partition(b"\n\n")
