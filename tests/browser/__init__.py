@@ -152,7 +152,8 @@ class Browser:
 
     def _messages(self) -> list[str]:
         """What the console said since it was last asked."""
-        return [f"console: {message}" for message in self._log("browser")]
+        # The browser's own pages complain, too: on a slow machine the new tab says that the network is slow.
+        return [f"console: {message}" for message in self._log("browser") if not message.startswith("chrome://")]
 
     def _requests(self, page: Path) -> list[str]:
         """What the page asked for since that was last asked, other than itself."""
