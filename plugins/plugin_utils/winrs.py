@@ -429,12 +429,12 @@ class Shell:
                     raise told from None
                 raise talk.error(ConversationLost, str(told)) from error
             finally:
-                self._tell(2, f"{command}: {'exit code ' + str(talk.exit_code) if running.done else 'not ended'}, {talk.answered} answers")
-                self._tell(3, talk.transcript())
                 # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed here.
                 self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
                 # The next command gets a shell of its own: this one is not closed as long as the program may work in it.
                 self._broken = self._broken or self.left_running
+                # Last, because this may be cut off as well, and the shell must be left open by then.
+                self._tell_conversation(command, talk, running)
         return talk.conversation()
 
     def rejoin(self, reference: CommandReference, exchange: Exchange) -> Conversation:
@@ -454,6 +454,12 @@ class Shell:
     def _tell(self, verbosity: int, text: str) -> None:
         if self._trace is not None and text:
             self._trace(verbosity, text)
+
+    def _tell_conversation(self, command: str, talk: _Talk, running: _Running) -> None:
+        if self._trace is not None:
+            ended = f"exit code {talk.exit_code}" if running.done else "not ended"
+            self._trace(2, f"{command}: {ended}, {talk.answered} answers")
+            self._tell(3, talk.transcript())
 
     @contextlib.contextmanager
     def _tracing(self, command: str, running: _Running, private: bool = False) -> t.Iterator[None]:

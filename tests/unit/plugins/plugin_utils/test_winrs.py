@@ -609,3 +609,16 @@ def test_a_look_that_is_sent_again_is_traced(clock: Clock) -> None:
     assert [text.partition(":")[0] for verbosity, text in desk.traced if verbosity == 2] == [
         "hostname", "ConnectionError", "the connection broke, and is made again", "hostname",
     ]  # fmt: skip
+
+
+def test_a_trace_that_is_cut_off_leaves_the_shell_of_a_decision_open(clock: Clock) -> None:
+    desk = Desk(clock, [WARNING, Hears(b"Y\r"), Silence(1000)])
+
+    def cut_off(_verbosity: int, _text: str) -> None:
+        raise TimeoutError
+
+    desk.shell._trace = cut_off
+    with pytest.raises(TimeoutError):
+        desk.converse(DECIDE)
+    assert desk.shell.left_running
+    assert desk.cleaned_up == [False]
