@@ -108,8 +108,8 @@ class _Ending:
         self._process = os.getpid()
         self._expected = False
         self._interrupted = False
-        self._is_telling = False
-        self._is_impatient = False
+        self._is_busy = False
+        self._postponed: list[int] = []
         self._before: dict[int, t.Any] = {}
 
     def expect(self) -> None:
@@ -137,23 +137,37 @@ class _Ending:
         if self._interrupted and self._expected and threading.current_thread() is threading.main_thread():
             raise KeyboardInterrupt
 
+    @contextlib.contextmanager
+    def postponed(self) -> t.Iterator[None]:
+        """Draw on the terminal while a signal waits. It is handled as soon as the drawing is complete."""
+        if self._is_busy or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._is_busy = True
+        try:
+            yield
+        finally:
+            self._is_busy = False
+            if self._postponed:
+                self._on_signal(self._postponed.pop(0), None)
+
     def _on_signal(self, number: int, frame: t.Any) -> None:
         if os.getpid() != self._process:
             # A worker in the moment in which it is forked. The handler that was there before belongs to the process that forks.
             self._end(number)
             return
-        if self._is_telling:
-            # A second signal while the first one is being handled: a buffer that is being written can't be written once more.
-            self._is_impatient = True
+        if self._is_busy:
+            # What is half drawn can't be removed, and a buffer that is being written can't be written once more.
+            self._postponed.append(number)
             return
         again, self._interrupted = self._interrupted, True
         # What is broken off in the middle complains when Python throws it away, with a traceback.
         sys.unraisablehook = lambda _unraisable: None
         with self._undisturbed():
             self._tidy()
-        if again or self._is_impatient or number == signal.SIGTERM:
+        if again or self._postponed or number == signal.SIGTERM:
             self._at_exit()
-        if again or self._is_impatient:
+        if again or self._postponed:
             # Whoever is so impatient does not wait for a process to clean up.
             self._end(number)
         try:
@@ -185,10 +199,10 @@ class _Ending:
     @contextlib.contextmanager
     def _undisturbed(self) -> t.Iterator[None]:
         """Write to the terminal while a second signal waits. The terminal may be gone, or its buffer be in use."""
-        self._is_telling = True
+        self._is_busy = True
         with contextlib.suppress(OSError, ValueError, RuntimeError):
             yield
-        self._is_telling = False
+        self._is_busy = False
 
 
 class CallbackModule(CallbackBase):
@@ -251,9 +265,15 @@ class CallbackModule(CallbackBase):
         failed = [self._names.shown(host) for host, summary in summaries.items() if summary["failures"] or summary["unreachable"]]
         self._say(text.recap_lines(self._book, failed, time.monotonic(), hosts=len(summaries)))
 
+    def _show_foot(self) -> None:
+        if self._foot:
+            with self._ending.postponed():
+                self._foot.show()
+
     def _hide_foot(self) -> None:
         if self._foot:
-            self._foot.hide()
+            with self._ending.postponed():
+                self._foot.hide()
 
     def _tell_ending(self, *, interrupted: bool) -> None:
         """The end that Ansible tells no callback of."""
@@ -325,12 +345,11 @@ class CallbackModule(CallbackBase):
         step = self._book.begin(task._uuid, name, time.monotonic(), quiet=action in QUIET_ACTIONS)
         if step.is_marked:
             self._say_below_heading(text.point_lines(step, self._book.next_number, check_mode=self._book.check_mode or bool(task.check_mode)))
-        if self._foot and action != ASKING_ACTION:
-            self._foot.show()
+        if action != ASKING_ACTION:
+            self._show_foot()
 
     def _end_step(self) -> None:
-        if self._foot:
-            self._foot.hide()
+        self._hide_foot()
         step = self._book.end()
         if step is not None:
             self._say_below_heading([text.step_line(step)])
@@ -394,5 +413,6 @@ class CallbackModule(CallbackBase):
 
     def _say(self, lines: t.Iterable[text.Line]) -> None:
         width = shutil.get_terminal_size().columns if self._is_terminal else None
-        for line in lines:
-            self._display.display(replace(line, text=harmless(line.text)).wrapped(width), color=COLORS[line.tone])
+        with self._ending.postponed():
+            for line in lines:
+                self._display.display(replace(line, text=harmless(line.text)).wrapped(width), color=COLORS[line.tone])

@@ -190,9 +190,42 @@ time.sleep(60)
 """
 
 
-def test_a_second_interruption_waits_until_the_terminal_is_tidy_and_the_last_word_is_said() -> None:
+INTERRUPTED_WHILE_IT_DRAWS = """
+import os, signal, time
+from ansible_collections.opsmgr.recovery.plugins.callback.runbook import CallbackModule
+
+class Foot:
+    def show(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        print("drawn", flush=True)
+
+    def hide(self):
+        print("hidden", flush=True)
+
+callback = CallbackModule()
+callback._foot = Foot()
+callback._ending.expect()
+try:
+    callback._show_foot()
+except KeyboardInterrupt:
+    print("KeyboardInterrupt", flush=True)
+    callback._ending.came()
+"""
+
+
+def run_python(program: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
-    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_IS_TIDIED_UP]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False, text=True, timeout=50)
+    return subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=False, text=True, timeout=50)
+
+
+def test_an_interruption_waits_until_the_step_is_drawn() -> None:
+    done = run_python(INTERRUPTED_WHILE_IT_DRAWS)
+    assert done.stdout.splitlines() == ["drawn", "hidden", "KeyboardInterrupt"]
+    assert done.returncode == 0
+
+
+def test_a_second_interruption_waits_until_the_terminal_is_tidy_and_the_last_word_is_said() -> None:
+    done = run_python(INTERRUPTED_WHILE_IT_IS_TIDIED_UP)
     assert done.stdout.splitlines() == ["tidy", "interrupted True"]
     assert done.returncode == -signal.SIGINT
