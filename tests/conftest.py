@@ -1,4 +1,6 @@
-"""Makes this checkout importable as ansible_collections.opsmgr.recovery, by ansible's own loader, whoever starts pytest."""
+"""Makes this checkout importable as ansible_collections.opsmgr.recovery, by ansible's own loader, whoever starts
+pytest.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ _link_collection()
 # Before ansible is imported: it reads its configuration then, and must not read the user's.
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
-# Before anything uses pyodbc, which asks only then. Tests of the lab look at who is connected, and a pooled connection stays after close().
+# Before anything uses pyodbc, which asks only then. Tests of the lab look at who is connected, and a pooled connection
+# stays after close().
 with contextlib.suppress(ImportError):
     import pyodbc
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for what a test needs to have happened. How long that takes decides nothing: a machine with other work to do is slow."""
+"""Waiting for what a test needs to have happened. How long that takes decides nothing: a machine with other work to do
+is slow.
+"""
 
 from __future__ import annotations
 

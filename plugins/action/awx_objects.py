@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """awx_objects: the objects of AWX are as they are described. Runs on the controller and speaks to AWX alone."""
+
 from __future__ import annotations
 
 import json
@@ -63,7 +64,9 @@ class ActionModule(ControllerAction):
         return _told(done)
 
 
-def _walk(api: AwxApi, described: t.Sequence[Described], arguments: Arguments, user: t.Mapping[str, t.Any], *, act: bool) -> Walk:
+def _walk(
+    api: AwxApi, described: t.Sequence[Described], arguments: Arguments, user: t.Mapping[str, t.Any], *, act: bool
+) -> Walk:
     walk = Walk(api, act=act)
     present = arguments["state"] == "present"
     if present:
@@ -78,14 +81,18 @@ def _walk(api: AwxApi, described: t.Sequence[Described], arguments: Arguments, u
     return walk
 
 
-def _require_rights(api: AwxApi, predicted: Walk, described: t.Sequence[Described], user: t.Mapping[str, t.Any]) -> None:
+def _require_rights(
+    api: AwxApi, predicted: Walk, described: t.Sequence[Described], user: t.Mapping[str, t.Any]
+) -> None:
     """Refuse, before anything is changed, what AWX would refuse half way."""
     if user["is_superuser"]:
         return
     missing = [step.title for step in predicted.steps if step.for_superusers]
     if missing:
         found = f"nothing was changed: {user['username']} is no superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
-        raise OpsmgrError(STEP, found, "Let one run this once with awx_setup_only_for_superusers: true; then this login does the rest")
+        raise OpsmgrError(
+            STEP, found, "Let one run this once with awx_setup_only_for_superusers: true; then this login does the rest"
+        )
     for item in described:
         if item.kind == "organizations":
             [organization] = api.all(item.kind, {"name": item.name})
@@ -98,6 +105,9 @@ def _told(walk: Walk) -> dict[str, t.Any]:
     return {
         "changed": bool(walk.steps),
         "diff": [step.as_diff() for step in walk.steps],
-        "steps": [f"{'change' if step.before and step.after else 'make' if step.after else 'remove'} {step.title}" for step in walk.steps],
+        "steps": [
+            f"{'change' if step.before and step.after else 'make' if step.after else 'remove'} {step.title}"
+            for step in walk.steps
+        ],
         "warnings": walk.warnings,
     }

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""key_backup_summary: what came of the key backups of a fleet, each compared with the escrow. Runs on the controller, changes nothing."""
+"""key_backup_summary: what came of the key backups of a fleet, each compared with the escrow. Runs on the controller,
+changes nothing.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -47,7 +50,10 @@ def _summary(attempts: t.Sequence[Attempt], arguments: Arguments, check_mode: bo
     found = examine(escrow_now, looks, arguments["max_age"] + LONGEST_RUN_HOURS, now)
     servers = {server["host"]: server for server in found.described_servers()}
     uncovered = found.uncovered()
-    rows = [row_of(attempt, servers.get(attempt.server), uncovered.get(attempt.server, ""), check_mode) for attempt in attempts]
+    rows = [
+        row_of(attempt, servers.get(attempt.server), uncovered.get(attempt.server, ""), check_mode)
+        for attempt in attempts
+    ]
     fleet = Fleet(rows, arguments["not_tried"], arguments["groups_left"], [*arguments["also_wrong"], *found.faults()])
     escrow = arguments["escrow_name"] or arguments["escrow"]
     return {
@@ -71,7 +77,9 @@ def _attempt(host: str, variables: t.Mapping[str, t.Any], arguments: Arguments) 
     results = _results(variables, arguments["backup_variable"])
     if not results:
         found = f"{host} has no result in {arguments['backup_variable']}"
-        raise OpsmgrError(STEP, found, "Register a task with secure_storage_backup for each of the hosts, and give that name")
+        raise OpsmgrError(
+            STEP, found, "Register a task with secure_storage_backup for each of the hosts, and give that name"
+        )
     return Attempt(
         host,
         str(variables.get(GROUP_VARIABLE, "")),

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""key_escrow_info: what is in the escrow, how much of it is sound, and which RMS lacks a backup. Runs on the controller, changes nothing."""
+"""key_escrow_info: what is in the escrow, how much of it is sound, and which RMS lacks a backup. Runs on the
+controller, changes nothing.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -12,7 +15,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import STEP, examine
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import PRIVATE_KEY_SPEC, TRUST_SPEC, open_escrow, private_key_from
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+    PRIVATE_KEY_SPEC,
+    TRUST_SPEC,
+    open_escrow,
+    private_key_from,
+)
 
 
 class ActionModule(ControllerAction):
@@ -32,7 +40,14 @@ class ActionModule(ControllerAction):
 def _look(arguments: Arguments, now: datetime) -> dict[str, t.Any]:
     looks = _looks(arguments["servers"])
     private_key = private_key_from(arguments)
-    found = examine(open_escrow(arguments["escrow"], arguments["trusted_signers"]), looks, arguments["max_age"], now, arguments["seal_passphrase"], private_key)
+    found = examine(
+        open_escrow(arguments["escrow"], arguments["trusted_signers"]),
+        looks,
+        arguments["max_age"],
+        now,
+        arguments["seal_passphrase"],
+        private_key,
+    )
     uncovered = list(found.uncovered().values())
     return {
         "backups": found.described_backups(),
@@ -51,4 +66,6 @@ def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[Look]:
         return [Look.from_result(result) for result in results]
     except KeyError as error:
         found = f"an element of servers has no {error}, and so is no result of a loop with management_server_info"
-        raise OpsmgrError(STEP, found, "Register a loop over inventory names with that module, and give its results") from error
+        raise OpsmgrError(
+            STEP, found, "Register a loop over inventory names with that module, and give its results"
+        ) from error

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""management_group_lock: says who holds the lock, which is this run of Ansible and not the module's process, and runs the module."""
+"""management_group_lock: says who holds the lock, which is this run of Ansible and not the module's process, and runs
+the module.
+"""
+
 from __future__ import annotations
 
 import getpass
@@ -30,7 +33,9 @@ class ActionModule(SqlAction):
 
 
 def holder(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Who runs this: the user and the controller, by AWX where it says so, and the process that all tasks of the run have in common."""
+    """Who runs this: the user and the controller, by AWX where it says so, and the process that all tasks of the run
+    have in common.
+    """
     job = _awx(task_vars, "job_id")
     machine = socket.gethostname()
     process = describe_process(_pid())

@@ -2,14 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """management_server_info: look at an Operations Manager server and change nothing."""
+
 from __future__ import annotations
 
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import REACHABLE, reachability, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    OpsmgrAction,
+    Work,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import (
+    REACHABLE,
+    reachability,
+    why_unreachable,
+)
 
 
 class ActionModule(OpsmgrAction):

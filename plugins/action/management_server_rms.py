@@ -2,11 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """management_server_rms: the Health Service of an ordinary management server runs and reports to this RMS."""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import check_names
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe, restart_health_service
@@ -33,7 +41,9 @@ class ActionModule(OpsmgrAction):
         needed = _is_needed(work, server)
         before = _facts(server)
         work.result.update(_observed(server))
-        after = {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]} if needed else before
+        after = (
+            {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]} if needed else before
+        )
         if needed and not work.check_mode:
             with changing(work, _observed(server), lambda: _observed(work.opsmgr.observe())):
                 restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
@@ -46,13 +56,29 @@ class ActionModule(OpsmgrAction):
 def _require_ordinary(server: ManagementServer) -> None:
     """Refuse where the Health Service is not this module's to restart."""
     if server.is_rms:
-        raise OpsmgrError(STEP, "the registry of this server calls it the RMS itself", "Demote it first (opsmgr.recovery.rms_demotion)")
+        raise OpsmgrError(
+            STEP,
+            "the registry of this server calls it the RMS itself",
+            "Demote it first (opsmgr.recovery.rms_demotion)",
+        )
     if server.clustered:
-        raise OpsmgrError(STEP, f"this is a cluster node, and {HEALTH_SERVICE} belongs to its cluster", "Use opsmgr.recovery.rms_cluster_group")
+        raise OpsmgrError(
+            STEP,
+            f"this is a cluster node, and {HEALTH_SERVICE} belongs to its cluster",
+            "Use opsmgr.recovery.rms_cluster_group",
+        )
     if not server.services[HEALTH_SERVICE].exists:
-        raise OpsmgrError(STEP, f"there is no service {HEALTH_SERVICE} here", "Check that this is an Operations Manager management server")
+        raise OpsmgrError(
+            STEP,
+            f"there is no service {HEALTH_SERVICE} here",
+            "Check that this is an Operations Manager management server",
+        )
     if server.services[HEALTH_SERVICE].start_mode == "disabled":
-        raise OpsmgrError(STEP, f"{HEALTH_SERVICE} is disabled", f"If it is to work again, run: sc config {HEALTH_SERVICE} start= auto")
+        raise OpsmgrError(
+            STEP,
+            f"{HEALTH_SERVICE} is disabled",
+            f"If it is to work again, run: sc config {HEALTH_SERVICE} start= auto",
+        )
 
 
 def _is_needed(work: Work, server: ManagementServer) -> bool:
@@ -78,7 +104,9 @@ def _read_back(work: Work) -> ManagementServer:
         if deadline.passed():
             # Only a warning: that an ordinary management server records its RMS there is not documented [assumed].
             told = f"{HEALTH_SERVICE} was restarted, and the registry still says that this server reports to {server.reports_to}"
-            work.result["warnings"].append(f"{told}. Look at the Operations Manager event log of {server.computer_name}.")
+            work.result["warnings"].append(
+                f"{told}. Look at the Operations Manager event log of {server.computer_name}."
+            )
             return server
         work.opsmgr.windows.pause(1)
 

@@ -2,12 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """management_server_setup: a management server of this management group is installed on this computer."""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer, require_administrator
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    HEALTH_SERVICE,
+    ManagementServer,
+    require_administrator,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
     ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
@@ -53,7 +65,10 @@ class ActionModule(OpsmgrAction):
             return
         setup = prepare(work, STEP, _properties(work.arguments))
         if work.check_mode:
-            predicted = {"management group": work.arguments["management_group"], "version": work.arguments["version"] or "that of the package"}
+            predicted = {
+                "management group": work.arguments["management_group"],
+                "version": work.arguments["version"] or "that of the package",
+            }
             work.result.update(changed=True, diff=diff(_facts(before), predicted, before.computer_name))
             return
         with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe())):
@@ -67,7 +82,9 @@ class ActionModule(OpsmgrAction):
 
 def _properties(arguments: Arguments) -> dict[str, str]:
     directory = {"INSTALLDIR": str(arguments["install_directory"])} if arguments["install_directory"] else {}
-    database = database_properties(arguments["management_group"], arguments["database_server"], arguments["database_name"])
+    database = database_properties(
+        arguments["management_group"], arguments["database_server"], arguments["database_name"]
+    )
     return {"ADDLOCAL": FEATURE, **database, **ACCOUNT_PROPERTIES, **directory}
 
 
@@ -84,7 +101,11 @@ def _is_installed(work: Work, server: ManagementServer) -> bool:
         raise OpsmgrError(STEP, found, "Choose another computer, or remove Operations Manager from this one first")
     version = work.arguments["version"]
     if version is not None and server.version != ServerVersion.parse(version):
-        raise OpsmgrError(STEP, f"version {server.version} is installed, and not {version}", "Bring it to that version with the service pack's own setup")
+        raise OpsmgrError(
+            STEP,
+            f"version {server.version} is installed, and not {version}",
+            "Bring it to that version with the service pack's own setup",
+        )
     return True
 
 
@@ -93,12 +114,20 @@ def _require_installed(work: Work, server: ManagementServer) -> None:
         found = "the setup ended well, but the registry does not call this computer a management server"
         raise OpsmgrError(STEP, found, "See that the package in the option package is that of a management server")
     if not server.services[HEALTH_SERVICE].exists:
-        raise OpsmgrError(STEP, f"the setup ended well, but there is no service {HEALTH_SERVICE}", "Look at the System and Application event logs there")
+        raise OpsmgrError(
+            STEP,
+            f"the setup ended well, but there is no service {HEALTH_SERVICE}",
+            "Look at the System and Application event logs there",
+        )
 
 
 def _observed(server: ManagementServer) -> Facts:
     version = str(server.version) if server.version else None
-    return {"version": version, "management_group": server.management_group, "install_directory": server.install_directory}
+    return {
+        "version": version,
+        "management_group": server.management_group,
+        "install_directory": server.install_directory,
+    }
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """preflight_info: whether controller and inventory have what a run needs. Runs on the controller, changes nothing."""
+
 from __future__ import annotations
 
 import typing as t
@@ -9,7 +10,11 @@ import typing as t
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import KNOWN_GROUPS, misspelt_problems
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import STEP, WindowsHost, requirement_problems
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import (
+    STEP,
+    WindowsHost,
+    requirement_problems,
+)
 
 
 class ActionModule(ControllerAction):
@@ -23,8 +28,14 @@ class ActionModule(ControllerAction):
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         misspelt = misspelt_problems(arguments["groups"], task_vars.get("groups") or {})
         edited = arguments["configuration_hosts"]
-        hosts = [WindowsHost.of(name, _variables(task_vars, name)) for name in dict.fromkeys([*arguments["windows_hosts"], *edited])]
-        return {"problems": [error_sentence(CONTROLLER, STEP, found, "") for found in misspelt] + requirement_problems(hosts, edited, sql=arguments["sql"])}
+        hosts = [
+            WindowsHost.of(name, _variables(task_vars, name))
+            for name in dict.fromkeys([*arguments["windows_hosts"], *edited])
+        ]
+        return {
+            "problems": [error_sentence(CONTROLLER, STEP, found, "") for found in misspelt]
+            + requirement_problems(hosts, edited, sql=arguments["sql"])
+        }
 
 
 def _variables(task_vars: t.Mapping[str, t.Any], host: str) -> t.Mapping[str, t.Any]:

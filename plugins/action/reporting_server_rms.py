@@ -2,11 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """reporting_server_rms: rsreportserver.config and the registry name this RMS, and Reporting Services has read it."""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import change_server_names
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
     NAMES_SPEC,
     REPORTING_KEY,
@@ -55,7 +62,9 @@ class ActionModule(OpsmgrAction):
         windows, wanted = work.opsmgr.windows, work.arguments
         found = look(windows, STEP, {"instances": INSTANCES_KEY, "reporting": REPORTING_KEY, "mark": RESTART_MARK_KEY})
         instances = found["instances"]
-        instance = choose_instance(STEP, [name.upper() for name in instances], wanted["instance"], found["reporting"].get("srsinstance"))
+        instance = choose_instance(
+            STEP, [name.upper() for name in instances], wanted["instance"], found["reporting"].get("srsinstance")
+        )
         work.result["instance"] = instance
         reporting = locate(windows, STEP, instance, instances[instance.lower()], wanted["path"])
         current = registered(found["reporting"])
@@ -78,16 +87,22 @@ def _plan(work: Work, path: str, current: str | None) -> FileEdit:
     left = [f"line {each.line}: {each.value or 'nothing'}" for each in plan.edit.untouched]
     if not change_server_names(plan.edit.content, [rms], NOBODY, path=path).changed:
         found = f"no <ServerName> in {path} names the RMS or a former one ({'; '.join(left)})"
-        raise OpsmgrError(STEP, found, "If one of them was the RMS of this management group, add it to former_rms and run it again")
+        raise OpsmgrError(
+            STEP, found, "If one of them was the RMS of this management group, add it to former_rms and run it again"
+        )
     if left:
-        work.result["warnings"].append(f"{path} has a <ServerName> that names neither the RMS nor a former one and was left as it is ({'; '.join(left)})")
+        work.result["warnings"].append(
+            f"{path} has a <ServerName> that names neither the RMS nor a former one and was left as it is ({'; '.join(left)})"
+        )
     return plan
 
 
 def _observe_service(work: Work, name: str) -> None:
     service = work.opsmgr.windows.services([name])[name]
     if not service.exists:
-        raise OpsmgrError(STEP, f"there is no service {name} here", "Name the instance of Reporting Services in the option instance")
+        raise OpsmgrError(
+            STEP, f"there is no service {name} here", "Name the instance of Reporting Services in the option instance"
+        )
     work.result.update(_observed(name, service))
 
 
@@ -101,7 +116,9 @@ def _restart(work: Work, name: str) -> None:
         work.result["warnings"].append(f"{name} is disabled and was not restarted")
     else:
         windows = work.opsmgr.windows
-        with changing(work, {"service": work.result["service"]}, lambda: _observed(name, windows.services([name])[name])):
+        with changing(
+            work, {"service": work.result["service"]}, lambda: _observed(name, windows.services([name])[name])
+        ):
             service = restart(windows, STEP, name, work.arguments["timeout"], work.arguments["stable_seconds"])
         work.result["service"].update(state=service.state)
         work.result["restarted"] = service.state == "running"

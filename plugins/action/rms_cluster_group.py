@@ -1,12 +1,22 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_cluster_group: the group of the clustered RMS is online, offline, or on that node; the registry of this node is fit for it."""
+"""rms_cluster_group: the group of the clustered RMS is online, offline, or on that node; the registry of this node is
+fit for it.
+"""
+
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    KEY_MATERIAL_SPEC,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import OFFLINE, ONLINE, ClusterHost, Group, same
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
     PARENT_KEY,
@@ -75,7 +85,10 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
             with changing(work, _observed(work, cluster), lambda: _look(work, cluster)):
                 _bring_about(work, cluster, wanted)
         predicted = _facts(wanted if wanted.state == PREPARED else cluster.require_group(group.name), registry)
-    work.result.update(changed=repair or moves, diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"))
+    work.result.update(
+        changed=repair or moves,
+        diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"),
+    )
 
 
 def _require_fit(work: Work, registry: NodeRegistry) -> None:
@@ -83,7 +96,9 @@ def _require_fit(work: Work, registry: NodeRegistry) -> None:
     if not work.check_mode:
         require_consistent(STEP, registry)
     elif not registry.consistent:
-        work.result["warnings"].append(f"This will be refused if no earlier task puts the registry of this node right: {wrong_in(registry)}.")
+        work.result["warnings"].append(
+            f"This will be refused if no earlier task puts the registry of this node right: {wrong_in(registry)}."
+        )
 
 
 def _repair(work: Work, server: ManagementServer) -> NodeRegistry:
@@ -136,7 +151,9 @@ def _observed(work: Work, cluster: ClusterHost) -> Facts:
     return {
         "nodes": dict(seen.nodes) if seen else None,
         "group": {"name": group.name, "node": group.node, "state": group.state} if group else None,
-        "resources": {resource.name: resource.state for resource in seen.members(group.name)} if seen and group else None,
+        "resources": {resource.name: resource.state for resource in seen.members(group.name)}
+        if seen and group
+        else None,
     }
 
 

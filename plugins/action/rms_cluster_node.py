@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """rms_cluster_node: this server is a node of the clustered RMS."""
+
 from __future__ import annotations
 
 import re
@@ -28,7 +29,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node impor
     read_registry,
     wrong_in,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import DEMOTION_PROMPT, HEALTH_SERVICE, SERVICES, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    DEMOTION_PROMPT,
+    HEALTH_SERVICE,
+    SERVICES,
+    ManagementServer,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange
@@ -58,7 +64,9 @@ class ActionModule(OpsmgrAction):
             found = f"{arguments['virtual_server']!r} is not a NetBIOS name"
             raise OpsmgrError(STEP, found, "Give the name of the virtual server without its domain, such as rmsvs")
         if not re.fullmatch("[A-Za-z]:", arguments["disk"]):
-            raise OpsmgrError(STEP, f"{arguments['disk']!r} is not a drive", "Give the drive of the cluster's disk, such as X:")
+            raise OpsmgrError(
+                STEP, f"{arguments['disk']!r} is not a drive", "Give the drive of the cluster's disk, such as X:"
+            )
 
     def act(self, work: Work) -> None:
         server = _after_any_running_tool(work, work.opsmgr.require_server(STEP, probe=True, fingerprint=True))
@@ -92,7 +100,11 @@ def _after_any_running_tool(work: Work, server: ManagementServer) -> ManagementS
     while server.promotion.running and not work.check_mode:
         if deadline.passed():
             found = f"{CONFIG_TOOL} runs on this server already and does not end"
-            raise OpsmgrError(STEP, found, "Look at it at the server's desk; one that still waits for its answer can be ended in the Task Manager")
+            raise OpsmgrError(
+                STEP,
+                found,
+                "Look at it at the server's desk; one that still waits for its answer can be ended in the Task Manager",
+            )
         # The tool leaves the key as it is.
         server = replace(work.opsmgr.observe(after_seconds=3), key_fingerprint=server.key_fingerprint)
     return server
@@ -109,7 +121,9 @@ def _observed(server: ManagementServer, registry: NodeRegistry) -> Facts:
 
 
 def _is_node(work: Work, server: ManagementServer, registry: NodeRegistry) -> bool:
-    """Whether the effect is there. The first node was the RMS before, whose services start by themselves: only that tells the two apart."""
+    """Whether the effect is there. The first node was the RMS before, whose services start by themselves: only that
+    tells the two apart.
+    """
     modes = [server.services[name].start_mode for name in SERVICES]
     return registry.consistent and (not work.arguments["first"] or BY_CLUSTER in modes)
 
@@ -127,9 +141,17 @@ def _require_ready(work: Work, server: ManagementServer, joins: bool) -> None:
         return
     work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     if not server.key_present:
-        raise OpsmgrError(STEP, "the group's key is not on this server", "Restore it first; opsmgr.recovery.secure_storage_restore does that")
+        raise OpsmgrError(
+            STEP,
+            "the group's key is not on this server",
+            "Restore it first; opsmgr.recovery.secure_storage_restore does that",
+        )
     if work.arguments["first"] and not server.is_rms:
-        raise OpsmgrError(STEP, "the registry does not call this server the RMS", "Run it on the RMS, or leave out the option first for any other node")
+        raise OpsmgrError(
+            STEP,
+            "the registry does not call this server the RMS",
+            "Run it on the RMS, or leave out the option first for any other node",
+        )
 
 
 def _join(work: Work, server: ManagementServer, options: list[str]) -> ManagementServer:
@@ -137,7 +159,8 @@ def _join(work: Work, server: ManagementServer, options: list[str]) -> Managemen
     try:
         talk = join_cluster(work.opsmgr, server, options, work.arguments["cluster_prompt"], STEP)
     except FAILURES:
-        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is done.
+        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is
+        # done.
         work.result["changed"] = work.opsmgr.windows.shell.left_running
         now = replace(work.opsmgr.observe(), key_fingerprint=server.key_fingerprint)
         if not _is_node(work, now, _look(work, now)) or now.promotion.running is not False:
@@ -158,8 +181,12 @@ def _join(work: Work, server: ManagementServer, options: list[str]) -> Managemen
 
 def _no_effect(work: Work, registry: NodeRegistry, talk: Conversation) -> OpsmgrError:
     if not registry.consistent:
-        return work.opsmgr.no_effect(STEP, CONFIG_TOOL, f"the registry is not that of a node: {wrong_in(registry)}", talk)
-    problem = work.opsmgr.no_effect(STEP, CONFIG_TOOL, f"none of the services has the start mode {BY_CLUSTER}, as they have on a node", talk)
+        return work.opsmgr.no_effect(
+            STEP, CONFIG_TOOL, f"the registry is not that of a node: {wrong_in(registry)}", talk
+        )
+    problem = work.opsmgr.no_effect(
+        STEP, CONFIG_TOOL, f"none of the services has the start mode {BY_CLUSTER}, as they have on a node", talk
+    )
     # That the tool sets it is assumed.
     advice = f"If the operational database calls {work.arguments['virtual_server']} the RMS, set the start mode of {HEALTH_SERVICE} to manual and run it again"
     return OpsmgrError(STEP, problem.found, f"{advice}; else put right what the tool complains of")
@@ -174,4 +201,8 @@ def _set_modes(work: Work, server: ManagementServer) -> None:
 
 
 def _facts(server: ManagementServer, registry: NodeRegistry) -> dict[str, t.Any]:
-    return {ROOT_VALUE: registry.is_root, PARENT_KEY: registry.has_parent, **{name: server.services[name].start_mode for name in SERVICES}}
+    return {
+        ROOT_VALUE: registry.is_root,
+        PARENT_KEY: registry.has_parent,
+        **{name: server.services[name].start_mode for name in SERVICES},
+    }

@@ -1,14 +1,22 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_cluster_services: the cluster group of the RMS has a resource for each of its three services, with what each needs."""
+"""rms_cluster_services: the cluster group of the RMS has a resource for each of its three services, with what each
+needs.
+"""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import ClusterHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_services import ServiceResource, ServiceResources
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, require_administrator
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    CONFIG_SERVICE,
+    HEALTH_SERVICE,
+    SDK_SERVICE,
+    require_administrator,
+)
 
 STEP = "set up the services of the clustered RMS"
 OPTIONS = {"health_resource": HEALTH_SERVICE, "sdk_resource": SDK_SERVICE, "config_resource": CONFIG_SERVICE}
@@ -57,7 +65,9 @@ class ActionModule(OpsmgrAction):
 def _prove(still_needed: list[str]) -> None:
     if still_needed:
         found = f"the cluster accepted every command, and this is still needed: {'; '.join(still_needed)}"
-        raise OpsmgrError(STEP, found, "Run it again; if it stays so, run that command at the desk of a node and see what happens")
+        raise OpsmgrError(
+            STEP, found, "Run it again; if it stays so, run that command at the desk of a node and see what happens"
+        )
 
 
 def _shown(resources: dict[str, ServiceResource | None]) -> dict[str, dict[str, object] | None]:

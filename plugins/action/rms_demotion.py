@@ -2,12 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """rms_demotion: this former RMS is an ordinary management server."""
+
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, FAILURES, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    CONVERSATION_SPEC,
+    FAILURES,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     CONFIG_SERVICE,
     DEMOTION_PROMPT,
@@ -16,7 +25,13 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     ManagementServer,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import WANTED, bring_about, describe, restart_health_service, to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import (
+    WANTED,
+    bring_about,
+    describe,
+    restart_health_service,
+    to_change,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
 
 STEP = "demote this former RMS"
@@ -35,13 +50,21 @@ class ActionModule(OpsmgrAction):
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True)
-        wanted = {HEALTH_SERVICE: work.arguments["health_service"], SDK_SERVICE: work.arguments["sdk_service"], CONFIG_SERVICE: "disabled"}
+        wanted = {
+            HEALTH_SERVICE: work.arguments["health_service"],
+            SDK_SERVICE: work.arguments["sdk_service"],
+            CONFIG_SERVICE: "disabled",
+        }
         todo = to_change(STEP, server.services, wanted)
         before = {"RMS": server.is_rms, **describe(server.services, wanted)}
         needed = bool(server.is_rms or todo)
         work.result.update(_observed(server, wanted))
         if work.check_mode or not needed:
-            predicted = {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}} if needed else before
+            predicted = (
+                {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}}
+                if needed
+                else before
+            )
             work.result.update(changed=needed, diff=diff(before, predicted, server.computer_name))
             return
         if server.is_rms:
@@ -68,7 +91,8 @@ def _demote(work: Work, server: ManagementServer) -> None:
     try:
         work.result["transcript"] = work.opsmgr.demote(server, work.arguments["demotion_prompt"]).transcript
     except FAILURES:
-        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is done.
+        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is
+        # done.
         work.result["changed"] = work.opsmgr.windows.shell.left_running
         now = work.opsmgr.observe()
         if now.is_rms or now.promotion.running is not False:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_failover_plan: what a failover would do and everything that stands in its way. Runs on the controller, changes nothing."""
+"""rms_failover_plan: what a failover would do and everything that stands in its way. Runs on the controller, changes
+nothing.
+"""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +14,15 @@ from dataclasses import fields
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import DISASTER, PLANNED, STEP, Evidence, Look, Wish, make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import (
+    DISASTER,
+    PLANNED,
+    STEP,
+    Evidence,
+    Look,
+    Wish,
+    make_plan,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
@@ -113,7 +124,12 @@ def _unwritable(directory: str) -> list[str]:
         existing = os.path.dirname(existing)
     if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
         return []
-    return [_problem(f"the escrow {directory} cannot be written: {existing} is not a directory that this user may write to", "Set rms_failover_escrow to one")]
+    return [
+        _problem(
+            f"the escrow {directory} cannot be written: {existing} is not a directory that this user may write to",
+            "Set rms_failover_escrow to one",
+        )
+    ]
 
 
 def _report(path: str | None) -> list[str]:
@@ -129,7 +145,12 @@ def _report(path: str | None) -> list[str]:
         found = f"{directory} is not a directory that this user may write to"
     else:
         return []
-    return [_problem(f"the report {path} cannot be written: {found}", "Set rms_failover_report to a file that can be, or leave it out")]
+    return [
+        _problem(
+            f"the report {path} cannot be written: {found}",
+            "Set rms_failover_report to a file that can be, or leave it out",
+        )
+    ]
 
 
 def _problem(found: str, what_to_do: str) -> str:

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_failover_record: what a failover did and how it ended, for a report. Runs on the controller, asks nobody and changes nothing."""
+"""rms_failover_record: what a failover did and how it ended, for a report. Runs on the controller, asks nobody and
+changes nothing.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -97,7 +100,9 @@ def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]
 
 def _as_result(record: Record, story: Story, arguments: Arguments) -> dict[str, t.Any]:
     made_at = now_text()
-    versions = sorted({f"{server.product or 'OpsMgr'} ({server.version})" for server in record.before.servers if server.version})
+    versions = sorted(
+        {f"{server.product or 'OpsMgr'} ({server.version})" for server in record.before.servers if server.version}
+    )
     return {
         "made_at": made_at,
         "began_at": story.began_at,

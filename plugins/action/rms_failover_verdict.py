@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_failover_verdict: whether the role has moved, by what was seen. Runs on the controller, asks nobody and changes nothing."""
+"""rms_failover_verdict: whether the role has moved, by what was seen. Runs on the controller, asks nobody and changes
+nothing.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -28,7 +31,11 @@ class ActionModule(ControllerAction):
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         options = ("target", "old_rms", "begun", "cluster_nodes", "virtual_server")
         question = Question(**{name: arguments[name] for name in options})
-        finding = find(question, Evidence.from_results(arguments["now"]), arguments["seen"] and Evidence.from_results(arguments["seen"]))
+        finding = find(
+            question,
+            Evidence.from_results(arguments["now"]),
+            arguments["seen"] and Evidence.from_results(arguments["seen"]),
+        )
         return {
             "started_at": now_text(),
             "verdict": finding.verdict.value,
@@ -42,5 +49,9 @@ class ActionModule(ControllerAction):
 def why_failed(failure: t.Mapping[str, t.Any]) -> str:
     """The messages in the result of the task that failed, of a loop those of its items."""
     results = failure.get("results") or [failure]
-    told = [str(result["msg"]) for result in results if result.get("msg") and (result.get("failed", True) or result.get("unreachable"))]
+    told = [
+        str(result["msg"])
+        for result in results
+        if result.get("msg") and (result.get("failed", True) or result.get("unreachable"))
+    ]
     return " ".join(dict.fromkeys(told)) or str(failure.get("msg", ""))

@@ -1,14 +1,25 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""rms_new_key: this management server has a new key for its management group, because there is no backup of the old one."""
+"""rms_new_key: this management server has a new key for its management group, because there is no backup of the old
+one.
+"""
+
 from __future__ import annotations
 
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import KEY_MATERIAL_SPEC, Arguments, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import describe, open_escrow
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
@@ -25,7 +36,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import par
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import WindowsInstaller
 
 STEP = "make a new key"
-# Our own mark on a server that is not the RMS yet: the setup was begun, so that a key here may be of its making, or it has made the new key.
+# Our own mark on a server that is not the RMS yet: the setup was begun, so that a key here may be of its making, or it
+# has made the new key.
 MARK_KEY = r"HKLM\SOFTWARE\opsmgr.recovery.new_key"
 MARK_VALUE = "NewKey"
 BEGUN = "begun"
@@ -65,7 +77,9 @@ class ActionModule(OpsmgrAction):
         _require_no_backup(work, backup)
         setup = prepare(work, STEP, _properties(before))
         if work.check_mode:
-            work.result.update(changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name))
+            work.result.update(
+                changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name)
+            )
             return
         work.opsmgr.windows.set_registry_text(MARK_KEY, MARK_VALUE, BEGUN, STEP)
         with changing(work, _observed(before), lambda: _observed(work.opsmgr.observe(fingerprint=True))):
@@ -83,10 +97,16 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
     """Everything that forbids a new key whatever else is the case."""
     if server.management_group is None or server.version is None:
         found = "the registry does not say that this server belongs to a management group"
-        raise OpsmgrError(STEP, found, "Choose a management server of the group; opsmgr.recovery.management_server_setup installs one")
+        raise OpsmgrError(
+            STEP, found, "Choose a management server of the group; opsmgr.recovery.management_server_setup installs one"
+        )
     if not server.version.is_sp1_or_later:
         found = f"{server.version.product} ({server.version}) cannot make a new key, only Service Pack 1 and later can"
-        raise OpsmgrError(STEP, found, "Look for a backup of the key once more: without one the management group has to be installed anew")
+        raise OpsmgrError(
+            STEP,
+            found,
+            "Look for a backup of the key once more: without one the management group has to be installed anew",
+        )
     if work.arguments["confirm"] != server.management_group:
         found = f"confirm is {work.arguments['confirm']!r}, and the management group of this server is {server.management_group!r}"
         advice = "If there is no backup of the key anywhere, and every Run As account can be entered again, give the group's name, written exactly so"
@@ -95,23 +115,35 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
 
 def _fitting_backup(work: Work, server: ManagementServer) -> Entry | None:
     # One dated in the future counts here, too: whatever may hold the old key forbids a new one.
-    return open_escrow(work.arguments["escrow"]).newest(str(server.management_group), server_version=server.version, now=END_OF_TIME)
+    return open_escrow(work.arguments["escrow"]).newest(
+        str(server.management_group), server_version=server.version, now=END_OF_TIME
+    )
 
 
 def _require_no_backup(work: Work, backup: Entry | None) -> None:
     """Refuse while the escrow may hold the old key: with it nothing is lost."""
     if backup is not None:
-        found = f"the escrow holds a backup of this management group's key: {backup.path}, of {backup.taken_at:%Y-%m-%d}"
-        raise OpsmgrError(STEP, found, "Use it: the playbook opsmgr.recovery.rms_failover with rms_failover_mode disaster loses nothing")
+        found = (
+            f"the escrow holds a backup of this management group's key: {backup.path}, of {backup.taken_at:%Y-%m-%d}"
+        )
+        raise OpsmgrError(
+            STEP,
+            found,
+            "Use it: the playbook opsmgr.recovery.rms_failover with rms_failover_mode disaster loses nothing",
+        )
     problems = open_escrow(work.arguments["escrow"]).entries().problems
     if problems:
         first = f"{problems[0].path}: {problems[0].found}"
         found = f"{len(problems)} file(s) in the escrow cannot be read as a backup and may still hold the key; the first is {first}"
-        raise OpsmgrError(STEP, found, "Find out what they are. Move what is worthless out of the escrow and run it again")
+        raise OpsmgrError(
+            STEP, found, "Find out what they are. Move what is worthless out of the escrow and run it again"
+        )
 
 
 def _properties(server: ManagementServer) -> dict[str, str]:
-    database = database_properties(str(server.management_group), server.database_server or "", server.database_name or DEFAULT_DATABASE)
+    database = database_properties(
+        str(server.management_group), server.database_server or "", server.database_name or DEFAULT_DATABASE
+    )
     return {"CREATE_NEWKEY": "1", **{name: value for name, value in database.items() if value}, **ACCOUNT_PROPERTIES}
 
 

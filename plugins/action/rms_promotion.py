@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """rms_promotion: this server is the RMS. The reply Y is the point of no return."""
+
 from __future__ import annotations
 
 import contextlib
@@ -140,7 +141,9 @@ def _after_any_earlier_promotion(work: Work, promotion: Promotion, server: Manag
 
 
 def _may_work_long(found: PromotionState) -> bool:
-    """Whether it is worth waiting for its end: not if it waits for an answer, and not if the mark means nothing to this version."""
+    """Whether it is worth waiting for its end: not if it waits for an answer, and not if the mark means nothing to this
+    version.
+    """
     return found.answered in (None, MAY_BE_ANSWERED, CONFIRMED)
 
 
@@ -151,7 +154,9 @@ def _still_there(found: PromotionState) -> str:
 
 
 def _rejoin(work: Work, promotion: Promotion, found: PromotionState) -> float:
-    """Give the tool the answer that may have been lost on its way. Returns how many seconds are worth waiting for its end afterwards."""
+    """Give the tool the answer that may have been lost on its way. Returns how many seconds are worth waiting for its
+    end afterwards.
+    """
     arguments = work.arguments
     if found.conversation is None:
         return float(arguments["conversation_timeout"])
@@ -159,7 +164,9 @@ def _rejoin(work: Work, promotion: Promotion, found: PromotionState) -> float:
         talk = promotion.rejoin(found.conversation, arguments["promotion_timeout"])
     except ConversationError as error:
         work.result.update(transcript=error.transcript, past_point_of_no_return=True, changed=True)
-        raise OpsmgrError(STEP, f"{CONFIG_TOOL}: {error}", HOW_TO_FIND_OUT, ANSWERED[Decision.MAY_BE_SENT], RERUN) from error
+        raise OpsmgrError(
+            STEP, f"{CONFIG_TOOL}: {error}", HOW_TO_FIND_OUT, ANSWERED[Decision.MAY_BE_SENT], RERUN
+        ) from error
     except (ConnectionLost, ShellFault):
         # The shell is gone, or another account's. What is observed on the server decides.
         return float(arguments["conversation_timeout"])
@@ -188,9 +195,17 @@ def _require_ready(work: Work, server: ManagementServer) -> None:
     if not work.check_mode:
         work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
     if not server.key_present and not work.check_mode:
-        raise OpsmgrError(STEP, "the group's key is not on this server", "Restore it first; opsmgr.recovery.secure_storage_restore does that")
+        raise OpsmgrError(
+            STEP,
+            "the group's key is not on this server",
+            "Restore it first; opsmgr.recovery.secure_storage_restore does that",
+        )
     if server.is_rms is None:
-        raise OpsmgrError(STEP, "the registry does not say that this server belongs to a management group", "Promote a management server")
+        raise OpsmgrError(
+            STEP,
+            "the registry does not say that this server belongs to a management group",
+            "Promote a management server",
+        )
 
 
 def _promote(work: Work, promotion: Promotion, server: ManagementServer, delete: bool) -> Conversation:
@@ -241,7 +256,11 @@ def _prove(work: Work, talk: Conversation) -> None:
     while not work.opsmgr.role()[1]:
         if deadline.passed():
             problem = work.opsmgr.no_effect(STEP, CONFIG_TOOL, "the registry does not call this server the RMS", talk)
-            advice = problem.what_to_do if work.opsmgr.windows.shell.input_kind == PIPE else "Look at the Operations Manager event log of this server"
+            advice = (
+                problem.what_to_do
+                if work.opsmgr.windows.shell.input_kind == PIPE
+                else "Look at the Operations Manager event log of this server"
+            )
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
         work.opsmgr.windows.pause(1)
     work.result["is_rms"] = True

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """role_variables: what an argument spec cannot refuse. Runs on the controller, changes nothing."""
+
 from __future__ import annotations
 
 import typing as t
@@ -41,5 +42,7 @@ def _specs(path: str) -> dict[str, t.Any]:
         with open(path, encoding="utf-8") as stream:
             options: dict[str, t.Any] = yaml.safe_load(stream)["argument_specs"]["main"]["options"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise OpsmgrError(STEP, f"{path} holds no argument specs ({type(error).__name__})", "Name meta/argument_specs.yml of a role") from error
+        raise OpsmgrError(
+            STEP, f"{path} holds no argument specs ({type(error).__name__})", "Name meta/argument_specs.yml of a role"
+        ) from error
     return options

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""secure_storage_backup: the key is backed up, fetched, verified, sealed and in the escrow; older backups than wanted are removed."""
+"""secure_storage_backup: the key is backed up, fetched, verified, sealed and in the escrow; older backups than wanted
+are removed.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -11,7 +14,13 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow, Seal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, KEY_MATERIAL_SPEC, Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    CONVERSATION_SPEC,
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    OpsmgrAction,
+    Work,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
     ESCROW_SPEC,
     FAULTY,
@@ -66,7 +75,9 @@ class ActionModule(OpsmgrAction):
     RESULT = {"server": None, "backup": None, "reused": False, "removed": []}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Take options from variables first: for a fleet, a template for each of them costs the controller more than a round trip."""
+        """Take options from variables first: for a fleet, a template for each of them costs the controller more than a
+        round trip.
+        """
         named = self._task.args.get("option_variables")
         if isinstance(named, t.Mapping):
             unknown = [option for option in named if option not in self.SPEC]
@@ -75,7 +86,9 @@ class ActionModule(OpsmgrAction):
                 raise AnsibleActionFail(f"option_variables names {name}, which is not an option of this module")
             values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
             required = [option for option, spec in self.SPEC.items() if spec.get("required")]
-            self._task.args.update({option: value for option, value in values.items() if value not in ("", [], None) or option in required})
+            self._task.args.update(
+                {option: value for option, value in values.items() if value not in ("", [], None) or option in required}
+            )
             # ansible-core copies every argument when it validates them, which would cost as much again.
             del self._task.args["option_variables"]
         return super().run(tmp, task_vars)
@@ -87,7 +100,9 @@ class ActionModule(OpsmgrAction):
             # What it says may repeat the text around the variable that is missing, which is a part of the secret then.
             secret = self.SPEC.get(option, {"no_log": True}).get("no_log")
             reason = type(error).__name__ if secret else error.message
-            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {reason}") from None
+            raise AnsibleActionFail(
+                f"the option '{option}' cannot be taken from the variable {variable}: {reason}"
+            ) from None
         if isinstance(value, (int, float)) and self.SPEC.get(option, {}).get("no_log"):
             # 0123456701 without quotes is 21913025 to YAML, and the backup would open with that.
             reason = "it is a number, and what was written may have been another one. Write it in quotes"
@@ -106,7 +121,10 @@ class ActionModule(OpsmgrAction):
         server = work.opsmgr.require_server(STEP, probe=True, only_key=True, fingerprint=True)
         work.result["server"] = {fact: value for fact, value in server.as_result().items() if fact in SEEN}
         _require_group(server)
-        require_expected(server, Expected(work.host, work.address, work.arguments["management_group"], work.arguments["computer_names"]))
+        require_expected(
+            server,
+            Expected(work.host, work.address, work.arguments["management_group"], work.arguments["computer_names"]),
+        )
         escrow, seal = _escrow(work.arguments), _seal(work.arguments)
         fresh = _fresh_backup(escrow, server, work.arguments["max_age"], seal, work.arguments["seal_passphrase"])
         if fresh is not None:
@@ -138,7 +156,9 @@ def _back_up(work: Work, server: ManagementServer, escrow: Escrow, seal: Seal) -
 
 def _remove_superseded(work: Work, escrow: Escrow, origin: BackupOrigin, newest: Entry | None) -> None:
     """Keep as many generations as wanted; in check mode only say which would go."""
-    for entry in escrow.superseded(origin.management_group, origin.server, work.arguments["keep"], newest, made_for=origin.inventory_host):
+    for entry in escrow.superseded(
+        origin.management_group, origin.server, work.arguments["keep"], newest, made_for=origin.inventory_host
+    ):
         if not work.check_mode:
             escrow.remove(entry)
         work.result["changed"] = True
@@ -148,15 +168,23 @@ def _remove_superseded(work: Work, escrow: Escrow, origin: BackupOrigin, newest:
 def _require_group(server: ManagementServer) -> None:
     """Whether there is a key is for the tool to say: where the registry keeps it is not known for certain."""
     if server.management_group is None or server.version is None:
-        raise OpsmgrError(STEP, "the registry does not say which management group and version this server has", "Check that it is a management server")
+        raise OpsmgrError(
+            STEP,
+            "the registry does not say which management group and version this server has",
+            "Check that it is a management server",
+        )
 
 
-def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float, seal: Seal, passphrase: str | None) -> Entry | None:
-    """A backup of this very key at this very version that is young enough, sealed as wanted, and sound as far as can be seen here.
+def _fresh_backup(
+    escrow: Escrow, server: ManagementServer, max_age_hours: float, seal: Seal, passphrase: str | None
+) -> Entry | None:
+    """A backup of this very key at this very version that is young enough, sealed as wanted, and sound as far as can be
+    seen here.
 
     One dated after now is not young: a wrong clock made it, or somebody planted it.
 
-    Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by now.
+    Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by
+    now.
     """
     if server.key_fingerprint is None:
         return None
@@ -164,20 +192,31 @@ def _fresh_backup(escrow: Escrow, server: ManagementServer, max_age_hours: float
     oldest = now - timedelta(hours=max_age_hours)
     for entry in escrow.entries(server.management_group, server.computer_name).entries:
         same = entry.key_fingerprint == server.key_fingerprint and entry.server_version == server.version
-        if same and oldest < entry.taken_at <= now and _sealed_as(entry, seal) and verify_backup(escrow, entry, passphrase)[0] != FAULTY:
+        if (
+            same
+            and oldest < entry.taken_at <= now
+            and _sealed_as(entry, seal)
+            and verify_backup(escrow, entry, passphrase)[0] != FAULTY
+        ):
             return entry
     return None
 
 
 def _sealed_as(entry: Entry, seal: Seal) -> bool:
-    return entry.seal == seal.name and {each.sha256 for each in entry.recipients} == {each.sha256 for each in seal.recipients}
+    return entry.seal == seal.name and {each.sha256 for each in entry.recipients} == {
+        each.sha256 for each in seal.recipients
+    }
 
 
 def _origin(work: Work, server: ManagementServer) -> BackupOrigin:
     if server.management_group is None or server.version is None:
-        raise OpsmgrError(STEP, "the server's management group or version is not known", "Check that it is a management server")
+        raise OpsmgrError(
+            STEP, "the server's management group or version is not known", "Check that it is a management server"
+        )
     now = datetime.now(timezone.utc)
-    return BackupOrigin(server.management_group, server.computer_name, server.version, now, server.key_fingerprint, work.host)
+    return BackupOrigin(
+        server.management_group, server.computer_name, server.version, now, server.key_fingerprint, work.host
+    )
 
 
 def _predicted(origin: BackupOrigin, seal: Seal) -> dict[str, object]:

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """secure_storage_restore: the key of a backup is on this server."""
+
 from __future__ import annotations
 
 import re
@@ -9,7 +10,11 @@ import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
-from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem, key_backup_warning
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
+    ServerVersion,
+    key_backup_problem,
+    key_backup_warning,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import restored_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     CONVERSATION_SPEC,
@@ -33,7 +38,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     private_key_from,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import OTHER
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import BACKUP_TOOL, PASSWORD_PROMPT, KeyRestore, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    BACKUP_TOOL,
+    PASSWORD_PROMPT,
+    KeyRestore,
+    ManagementServer,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
 
 STEP = "restore the key"
@@ -76,7 +86,12 @@ class ActionModule(OpsmgrAction):
     }
     REQUIRED = {
         "required_one_of": [("escrow", "path")],
-        "mutually_exclusive": [("escrow", "path"), ("backup", "path"), ("seal_passphrase", "path"), ("seal_private_key", "path")],
+        "mutually_exclusive": [
+            ("escrow", "path"),
+            ("backup", "path"),
+            ("seal_passphrase", "path"),
+            ("seal_private_key", "path"),
+        ],
     }
     RESULT = {"backup": None, "key": None, "warnings": []}
 
@@ -109,7 +124,9 @@ def _choose(work: Work, server: ManagementServer, escrow: Escrow) -> tuple[dict[
     """The backup to restore: the one given, else the newest that fits. No entry for one that check mode only predicted."""
     given = work.arguments["backup"]
     if given is None:
-        entry = fitting_backup(escrow, work.arguments["management_group"] or str(server.management_group), server.version)
+        entry = fitting_backup(
+            escrow, work.arguments["management_group"] or str(server.management_group), server.version
+        )
         return describe(entry), entry
     if work.check_mode and given.get("sha256") is None and given.keys() >= PREDICTED:
         return given, None
@@ -131,12 +148,16 @@ def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) 
             f"the backup is of management group {manifest['management_group']}, and this server belongs to {server.management_group}",
             "Give the backup of its own management group",
         )
-    problem = key_backup_problem(ServerVersion.parse(manifest["server_version"]), server.version) if server.version else None
+    problem = (
+        key_backup_problem(ServerVersion.parse(manifest["server_version"]), server.version) if server.version else None
+    )
     if problem:
         raise OpsmgrError(STEP, problem, "Give a backup that was made after the last upgrade")
 
 
-def _restore(work: Work, before: ManagementServer, wanted: str | None, source: str | None, run_tool: t.Callable[[], KeyRestore]) -> None:
+def _restore(
+    work: Work, before: ManagementServer, wanted: str | None, source: str | None, run_tool: t.Callable[[], KeyRestore]
+) -> None:
     """Restore unless the key is there already, and prove it by reading the registry back.
 
     :param wanted: the fingerprint that the key had on the server of the backup, where that is known
@@ -145,7 +166,11 @@ def _restore(work: Work, before: ManagementServer, wanted: str | None, source: s
     if before.key_fingerprint is not None and before.key_fingerprint == wanted:
         _leave(work, before)
         return
-    mark = restored_key.find_mark(work.opsmgr.windows) if before.key_fingerprint is not None else restored_key.RestoreMark()
+    mark = (
+        restored_key.find_mark(work.opsmgr.windows)
+        if before.key_fingerprint is not None
+        else restored_key.RestoreMark()
+    )
     if mark.proves(source, before.key_fingerprint):
         if mark.after is None and not work.check_mode:
             # The run that restored it was cut off.
@@ -207,27 +232,37 @@ def _report(work: Work, before: ManagementServer, fingerprint: str | None, chang
     work.result.update(
         changed=changed,
         key={"present": True, "fingerprint": fingerprint},
-        diff=diff(shown, {"key": fingerprint or "present, fingerprint unknown"} if changed else shown, before.computer_name),
+        diff=diff(
+            shown, {"key": fingerprint or "present, fingerprint unknown"} if changed else shown, before.computer_name
+        ),
     )
 
 
 def _restore_content(work: Work, server: ManagementServer, content: bytes, source: str) -> KeyRestore:
-    return work.opsmgr.restore_key(server, work.arguments["backup_password"], work.arguments["password_prompt"], content, source)
+    return work.opsmgr.restore_key(
+        server, work.arguments["backup_password"], work.arguments["password_prompt"], content, source
+    )
 
 
 def _restore_path(work: Work, server: ManagementServer, path: str, source: str | None) -> KeyRestore:
     try:
-        return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], work.arguments["password_prompt"], path, source)
+        return work.opsmgr.restore_key_file(
+            server, work.arguments["backup_password"], work.arguments["password_prompt"], path, source
+        )
     except OpsmgrError as error:
         if not path.startswith("\\\\"):
             raise
         raise OpsmgrError(error.step, error.found, SHARE_ADVICE) from error
 
 
-def _require_restored(work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, restore: KeyRestore) -> None:
-    """The wanted fingerprint in the registry is proof. Another one is none against it: nobody knows that every server keeps the same bytes.
+def _require_restored(
+    work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, restore: KeyRestore
+) -> None:
+    """The wanted fingerprint in the registry is proof. Another one is none against it: nobody knows that every server
+    keeps the same bytes.
 
-    Then the key material must at least be another one than before. The tool's words and exit code are undocumented, and in any language.
+    Then the key material must at least be another one than before. The tool's words and exit code are undocumented, and
+    in any language.
     """
     talk = restore.talk
     if not after.key_present:
@@ -236,7 +271,12 @@ def _require_restored(work: Work, before: ManagementServer, after: ManagementSer
     if wanted is not None and wanted == after.key_fingerprint:
         return
     if wanted is not None and after.key_fingerprint is not None and after.key_fingerprint == before.key_fingerprint:
-        raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "the key in the registry is still another one: the password is wrong, or the tool failed", talk)
+        raise work.opsmgr.no_effect(
+            STEP,
+            BACKUP_TOOL,
+            "the key in the registry is still another one: the password is wrong, or the tool failed",
+            talk,
+        )
     if talk.exit_code != 0 or re.search(work.arguments["failure_pattern"], talk.transcript):
         raise work.opsmgr.no_effect(STEP, BACKUP_TOOL, "it complained", talk)
     if not _is_another_key(before, after, restore.comparison) and not work.arguments["accept_unproven"]:
@@ -248,4 +288,6 @@ def _is_another_key(before: ManagementServer, after: ManagementServer, compariso
     """Whether there is a key now that was not there before: the tool put it there."""
     if not before.key_present or comparison == OTHER:
         return True
-    return None not in (before.key_fingerprint, after.key_fingerprint) and before.key_fingerprint != after.key_fingerprint
+    return (
+        None not in (before.key_fingerprint, after.key_fingerprint) and before.key_fingerprint != after.key_fingerprint
+    )

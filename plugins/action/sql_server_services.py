@@ -2,13 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """sql_server_services: the database engine and the agent of an instance run, if they start by themselves."""
+
 from __future__ import annotations
 
 import re
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, OpsmgrAction, Work, changing, diff
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState
 
 STEP = "start the SQL Server services"
@@ -22,13 +30,22 @@ NAMED_SERVICES = ("MSSQL${instance}", "SQLAgent${instance}")
 
 class ActionModule(OpsmgrAction):
     STEP = STEP
-    SPEC: t.ClassVar[dict[str, dict[str, t.Any]]] = {"instance": {"type": "str"}, "timeout": {"type": "float", "default": 120.0}}
+    SPEC: t.ClassVar[dict[str, dict[str, t.Any]]] = {
+        "instance": {"type": "str"},
+        "timeout": {"type": "float", "default": 120.0},
+    }
     RESULT = {"services": {}}
 
     def check_arguments(self, arguments: Arguments) -> None:
         # At most 16 characters, of which the first is a letter or an underscore [ms].
-        if arguments["instance"] is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,15}", arguments["instance"]):
-            raise OpsmgrError(STEP, f"{arguments['instance']!r} is not the name of an instance", "Give the name without the server, such as OPSMGR")
+        if arguments["instance"] is not None and not re.fullmatch(
+            r"[A-Za-z_][A-Za-z0-9_$]{0,15}", arguments["instance"]
+        ):
+            raise OpsmgrError(
+                STEP,
+                f"{arguments['instance']!r} is not the name of an instance",
+                "Give the name without the server, such as OPSMGR",
+            )
 
     def act(self, work: Work) -> None:
         names = _names(work.arguments["instance"])
@@ -45,7 +62,9 @@ class ActionModule(OpsmgrAction):
             with changing(work, {"services": _shown(services)}, look):
                 after = _start(work, names, todo)
         predicted = {**_shown(after), **(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}") if work.check_mode else {})}
-        work.result.update(changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server"))
+        work.result.update(
+            changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server")
+        )
 
 
 def _names(instance: str | None) -> tuple[str, ...]:
@@ -56,10 +75,14 @@ def _names(instance: str | None) -> tuple[str, ...]:
 
 def _require_engine(name: str, engine: ServiceState) -> None:
     if not engine.exists:
-        raise OpsmgrError(STEP, f"there is no service {name} here", "Check that this is the SQL Server, and the option instance")
+        raise OpsmgrError(
+            STEP, f"there is no service {name} here", "Check that this is the SQL Server, and the option instance"
+        )
     if engine.state == STOPPED and engine.start_mode != AUTOMATIC:
         found = f"{name} is stopped, and its start mode is {engine.start_mode}"
-        raise OpsmgrError(STEP, found, "Start it the way it is meant to be started; on a cluster, bring its group online")
+        raise OpsmgrError(
+            STEP, found, "Start it the way it is meant to be started; on a cluster, bring its group online"
+        )
 
 
 def _start(work: Work, names: t.Sequence[str], todo: t.Sequence[str]) -> dict[str, ServiceState]:
@@ -69,7 +92,11 @@ def _start(work: Work, names: t.Sequence[str], todo: t.Sequence[str]) -> dict[st
         windows.change_services([ServiceChange.start(name)])
         state = windows.wait_for_services({name: RUNNING}, work.arguments["timeout"])[name].state
         if state != RUNNING:
-            raise OpsmgrError(STEP, f"{name} is {state} and not {RUNNING}", "Look at the error log of SQL Server and at the System event log there")
+            raise OpsmgrError(
+                STEP,
+                f"{name} is {state} and not {RUNNING}",
+                "Look at the error log of SQL Server and at the System event log there",
+            )
     return windows.services(names)
 
 

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """support_tools: the two tools are in the install directory, copied from the media (or removed again)."""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
@@ -62,7 +63,11 @@ def _known(named: list[str], server: ManagementServer) -> list[str]:
     known = {tool.lower(): tool for tool in server.tools}
     unknown = [name for name in named if name.lower() not in known]
     if unknown:
-        raise OpsmgrError(STEP, f"{', '.join(unknown)} is not one of the tools ({', '.join(server.tools)})", "Correct the option tools")
+        raise OpsmgrError(
+            STEP,
+            f"{', '.join(unknown)} is not one of the tools ({', '.join(server.tools)})",
+            "Correct the option tools",
+        )
     return [known[name.lower()] for name in named]
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""variable_names: no variable of the inventory is nearly one of this collection's. Runs on the controller, changes nothing."""
+"""variable_names: no variable of the inventory is nearly one of this collection's. Runs on the controller, changes
+nothing.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -23,12 +26,18 @@ class ActionModule(ControllerAction):
         if misspelt:
             named = "; ".join(f"{each}, set for {_some(hosts_with[each.name])}" for each in misspelt)
             found = f"nothing here has a variable of this name: {named}"
-            raise OpsmgrError(STEP, found, "Correct the name, or take the variable out. A value that nothing asks for would leave a default in its place")
+            raise OpsmgrError(
+                STEP,
+                found,
+                "Correct the name, or take the variable out. A value that nothing asks for would leave a default in its place",
+            )
         return {}
 
 
 def _hosts_by_variable(task_vars: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
-    """Every variable, and the hosts that have it. Only names are read: a value may be a secret, or a template that fails."""
+    """Every variable, and the hosts that have it. Only names are read: a value may be a secret, or a template that
+    fails.
+    """
     hostvars = task_vars.get("hostvars") or {}
     hosts = [host for members in (task_vars.get("groups") or {}).values() for host in members]
     found: dict[str, list[str]] = {name: [str(task_vars.get("inventory_hostname"))] for name in task_vars}

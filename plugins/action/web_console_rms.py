@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """web_console_rms: Web.config of the web console names this RMS."""
+
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import Edit, change_mom_server
@@ -55,6 +56,10 @@ def _refuse_strangers(work: Work, edit: Edit) -> None:
     former = known_as(former_names(work.arguments))
     strangers = [each for each in edit.changes if each.old_value and not is_one_of(each.old_value, former)]
     if strangers:
-        work.result["untouched"] = [{"line": each.line, "value": each.old_value, "reason": "it names another server"} for each in strangers]
+        work.result["untouched"] = [
+            {"line": each.line, "value": each.old_value, "reason": "it names another server"} for each in strangers
+        ]
         found = f"{work.result['path']}: line {strangers[0].line} names {strangers[0].old_value}, which is not one of the former RMSs"
-        raise OpsmgrError(STEP, found, "If it was the RMS of this management group, add it to former_rms and run it again")
+        raise OpsmgrError(
+            STEP, found, "If it was the RMS of this management group, add it to former_rms and run it again"
+        )

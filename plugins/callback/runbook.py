@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Callback runbook: a run of ansible-playbook as a numbered runbook, for the person who waits for it."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -80,7 +81,9 @@ QUIET_ACTIONS = frozenset((
 ASKING_ACTION = "pause"
 MESSAGE_ACTION = "debug"
 PLAN_ACTION = "rms_failover_plan"
-NO_RICH = "With the Python package rich, the step under way would be shown, too. Install it for the Python that runs Ansible."
+NO_RICH = (
+    "With the Python package rich, the step under way would be shown, too. Install it for the Python that runs Ansible."
+)
 COLORS = {
     text.HEADING: C.COLOR_HIGHLIGHT,
     text.NOTE: C.COLOR_SKIP,
@@ -94,10 +97,11 @@ COLORS = {
 
 
 class _Ending:
-    """Has the last word said when a run ends without v2_playbook_on_stats: by Ctrl and C, by SIGTERM, or by an error of Ansible itself.
+    """Has the last word said when a run ends without v2_playbook_on_stats: by Ctrl and C, by SIGTERM, or by an error of
+    Ansible itself.
 
-    ansible-core ends the process for SIGTERM at once, so there it is said when the signal comes. After SIGINT it cleans up and exits as usual: what is said
-    at the exit stands below its own words.
+    ansible-core ends the process for SIGTERM at once, so there it is said when the signal comes. After SIGINT it cleans
+    up and exits as usual: what is said at the exit stands below its own words.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -153,7 +157,8 @@ class _Ending:
 
     def _on_signal(self, number: int, frame: t.Any) -> None:
         if os.getpid() != self._process:
-            # A worker in the moment in which it is forked. The handler that was there before belongs to the process that forks.
+            # A worker in the moment in which it is forked. The handler that was there before belongs to the process
+            # that forks.
             self._end(number)
             return
         if self._is_busy:
@@ -262,7 +267,11 @@ class CallbackModule(CallbackBase):
         if self._progress:
             self._progress.remove()
         summaries = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        failed = [self._names.shown(host) for host, summary in summaries.items() if summary["failures"] or summary["unreachable"]]
+        failed = [
+            self._names.shown(host)
+            for host, summary in summaries.items()
+            if summary["failures"] or summary["unreachable"]
+        ]
         self._say(text.recap_lines(self._book, failed, time.monotonic(), hosts=len(summaries)))
 
     def _show_foot(self) -> None:
@@ -279,7 +288,11 @@ class CallbackModule(CallbackBase):
         """The end that Ansible tells no callback of."""
         self._hide_foot()
         now = time.monotonic()
-        lines = text.interrupted_lines(self._book, now, shown_command(sys.argv)) if interrupted else text.broken_off_lines(self._book, now)
+        lines = (
+            text.interrupted_lines(self._book, now, shown_command(sys.argv))
+            if interrupted
+            else text.broken_off_lines(self._book, now)
+        )
         try:
             self._say(lines)
         except RuntimeError:
@@ -344,7 +357,11 @@ class CallbackModule(CallbackBase):
         name = str(task.name or task.get_name()).strip()
         step = self._book.begin(task._uuid, name, time.monotonic(), quiet=action in QUIET_ACTIONS)
         if step.is_marked:
-            self._say_below_heading(text.point_lines(step, self._book.next_number, check_mode=self._book.check_mode or bool(task.check_mode)))
+            self._say_below_heading(
+                text.point_lines(
+                    step, self._book.next_number, check_mode=self._book.check_mode or bool(task.check_mode)
+                )
+            )
         if action != ASKING_ACTION:
             self._show_foot()
 
@@ -370,7 +387,9 @@ class CallbackModule(CallbackBase):
         elif outcome != book.SKIPPED:
             self._tell_good(told, step, place, outcome, is_current=is_current)
         if self._display.verbosity > 0 and told.action != MESSAGE_ACTION:
-            self._display.display(harmless(f"{place}: {outcome} => {self._dump_results(told.data)}"), color=C.COLOR_VERBOSE)
+            self._display.display(
+                harmless(f"{place}: {outcome} => {self._dump_results(told.data)}"), color=C.COLOR_VERBOSE
+            )
         self._tell_warnings(told)
 
     def _tell_good(self, told: Result, step: book.Step, place: str, outcome: str, *, is_current: bool) -> None:
@@ -378,13 +397,17 @@ class CallbackModule(CallbackBase):
             # The answer was typed, and its line not ended.
             self._say([text.Line("")])
         elif told.action == MESSAGE_ACTION:
-            self._say_below_heading(text.titled_lines(f"{step.name}: {place}", told.messages or [self._dump_results(told.data)]))
+            self._say_below_heading(
+                text.titled_lines(f"{step.name}: {place}", told.messages or [self._dump_results(told.data)])
+            )
         elif not is_current and not step.quiet:
             # With the strategy free, hosts come to the end of a step long after another one has begun.
             self._say_below_heading([text.result_line(step, place, outcome)])
 
     def _tell_warnings(self, told: Result) -> None:
-        """Warnings and deprecations as Ansible words them; the exception behind a failure only for whoever wants to see more."""
+        """Warnings and deprecations as Ansible words them; the exception behind a failure only for whoever wants to see
+        more.
+        """
         data = t.cast("dict[str, t.Any]", told.data)
         self._handle_warnings(data)
         # ansible-core leaves the exception in a result that no_log hides, with the secret in its message.
@@ -395,7 +418,9 @@ class CallbackModule(CallbackBase):
         self._names.learn_plan(plan["new_rms"], plan["old_rms"], promotion_needed=plan["promotion_needed"])
         if plan["promotion_needed"] and not plan["problems"]:
             self._book.see_point_ahead()
-            self._notes = text.plan_lines(self._names.shown(plan["new_rms"]), plan["old_rms"] and self._names.shown(plan["old_rms"]))
+            self._notes = text.plan_lines(
+                self._names.shown(plan["new_rms"]), plan["old_rms"] and self._names.shown(plan["old_rms"])
+            )
 
     def _under_way(self) -> UnderWay | None:
         step = self._book.current
@@ -405,7 +430,9 @@ class CallbackModule(CallbackBase):
         return UnderWay(self._book.next_number, step.name, time.monotonic() - step.started, percent, what)
 
     def _say_below_heading(self, lines: t.Iterable[text.Line]) -> None:
-        """The heading of a play comes with the first thing that is told of it: most plays of a rerun have nothing to tell."""
+        """The heading of a play comes with the first thing that is told of it: most plays of a rerun have nothing to
+        tell.
+        """
         if self._heading:
             self._say(text.play_lines(self._heading))
             self._heading = ""

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the key is seen: the twin of KEY_MATERIAL_SPEC in plugin_utils/action.py."""
+
 from __future__ import annotations
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection options of the modules that talk to SQL Server: the twin of sql_connection_spec() in module_utils/sql_options.py."""
+"""The connection options of the modules that talk to SQL Server: the twin of sql_connection_spec() in
+module_utils/sql_options.py.
+"""
 
 from __future__ import annotations
 

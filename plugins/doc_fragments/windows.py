@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is the same for every module that works on a Windows server: the connection it needs, and its module_defaults group."""
+"""What is the same for every module that works on a Windows server: the connection it needs, and its module_defaults
+group.
+"""
+
 from __future__ import annotations
 
 

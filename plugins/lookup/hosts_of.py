@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lookup hosts_of: the groups for the hosts keyword of a play, or the reason why the play would do nothing."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -54,7 +55,11 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import Inventory, controller_problem, run_problem
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import (
+    Inventory,
+    controller_problem,
+    run_problem,
+)
 
 LOCALHOST = "localhost"
 # Nothing is run with these options.
@@ -70,8 +75,14 @@ class LookupModule(LookupBase):
             return wanted
         # While the hosts of a play are a template, all that --limit leaves are the hosts of the play.
         hosts = set(known.get("ansible_play_hosts_all") or ())
-        inventory = Inventory(known.get("groups") or {}, hosts, known.get("ansible_limit"), known.get("ansible_inventory_sources") or ())
-        problem = controller_problem(inventory) if wanted == [LOCALHOST] else run_problem(wanted, self.get_option("reads"), inventory)
+        inventory = Inventory(
+            known.get("groups") or {}, hosts, known.get("ansible_limit"), known.get("ansible_inventory_sources") or ()
+        )
+        problem = (
+            controller_problem(inventory)
+            if wanted == [LOCALHOST]
+            else run_problem(wanted, self.get_option("reads"), inventory)
+        )
         if problem:
             raise AnsibleLookupError(problem)
         return [name for name in wanted if name == LOCALHOST or inventory.has(name)]

@@ -29,7 +29,11 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem, SqlOptions, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
+    OptionProblem,
+    SqlOptions,
+    quote_identifier,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     UNREACHABLE,
     ConnectionProblem,
@@ -49,10 +53,11 @@ TWINS = (
     "AND service_broker_guid = (SELECT service_broker_guid FROM sys.databases WHERE name = ?) ORDER BY name"
 )
 
-# "ALTER DATABASE statement failed", the last of several messages. FreeTDS shows only the most severe one, so that it hides those of severity
-# 13 and 14: a lost deadlock (1205) and missing rights (5011).
+# "ALTER DATABASE statement failed", the last of several messages. FreeTDS shows only the most severe one, so that it
+# hides those of severity 13 and 14: a lost deadlock (1205) and missing rights (5011).
 _REASON_LOST = 5069
-# The only seat is taken (924, 5064), or the database cannot be had alone at the moment (5061, 5070); 1205 is a lost deadlock.
+# The only seat is taken (924, 5064), or the database cannot be had alone at the moment (5061, 5070); 1205 is a lost
+# deadlock.
 _TAKEN = frozenset((924, 5061, 5064, 5070, 1205, _REASON_LOST))
 _SAME_BROKER = 9772
 _NO_RIGHT = frozenset((5011, 15135, 15247, 262, 297, 300))
@@ -154,7 +159,9 @@ class AccessGuard:
 
     def _left_closed(self, error: SqlError | ConnectionProblem) -> AccessProblem:
         found, sessions = self._look()
-        state = "in a state that could not be read, possibly SINGLE_USER" if found is None else f"in {found.user_access}"
+        state = (
+            "in a state that could not be read, possibly SINGLE_USER" if found is None else f"in {found.user_access}"
+        )
         holders = f". In it: {sessions_text(sessions)}" if sessions else ". This login cannot see who is in it"
         return AccessProblem(
             self._database,
@@ -199,7 +206,9 @@ class BrokerRepair:
             self.report.before = self.report.after = read_database(connection, self._database)
             self._require_usable()
             self.report.closed_by_us = closed_by_us(connection, self.report.before)
-            self._left_note = not self._closed and bool(_if_allowed(lambda: has_closed_note(connection, self._database)))
+            self._left_note = not self._closed and bool(
+                _if_allowed(lambda: has_closed_note(connection, self._database))
+            )
             if not self.needed:
                 return
             self._require_right(connection)
@@ -216,7 +225,8 @@ class BrokerRepair:
     def predict(self) -> None:
         """Put state and statements of a repair into the report.
 
-        Raises BrokerProblem when the broker would be refused (9772), AccessProblem when it is not proved that the database may be opened.
+        Raises BrokerProblem when the broker would be refused (9772), AccessProblem when it is not proved that the
+        database may be opened.
         """
         self._require_proof()
         before = self.report.before
@@ -258,7 +268,9 @@ class BrokerRepair:
     def _plan(self) -> list[str]:
         """The statements that a repair sends when nobody is in the way."""
         leave, forget = note_statements(self._database)
-        statements = [self._guard.by_hand, forget] if self._closed else [forget] if self._left_note and not self._off else []
+        statements = (
+            [self._guard.by_hand, forget] if self._closed else [forget] if self._left_note and not self._off else []
+        )
         if self._off and not self._twin_forbids:
             use, *switch = self._switch_statements()
             statements += [use, leave, *switch, forget]
@@ -286,7 +298,11 @@ class BrokerRepair:
             what = "Stop those programs (the OpsMgr services first), then run this again: it finds out"
         else:
             what = "Find out who closed it, and why"
-        raise AccessProblem(self._database, found, f"{what}. If it may be opened all the same, set reopen to anybodys, or type: {self._guard.by_hand}")
+        raise AccessProblem(
+            self._database,
+            found,
+            f"{what}. If it may be opened all the same, set reopen to anybodys, or type: {self._guard.by_hand}",
+        )
 
     def _require_possible(self) -> None:
         if self._off and self._twin_forbids:
@@ -347,13 +363,21 @@ class BrokerRepair:
     def _require_usable(self) -> None:
         before = self.report.before
         if before is None:
-            raise BrokerProblem(self._database, "the server shows this login no such database", "Check the name, and that this login may see it")
+            raise BrokerProblem(
+                self._database,
+                "the server shows this login no such database",
+                "Check the name, and that this login may see it",
+            )
         if before.state != "ONLINE":
             advice = {
                 "RESTORING": "Finish the restore (RESTORE DATABASE ... WITH RECOVERY), then run this again",
                 "OFFLINE": "Bring it online (ALTER DATABASE ... SET ONLINE), then run this again",
             }.get(before.state, "Look into the error log of SQL Server, then run this again")
-            raise BrokerProblem(self._database, f"it is {before.state}, and only a database that is ONLINE can be repaired. Nothing was changed", advice)
+            raise BrokerProblem(
+                self._database,
+                f"it is {before.state}, and only a database that is ONLINE can be repaired. Nothing was changed",
+                advice,
+            )
 
     def _require_right(self, connection: SqlConnection) -> None:
         rows = _if_allowed(lambda: connection.rows(RIGHT, quote_identifier(self._database)))
@@ -363,8 +387,16 @@ class BrokerRepair:
     def _require_wanted(self) -> None:
         after = self.report.after
         if after is None or after.user_access != "MULTI_USER" or not after.is_broker_enabled:
-            state = "could not be read" if after is None else f"is {after.user_access}, Service Broker {'on' if after.is_broker_enabled else 'off'}"
-            raise BrokerProblem(self._database, f"all statements ran, and afterwards its state {state}", f"Run this again, or type: {self._guard.by_hand}")
+            state = (
+                "could not be read"
+                if after is None
+                else f"is {after.user_access}, Service Broker {'on' if after.is_broker_enabled else 'off'}"
+            )
+            raise BrokerProblem(
+                self._database,
+                f"all statements ran, and afterwards its state {state}",
+                f"Run this again, or type: {self._guard.by_hand}",
+            )
 
     def _explained(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
         number = _number(error)
@@ -372,7 +404,12 @@ class BrokerRepair:
             return self._same_broker("another database")
         if number in _NO_RIGHT:
             return self._no_right(cause(error), number)
-        return BrokerProblem(self._database, f"{cause(error)}. It is in MULTI_USER, Service Broker is still off", alter_advice(error), number)
+        return BrokerProblem(
+            self._database,
+            f"{cause(error)}. It is in MULTI_USER, Service Broker is still off",
+            alter_advice(error),
+            number,
+        )
 
     def _no_right(self, reason: str, number: int) -> BrokerProblem:
         return BrokerProblem(

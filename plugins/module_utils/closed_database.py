@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who closed a database: a run of this collection, or somebody else, whose business it is.
 
-A run that sets SINGLE_USER leaves a note on the database first, in the same session, and removes it when the database is open again. So a database in
-SINGLE_USER with the note was closed by a run that was killed. RESTRICTED_USER is nothing that this collection sets.
+A run that sets SINGLE_USER leaves a note on the database first, in the same session, and removes it when the database
+is open again. So a database in SINGLE_USER with the note was closed by a run that was killed. RESTRICTED_USER is
+nothing that this collection sets.
 
 This file is private to the collection: others must not import it.
 """
@@ -44,7 +45,9 @@ def reopen_spec() -> dict[str, dict[str, object]]:
 
 
 def closed_by_us(reader: Reader, state: DatabaseState | None) -> bool | None:
-    """Whether a run of this collection closed a database; False for one that is open, None when it cannot be told. Raises ConnectionProblem."""
+    """Whether a run of this collection closed a database; False for one that is open, None when it cannot be told.
+    Raises ConnectionProblem.
+    """
     if state is None:
         return None
     if state.user_access != "SINGLE_USER":
@@ -60,7 +63,9 @@ def closed_by_us(reader: Reader, state: DatabaseState | None) -> bool | None:
 
 @dataclass(frozen=True)
 class Closed:
-    """What is known of a closed database: whether a run of this collection closed it, and who is in it; None where it cannot be told."""
+    """What is known of a closed database: whether a run of this collection closed it, and who is in it; None where it
+    cannot be told.
+    """
 
     by_us: bool | None = None
     sessions: list[Session] | None = None
@@ -102,7 +107,13 @@ def drop_closed_note(writer: Writer, database: str) -> None:
 
 def proof_missing(state: DatabaseState, ours: bool | None, sessions: Sequence[Session] | None) -> str:
     """Why a closed database is not opened, as a part of a sentence."""
-    holders = ". This login cannot see who is in it" if sessions is None else f". In it: {sessions_text(sessions)}" if sessions else ""
+    holders = (
+        ". This login cannot see who is in it"
+        if sessions is None
+        else f". In it: {sessions_text(sessions)}"
+        if sessions
+        else ""
+    )
     if ours is None:
         return f"it is in {state.user_access}, and it cannot be told who closed it, because its only seat is taken{holders}"
     return f"it is in {state.user_access}, and no run of this collection closed it: that would have left the note {CLOSED_NOTE} on it{holders}"

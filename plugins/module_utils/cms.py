@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who can open a CMS EnvelopedData, and who signed a CMS SignedData, read without any key: by issuer and serial number.
 
-Structures are those of RFC 5652 (EnvelopedData, SignedData) and RFC 5280 (certificates), in DER. Everything else is refused.
+Structures are those of RFC 5652 (EnvelopedData, SignedData) and RFC 5280 (certificates), in DER. Everything else is
+refused.
 
 This file is private to the collection: others must not import it.
 """
@@ -51,7 +52,9 @@ class SignerInfo:
 
 
 def envelope_recipients(envelope: bytes) -> list[bytes]:
-    """The encoded issuer and serial number of each recipient, in no certain order. Raises ValueError for anything else than EnvelopedData for RSA keys."""
+    """The encoded issuer and serial number of each recipient, in no certain order. Raises ValueError for anything else
+    than EnvelopedData for RSA keys.
+    """
     fields = _fields(envelope, _ENVELOPED_DATA, "EnvelopedData")
     # Nothing that names certificates of the originator comes from here, so the recipients are the second field.
     return [_recipient(each) for each in _elements(_expect(fields[1], _SET).content)]
@@ -66,7 +69,9 @@ def issuer_and_serial(certificate: bytes) -> bytes:
 
 
 def signer_infos(signed: bytes) -> list[SignerInfo]:
-    """The signatures in a detached SignedData, of signers named by issuer and serial number. Raises ValueError for anything else."""
+    """The signatures in a detached SignedData, of signers named by issuer and serial number. Raises ValueError for
+    anything else.
+    """
     fields = _fields(signed, _SIGNED_DATA, "SignedData")
     if len(_children(fields[2], 1)) != 1:
         raise ValueError("holds what it signs, and is not detached")
@@ -110,7 +115,8 @@ def _signed_attributes(attributes: _Element) -> SignedAttributes:
 
 
 def _recipient(recipient: _Element) -> bytes:
-    # Other kinds than a key transport have another tag, and one that names a subject key identifier has no sequence here.
+    # Other kinds than a key transport have another tag, and one that names a subject key identifier has no sequence
+    # here.
     return _expect(_children(recipient, 4)[1], _SEQUENCE).content
 
 

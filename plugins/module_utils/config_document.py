@@ -17,8 +17,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.config_encoding import LINE_END, Decoded, decode, position
-from ansible_collections.opsmgr.recovery.plugins.module_utils.config_errors import ConfigError, LxmlMissing, UnreadableConfig
-from ansible_collections.opsmgr.recovery.plugins.module_utils.xml_source import Character, Element, SourceError, Span, read_characters, read_elements
+from ansible_collections.opsmgr.recovery.plugins.module_utils.config_errors import (
+    ConfigError,
+    LxmlMissing,
+    UnreadableConfig,
+)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.xml_source import (
+    Character,
+    Element,
+    SourceError,
+    Span,
+    read_characters,
+    read_elements,
+)
 
 LXML_IMPORT_ERROR: str | None = None
 try:
@@ -35,7 +46,9 @@ _ELSEWHERE = "..."
 
 @dataclass(frozen=True)
 class Change:
-    """One value that was replaced. The lines are as in the file, except that other things on them than this element are cut to C(...)."""
+    """One value that was replaced. The lines are as in the file, except that other things on them than this element are
+    cut to C(...).
+    """
 
     line: int
     before: str
@@ -46,7 +59,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Untouched:
-    """An entry of the kind looked for that names another server. C(reason) completes the sentence "It was left because ..."."""
+    """An entry of the kind looked for that names another server. C(reason) completes the sentence "It was left because
+    ...".
+    """
 
     line: int
     value: str
@@ -55,7 +70,9 @@ class Untouched:
 
 @dataclass(frozen=True)
 class Edit:
-    """The file after the edit (the same bytes if nothing was to be done), what changed, and which entries name something else."""
+    """The file after the edit (the same bytes if nothing was to be done), what changed, and which entries name
+    something else.
+    """
 
     content: bytes
     changes: tuple[Change, ...] = ()
@@ -67,7 +84,9 @@ class Edit:
         return bool(self.changes)
 
     def diff(self, name: str) -> str:
-        """The changes in the form of a unified diff without context: lines nearby may hold passwords. Empty if nothing changed."""
+        """The changes in the form of a unified diff without context: lines nearby may hold passwords. Empty if nothing
+        changed.
+        """
         if not self.changes:
             return ""
         return "".join([f"--- {name}\n+++ {name}\n", *map(_hunk, self.changes)])
@@ -84,7 +103,9 @@ class Splice:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A name C(old) to be replaced by C(new) in an element's text or in an attribute, which then has C(value) as a whole."""
+    """A name C(old) to be replaced by C(new) in an element's text or in an attribute, which then has C(value) as a
+    whole.
+    """
 
     element: int
     attribute: str | None
@@ -137,7 +158,9 @@ class Document:
         return _own_text(self.nodes[element])
 
     def replacement(self, element: int, attribute: str | None, new: str) -> Replacement:
-        """Plan to replace an element's own text or an attribute; white space around the old name stays. Raises ConfigError."""
+        """Plan to replace an element's own text or an attribute; white space around the old name stays. Raises
+        ConfigError.
+        """
         spans = self._spans(element, attribute)
         characters = self._characters(element, attribute, spans)
         value = "".join(character.value for character in characters)
@@ -147,7 +170,9 @@ class Document:
         written = self._written(element, new, in_cdata=bool(chosen) and chosen[0].is_cdata)
         if not chosen:
             return Replacement(element, attribute, old, new, new, (Splice(spans[0].start, spans[-1].end, written),))
-        return Replacement(element, attribute, old, new, value[:first] + new + value[first + len(old) :], _splices(chosen, written))
+        return Replacement(
+            element, attribute, old, new, value[:first] + new + value[first + len(old) :], _splices(chosen, written)
+        )
 
     def replaced(self, replacements: Sequence[Replacement], untouched: Sequence[Untouched] = ()) -> Edit:
         """Replace the values, and prove that nothing else changed. Raises ConfigError; then there is no edit at all."""
@@ -160,9 +185,12 @@ class Document:
         if written != [_written_name(node) for node in self.nodes]:
             raise ConfigError(self.path, "two ways of reading the file find different elements in it", _BY_HAND)
         for number, node in enumerate(self.nodes):
-            # An entity may hold anything, also the entry that is looked for. lxml leaves it as it is, other programs do not.
+            # An entity may hold anything, also the entry that is looked for. lxml leaves it as it is, other programs do
+            # not.
             if any(child.tag is etree.Entity for child in node.iterchildren()):
-                raise UnreadableConfig(self.path, "an entity declared in the file is used in this element", _PLAIN, self.line(number))
+                raise UnreadableConfig(
+                    self.path, "an entity declared in the file is used in this element", _PLAIN, self.line(number)
+                )
 
     def _spans(self, element: int, attribute: str | None) -> list[Span]:
         spans = self.elements[element].text
@@ -170,7 +198,9 @@ class Document:
             spans = [span for name, span in self.elements[element].attributes.items() if name == attribute]
         if not spans:
             # lxml takes default values of attributes from a document type declaration.
-            raise UnreadableConfig(self.path, "the value of this element is not written in it", _PLAIN, self.line(element))
+            raise UnreadableConfig(
+                self.path, "the value of this element is not written in it", _PLAIN, self.line(element)
+            )
         return spans
 
     def _characters(self, element: int, attribute: str | None, spans: Sequence[Span]) -> list[Character]:
@@ -181,15 +211,24 @@ class Document:
             raise UnreadableConfig(self.path, error.reason, _PLAIN, *position(text, error.offset)) from error
         expected = self.text(element) if attribute is None else self.nodes[element].get(attribute)
         if "".join(character.value for character in characters) != expected:
-            raise ConfigError(self.path, "two ways of reading the file find different values in this element", _BY_HAND, self.line(element))
+            raise ConfigError(
+                self.path,
+                "two ways of reading the file find different values in this element",
+                _BY_HAND,
+                self.line(element),
+            )
         return characters
 
     def _written(self, element: int, new: str, *, in_cdata: bool) -> str:
-        """The name as it is written in this encoding. A valid name needs no escapes: it has no quotes, ampersands and such."""
+        """The name as it is written in this encoding. A valid name needs no escapes: it has no quotes, ampersands and
+        such.
+        """
         written = new.encode(self.decoded.codec, "xmlcharrefreplace").decode(self.decoded.codec)
         if in_cdata and written != new:
             found = f"the name {new} cannot be written in a CDATA section in the encoding {self.decoded.codec}"
-            raise ConfigError(self.path, found, "Save the file as UTF-8, or write the entry without CDATA", self.line(element))
+            raise ConfigError(
+                self.path, found, "Save the file as UTF-8, or write the entry without CDATA", self.line(element)
+            )
         return written
 
     def _spliced(self, splices: Sequence[Splice]) -> bytes:
@@ -209,7 +248,9 @@ class Document:
         try:
             found = _parse(content, self.path)
         except UnreadableConfig as error:
-            raise ConfigError(self.path, f"the edited file could not be read again ({error.reason})", _BY_HAND) from error
+            raise ConfigError(
+                self.path, f"the edited file could not be read again ({error.reason})", _BY_HAND
+            ) from error
         if _facts(wanted) != _facts(found):
             raise ConfigError(self.path, "the edited file does not mean what it should", _BY_HAND)
 
@@ -217,13 +258,22 @@ class Document:
         text, element, splices = self.decoded.text, self.elements[replacement.element], replacement.splices
         start, end = _line_around(text, splices[0].start, splices[-1].end)
         # Whatever else is on the line may be a password.
-        first, last = max(start, element.start), min(end, element.end if replacement.attribute is None else element.tag_end)
+        first, last = (
+            max(start, element.start),
+            min(end, element.end if replacement.attribute is None else element.tag_end),
+        )
         left, right = _blank_or_cut(text[start:first]), _blank_or_cut(text[last:end])
         after, done = "", first
         for splice in splices:
             after, done = after + text[done : splice.start] + splice.new, splice.end
         line = position(text, splices[0].start)[0]
-        return Change(line, left + text[first:last] + right, left + after + text[done:last] + right, replacement.old, replacement.new)
+        return Change(
+            line,
+            left + text[first:last] + right,
+            left + after + text[done:last] + right,
+            replacement.old,
+            replacement.new,
+        )
 
 
 def _parse(content: bytes, path: str) -> Any:

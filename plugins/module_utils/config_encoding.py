@@ -27,7 +27,9 @@ _CODECS = {
 }
 _UTF16_NAMES = frozenset(("utf-16", "ucs-2", "iso-10646-ucs-2"))
 
-_DECLARED = re.compile(rb"<\?xml[ \t\r\n][^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']")
+_DECLARED = re.compile(
+    rb"<\?xml[ \t\r\n][^>]*?[ \t\r\n]encoding[ \t\r\n]*=[ \t\r\n]*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']"
+)
 
 # What XML takes for a line end. str.splitlines() knows more.
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -49,10 +51,11 @@ class Decoded:
 
 
 def decode(content: bytes, path: str) -> Decoded:
-    """Decode a file by its byte order mark or its XML declaration: UTF-8, UTF-16 with a mark, ASCII, ISO-8859-x, Windows-125x.
+    """Decode a file by its byte order mark or its XML declaration: UTF-8, UTF-16 with a mark, ASCII, ISO-8859-x,
+    Windows-125x.
 
-    A mark and a declaration that contradict each other are refused: the XML recommendation calls that an error, .NET goes by
-    the declaration, and libxml2 by the mark. Raises UnreadableConfig, with C(path) in it.
+    A mark and a declaration that contradict each other are refused: the XML recommendation calls that an error, .NET
+    goes by the declaration, and libxml2 by the mark. Raises UnreadableConfig, with C(path) in it.
     """
     if not content.strip(b"\0 \t\r\n"):
         found = "the file holds nothing but zero bytes and white space" if content else "the file is empty"
@@ -98,7 +101,9 @@ def _check_mark(body: bytes, codec: str, path: str) -> None:
         # The declaration is ASCII; what follows it may be anything.
         declared, allowed = _declared(body[:512].decode(codec, "replace").encode("ascii", "replace")), _UTF16_NAMES
     if declared and declared not in allowed:
-        raise UnreadableConfig(path, f"the file begins with the byte order mark of {codec} and declares {declared}", _SAVE_AGAIN)
+        raise UnreadableConfig(
+            path, f"the file begins with the byte order mark of {codec} and declares {declared}", _SAVE_AGAIN
+        )
 
 
 def _declared(body: bytes) -> str | None:

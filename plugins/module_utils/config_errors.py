@@ -17,7 +17,9 @@ class ConfigError(OpsmgrError):
     Fields: C(path) as the caller gave it, C(reason), and C(line) and C(column) from 1, or None where there is no place.
     """
 
-    def __init__(self, path: str, reason: str, what_to_do: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self, path: str, reason: str, what_to_do: str, line: int | None = None, column: int | None = None
+    ) -> None:
         super().__init__(f"edit {path}", _place(line, column) + reason, what_to_do)
         self.path = path
         self.reason = reason
@@ -57,7 +59,11 @@ class LxmlMissing(OpsmgrError):
     """lxml is not installed for the Python that runs this."""
 
     def __init__(self) -> None:
-        super().__init__("edit a configuration file", "the Python library lxml cannot be imported", "Install lxml (pip) where this task runs")
+        super().__init__(
+            "edit a configuration file",
+            "the Python library lxml cannot be imported",
+            "Install lxml (pip) where this task runs",
+        )
 
     def __reduce__(self) -> tuple[type[LxmlMissing], tuple[()]]:
         return type(self), ()

@@ -39,7 +39,8 @@ RIGHT = "SELECT HAS_PERMS_BY_NAME(?, 'DATABASE', 'BACKUP DATABASE') AS allowed"
 USED = "SELECT SUM(CAST(FILEPROPERTY(name, 'SpaceUsed') AS bigint)) AS pages FROM sys.database_files WHERE type = 0"
 _PAGE_BYTES = 8192
 
-# Full backups of this server to a disk file (2, 102) with checksums. After a restore, msdb also lists backups that were made elsewhere.
+# Full backups of this server to a disk file (2, 102) with checksums. After a restore, msdb also lists backups that were
+# made elsewhere.
 HISTORY = (
     "SELECT s.backup_set_uuid AS set_guid, s.backup_finish_date AS finished, f.physical_device_name AS path, "
     "DATEDIFF(second, s.backup_finish_date, GETDATE()) AS age_seconds "
@@ -56,7 +57,9 @@ _CANDIDATES = 3
 
 @dataclass(frozen=True)
 class BackupWish:
-    """What is asked for. With neither C(path) nor C(directory), the server's own directory; C(existing) is C(fail), C(append) or C(overwrite)."""
+    """What is asked for. With neither C(path) nor C(directory), the server's own directory; C(existing) is C(fail),
+    C(append) or C(overwrite).
+    """
 
     path: str | None = None
     directory: str | None = None
@@ -90,7 +93,9 @@ class DatabaseBackup(DatabaseJob):
         self._position = 1
 
     def observe(self) -> None:
-        """Look for a backup that is young enough, else for what a new one needs. Raises FileProblem, SqlError, ConnectionProblem."""
+        """Look for a backup that is young enough, else for what a new one needs. Raises FileProblem, SqlError,
+        ConnectionProblem.
+        """
         self._check_wish()
         self._choose_directory()
         if self._wish.max_age_hours is not None:
@@ -135,7 +140,12 @@ class DatabaseBackup(DatabaseJob):
                 check_path(value, option, self._step)
         age = self._wish.max_age_hours
         if age is not None and age <= 0:
-            raise FileProblem(self._step, "", f"max_age is {age:g}", "Use more than 0 hours, or leave it out to make a backup each time")
+            raise FileProblem(
+                self._step,
+                "",
+                f"max_age is {age:g}",
+                "Use more than 0 hours, or leave it out to make a backup each time",
+            )
 
     def _choose_directory(self) -> None:
         if self._wish.path is None and self._wish.directory is None:
@@ -152,7 +162,9 @@ class DatabaseBackup(DatabaseJob):
 
     def _no_directory(self, reason: str) -> FileProblem:
         found = f"the SQL Server does not tell its backup directory: {reason}. Nothing was changed"
-        return FileProblem(self._step, "", found, r"Set directory to a directory on the SQL Server, as D:\Backups, or on a share")
+        return FileProblem(
+            self._step, "", found, r"Set directory to a directory on the SQL Server, as D:\Backups, or on a share"
+        )
 
     def _find_recent(self, hours: float) -> None:
         try:
@@ -161,7 +173,13 @@ class DatabaseBackup(DatabaseJob):
             self._note("The history of backups could not be read, so a new one is made", error)
             return
         # A backup without an end has no age.
-        young = [row for row in rows if row["age_seconds"] is not None and int(row["age_seconds"]) <= hours * 3600 and self._fits(str(row["path"]))]
+        young = [
+            row
+            for row in rows
+            if row["age_seconds"] is not None
+            and int(row["age_seconds"]) <= hours * 3600
+            and self._fits(str(row["path"]))
+        ]
         for row in young[:_CANDIDATES]:
             found = self._still_there(str(row["path"]), str(row["set_guid"]))
             if found is not None:
@@ -204,7 +222,9 @@ class DatabaseBackup(DatabaseJob):
             sets = read_sets_if_there(self._connection, path)
         if sets is not None and self._wish.existing == "fail":
             found = f"{path} exists and holds {len(sets)} backup(s). Nothing was changed"
-            raise FileProblem(self._step, path, found, "Use directory instead of path, or set existing to append or overwrite")
+            raise FileProblem(
+                self._step, path, found, "Use directory instead of path, or set existing to append or overwrite"
+            )
         if sets is not None and self._wish.existing == "append":
             self._position = len(sets) + 1
 
@@ -212,7 +232,9 @@ class DatabaseBackup(DatabaseJob):
         version, major = self._server_version()
         if self._wish.copy_only and major is not None and major < _COPY_ONLY_MAJOR:
             self._is_copy_only = False
-            self.report.problems.append(f"SQL Server {version} has no COPY_ONLY, so this backup is part of the usual chain.")
+            self.report.problems.append(
+                f"SQL Server {version} has no COPY_ONLY, so this backup is part of the usual chain."
+            )
 
     def _check_space(self) -> None:
         drive = drive_of(str(self.report.path))
@@ -238,7 +260,12 @@ class DatabaseBackup(DatabaseJob):
         with self._explaining(path, "The backup was made, and could not be read back: do not rely on it"):
             sets = read_sets_if_there(self._connection, path)
         if not sets or sets[-1].database.lower() != self._database.lower() or not sets[-1].is_full:
-            raise FileProblem(self._step, path, f"the backup was made, but is not the last one in {path}", "Look who else writes to that file")
+            raise FileProblem(
+                self._step,
+                path,
+                f"the backup was made, but is not the last one in {path}",
+                "Look who else writes to that file",
+            )
         return sets[-1]
 
     def _verify(self, made: BackupSet, path: str) -> None:

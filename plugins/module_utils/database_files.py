@@ -25,11 +25,12 @@ FILE_LIST = "RESTORE FILELISTONLY FROM DISK = ? WITH FILE = {position}"
 VERIFY = "RESTORE VERIFYONLY FROM DISK = ? WITH FILE = {position}"
 FREE_SPACE = "EXEC master.dbo.xp_fixeddrives"
 
-# What Setup and the server's properties call the default directory for backups. Every login may ask; the procedure puts the
-# instance's own key in the place of MSSQLServer [field].
+# What Setup and the server's properties call the default directory for backups. Every login may ask; the procedure puts
+# the instance's own key in the place of MSSQLServer [field].
 BACKUP_DIRECTORY = r"EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\Microsoft\MSSQLServer\MSSQLServer', N'BackupDirectory'"
 
-# Cannot open the file (with the operating system's number in the text), not a backup file, set not in it, damaged, no checksums.
+# Cannot open the file (with the operating system's number in the text), not a backup file, set not in it, damaged, no
+# checksums.
 CANNOT_OPEN = 3201
 NOT_A_BACKUP = 3241
 # Windows' number for a file that is not there; it stands before its text in every language.
@@ -146,7 +147,9 @@ def read_free_bytes(reader: Reader) -> dict[str, int]:
 
 
 def read_backup_directory(reader: Reader) -> str | None:
-    """The directory that the server itself uses for backups, or None when it names none. Raises SqlError where that is not allowed."""
+    """The directory that the server itself uses for backups, or None when it names none. Raises SqlError where that is
+    not allowed.
+    """
     rows = reader.rows(BACKUP_DIRECTORY)
     return str(rows[0]["Data"] or "").strip() or None if rows else None
 
@@ -159,9 +162,19 @@ def drive_of(path: str) -> str | None:
 def check_path(path: str, option: str, step: str) -> str:
     """Return the path, or raise FileProblem for one that SQL Server could only misunderstand."""
     if not re.match(r"[A-Za-z]:\\|\\\\[^\\]+\\[^\\]", path):
-        raise FileProblem(step, path, f"{option} is {path}, which is no full path", r"Use a full path on the SQL Server, as D:\Backups, or on a share")
+        raise FileProblem(
+            step,
+            path,
+            f"{option} is {path}, which is no full path",
+            r"Use a full path on the SQL Server, as D:\Backups, or on a share",
+        )
     if len(path) > _SQL_MAX_PATH or re.search(r"[\x00-\x1f]", path):
-        raise FileProblem(step, path, f"{option} is longer than {_SQL_MAX_PATH} characters or has control characters", f"Correct {option}")
+        raise FileProblem(
+            step,
+            path,
+            f"{option} is longer than {_SQL_MAX_PATH} characters or has control characters",
+            f"Correct {option}",
+        )
     return path
 
 

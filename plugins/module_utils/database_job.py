@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a backup and a restore of a database have in common: where they run, and how they tell of a statement that failed.
+"""What a backup and a restore of a database have in common: where they run, and how they tell of a statement that
+failed.
 
 This file is private to the collection: others must not import it.
 """
@@ -21,7 +22,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import S
 class DatabaseJob:
     """One database and a backup file. C(verb) is what is done to the database; C(problems) is that list of the report."""
 
-    def __init__(self, verb: str, connection: SqlConnection, options: SqlOptions, progress: Progress, problems: list[str]) -> None:
+    def __init__(
+        self, verb: str, connection: SqlConnection, options: SqlOptions, progress: Progress, problems: list[str]
+    ) -> None:
         self._connection = connection
         self._options = options
         self._database = options.database

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of a management group, as notes on its operational database: taken, taken over, renewed and released by single statements that fail
-for all but one.
+"""The lock of a management group, as notes on its operational database: taken, taken over, renewed and released by
+single statements that fail for all but one.
 
 Every decision is made on notes that were read a moment before, so each deed is proved afterwards:
 
 * the first lock is added: SQL Server lets one of several do that
-* a lock that was left is taken over by adding the note that is named after the run that had it; then that run's own note must still be as it was
+* a lock that was left is taken over by adding the note that is named after the run that had it; then that run's own
+note must still be as it was
 * a lock is renewed by changing one's own note; then it must still be the one that counts
 * a lock that is over soon is renewed before it is released, so that nobody takes it over in between
 
@@ -62,7 +63,9 @@ class LockProblem(OpsmgrError):
     """The lock of a management group cannot be had. Field: C(held), whether that is because another run has it."""
 
     def __init__(self, database: str, found: str, what_to_do: str, held: bool = False) -> None:
-        super().__init__(f"take the lock of the management group (a note on the database {database})", found, what_to_do)
+        super().__init__(
+            f"take the lock of the management group (a note on the database {database})", found, what_to_do
+        )
         self.database = database
         self.held = held
 
@@ -72,7 +75,9 @@ class LockProblem(OpsmgrError):
 
 @dataclass(frozen=True)
 class LockWish:
-    """What is asked for. C(lease) and C(patience) are in seconds; C(renews) says that the lock was taken before; C(break_lock) is a lock's key."""
+    """What is asked for. C(lease) and C(patience) are in seconds; C(renews) says that the lock was taken before;
+    C(break_lock) is a lock's key.
+    """
 
     run: Run
     lease: int
@@ -97,7 +102,9 @@ class LockReport:
 
 
 class GroupLock:
-    """The lock of the management group whose operational database the connection is in: looked at by C(observe), then had or let go."""
+    """The lock of the management group whose operational database the connection is in: looked at by C(observe), then
+    had or let go.
+    """
 
     def __init__(self, connection: SqlConnection, database: str, wish: LockWish) -> None:
         if not 0 < wish.lease <= LONGEST_LEASE:
@@ -123,10 +130,14 @@ class GroupLock:
         return verdict
 
     def require(self) -> None:
-        """Look, and raise LockProblem unless the lock can be had. A run that was killed is given the time to end its last task."""
+        """Look, and raise LockProblem unless the lock can be had. A run that was killed is given the time to end its
+        last task.
+        """
         deadline = time.monotonic() + self._wish.patience
         verdict = self.look()
-        while verdict.kind == HELD and self._process_of(self.report.lock) == LEFT_CHILDREN and time.monotonic() < deadline:
+        while (
+            verdict.kind == HELD and self._process_of(self.report.lock) == LEFT_CHILDREN and time.monotonic() < deadline
+        ):
             time.sleep(_PAUSE_SECONDS)
             verdict = self.look()
         if verdict.kind in (HELD, LOST):
@@ -137,7 +148,9 @@ class GroupLock:
         verdict = self.report.verdict
         if verdict is not None and verdict.kind in (FREE, LEFT):
             self.report.taken, self.report.taken_over_from = True, self._sentence(verdict)
-            self.report.lock = Lock(FIRST, self._wish.run.run_id, self._wish.run, self._now, self._now, self._wish.lease)
+            self.report.lock = Lock(
+                FIRST, self._wish.run.run_id, self._wish.run, self._now, self._now, self._wish.lease
+            )
         self.report.held = True
 
     def have(self) -> None:
@@ -151,7 +164,11 @@ class GroupLock:
                 return
             # Another was faster.
             self.require()
-        raise LockProblem(self._database, "other runs change it at the same time, again and again", "See who works on this group, and run it again")
+        raise LockProblem(
+            self._database,
+            "other runs change it at the same time, again and again",
+            "See who works on this group, and run it again",
+        )
 
     def release(self) -> None:
         """Let the lock go, if it is ours. Raises SqlError, ConnectionProblem."""
@@ -200,21 +217,29 @@ class GroupLock:
         except SqlError as error:
             if error.number in NO_RIGHT:
                 found = f"the login may not write it (error {error.number}: {error.message.rstrip('.')})"
-                raise LockProblem(self._database, found, "Give it ALTER on that database, or make it a member of db_owner there") from error
+                raise LockProblem(
+                    self._database, found, "Give it ALTER on that database, or make it a member of db_owner there"
+                ) from error
             raise
 
     # texts
 
     def _sentence(self, verdict: Verdict) -> str | None:
         """Whose the lock was and since when, for one that was left."""
-        return f"The lock of the management group is taken over. It was left by {verdict.why}." if verdict.kind == LEFT else None
+        return (
+            f"The lock of the management group is taken over. It was left by {verdict.why}."
+            if verdict.kind == LEFT
+            else None
+        )
 
     def _refusal(self, verdict: Verdict) -> LockProblem:
         lock = self.report.lock
         if verdict.kind == LOST:
             what = "Do not go on: another run may have changed the management group. See who works on it, then run this again from the beginning"
             return LockProblem(self._database, f"this run had it and has lost it: {verdict.why}", what, True)
-        until = f", until {text_of(lock.until)} unless it is renewed" if lock is not None and lock.until is not None else ""
+        until = (
+            f", until {text_of(lock.until)} unless it is renewed" if lock is not None and lock.until is not None else ""
+        )
         times = " (the SQL Server's clock, UTC)" if until else ""
         key = "" if lock is None else lock.key
         what = (

@@ -18,7 +18,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import (
     alter_advice,
     cause,
 )
-from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import ANYBODYS, OURS, closed_by_us, proof_missing
+from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import (
+    ANYBODYS,
+    OURS,
+    closed_by_us,
+    proof_missing,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import (
     BackupSet,
     FileProblem,
@@ -38,14 +43,23 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     verify_statement,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
-from ansible_collections.opsmgr.recovery.plugins.module_utils.extended_properties import PREFIX, add_property, drop_property, read_properties
+from ansible_collections.opsmgr.recovery.plugins.module_utils.extended_properties import (
+    PREFIX,
+    add_property,
+    drop_property,
+    read_properties,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.fresh_database import FAMILY, why_not_fresh
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, SqlConnection, SqlError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
+    ConnectionProblem,
+    SqlConnection,
+    SqlError,
+)
 
 # The last thing that was restored into a database; restorehistory outlives the database.
 LAST_RESTORE = (
@@ -70,7 +84,9 @@ _REOPEN_SECONDS = 30
 
 @dataclass(frozen=True)
 class RestoreWish:
-    """What is asked for. C(overwrite) is C(never), C(fresh), C(same_group) or C(any); C(move) is from logical names to paths."""
+    """What is asked for. C(overwrite) is C(never), C(fresh), C(same_group) or C(any); C(move) is from logical names to
+    paths.
+    """
 
     path: str
     position: int | None = None
@@ -126,7 +142,9 @@ class DatabaseRestore(DatabaseJob):
         self._locks: dict[str, str] = {}
 
     def observe(self) -> None:
-        """Read everything that decides. Raises FileProblem for what must not or cannot be restored, SqlError, ConnectionProblem."""
+        """Read everything that decides. Raises FileProblem for what must not or cannot be restored, SqlError,
+        ConnectionProblem.
+        """
         self._check_wish()
         self.report.backup = self._chosen()
         self._check_version(self.report.backup)
@@ -162,7 +180,9 @@ class DatabaseRestore(DatabaseJob):
         return ([self._offline] if self._takes_offline else []) + [self._statement()]
 
     def carry_out(self) -> None:
-        """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem, ConnectionProblem."""
+        """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem,
+        ConnectionProblem.
+        """
         if not self._is_there:
             self._verify()
         self.report.has_begun = True
@@ -180,24 +200,36 @@ class DatabaseRestore(DatabaseJob):
 
     def _check_wish(self) -> None:
         wish = self._wish
-        for option, path in {"path": wish.path, "data_directory": wish.data_directory, "log_directory": wish.log_directory}.items():
+        for option, path in {
+            "path": wish.path,
+            "data_directory": wish.data_directory,
+            "log_directory": wish.log_directory,
+        }.items():
             if path is not None:
                 check_path(path, option, self._step)
         for name, path in wish.move.items():
             check_path(str(path), f"move of {name}", self._step)
         if wish.overwrite in (FRESH, SAME_GROUP) and not wish.management_group:
-            raise self._problem(f"overwrite is {wish.overwrite}, and management_group is not set", "Set management_group to the name of the management group")
+            raise self._problem(
+                f"overwrite is {wish.overwrite}, and management_group is not set",
+                "Set management_group to the name of the management group",
+            )
 
     def _chosen(self) -> BackupSet:
         with self._explaining(self._wish.path, "Nothing was changed"):
             sets = read_backup_sets(self._connection, self._wish.path)
-        wanted = [one for one in sets if one.position == self._wish.position or (self._wish.position is None and one.is_full)]
+        wanted = [
+            one for one in sets if one.position == self._wish.position or (self._wish.position is None and one.is_full)
+        ]
         if not wanted or not wanted[-1].is_full:
             where = "" if self._wish.position is None else f" at position {self._wish.position}"
             found = f"{self._wish.path} has no full backup of a database{where}; it holds {len(sets)} backup(s)"
             raise self._problem(found, "Choose another file or position")
         if wanted[-1].is_damaged:
-            raise self._problem(f"the backup at position {wanted[-1].position} of {self._wish.path} is marked as damaged", "Use another backup")
+            raise self._problem(
+                f"the backup at position {wanted[-1].position} of {self._wish.path} is marked as damaged",
+                "Use another backup",
+            )
         return wanted[-1]
 
     def _check_version(self, backup: BackupSet) -> None:
@@ -231,10 +263,14 @@ class DatabaseRestore(DatabaseJob):
             return False
         if family and str(family[0]["family_guid"]).upper() != backup.family:
             return False
-        return bool(last) and str(last[0]["kind"]).strip() == "D" and str(last[0]["set_guid"]).upper() == backup.identity
+        return (
+            bool(last) and str(last[0]["kind"]).strip() == "D" and str(last[0]["set_guid"]).upper() == backup.identity
+        )
 
     def _require_ours(self, backup: BackupSet) -> None:
-        """Refuse a database that is closed, unless by a run of this collection, or by a restore that was cut off before it opened it."""
+        """Refuse a database that is closed, unless by a run of this collection, or by a restore that was cut off before
+        it opened it.
+        """
         before = self.report.before
         if before is None or before.state != "ONLINE" or not self._is_closed or self._wish.reopen == ANYBODYS:
             return
@@ -254,10 +290,18 @@ class DatabaseRestore(DatabaseJob):
             return
         owner = f"the database exists ({before.state}, {before.user_access}), of the management group {self.report.group_before or 'that could not be read'}"
         if wish.overwrite == NEVER:
-            raise self._problem(owner, "Restore under another name, or set overwrite to same_group with management_group; what is in it is lost then")
-        if self.report.group_before is None or self.report.group_before.lower() != (wish.management_group or "").lower():
+            raise self._problem(
+                owner,
+                "Restore under another name, or set overwrite to same_group with management_group; what is in it is lost then",
+            )
+        if (
+            self.report.group_before is None
+            or self.report.group_before.lower() != (wish.management_group or "").lower()
+        ):
             advice = self._to_see_the_group or "Check database and management_group"
-            raise self._problem(f"{owner}, not {wish.management_group}", f"{advice}. Only overwrite: any overwrites it all the same")
+            raise self._problem(
+                f"{owner}, not {wish.management_group}", f"{advice}. Only overwrite: any overwrites it all the same"
+            )
         if wish.overwrite == FRESH:
             self._require_fresh(backup)
 
@@ -265,7 +309,9 @@ class DatabaseRestore(DatabaseJob):
         reasons = why_not_fresh(self._connection, self._database, backup, self._wish.fresh_servers)
         if reasons:
             found = f"the database is not proven to be a new one that nobody has used yet: {'; '.join(reasons)}"
-            advice = "Check database, path and fresh_servers. If everything in it may be lost, set overwrite to same_group"
+            advice = (
+                "Check database, path and fresh_servers. If everything in it may be lost, set overwrite to same_group"
+            )
             raise self._problem(found, advice)
 
     @property
@@ -284,7 +330,9 @@ class DatabaseRestore(DatabaseJob):
         self._note_sessions()
         if self.report.sessions and not self._wish.disconnect:
             found = f"the database is in use: {sessions_text(self.report.sessions)}"
-            raise self._problem(found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions")
+            raise self._problem(
+                found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions"
+            )
 
     def _note_sessions(self) -> None:
         try:
@@ -298,15 +346,24 @@ class DatabaseRestore(DatabaseJob):
         with self._explaining(self._wish.path, "Nothing was changed"):
             stored = read_stored_files(self._connection, self._wish.path, backup.position)
         present = [
-            DatabaseFile(str(row["database_name"]), str(row["logical_name"]), str(row["path"]), int(row["kind"]) == _LOG, int(row["pages"]) * _PAGE_BYTES)
+            DatabaseFile(
+                str(row["database_name"]),
+                str(row["logical_name"]),
+                str(row["path"]),
+                int(row["kind"]) == _LOG,
+                int(row["pages"]) * _PAGE_BYTES,
+            )
             for row in self._connection.rows(FILES)
         ]
         unknown = sorted(self._wish.move.keys() - {one.logical_name for one in stored})
         if unknown:
             names = ", ".join(one.logical_name for one in stored)
-            raise self._problem(f"move names {', '.join(unknown)}, and the backup has the files {names}", "Correct move")
+            raise self._problem(
+                f"move names {', '.join(unknown)}, and the backup has the files {names}", "Correct move"
+            )
         self.report.files = [
-            {"logical_name": one.logical_name, "path": self._place(one, backup, present), "size_bytes": one.size_bytes} for one in stored
+            {"logical_name": one.logical_name, "path": self._place(one, backup, present), "size_bytes": one.size_bytes}
+            for one in stored
         ]
         self._require_free_places(present)
         self._require_space(present)
@@ -320,7 +377,8 @@ class DatabaseRestore(DatabaseJob):
         if directory is None and same:
             return same[0]
         if directory is None:
-            # The first files of the server are those of master, which are where its files go unless somebody said otherwise.
+            # The first files of the server are those of master, which are where its files go unless somebody said
+            # otherwise.
             directory = parent(next(other.path for other in [*own, *present] if other.is_log == one.is_log))
         name = base_name(one.path)
         if backup.database.lower() != self._database.lower():
@@ -334,11 +392,16 @@ class DatabaseRestore(DatabaseJob):
         paths = [str(one["path"]) for one in self.report.files]
         for path, count in Counter(path.lower() for path in paths).items():
             if count > 1:
-                raise self._problem(f"two files of the backup would go to {path}", "Give each one a path of its own with move")
+                raise self._problem(
+                    f"two files of the backup would go to {path}", "Give each one a path of its own with move"
+                )
         for path in paths:
             for other in present:
                 if same_path(other.path, path) and not self._is_own(other):
-                    raise self._problem(f"{path} is a file of the database {other.database}", "Set move, or data_directory and log_directory, to another place")
+                    raise self._problem(
+                        f"{path} is a file of the database {other.database}",
+                        "Set move, or data_directory and log_directory, to another place",
+                    )
 
     def _require_space(self, present: list[DatabaseFile]) -> None:
         needed: Counter[str] = Counter()
@@ -424,7 +487,9 @@ class DatabaseRestore(DatabaseJob):
             self._connection.execute(self._offline)
         except SqlError as error:
             users = f". In it: {sessions_text(self.report.sessions)}" if self.report.sessions else ""
-            raise self._problem(f"it could not be taken offline: {cause(error)}{users}. {self._left()}", alter_advice(error)) from error
+            raise self._problem(
+                f"it could not be taken offline: {cause(error)}{users}. {self._left()}", alter_advice(error)
+            ) from error
 
     def _read_back(self) -> None:
         """Over a connection of its own: the restore is done, even if its connection is lost by now."""
@@ -433,7 +498,9 @@ class DatabaseRestore(DatabaseJob):
                 self._look(connection)
         except (SqlError, ConnectionProblem) as error:
             found = f"it was restored, and its state could not be read afterwards: {cause(error)}"
-            raise self._problem(found, "Run this again: it finds the database restored, and only looks at it") from error
+            raise self._problem(
+                found, "Run this again: it finds the database restored, and only looks at it"
+            ) from error
 
     def _left(self) -> str:
         """What a failed restore left, after bringing back a database that was only taken offline."""
@@ -460,15 +527,23 @@ class DatabaseRestore(DatabaseJob):
         after, wanted = self.report.after, self._wish.management_group
         if after is None or after.state != "ONLINE" or after.user_access != "MULTI_USER":
             state = "cannot be seen" if after is None else f"is {after.state}, {after.user_access}"
-            raise self._problem(f"it was restored, and {state}", f"Look into the error log of SQL Server, or type: {self._guard.by_hand}")
+            raise self._problem(
+                f"it was restored, and {state}",
+                f"Look into the error log of SQL Server, or type: {self._guard.by_hand}",
+            )
         if wanted and self.report.group_after is None:
             advice = "Look at problems. If this is no operational database of OpsMgr, it was the wrong backup; else run this again"
             raise self._problem("it was restored, and its management group could not be read", advice)
         if wanted and str(self.report.group_after).lower() != wanted.lower():
             found = f"it was restored, and belongs to the management group {self.report.group_after}, not {wanted}"
-            raise self._problem(found, "This is the wrong backup, or the wrong name in management_group. Do not start OpsMgr with this database")
+            raise self._problem(
+                found,
+                "This is the wrong backup, or the wrong name in management_group. Do not start OpsMgr with this database",
+            )
         if not after.is_broker_enabled:
-            self.report.problems.append(f"Service Broker is off in {self._database}, as after most restores. Turn it on with service_broker.")
+            self.report.problems.append(
+                f"Service Broker is off in {self._database}, as after most restores. Turn it on with service_broker."
+            )
 
     def _problem(self, found: str, what_to_do: str) -> FileProblem:
         return FileProblem(self._step, self._wish.path, found, what_to_do)

@@ -23,7 +23,9 @@ class OpsmgrError(Exception):
     text with C(sentence()). The fields never hold a secret.
     """
 
-    def __init__(self, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None) -> None:
+    def __init__(
+        self, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None
+    ) -> None:
         # All arguments go up, so that the exception survives pickling and copying.
         super().__init__(step, found, what_to_do, done, rerun)
         self.step = step
@@ -40,7 +42,9 @@ class OpsmgrError(Exception):
         return error_sentence(host, self.step, self.found, self.what_to_do, self.done, self.rerun)
 
 
-def error_sentence(host: str, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None) -> str:
+def error_sentence(
+    host: str, step: str, found: str, what_to_do: str, done: str | Sequence[str] | None = None, rerun: str | None = None
+) -> str:
     """Build C(<host>: <step>: <found>. <What to do>. Done so far: <done>. A rerun will <rerun>.).
 
     Empty parts are left out together with their punctuation. C(done) is one text or a sequence of finished steps;

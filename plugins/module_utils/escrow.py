@@ -12,10 +12,11 @@ back and found good; when one is removed, the manifest goes first. Nothing here 
 and only remove() removes. A sealed file without a manifest is a write that was cut off: it is reported and never used.
 
 What a seal holds begins with the manifest once more, so that whoever opens it notices an edited or exchanged manifest.
-That needs no signature. It does not prove who made a backup where everybody can seal, as for a certificate: that is what
-the signature is for, a detached one of the manifest, which names the SHA-256 of the sealed file.
+That needs no signature. It does not prove who made a backup where everybody can seal, as for a certificate: that is
+what the signature is for, a detached one of the manifest, which names the SHA-256 of the sealed file.
 
-A backup dated after now is listed, and is nothing else: not the newest, not a generation. A wrong clock made it, or somebody planted it.
+A backup dated after now is listed, and is nothing else: not the newest, not a generation. A wrong clock made it, or
+somebody planted it.
 
 This file is private to the collection: others must not import it.
 """
@@ -50,7 +51,11 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest im
     without_header,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.folders import TEMPORARY_PREFIX, Folder
-from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION, ServerVersion, key_backup_problem
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
+    COLLECTION_VERSION,
+    ServerVersion,
+    key_backup_problem,
+)
 
 __all__ = [
     "BackupOrigin",
@@ -87,7 +92,9 @@ _STEP_OPEN = "open the key backup from the escrow"
 _STEP_VERIFY = "verify the key backup in the escrow"
 _STEP_REMOVE = "remove an older key backup from the escrow"
 
-_ADVICE_UNVERIFIED = "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
+_ADVICE_UNVERIFIED = (
+    "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
+)
 _ADVICE = {
     errno.EIO: _ADVICE_UNVERIFIED,
     errno.ENOSPC: "Free space on that file system",
@@ -222,7 +229,8 @@ class Escrow:
             return _store_under_free_name(folder, replace(entry, sealed_sha256=_sha256(sealed)), sealed, seal, signer)
 
     def entries(self, management_group: str | None = None, server: str | None = None) -> Listing:
-        """List the backups, of one group and server if given. Group names are case-sensitive [ms], server names are not.
+        """List the backups, of one group and server if given. Group names are case-sensitive [ms], server names are
+        not.
 
         Files that cannot be used are listed as problems. An escrow that does not exist yet is empty.
         """
@@ -233,10 +241,14 @@ class Escrow:
         found.sort(key=_age_order, reverse=True)
         return Listing(found, listing.problems)
 
-    def newest(self, management_group: str, *, server_version: ServerVersion | None = None, now: datetime | None = None) -> Entry | None:
+    def newest(
+        self, management_group: str, *, server_version: ServerVersion | None = None, now: datetime | None = None
+    ) -> Entry | None:
         """The newest backup of the group up to C(now), or the newest one that restores on C(server_version)."""
         for entry in self.entries(management_group).entries:
-            if not is_dated_ahead(entry, now) and (server_version is None or key_backup_problem(entry.server_version, server_version) is None):
+            if not is_dated_ahead(entry, now) and (
+                server_version is None or key_backup_problem(entry.server_version, server_version) is None
+            ):
                 return entry
         return None
 
@@ -248,29 +260,44 @@ class Escrow:
         return None
 
     def open(self, entry: Entry, opener: Opener) -> bytes:
-        """Return the key file, after manifest, size and both hashes were verified. Raises WrongSeal, Damaged, EscrowError."""
+        """Return the key file, after manifest, size and both hashes were verified. Raises WrongSeal, Damaged,
+        EscrowError.
+        """
         return _verified_content(entry, _read_sealed(entry, _STEP_OPEN), opener)
 
     def verify(self, entry: Entry) -> None:
-        """Verify what can be without opening: the sealed file's hash, and for whom it is sealed. Raises Damaged, EscrowError.
+        """Verify what can be without opening: the sealed file's hash, and for whom it is sealed. Raises Damaged,
+        EscrowError.
 
         Whoever may write in the escrow can make a backup of his own that passes; open() notices more.
         """
         _verify_sealed(entry, _read_sealed(entry, _STEP_VERIFY))
 
     def superseded(
-        self, management_group: str, server: str, keep: int, newest: Entry | None = None, *, made_for: str | None, now: datetime | None = None
+        self,
+        management_group: str,
+        server: str,
+        keep: int,
+        newest: Entry | None = None,
+        *,
+        made_for: str | None,
+        now: datetime | None = None,
     ) -> list[Entry]:
         """The backups of the server that C(keep) generations, at least 1, have no room for.
 
-        Only what the host C(made_for) of the inventory made counts and goes: group and server are what a server says of itself.
-        C(newest) is the first generation. Backups that are newer still are left alone: another job that made one at the same
-        time counts from there, so that of several jobs at once none removes the last. Without it, one is about to be made.
-        One dated after C(now) is no generation. Damaged backups are none either, and stay as evidence.
+        Only what the host C(made_for) of the inventory made counts and goes: group and server are what a server says of
+        itself. C(newest) is the first generation. Backups that are newer still are left alone: another job that made
+        one at the same time counts from there, so that of several jobs at once none removes the last. Without it, one
+        is about to be made. One dated after C(now) is no generation. Damaged backups are none either, and stay as
+        evidence.
         """
         entries = self.entries(management_group, server).entries
         older = [entry for entry in entries if newest is None or _age_order(entry) < _age_order(newest)]
-        own = [entry for entry in older if made_for is not None and entry.inventory_host == made_for and not is_dated_ahead(entry, now)]
+        own = [
+            entry
+            for entry in older
+            if made_for is not None and entry.inventory_host == made_for and not is_dated_ahead(entry, now)
+        ]
         return [entry for entry in own if _is_intact(self, entry)][max(keep, 1) - 1 :]
 
     def remove(self, entry: Entry) -> None:
@@ -285,7 +312,9 @@ class Escrow:
         try:
             group, server = path_component(origin.management_group), server_component(origin.server)
         except ValueError as error:
-            raise EscrowError(_STEP_STORE, str(error), "Check the names of the management group and of the server") from error
+            raise EscrowError(
+                _STEP_STORE, str(error), "Check the names of the management group and of the server"
+            ) from error
         with Folder.open(self.directory, create=True) as root, root.folder(group, create=True) as group_folder:
             with group_folder.folder(server, create=True) as server_folder:
                 yield server_folder
@@ -342,7 +371,9 @@ def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal
         stem = file_stem(described.taken_at, described.sha256, number)
         if any(name.startswith(stem + ".") for name in folder.names()):
             continue
-        entry = replace(described, path=folder.path_of(f"{stem}.{seal.extension}"), manifest_path=folder.path_of(stem + ".json"))
+        entry = replace(
+            described, path=folder.path_of(f"{stem}.{seal.extension}"), manifest_path=folder.path_of(stem + ".json")
+        )
         try:
             _add_files(folder, entry, sealed, seal, signer)
         except FileExistsError:
@@ -353,7 +384,9 @@ def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal
 
 
 def _add_files(folder: Folder, entry: Entry, sealed: bytes, seal: Seal, signer: Signer | None) -> None:
-    """Add the sealed file, verify it, add the signature and the manifest. Whatever goes wrong, what was added is removed again."""
+    """Add the sealed file, verify it, add the signature and the manifest. Whatever goes wrong, what was added is
+    removed again.
+    """
     manifest = manifest_bytes(entry)
     _check_manifest(manifest)
     signature = None if signer is None else signer.sign(manifest)
@@ -387,7 +420,8 @@ def _add(folder: Folder, name: str, content: bytes, added: list[str]) -> None:
 
 
 def _withdraw(folder: Folder, added: list[str]) -> None:
-    """Remove what was added, the last first. Where one stays, so do those before it: a manifest without its sealed file would be a lost backup.
+    """Remove what was added, the last first. Where one stays, so do those before it: a manifest without its sealed file
+    would be a lost backup.
 
     The first error is the one to report. A sealed file that stays behind has no manifest and is listed as a problem.
     """
@@ -492,7 +526,9 @@ def _list_server(folder: Folder, place: tuple[str, str], listing: Listing, trust
     names = folder.names()
     for name in names:
         match = _FILE_NAME.match(name)
-        if name.startswith(TEMPORARY_PREFIX) or (match and match["extension"] != "json" and match["stem"] + ".json" not in names):
+        if name.startswith(TEMPORARY_PREFIX) or (
+            match and match["extension"] != "json" and match["stem"] + ".json" not in names
+        ):
             listing.problems.append(_unfinished(folder.path_of(name)))
         elif match and match["extension"] == "json":
             _list_manifest(folder, match["stem"], place, listing, trust)
@@ -539,7 +575,11 @@ def _misplaced(entry: Entry, group: str, server: str) -> Problem | None:
 def _without_file(entry: Entry, folder: Folder) -> Problem | None:
     if folder.is_file(os.path.basename(entry.path)):
         return None
-    return Problem(entry.path, "is missing or not an ordinary file, though it has a manifest", "Bring the file back, or use another backup")
+    return Problem(
+        entry.path,
+        "is missing or not an ordinary file, though it has a manifest",
+        "Bring the file back, or use another backup",
+    )
 
 
 def _unfinished(path: str) -> Problem:

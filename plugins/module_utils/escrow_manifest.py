@@ -38,7 +38,8 @@ _SAFE = frozenset((string.ascii_letters + string.digits + "._-").encode("ascii")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 # File systems take 255 bytes.
 _COMPONENT_LIMIT = 255
-# A name that would need more keeps its beginning and gets a hash. %- stands in no other component: an escaped byte has two hexadecimal digits.
+# A name that would need more keeps its beginning and gets a hash. %- stands in no other component: an escaped byte has
+# two hexadecimal digits.
 _SHORTENED = re.compile(r"(?P<beginning>.+)%-[0-9a-f]{32}\Z")
 _HASH_DIGITS = 32
 
@@ -65,7 +66,11 @@ class Recipient:
 
     def manifest(self) -> dict[str, str]:
         """What the manifest says."""
-        return {"subject": self.subject, "sha256": self.sha256, "certificate": base64.b64encode(self.certificate).decode("ascii")}
+        return {
+            "subject": self.subject,
+            "sha256": self.sha256,
+            "certificate": base64.b64encode(self.certificate).decode("ascii"),
+        }
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,9 @@ def manifest_bytes(entry: Entry) -> bytes:
 
 
 def with_header(entry: Entry, content: bytes) -> bytes:
-    """What is sealed: the manifest once more, as far as it is known by then, an empty line, and the key file C(content)."""
+    """What is sealed: the manifest once more, as far as it is known by then, an empty line, and the key file
+    C(content).
+    """
     return _json(_header(entry)) + _HEADER_END + content
 
 
@@ -132,7 +139,9 @@ def without_header(entry: Entry, unsealed: bytes) -> bytes:
         raise ManifestError("no manifest was sealed with the key")
     differences = _differences(entry, header)
     if differences:
-        raise ManifestError(f"the manifest is not the one that was sealed with the key: it differs in {', '.join(differences)}")
+        raise ManifestError(
+            f"the manifest is not the one that was sealed with the key: it differs in {', '.join(differences)}"
+        )
     return content
 
 
@@ -193,7 +202,8 @@ def file_stem(taken_at: datetime, sha256: str, number: int = 1) -> str:
 def path_component(name: str) -> str:
     """Turn any name into one safe path component: bytes of its UTF-8 that are not harmless become C(%XX).
 
-    A component that would be longer than file systems allow ends in a hash of the name instead. Raises ValueError for an empty name.
+    A component that would be longer than file systems allow ends in a hash of the name instead. Raises ValueError for
+    an empty name.
     """
     if not name:
         raise ValueError("a name is empty")
@@ -236,11 +246,15 @@ def components_of(name: str) -> frozenset[str]:
 
 
 def is_component(component: str) -> bool:
-    """Whether C(path_component()) can have made that component. Other names (lost+found, .snapshot) belong to somebody else."""
+    """Whether C(path_component()) can have made that component. Other names (lost+found, .snapshot) belong to somebody
+    else.
+    """
     shortened = _SHORTENED.match(component)
     if shortened:
         # The beginning may end in the middle of a character.
-        return all(part in _SAFE or part == ord("%") for part in shortened["beginning"].encode("utf-8", "surrogatepass"))
+        return all(
+            part in _SAFE or part == ord("%") for part in shortened["beginning"].encode("utf-8", "surrogatepass")
+        )
     try:
         return path_component(unquote_to_bytes(component).decode("utf-8", "surrogatepass")) == component
     except ValueError:
@@ -278,7 +292,9 @@ _FIELDS: dict[str, type] = {
 def _fields(content: bytes) -> dict[str, Any]:
     fields = _json_object(content)
     if fields.get("format") != MANIFEST_FORMAT:
-        raise ManifestError(f"the manifest has format {str(fields.get('format'))[:20]}, and this version of the collection reads format {MANIFEST_FORMAT}")
+        raise ManifestError(
+            f"the manifest has format {str(fields.get('format'))[:20]}, and this version of the collection reads format {MANIFEST_FORMAT}"
+        )
     for name, kind in _FIELDS.items():
         _check_field(name, kind, fields)
     return fields

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Notes of this collection on a database: its extended properties. They need no table, and whoever may read the database sees them.
+"""Notes of this collection on a database: its extended properties. They need no table, and whoever may read the
+database sees them.
 
 Whoever has ALTER on the database may write them [ms]. What is read was written by anybody who may: it is untrusted.
 
@@ -19,7 +20,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import S
 # What all names begin with.
 PREFIX = "opsmgr.recovery."
 
-# Class 0 is the database itself [ms]. A value is sql_variant, which ODBC drivers cannot all read, and has at most 7500 bytes.
+# Class 0 is the database itself [ms]. A value is sql_variant, which ODBC drivers cannot all read, and has at most 7500
+# bytes.
 READ = "SELECT name, CAST(value AS nvarchar(3750)) AS value FROM {place}sys.extended_properties WHERE class = 0 AND name LIKE ?"
 # It fails when there is one of that name already: of two who try, one gets it.
 ADD = "EXEC {place}sys.sp_addextendedproperty @name = ?, @value = ?"
@@ -41,7 +43,9 @@ class Writer(Reader, Protocol):
 
 
 def read_properties(reader: Reader, prefix: str, database: str | None = None) -> dict[str, str]:
-    """The properties whose names begin so, of a database, which is the current one when it is not named. Raises SqlError."""
+    """The properties whose names begin so, of a database, which is the current one when it is not named. Raises
+    SqlError.
+    """
     return {str(row["name"]): str(row["value"] or "") for row in reader.rows(in_database(READ, database), prefix + "%")}
 
 

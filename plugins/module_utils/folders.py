@@ -53,7 +53,9 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def folder(self, name: str, *, create: bool = False) -> Folder:
@@ -95,7 +97,8 @@ class Folder:
             return content
 
     def add(self, name: str, content: bytes) -> None:
-        """Add the file C(name), mode 0600, whole, on disk and read back, or not at all. Raises FileExistsError rather than replace.
+        """Add the file C(name), mode 0600, whole, on disk and read back, or not at all. Raises FileExistsError rather
+        than replace.
 
         After another OSError it is not there, unless it can be neither flushed nor removed: ask is_file() then.
         """

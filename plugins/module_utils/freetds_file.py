@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TLS 1.0 for FreeTDS, which SQL Server 2005 and 2008 need to encrypt anything.
 
-FreeTDS 1.4 and newer speak it only when freetds.conf says so, no connection string can, and they read that file only for a server that it names and the
-connection string calls C(SERVERNAME). So it is written for one connection.
+FreeTDS 1.4 and newer speak it only when freetds.conf says so, no connection string can, and they read that file only
+for a server that it names and the connection string calls C(SERVERNAME). So it is written for one connection.
 
 This file is private to the collection: others must not import it.
 """
@@ -26,7 +26,9 @@ SECTION = "opsmgr"
 
 @contextmanager
 def old_tls(options: SqlOptions) -> Iterator[str | None]:
-    """For as long as the driver connects, the server's name in the file; None where nobody asked for TLS 1.0, or nothing is encrypted."""
+    """For as long as the driver connects, the server's name in the file; None where nobody asked for TLS 1.0, or
+    nothing is encrypted.
+    """
     if os.environ.get(WANTED) != "yes" or not options.is_freetds or options.encryption == "off":
         yield None
         return
@@ -44,7 +46,13 @@ def old_tls(options: SqlOptions) -> Iterator[str | None]:
 
 
 def freetds_file(options: SqlOptions) -> str:
-    """What the file says: the place, and that old encryption is better than none. Which library does it depends on how FreeTDS was built."""
-    place = f"instance = {options.instance}" if options.instance and options.port is None else f"port = {options.port or DEFAULT_PORT}"
+    """What the file says: the place, and that old encryption is better than none. Which library does it depends on how
+    FreeTDS was built.
+    """
+    place = (
+        f"instance = {options.instance}"
+        if options.instance and options.port is None
+        else f"port = {options.port or DEFAULT_PORT}"
+    )
     lines = [f"host = {options.server}", place, "enable tls v1 = yes", "openssl ciphers = DEFAULT:@SECLEVEL=0"]
     return "".join(f"{line}\n" for line in [f"[{SECTION}]", *lines])

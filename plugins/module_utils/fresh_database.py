@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an operational database is the one that a new setup made, which nobody has used yet: proven by its content, or not at all.
+"""Whether an operational database is the one that a new setup made, which nobody has used yet: proven by its content,
+or not at all.
 
 This file is private to the collection: others must not import it.
 """
@@ -29,7 +30,11 @@ def why_not_fresh(connection: SqlConnection, database: str, backup: BackupSet, s
     C(servers) are the names of those that a fresh one may know. The connection is in master.
     """
     try:
-        return [*_age(connection, database, backup), *_origin(connection, database, backup), *_strangers(connection, database, servers)]
+        return [
+            *_age(connection, database, backup),
+            *_origin(connection, database, backup),
+            *_strangers(connection, database, servers),
+        ]
     except SqlError as error:
         return [f"its content could not be read ({error})"]
 
@@ -39,7 +44,9 @@ def _age(connection: SqlConnection, database: str, backup: BackupSet) -> list[st
     if created is None or backup.finished is None:
         return ["it is not told when the database was created, or when the backup was finished"]
     if created < backup.finished:
-        return [f"it was created at {created:%Y-%m-%d %H:%M:%S}, before the backup was finished at {backup.finished:%Y-%m-%d %H:%M:%S}"]
+        return [
+            f"it was created at {created:%Y-%m-%d %H:%M:%S}, before the backup was finished at {backup.finished:%Y-%m-%d %H:%M:%S}"
+        ]
     return []
 
 
@@ -53,4 +60,8 @@ def _strangers(connection: SqlConnection, database: str, servers: Sequence[str])
     names = [str(row["DisplayName"]) for row in connection.rows(MEMBERS.format(database=quote_identifier(database)))]
     strangers = [name for name in names if not is_one_of(name.partition(".")[0], own)]
     more = f" and {len(strangers) - _NAMED} more" if len(strangers) > _NAMED else ""
-    return [f"it knows servers or agents that are not in fresh_servers: {', '.join(strangers[:_NAMED])}{more}"] if strangers else []
+    return (
+        [f"it knows servers or agents that are not in fresh_servers: {', '.join(strangers[:_NAMED])}{more}"]
+        if strangers
+        else []
+    )

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whose the lock of a management group is, and whether it may be taken: pure decisions over what was read.
 
-A lock is a note on the operational database, written by another run, perhaps of another version, perhaps by nobody we know: it is untrusted.
+A lock is a note on the operational database, written by another run, perhaps of another version, perhaps by nobody we
+know: it is untrusted.
 
 This file is private to the collection: others must not import it.
 """
@@ -37,7 +38,8 @@ FREE, OURS, LEFT, HELD, LOST = "free", "ours", "left", "held", "lost"
 class Run:
     """A run that wants the lock or has it: which, who, where, and what for.
 
-    C(process) is None where processes cannot be told from each other. C(target) is empty for a run that only lets go what it has.
+    C(process) is None where processes cannot be told from each other. C(target) is empty for a run that only lets go
+    what it has.
     """
 
     run_id: str
@@ -50,7 +52,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock as it was read. C(run) is None when the note makes no sense; C(key) names it all the same. Times are the SQL Server's, in UTC."""
+    """A lock as it was read. C(run) is None when the note makes no sense; C(key) names it all the same. Times are the
+    SQL Server's, in UTC.
+    """
 
     name: str
     key: str
@@ -72,7 +76,9 @@ class Lock:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a lock means for this run: C(kind) is C(free), C(ours), C(left), C(held) or C(lost); C(why) says what is known of its holder."""
+    """What a lock means for this run: C(kind) is C(free), C(ours), C(left), C(held) or C(lost); C(why) says what is
+    known of its holder.
+    """
 
     kind: str
     why: str = ""
@@ -102,9 +108,11 @@ def read(name: str, text: str) -> Lock:
 
 
 def holder_of(notes: Mapping[str, str]) -> Lock | None:
-    """The lock that counts among the notes of a database: the last of the chain that begins with the first lock, or None when there is no first.
+    """The lock that counts among the notes of a database: the last of the chain that begins with the first lock, or
+    None when there is no first.
 
-    Every takeover names the run that it took the lock from. So a note that was written for a lock that is gone by now holds nothing.
+    Every takeover names the run that it took the lock from. So a note that was written for a lock that is gone by now
+    holds nothing.
     """
     by_name = {name.lower(): (name, text) for name, text in notes.items()}
     found: Lock | None = None
@@ -115,8 +123,17 @@ def holder_of(notes: Mapping[str, str]) -> Lock | None:
     return found
 
 
-def judge(lock: Lock | None, run: Run, now: datetime, alive: bool | None, *, renews: bool = False, break_lock: str | None = None) -> Verdict:
-    """What a lock means for a run. C(alive) tells whether the process that holds it still works, None when that cannot be told from here.
+def judge(
+    lock: Lock | None,
+    run: Run,
+    now: datetime,
+    alive: bool | None,
+    *,
+    renews: bool = False,
+    break_lock: str | None = None,
+) -> Verdict:
+    """What a lock means for a run. C(alive) tells whether the process that holds it still works, None when that cannot
+    be told from here.
 
     C(renews) is for a run that has taken the lock before: it must still have it.
     """
@@ -189,11 +206,18 @@ def _run(note: Any) -> Run:
     texts = {name: note[name] for name in ("user", "controller", "purpose", "target")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise TypeError("text")
-    return Run(note["run_id"], **{name: _bounded(text) for name, text in texts.items()}, process=process_from(note["process"]))
+    return Run(
+        note["run_id"], **{name: _bounded(text) for name, text in texts.items()}, process=process_from(note["process"])
+    )
 
 
 def _is_same_process(holder: Run | None, run: Run) -> bool:
-    return holder is not None and holder.process is not None and run.process is not None and holder.process.is_same(run.process)
+    return (
+        holder is not None
+        and holder.process is not None
+        and run.process is not None
+        and holder.process.is_same(run.process)
+    )
 
 
 def _bounded(text: str) -> str:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operational database knows about its management group. Everything here only reads.
 
-Names of tables and columns come from published scripts [field]. Each part is asked for alone, so that one wrong name costs
-one answer: that answer is then None, and a problem says why.
+Names of tables and columns come from published scripts [field]. Each part is asked for alone, so that one wrong name
+costs one answer: that answer is then None, and a problem says why.
 
 This file is private to the collection: others must not import it.
 """
@@ -27,7 +27,9 @@ SERVERS = (
 )
 
 # Asked apart from the servers: which column holds it is assumed.
-VERSIONS = "SELECT DisplayName, Version FROM dbo.MTV_HealthService WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1"
+VERSIONS = (
+    "SELECT DisplayName, Version FROM dbo.MTV_HealthService WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1"
+)
 
 # Works from any database of the server, which matters when the wanted one cannot be opened.
 DATABASE = "SELECT name, state_desc, user_access_desc, is_broker_enabled, recovery_model_desc FROM sys.databases WHERE name = ?"
@@ -36,7 +38,9 @@ DATABASE = "SELECT name, state_desc, user_access_desc, is_broker_enabled, recove
 SQL_SERVER_VERSION = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version"
 
 # D is a full backup of a database [ms].
-LAST_FULL_BACKUP = "SELECT MAX(backup_finish_date) AS finished FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
+LAST_FULL_BACKUP = (
+    "SELECT MAX(backup_finish_date) AS finished FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
+)
 
 # Never the column with the secret [field, the column name is assumed].
 RUN_AS_ACCOUNTS = "SELECT UserName FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
@@ -53,7 +57,9 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Server:
-    """A server of the management group; a clustered RMS is listed by its virtual name [field]. C(version) is None when it is not told."""
+    """A server of the management group; a clustered RMS is listed by its virtual name [field]. C(version) is None when
+    it is not told.
+    """
 
     name: str
     is_rms: bool
@@ -109,14 +115,18 @@ def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) 
     problems = facts.problems
     facts.management_group = _tried(problems, "the management group's name", lambda: read_group_name(reader))
     if facts.management_group is None and not problems:
-        problems.append("The database does not name exactly one management group. Check that it is an operational database of OpsMgr.")
+        problems.append(
+            "The database does not name exactly one management group. Check that it is an operational database of OpsMgr."
+        )
     facts.servers = _tried(problems, "the servers", lambda: read_servers(reader))
     if facts.servers is not None:
         versions = _tried(problems, "the versions of the servers", lambda: read_versions(reader)) or {}
         facts.servers = [replace(server, version=versions.get(server.name)) for server in facts.servers]
     facts.database = _tried(problems, "the state of the database", lambda: read_database(reader, database))
     facts.sql_server_version = _tried(problems, "the version of SQL Server", lambda: read_sql_server_version(reader))
-    facts.last_full_backup = _tried(problems, "the last backup of the database", lambda: read_last_full_backup(reader, database))
+    facts.last_full_backup = _tried(
+        problems, "the last backup of the database", lambda: read_last_full_backup(reader, database)
+    )
     if run_as_accounts:
         facts.run_as_accounts = _tried(problems, "the Run As accounts", lambda: read_run_as_accounts(reader))
     problems.extend(_judged(facts))
@@ -131,7 +141,10 @@ def read_group_name(reader: Reader) -> str | None:
 
 def read_servers(reader: Reader) -> list[Server]:
     """RMS, management servers and gateways, by name."""
-    return [Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])) for row in reader.rows(SERVERS)]
+    return [
+        Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"]))
+        for row in reader.rows(SERVERS)
+    ]
 
 
 def read_versions(reader: Reader) -> dict[str, str]:
@@ -187,7 +200,9 @@ def _tried(problems: list[str], what: str, read: Callable[[], _Answer]) -> _Answ
     try:
         return read()
     except SqlError as error:
-        problems.append(f"Could not read {what}: error {error.number} ({error.message.rstrip('.')}). {error.what_to_do}.")
+        problems.append(
+            f"Could not read {what}: error {error.number} ({error.message.rstrip('.')}). {error.what_to_do}."
+        )
         return None
 
 

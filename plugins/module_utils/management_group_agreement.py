@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the servers of a management group and its database say the same about who is the RMS.
 
-What the servers say comes from management_server_info, what the database says from management_group. Nothing here asks anybody.
+What the servers say comes from management_server_info, what the database says from management_group. Nothing here asks
+anybody.
 
 This file is private to the collection: others must not import it.
 """
@@ -65,7 +66,9 @@ class Look:
 
 @dataclass
 class Agreement:
-    """C(agree) is None while somebody who is needed for the answer was not asked. Each of C(problems) is a whole sentence."""
+    """C(agree) is None while somebody who is needed for the answer was not asked. Each of C(problems) is a whole
+    sentence.
+    """
 
     agree: bool | None = None
     problems: list[str] = field(default_factory=list)
@@ -95,7 +98,10 @@ def _look(place: int, result: Mapping[str, Any]) -> Look:
     if isinstance(server, Mapping) and {"computer_name", "is_rms", "services"} <= server.keys():
         return _answer(item if isinstance(item, str) else str(server["computer_name"]), server)
     if server is not None or not ("server" in result or any(result.get(key) for key in _NO_LOOK)):
-        raise OptionProblem(f"entry {place} of management_servers is no result of management_server_info", "Give it the results of a loop with that module")
+        raise OptionProblem(
+            f"entry {place} of management_servers is no result of management_server_info",
+            "Give it the results of a loop with that module",
+        )
     host = item if isinstance(item, str) else f"entry {place} of management_servers"
     return Look(host, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
 
@@ -130,7 +136,8 @@ class _Comparison:
         self._rms = " and ".join(facts.rms_names) or "nobody"
         self._looks = looks
         asked = [look for look in looks if not look.trouble]
-        # A clustered RMS is listed by its virtual name, which is no computer's; its nodes can be listed besides or not [field].
+        # A clustered RMS is listed by its virtual name, which is no computer's; its nodes can be listed besides or not
+        # [field].
         self._virtual = [server for server in self._servers if not any(look.is_computer(server.name) for look in asked)]
         self._strangers = [look for look in asked if self._is_of_another_group(look)]
         own = [look for look in asked if look not in self._strangers]
@@ -149,7 +156,9 @@ class _Comparison:
     def not_asked(self) -> list[str]:
         """A sentence for each server whose opinion is missing."""
         found = [
-            error_sentence(look.host, "", f"it was not asked who is the RMS: {look.trouble}", "Mend that, then look again")
+            error_sentence(
+                look.host, "", f"it was not asked who is the RMS: {look.trouble}", "Mend that, then look again"
+            )
             for look in self._looks
             if look.trouble
         ]
@@ -166,10 +175,14 @@ class _Comparison:
             if look.version and server.version and not _is_same_version(look.version, server.version):
                 fact = f"its registry says version {look.version}, the database {server.version}"
                 found.append(error_sentence(look.host, "", fact, "Find out whether an update ended half way"))
-        by_registry = {look.host: look.version for look in [*(look for look, _server in self._known), *self._nodes] if look.version}
+        by_registry = {
+            look.host: look.version for look in [*(look for look, _server in self._known), *self._nodes] if look.version
+        }
         if len(set(by_registry.values())) > 1:
             listed = ", ".join(f"{host} has {version}" for host, version in by_registry.items())
-            found.append(f"The servers have different versions: {listed}. Bring them to the same version before the RMS role moves.")
+            found.append(
+                f"The servers have different versions: {listed}. Bring them to the same version before the RMS role moves."
+            )
         return found
 
     def _is_of_another_group(self, look: Look) -> bool:
@@ -192,21 +205,40 @@ class _Comparison:
 
     def _stranger_sentence(self, look: Look) -> str:
         found = f"it belongs to the management group {look.management_group}, and this is the database of {self._group}"
-        return error_sentence(look.host, "", found, "Leave it out of management_servers, or ask the database of its own group")
+        return error_sentence(
+            look.host, "", found, "Leave it out of management_servers, or ask the database of its own group"
+        )
 
     def _unlisted_sentence(self, look: Look) -> str:
         found = f"{look.opinion}; the database does not list it, and by it the RMS is {self._rms}"
-        return error_sentence(look.host, "", found, "Find out whether it was deleted from the management group, or is listed by another name")
+        return error_sentence(
+            look.host,
+            "",
+            found,
+            "Find out whether it was deleted from the management group, or is listed by another name",
+        )
 
     def _role_sentence(self, look: Look, server: Server) -> str:
-        return error_sentence(look.host, "", f"{look.opinion}; by the database {self._by_database(server)}", _what_to_do(look, server.is_rms))
+        return error_sentence(
+            look.host,
+            "",
+            f"{look.opinion}; by the database {self._by_database(server)}",
+            _what_to_do(look, server.is_rms),
+        )
 
     def _cluster_sentences(self) -> list[str]:
         found = []
         for look in self._nodes:
             if not look.is_rms:
                 fact = f"{look.opinion}; by the database the RMS is {self._rms}, which no other server is, so this is a node of it"
-                found.append(error_sentence(look.host, "", fact, "The registry of every node must say that it is the RMS: set IsRootHealthService to 1 there"))
+                found.append(
+                    error_sentence(
+                        look.host,
+                        "",
+                        fact,
+                        "The registry of every node must say that it is the RMS: set IsRootHealthService to 1 there",
+                    )
+                )
         if self._nodes and [look.running for look in self._nodes if look.running] != [[SDK, CONFIG]]:
             opinions = "; ".join(f"on {look.host} {look.services}" for look in self._nodes)
             fact = f"by the database it is the RMS, so {SDK} and {CONFIG} should run on one node of the cluster, and {opinions}"

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an argument spec cannot say of a value: a number's range, and the characters that no text, path or password can have.
+"""What an argument spec cannot say of a value: a number's range, and the characters that no text, path or password can
+have.
 
 Asked before anything is contacted, so that a value never ends in the middle of the work in a library's own words.
 
@@ -37,7 +38,11 @@ class Range:
 
     def problem(self, number: float) -> str | None:
         """Why the number is none of them, or None when it is one."""
-        if math.isfinite(number) and (number > self.least if self.above else number >= self.least) and number <= self.most:
+        if (
+            math.isfinite(number)
+            and (number > self.least if self.above else number >= self.least)
+            and number <= self.most
+        ):
             return None
         first = "more than" if self.above else "at least"
         return f"it must be {first} {self.least:g} and at most {self.most:g}{self.unit}"
@@ -96,7 +101,9 @@ def require_any_usable(values: Mapping[str, Any], step: str) -> None:
 
 
 def value_problem(option: str, value: Any, spec: Mapping[str, Any]) -> str | None:
-    """Why an option cannot have that value, or None when it can. What the argument spec refuses itself is not looked at here."""
+    """Why an option cannot have that value, or None when it can. What the argument spec refuses itself is not looked at
+    here.
+    """
     if spec.get("type") in ("int", "float"):
         return _number_problem(option, value, spec)
     return next((problem for text in _texts(value) if (problem := text_problem(text))), None)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which process is it, and does it still work? On Linux, by /proc; elsewhere nothing is known, and nothing is claimed.
 
-The number of a process is used again, even on the same machine, and each container counts for itself. So a process is its number, the moment at
-which it started, the boot of the kernel that runs it, and the namespace of its number.
+The number of a process is used again, even on the same machine, and each container counts for itself. So a process is
+its number, the moment at which it started, the boot of the kernel that runs it, and the namespace of its number.
 
 This file is private to the collection: others must not import it.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _MACHINE_ID = Path("/etc/machine-id")
-# The namespace that the kernel starts with has always this number (PROC_PID_INIT_INO of the kernel): no container, so that the machine's
-# identity is the machine's.
+# The namespace that the kernel starts with has always this number (PROC_PID_INIT_INO of the kernel): no container, so
+# that the machine's identity is the machine's.
 INITIAL_NAMESPACE = 0xEFFFFFFC
 # Fields of /proc/PID/stat behind the name: parent and start time in ticks since the boot [proc(5)].
 _PARENT, _STARTED = 1, 19
@@ -32,7 +32,9 @@ WORKS, LEFT_CHILDREN, GONE = "works", "left_children", "gone"
 
 @dataclass(frozen=True)
 class Process:
-    """A process that can be told from any other. C(command) is 16 bits of its command line's checksum: enough to know children by, too few to guess from."""
+    """A process that can be told from any other. C(command) is 16 bits of its command line's checksum: enough to know
+    children by, too few to guess from.
+    """
 
     boot: str
     namespace: int
@@ -79,7 +81,8 @@ def describe_process(pid: int, proc: Path = PROC) -> Process | None:
 
 
 def look_for(wanted: Process, seen_from: Process, proc: Path = PROC) -> str | None:
-    """Whether a process works, is gone, or is gone and has left another behind that it forked. None when that cannot be told from here.
+    """Whether a process works, is gone, or is gone and has left another behind that it forked. None when that cannot be
+    told from here.
 
     C(seen_from) is a process of this run, whose own children are none of the other's.
     """
@@ -99,7 +102,11 @@ def look_for(wanted: Process, seen_from: Process, proc: Path = PROC) -> str | No
 def _orphans(wanted: Process, seen_from: Process, table: dict[int, _Entry], proc: Path) -> Iterable[_Entry]:
     """What forked from it and did not become another program: such a process has its command line, and started later."""
     for entry in table.values():
-        may_be = entry.started >= wanted.started and entry.state not in _ENDED and not _is_below(entry.pid, seen_from.pid, table)
+        may_be = (
+            entry.started >= wanted.started
+            and entry.state not in _ENDED
+            and not _is_below(entry.pid, seen_from.pid, table)
+        )
         if may_be and wanted.command and _command(proc, entry.pid) == wanted.command:
             yield entry
 

@@ -61,9 +61,13 @@ class Progress:
 
 @contextmanager
 def watched(connection: SqlConnection, options: SqlOptions, progress: Progress, what: str) -> Iterator[None]:
-    """While the block runs statements on C(connection), sample their progress. Whatever goes wrong with that stays in C(progress)."""
+    """While the block runs statements on C(connection), sample their progress. Whatever goes wrong with that stays in
+    C(progress).
+    """
     number, started, ended = _session_number(connection), time.monotonic(), threading.Event()
-    watcher = threading.Thread(target=_watch, args=(number, replace(options, database="master"), progress, what, ended), daemon=True)
+    watcher = threading.Thread(
+        target=_watch, args=(number, replace(options, database="master"), progress, what, ended), daemon=True
+    )
     watcher.start()
     try:
         yield

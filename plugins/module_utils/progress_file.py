@@ -20,7 +20,9 @@ _LINE = re.compile(r"^\S+ (?P<what>.+): (?P<percent>\d+) percent after \d+ secon
 def append_progress(path: str, what: str, percent: float, seconds: float) -> None:
     """Add a line. OSError when the file cannot be written."""
     with open(path, "a", encoding="utf-8") as stream:
-        stream.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}: {percent:.0f} percent after {seconds:.0f} seconds\n")
+        stream.write(
+            f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {what}: {percent:.0f} percent after {seconds:.0f} seconds\n"
+        )
 
 
 def last_progress(text: str) -> tuple[str, int] | None:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a tool wrote after it was given a secret, shown only as far as it is known to hold none of it.
 
-The secret itself is replaced where it stands. A line that still has a long part in common with it is left out whole, in whichever
-form the part is there: in other case, backwards, as UTF-16, in hexadecimal or Base64, with line ends or blanks in between, or cut off.
+The secret itself is replaced where it stands. A line that still has a long part in common with it is left out whole, in
+whichever form the part is there: in other case, backwards, as UTF-16, in hexadecimal or Base64, with line ends or
+blanks in between, or cut off.
 
 This file is private to the collection: others must not import it.
 """
@@ -26,7 +27,9 @@ CODED_CHARACTERS = 6
 
 
 def redact_whole(text: str, secrets: t.Iterable[str]) -> str:
-    """Only whole secrets, and only such as no sentence holds by chance: for the collection's own words around what a server said."""
+    """Only whole secrets, and only such as no sentence holds by chance: for the collection's own words around what a
+    server said.
+    """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, REDACTED) if len(secret) >= SECRET_CHARACTERS else text
     return text
@@ -96,16 +99,24 @@ def _add(parts: dict[int, set[str]], form: str, length: int) -> None:
 
 
 def _coded(secret: str) -> t.Iterator[str]:
-    """The secret in hexadecimal and in Base64, there with each of the three beginnings that what stands before can give it."""
+    """The secret in hexadecimal and in Base64, there with each of the three beginnings that what stands before can give
+    it.
+    """
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
         data = secret.encode(encoding, "surrogatepass")
         yield data.hex()
         for before in range(3):
             # The first and the last characters depend on what is beside the secret.
-            yield base64.b64encode(b"\0" * before + data).decode("ascii")[4 if before else 0 :].rstrip("=")[: -1 or None]
+            yield (
+                base64.b64encode(b"\0" * before + data).decode("ascii")[4 if before else 0 :].rstrip("=")[: -1 or None]
+            )
 
 
 def _letters(text: str) -> str:
-    """Without what can stand between the characters of a secret: blanks, line ends, the zero bytes of UTF-16, separators of hexadecimal digits."""
-    kept = (character for character in text.casefold() if not character.isspace() and character not in "\0\ufffd\ufeff:-")
+    """Without what can stand between the characters of a secret: blanks, line ends, the zero bytes of UTF-16,
+    separators of hexadecimal digits.
+    """
+    kept = (
+        character for character in text.casefold() if not character.isspace() and character not in "\0\ufffd\ufeff:-"
+    )
     return "".join(kept)

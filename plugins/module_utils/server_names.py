@@ -22,7 +22,9 @@ _NETBIOS_LIMIT = 15
 def name_problem(name: str, *, qualified: bool) -> str | None:
     """Say why C(name) cannot be a server's DNS name, with a domain if C(qualified), or None when it can."""
     labels = name.split(".")
-    if len(name.encode("utf-8", "replace")) > _NAME_LIMIT_BYTES or any(len(label.encode("utf-8", "replace")) > _LABEL_LIMIT_BYTES for label in labels):
+    if len(name.encode("utf-8", "replace")) > _NAME_LIMIT_BYTES or any(
+        len(label.encode("utf-8", "replace")) > _LABEL_LIMIT_BYTES for label in labels
+    ):
         return f"a part may have {_LABEL_LIMIT_BYTES} bytes, the whole {_NAME_LIMIT_BYTES}"
     if not all(_LABEL.match(label) for label in labels):
         return "each part between dots has letters, digits, underscores and, inside, hyphens"
@@ -49,7 +51,9 @@ def known_as(names: Iterable[str], *, domain: str = "") -> frozenset[str]:
 
 
 def is_one_of(text: str, names: frozenset[str]) -> bool:
-    """Whether C(text) is one of the names that C(known_as()) returned; case does not matter, nor a dot after the domain."""
+    """Whether C(text) is one of the names that C(known_as()) returned; case does not matter, nor a dot after the
+    domain.
+    """
     lower = text.lower()
     return lower in names or ("." in lower[:-1] and lower.endswith(".") and lower[:-1] in names)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import Reader
 
-# sys.dm_exec_sessions does not tell the database before SQL Server 2012 [ms]. Without VIEW SERVER STATE, only one's own session is shown.
+# sys.dm_exec_sessions does not tell the database before SQL Server 2012 [ms]. Without VIEW SERVER STATE, only one's own
+# session is shown.
 SESSIONS = "SELECT spid, loginame, program_name, hostname FROM sys.sysprocesses WHERE dbid = DB_ID(?) AND spid <> @@SPID ORDER BY spid"
 
 

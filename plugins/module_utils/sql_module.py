@@ -133,5 +133,7 @@ def run_sql_module(module: AnsibleModule, work: SqlWork) -> None:
     except OpsmgrError as error:
         module.fail_json(msg=error.sentence(host), changed=work.has_changed, **result())
     except Interrupted as signal_name:
-        module.fail_json(msg=f"{host}: ended by {signal_name}; {work.after_interruption}.", changed=work.has_changed, **result())
+        module.fail_json(
+            msg=f"{host}: ended by {signal_name}; {work.after_interruption}.", changed=work.has_changed, **result()
+        )
     module.exit_json(changed=changed, **result())

@@ -25,7 +25,19 @@ _HIDDEN = "********"
 
 # What the inventory has for each option. The playbooks take them from the host in the group opsmgr_database.
 INVENTORY_VARIABLES = {
-    **{name: f"opsmgr_sql_{name}" for name in ("server", "port", "instance", "driver", "tds_version", "encryption", "login_user", "login_password")},
+    **{
+        name: f"opsmgr_sql_{name}"
+        for name in (
+            "server",
+            "port",
+            "instance",
+            "driver",
+            "tds_version",
+            "encryption",
+            "login_user",
+            "login_password",
+        )
+    },
     "database": "opsmgr_database_name",
 }
 
@@ -109,7 +121,9 @@ class SqlOptions:
     def _check_texts(self) -> None:
         for name in ("server", "driver", "database"):
             if not getattr(self, name):
-                otherwise = ", or list the SQL Server in the group opsmgr_database" if name == "server" else ", or leave it out"
+                otherwise = (
+                    ", or list the SQL Server in the group opsmgr_database" if name == "server" else ", or leave it out"
+                )
                 raise OptionProblem(f"{name} is empty", f"Set {name}{in_inventory(name)}{otherwise}")
         for name in ("server", "instance", "driver", "database", "login_user", "login_password"):
             _check_text(name, getattr(self, name) or "")
@@ -117,10 +131,15 @@ class SqlOptions:
         # These three are read by more than one parser on the way, and no real name has such characters.
         for name in ("server", "instance", "driver"):
             if re.search(r"[{};=]", getattr(self, name) or ""):
-                raise OptionProblem(f"{name} contains a brace, semicolon or equals sign", f"Correct {name}{in_inventory(name)}")
+                raise OptionProblem(
+                    f"{name} contains a brace, semicolon or equals sign", f"Correct {name}{in_inventory(name)}"
+                )
         if "\\" in self.server or "," in self.server:
             places = in_inventory("server", "instance", "port")
-            raise OptionProblem(f"server is {self.server}, which contains an instance or a port", f"Use the options instance and port for them{places}")
+            raise OptionProblem(
+                f"server is {self.server}, which contains an instance or a port",
+                f"Use the options instance and port for them{places}",
+            )
 
     def _check_numbers(self) -> None:
         if self.port is not None and not 0 < self.port < 65536:
@@ -128,13 +147,21 @@ class SqlOptions:
         if self.connect_timeout < 1:
             raise OptionProblem(f"connect_timeout is {self.connect_timeout}", "Use at least one second")
         if not _TDS_VERSION.match(self.tds_version):
-            raise OptionProblem(f"tds_version is {self.tds_version}", f"Use 7.2, 7.3 or 7.4, in quotes, or auto{in_inventory('tds_version')}")
+            raise OptionProblem(
+                f"tds_version is {self.tds_version}",
+                f"Use 7.2, 7.3 or 7.4, in quotes, or auto{in_inventory('tds_version')}",
+            )
 
     def _check_login(self) -> None:
         if (self.login_user is None) != (self.login_password is None):
-            raise OptionProblem("only one of login_user and login_password is set", f"Set both, or none of them to log in by Kerberos{_LOGIN}")
+            raise OptionProblem(
+                "only one of login_user and login_password is set",
+                f"Set both, or none of them to log in by Kerberos{_LOGIN}",
+            )
         if self.login_user == "":
-            raise OptionProblem("login_user is empty", f"Leave login_user and login_password out to log in by Kerberos{_LOGIN}")
+            raise OptionProblem(
+                "login_user is empty", f"Leave login_user and login_password out to log in by Kerberos{_LOGIN}"
+            )
         if self.login_user and "\\" in self.login_user and not self.is_freetds:
             raise OptionProblem(
                 f"login_user names a Windows domain, and the driver {self.driver} cannot log in by NTLM",
@@ -187,8 +214,8 @@ def _joined(options: SqlOptions, password: str | None, named: str | None) -> str
         values.update({"UID": options.login_user, "PWD": password or ""})
     else:
         values["Trusted_Connection"] = "Yes"
-    # Not the wanted database: when it cannot be opened at login, the reason (4060) gets lost in FreeTDS and "login failed" is
-    # all that remains. USE tells the reason.
+    # Not the wanted database: when it cannot be opened at login, the reason (4060) gets lost in FreeTDS and "login
+    # failed" is all that remains. USE tells the reason.
     values["DATABASE"] = "master"
     # The last one is harmless: FreeTDS before 1.4 takes the brace that ends the string for part of the value.
     values["APP"] = APPLICATION_NAME
@@ -217,8 +244,9 @@ def _microsoft_values(options: SqlOptions) -> dict[str, str]:
 def _freetds_value(name: str, value: str) -> str:
     """Write a value so that every FreeTDS reads the same one.
 
-    Without braces all versions read up to the next semicolon. Inside braces, doubled closing braces mean one since 1.4 and
-    two before (src/odbc/connectparams.c), so a value that needs braces and contains a closing one has no common form.
+    Without braces all versions read up to the next semicolon. Inside braces, doubled closing braces mean one since 1.4
+    and two before (src/odbc/connectparams.c), so a value that needs braces and contains a closing one has no common
+    form.
     """
     if ";" not in value and not value.startswith("{"):
         return value

@@ -17,7 +17,12 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.freetds_file import old_tls
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import ConnectionString, SqlOptions, in_inventory, quote_identifier
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
+    ConnectionString,
+    SqlOptions,
+    in_inventory,
+    quote_identifier,
+)
 
 PYODBC_IMPORT_ERROR: str | None = None
 try:
@@ -26,8 +31,8 @@ except ImportError:
     # Also when the driver manager's library is missing.
     PYODBC_IMPORT_ERROR = traceback.format_exc()
 else:
-    # Asked only once in a process, when pyodbc is first used. Where that was earlier, or odbcinst.ini says Pooling = Yes, connections are pooled all the
-    # same, and no program can turn that off: see SqlConnection.close().
+    # Asked only once in a process, when pyodbc is first used. Where that was earlier, or odbcinst.ini says Pooling =
+    # Yes, connections are pooled all the same, and no program can turn that off: see SqlConnection.close().
     pyodbc.pooling = False
 
 # The kinds of ConnectionProblem.
@@ -41,18 +46,24 @@ DEFAULT_QUERY_TIMEOUT_SECONDS = 60
 _LOGIN_VARIABLES = in_inventory("login_user", "login_password")
 # "Cannot open database", for the login's default database [ms].
 _DATABASE_NUMBERS = frozenset((4060, 4064))
-# Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be changed [ms].
+# Login failed, and its variants: server in single-user mode, untrusted domain, disabled, locked, expired, must be
+# changed [ms].
 _LOGIN_NUMBERS = frozenset((18401, 18450, 18451, 18452, 18456, 18461, 18463, 18470, 18486, 18487, 18488))
-# No connection, gone, failed while it was used. Not the whole class 08: 08004 is what FreeTDS makes of 911, no such database.
+# No connection, gone, failed while it was used. Not the whole class 08: 08004 is what FreeTDS makes of 911, no such
+# database.
 _LOST_STATES = frozenset(("08001", "08003", "08007", "08S01"))
-# FreeTDS' own numbers for a connection that is gone: read and write failed, not there, end of file, dead (include/sybdb.h).
-# Their SQLSTATE can be 01000, which is a warning's.
+# FreeTDS' own numbers for a connection that is gone: read and write failed, not there, end of file, dead
+# (include/sybdb.h). Their SQLSTATE can be 01000, which is a warning's.
 _FREETDS_LOST = frozenset((20004, 20006, 20009, 20017, 20047))
 # A message that only says that the statement was not prepared, beside the one that says why [ms].
 _NOT_THE_REASON = frozenset((0, 8180))
 
-# What pyodbc makes of the driver's diagnostic records: "[42S02] [FreeTDS][SQL Server]Text (208) (SQLExecDirectW); [42000] ...".
-_RECORD = re.compile(r"(?:^|; )\[(?P<state>[0-9A-Z]{5})\] (?P<text>.*?) \((?P<number>-?[0-9]+)\)(?: \(SQL[A-Za-z]+\))?(?=\Z|; \[)", re.DOTALL)
+# What pyodbc makes of the driver's diagnostic records: "[42S02] [FreeTDS][SQL Server]Text (208) (SQLExecDirectW);
+# [42000] ...".
+_RECORD = re.compile(
+    r"(?:^|; )\[(?P<state>[0-9A-Z]{5})\] (?P<text>.*?) \((?P<number>-?[0-9]+)\)(?: \(SQL[A-Za-z]+\))?(?=\Z|; \[)",
+    re.DOTALL,
+)
 _PREFIXES = re.compile(r"(?:\[[^\]]*\])+")
 
 _SQL_ADVICE = {
@@ -91,7 +102,9 @@ class ConnectionProblem(OpsmgrError):
 
 
 class SqlError(OpsmgrError):
-    """A statement that failed. Fields: C(number) of SQL Server (0: the driver's), C(state) (SQLSTATE), C(message), C(statement), C(server)."""
+    """A statement that failed. Fields: C(number) of SQL Server (0: the driver's), C(state) (SQLSTATE), C(message),
+    C(statement), C(server).
+    """
 
     def __init__(self, number: int, state: str, message: str, statement: str, server: str) -> None:
         super().__init__(
@@ -136,14 +149,16 @@ class SqlConnection:
     def __enter__(self) -> SqlConnection:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Give the connection back to the server. A connection that is gone already is no error.
 
-        A driver manager that pools connections keeps it open, as long as this process lives. In master it is in nobody's way; in a single-user database it
-        would keep the only seat.
+        A driver manager that pools connections keeps it open, as long as this process lives. In master it is in
+        nobody's way; in a single-user database it would keep the only seat.
         """
         with suppress(pyodbc.Error):
             if self._is_idle and not self._is_in_master:
@@ -195,7 +210,8 @@ class SqlConnection:
 
 
 def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_TIMEOUT_SECONDS) -> SqlConnection:
-    """Open a connection and the database. C(query_timeout_seconds) ends each statement that takes longer; 0 waits for ever.
+    """Open a connection and the database. C(query_timeout_seconds) ends each statement that takes longer; 0 waits for
+    ever.
 
     Raises OptionProblem, PyodbcMissing or ConnectionProblem. None of them contains the password.
     """
@@ -203,7 +219,9 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
         raise PyodbcMissing()
     try:
         with old_tls(options) as named:
-            connection = pyodbc.connect(ConnectionString(options, named).reveal(), autocommit=True, timeout=options.connect_timeout)
+            connection = pyodbc.connect(
+                ConnectionString(options, named).reveal(), autocommit=True, timeout=options.connect_timeout
+            )
         connection.timeout = query_timeout_seconds
     except pyodbc.Error as error:
         raise _connection_problem(error, options) from error
@@ -219,7 +237,10 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
 def diagnostics(error: pyodbc.Error) -> list[Diagnostic]:
     """Take a pyodbc exception apart; at least one record comes back."""
     text = str(error.args[-1]) if error.args else ""
-    found = [Diagnostic(match["state"], int(match["number"]), _PREFIXES.sub("", match["text"], count=1).strip()) for match in _RECORD.finditer(text)]
+    found = [
+        Diagnostic(match["state"], int(match["number"]), _PREFIXES.sub("", match["text"], count=1).strip())
+        for match in _RECORD.finditer(text)
+    ]
     if found:
         return found
     state = str(error.args[0]) if len(error.args) > 1 else ""
@@ -245,7 +266,8 @@ def _is_lost(record: Diagnostic) -> bool:
 
 
 def _first_result(cursor: pyodbc.Cursor) -> list[dict[str, Any]]:
-    # Every result set is fetched: errors of later ones only show up then, and BACKUP runs no longer than it is listened to.
+    # Every result set is fetched: errors of later ones only show up then, and BACKUP runs no longer than it is listened
+    # to.
     result: list[dict[str, Any]] | None = None
     while True:
         if cursor.description and result is None:
@@ -279,7 +301,9 @@ def _kind(records: list[Diagnostic]) -> tuple[str, Diagnostic]:
 
 def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     known = ", ".join(pyodbc.drivers()) or "none"
-    package = "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
+    package = (
+        "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
+    )
     return (
         f"the ODBC driver {options.driver} cannot be used ({_quoted(record)}); installed are: {known}",
         f"Install the package {package} where this task runs, or set driver to one that is there{in_inventory('driver')}",

@@ -75,7 +75,8 @@ RTM = ServerVersion(6, 0, 5000)
 SP1 = ServerVersion(6, 0, 6278)
 R2 = ServerVersion(6, 1, 7221)
 
-# First version of a product, first version that is no longer it, name. Hotfixes raise build or revision inside a range [ms].
+# First version of a product, first version that is no longer it, name. Hotfixes raise build or revision inside a range
+# [ms].
 _PRODUCTS = (
     (RTM, SP1, "2007 RTM"),
     (SP1, ServerVersion(6, 1, 0), "2007 SP1"),

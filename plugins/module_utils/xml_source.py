@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where things are in the text of an XML document, which parsers do not tell.
 
-It reads documents that a real parser found well-formed already, and is compared with that parser afterwards: so it checks no
-rules of XML, and gives up on whatever it does not expect. Offsets count characters.
+It reads documents that a real parser found well-formed already, and is compared with that parser afterwards: so it
+checks no rules of XML, and gives up on whatever it does not expect. Offsets count characters.
 
 This file is private to the collection: others must not import it.
 """
@@ -18,18 +18,25 @@ from dataclasses import dataclass, field
 _NAME = r"""[^ \t\r\n<>/=!?&"']+"""
 _SPACE = r"[ \t\r\n]"
 _ATTRIBUTE = rf"""{_SPACE}+{_NAME}{_SPACE}*={_SPACE}*(?:"[^"<]*"|'[^'<]*')"""
-_ATTRIBUTE_PARTS = re.compile(rf"""{_SPACE}+(?P<name>{_NAME}){_SPACE}*={_SPACE}*(?:"(?P<double>[^"<]*)"|'(?P<single>[^'<]*)')""")
+_ATTRIBUTE_PARTS = re.compile(
+    rf"""{_SPACE}+(?P<name>{_NAME}){_SPACE}*={_SPACE}*(?:"(?P<double>[^"<]*)"|'(?P<single>[^'<]*)')"""
+)
 
 _TOKEN = re.compile(
     rf"""(?P<comment><!--.*?-->)|(?P<instruction><\?.*?\?>)|(?P<cdata><!\[CDATA\[.*?\]\]>)|(?P<doctype><!DOCTYPE)"""
     rf"""|(?P<end></{_NAME}{_SPACE}*>)|(?P<tag><(?P<name>{_NAME})(?:{_ATTRIBUTE})*{_SPACE}*(?P<empty>/?)>)|(?P<text>[^<]+)""",
     re.DOTALL,
 )
-_DOCTYPE_TOKEN = re.compile(r"""(?P<skip><!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*')|(?P<open>\[)|(?P<close>\])|(?P<end>>)|[^]["'<>]+|<""", re.DOTALL)
+_DOCTYPE_TOKEN = re.compile(
+    r"""(?P<skip><!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*')|(?P<open>\[)|(?P<close>\])|(?P<end>>)|[^]["'<>]+|<""", re.DOTALL
+)
 # A parameter entity's name is never seen: it can only be declared with a percent sign, or referred to with one.
 _OUTSIDE_ENTITY = re.compile(r"%|<!ENTITY[^>]*[ \t\r\n](?:SYSTEM|PUBLIC)\b|<!DOCTYPE[^[>]*[ \t\r\n](?:SYSTEM|PUBLIC)\b")
 
-_CHARACTER = re.compile(r"&#x(?P<hexadecimal>[0-9A-Fa-f]+);|&#(?P<decimal>[0-9]+);|&(?P<entity>[^;&\s]+);|(?P<line_end>\r\n|\r|\n)|.", re.DOTALL)
+_CHARACTER = re.compile(
+    r"&#x(?P<hexadecimal>[0-9A-Fa-f]+);|&#(?P<decimal>[0-9]+);|&(?P<entity>[^;&\s]+);|(?P<line_end>\r\n|\r|\n)|.",
+    re.DOTALL,
+)
 _LITERAL = re.compile(r"(?P<line_end>\r\n|\r|\n)|.", re.DOTALL)
 _PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 
@@ -47,7 +54,9 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of the text that holds characters of a value: an attribute's inside the quotes, an element's text or CDATA."""
+    """A piece of the text that holds characters of a value: an attribute's inside the quotes, an element's text or
+    CDATA.
+    """
 
     start: int
     end: int
@@ -57,7 +66,9 @@ class Span:
 
 @dataclass(frozen=True)
 class Character:
-    """One character of a value, and the characters of the text that stand for it. References do not work where C(is_cdata)."""
+    """One character of a value, and the characters of the text that stand for it. References do not work where
+    C(is_cdata).
+    """
 
     value: str
     start: int
@@ -67,7 +78,9 @@ class Character:
 
 @dataclass
 class Element:
-    """An element as it is written: from C(start) to C(end), its start tag up to C(tag_end), its own text without its children's."""
+    """An element as it is written: from C(start) to C(end), its start tag up to C(tag_end), its own text without its
+    children's.
+    """
 
     name: str
     start: int
@@ -97,7 +110,9 @@ def read_elements(text: str) -> list[Element]:
 
 
 def read_characters(text: str, span: Span) -> list[Character]:
-    """The characters of a value, as a parser would hand them out. Raises SourceError for an entity that is not predefined."""
+    """The characters of a value, as a parser would hand them out. Raises SourceError for an entity that is not
+    predefined.
+    """
     pattern = _LITERAL if span.is_cdata else _CHARACTER
     matches = pattern.finditer(text, span.start, span.end)
     return [Character(_value(match, span), match.start(), match.end(), span.is_cdata) for match in matches]
@@ -148,7 +163,9 @@ def _open(match: re.Match[str], elements: list[Element], ancestors: list[Element
 
 
 def _doctype_end(text: str, opening: re.Match[str]) -> int:
-    """Where the document type declaration ends, comments, quotes and its internal subset respected. Raises SourceError for outside entities."""
+    """Where the document type declaration ends, comments, quotes and its internal subset respected. Raises SourceError
+    for outside entities.
+    """
     offset, depth, seen = opening.end(), 0, [opening.group()]
     while True:
         match = _DOCTYPE_TOKEN.match(text, offset)
@@ -161,5 +178,8 @@ def _doctype_end(text: str, opening: re.Match[str]) -> int:
         if match.lastgroup == "end" and depth == 0:
             break
     if _OUTSIDE_ENTITY.search("".join(seen)):
-        raise SourceError(opening.start(), "the document type declaration refers to something outside the file, or to parameter entities")
+        raise SourceError(
+            opening.start(),
+            "the document type declaration refers to something outside the file, or to parameter entities",
+        )
     return offset

@@ -261,7 +261,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import BackupReport, BackupWish, DatabaseBackup
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import (
+    BackupReport,
+    BackupWish,
+    DatabaseBackup,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec

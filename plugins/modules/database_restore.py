@@ -342,7 +342,11 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import state_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import reopen_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import backup_result
-from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import DatabaseRestore, RestoreReport, RestoreWish
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import (
+    DatabaseRestore,
+    RestoreReport,
+    RestoreWish,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module

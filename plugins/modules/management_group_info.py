@@ -310,10 +310,23 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import Closed, read_closed
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, read_database, read_group
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import (
+    GroupFacts,
+    read_database,
+    read_group,
+)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import (
+    Agreement,
+    Look,
+    compare,
+    read_looks,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, beside_the_connection, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
+    SqlOptions,
+    beside_the_connection,
+    sql_connection_spec,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
     DATABASE,
     PYODBC_IMPORT_ERROR,
@@ -338,7 +351,9 @@ def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[Look] | N
             closed = read_closed(connection, facts.database)
             return _result(facts, closed, Agreement() if looks is None else compare(facts, looks), statements)
     except ConnectionProblem as problem:
-        facts, closed = _state_from_outside(options, statements) if problem.kind == DATABASE else (GroupFacts(), Closed())
+        facts, closed = (
+            _state_from_outside(options, statements) if problem.kind == DATABASE else (GroupFacts(), Closed())
+        )
         return _result(facts, closed, Agreement(), statements, problem)
 
 
@@ -366,7 +381,11 @@ def _state_text(database: str, facts: GroupFacts) -> str:
 
 
 def _result(
-    facts: GroupFacts, closed: Closed, agreement: Agreement, statements: list[str], problem: ConnectionProblem | None = None
+    facts: GroupFacts,
+    closed: Closed,
+    agreement: Agreement,
+    statements: list[str],
+    problem: ConnectionProblem | None = None,
 ) -> dict[str, Any]:
     return {
         "changed": False,
@@ -375,7 +394,9 @@ def _result(
         "problem_kind": None if problem is None else problem.kind,
         "management_group": facts.management_group,
         "rms": facts.rms,
-        "servers": None if facts.servers is None else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
+        "servers": None
+        if facts.servers is None
+        else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
         "agree": agreement.agree,
         "database": _database_result(facts, closed),
         "sql_server_version": facts.sql_server_version,

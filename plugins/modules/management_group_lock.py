@@ -256,10 +256,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.database_lock import GroupLock, LockDeed, LockReport, LockWish
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_lock import (
+    GroupLock,
+    LockDeed,
+    LockReport,
+    LockWish,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import Run, lock_result, process_from
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import SqlWork, run_sql_module
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem, SqlOptions, sql_connection_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
+    OptionProblem,
+    SqlOptions,
+    sql_connection_spec,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import connect
 
 UNKNOWN: dict[str, Any] = {"user": "unknown", "controller": "unknown", "process": None}

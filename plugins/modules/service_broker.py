@@ -194,7 +194,9 @@ class Work(SqlWork):
     @contextmanager
     def deed(self) -> Iterator[BrokerRepair]:
         options, params = SqlOptions.from_params(self._params), self._params
-        repair = BrokerRepair(options, new_broker=params["new_broker"], seconds=params["timeout"], reopen=params["reopen"])
+        repair = BrokerRepair(
+            options, new_broker=params["new_broker"], seconds=params["timeout"], reopen=params["reopen"]
+        )
         self._report = repair.report
         yield repair
 

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -28,7 +29,14 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import KEY_
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import UnquotableError, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Manner, Shell, ShellFault, Trace
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+    CommandTimeout,
+    ConnectionLost,
+    Manner,
+    Shell,
+    ShellFault,
+    Trace,
+)
 
 Arguments = t.Mapping[str, t.Any]
 Facts = t.Mapping[str, t.Any]
@@ -44,7 +52,9 @@ LEAST_VERBOSITY = 2
 PATTERN_OPTIONS = ("_prompt", "_pattern")
 
 # Twin of doc_fragments/key_material.py.
-KEY_MATERIAL_SPEC: dict[str, dict[str, t.Any]] = {"key_registry_key": {"type": "str", "default": KEY_MATERIAL_KEY, "no_log": False}}
+KEY_MATERIAL_SPEC: dict[str, dict[str, t.Any]] = {
+    "key_registry_key": {"type": "str", "default": KEY_MATERIAL_KEY, "no_log": False}
+}
 # Twin of doc_fragments/conversation.py.
 CONVERSATION_SPEC: dict[str, dict[str, t.Any]] = {
     "input_kind": {"type": "str", "default": "auto", "choices": ["auto", "console", "pipe"]},
@@ -114,9 +124,11 @@ class OpsmgrAction(ActionBase):
         """Refuse what the argument spec cannot express, before a connection is opened. Raises OpsmgrError."""
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
-        """What it means that there is no connection; returning means that it is an answer. By default the host is unreachable.
+        """What it means that there is no connection; returning means that it is an answer. By default the host is
+        unreachable.
 
-        A host that another one delegates to fails instead: else that other one would be out of its play, and its rescue would not run.
+        A host that another one delegates to fails instead: else that other one would be out of its play, and its rescue
+        would not run.
         """
         if self._task.delegate_to and not self._task.ignore_unreachable:
             raise OpsmgrError(self.STEP, why_unreachable(error), "Make sure that it answers, then rerun") from None
@@ -131,7 +143,13 @@ class OpsmgrAction(ActionBase):
             # ansible-core itself breaks at a number that is not finite.
             require_any_usable(self._task.args, self.STEP)
         except OpsmgrError as error:
-            return {**result, "failed": True, "changed": False, **copy.deepcopy(self.RESULT), "msg": error.sentence(host)}
+            return {
+                **result,
+                "failed": True,
+                "changed": False,
+                **copy.deepcopy(self.RESULT),
+                "msg": error.sentence(host),
+            }
         _validated, arguments = self.validate_argument_spec(self.SPEC, **self.REQUIRED)
         result.update({"changed": False, **copy.deepcopy(self.RESULT), "started_at": now_text()})
         started = time.monotonic()
@@ -143,9 +161,15 @@ class OpsmgrAction(ActionBase):
         except OpsmgrError as error:
             result.update({"failed": True, "msg": error.sentence(host)})
         except UnquotableError as error:
-            result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), "Correct the option and run it again").sentence(host)})
+            result.update(
+                {
+                    "failed": True,
+                    "msg": OpsmgrError(self.STEP, str(error), "Correct the option and run it again").sentence(host),
+                }
+            )
         except (CommandTimeout, ConnectionLost, ShellFault) as error:
-            # Not "unreachable": the server answered at first, so something may have been done, and a play's rescue must run.
+            # Not "unreachable": the server answered at first, so something may have been done, and a play's rescue must
+            # run.
             advice = "See that the server and its WinRM service answer, and run it again"
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
@@ -162,7 +186,9 @@ class OpsmgrAction(ActionBase):
             try:
                 re.compile(arguments[option])
             except re.error as error:
-                raise OpsmgrError(self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again") from None
+                raise OpsmgrError(
+                    self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again"
+                ) from None
 
     def _with_shell(self, arguments: Arguments, result: dict[str, t.Any], host: str) -> None:
         """Open the connection's shell, act, and always close it: a server allows a user only five."""
@@ -188,7 +214,9 @@ class OpsmgrAction(ActionBase):
 
     @staticmethod
     def _opsmgr(shell: Shell, arguments: Arguments) -> OpsMgrHost:
-        return OpsMgrHost(WindowsHost(shell), arguments.get("media"), arguments.get("key_registry_key", KEY_MATERIAL_KEY))
+        return OpsMgrHost(
+            WindowsHost(shell), arguments.get("media"), arguments.get("key_registry_key", KEY_MATERIAL_KEY)
+        )
 
     def _host_name(self, task_vars: t.Mapping[str, t.Any]) -> str:
         """The inventory name of the host that the task really talks to."""
@@ -206,7 +234,9 @@ def _manner(arguments: Arguments) -> Manner:
 
 
 def _trace(host: str, secrets: t.Sequence[str]) -> Trace | None:
-    """Shows with -vv and -vvv what goes on between this controller and the server, without the secrets of the task in any form."""
+    """Shows with -vv and -vvv what goes on between this controller and the server, without the secrets of the task in
+    any form.
+    """
     display = Display()
     if display.verbosity < LEAST_VERBOSITY:
         return None
@@ -215,7 +245,11 @@ def _trace(host: str, secrets: t.Sequence[str]) -> Trace | None:
 
 def shown(result: t.Mapping[str, t.Any], secrets: t.Sequence[str]) -> dict[str, t.Any]:
     """A result with what a server said in it made harmless, and without the secrets that a server may have said back."""
-    told = {key: redact_whole(value, secrets) for key, value in result.items() if key in SENTENCES and isinstance(value, str)}
+    told = {
+        key: redact_whole(value, secrets)
+        for key, value in result.items()
+        if key in SENTENCES and isinstance(value, str)
+    }
     return {str(key): harmless_values(value) for key, value in {**result, **told}.items()}
 
 

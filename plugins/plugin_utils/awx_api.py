@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import json
@@ -30,11 +31,15 @@ SECRETIVE = ("credentials", "notification_templates")
 class AwxApi:
     """Asks AWX as one login, which each request carries: there is nothing to give back at the end."""
 
-    def __init__(self, host: str, token: str | None, username: str | None, password: str | None, validate_certs: bool) -> None:
+    def __init__(
+        self, host: str, token: str | None, username: str | None, password: str | None, validate_certs: bool
+    ) -> None:
         self.host = (host if "://" in host else f"https://{host}").rstrip("/")
         login: Tree = {"url_username": username, "url_password": password, "force_basic_auth": True}
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-        self._request = Request(headers=headers, validate_certs=validate_certs, timeout=TIMEOUT_SECONDS, **({} if token else login))
+        self._request = Request(
+            headers=headers, validate_certs=validate_certs, timeout=TIMEOUT_SECONDS, **({} if token else login)
+        )
         self._place = "/api/"
         # Behind the gateway of Ansible Automation Platform 2.5 and newer, the controller is one API of several.
         self._place = f"{self.get('').get('apis', {}).get('controller', '/api/').rstrip('/')}/v2/"
@@ -74,12 +79,22 @@ class AwxApi:
             if status == "successful":
                 return
             if status not in ("new", "pending", "waiting", "running") or time.monotonic() > deadline:
-                found = f"{what} ended with the status {status}, and not well" if time.monotonic() < deadline else f"{what} did not end"
-                raise OpsmgrError(STEP, found, f"Its output says why: {self.host}{self._place}{path}/stdout/?format=txt")
+                found = (
+                    f"{what} ended with the status {status}, and not well"
+                    if time.monotonic() < deadline
+                    else f"{what} did not end"
+                )
+                raise OpsmgrError(
+                    STEP, found, f"Its output says why: {self.host}{self._place}{path}/stdout/?format=txt"
+                )
             time.sleep(1)
 
-    def _ask(self, method: str, path: str, body: Tree | None = None, query: t.Mapping[str, t.Any] | None = None) -> Tree:
-        url = f"{self.host}{self._place}{path.rstrip('/') + '/' if path else ''}" + (f"?{urlencode(query)}" if query else "")
+    def _ask(
+        self, method: str, path: str, body: Tree | None = None, query: t.Mapping[str, t.Any] | None = None
+    ) -> Tree:
+        url = f"{self.host}{self._place}{path.rstrip('/') + '/' if path else ''}" + (
+            f"?{urlencode(query)}" if query else ""
+        )
         data = None if body is None else json.dumps(body)
         try:
             answer = self._request.open(method, url, data=data)
@@ -87,20 +102,34 @@ class AwxApi:
         except HTTPError as error:
             raise self._refused(method, path, error) from None
         except (URLError, UrlConnectionError, OSError) as error:
-            raise OpsmgrError(STEP, f"{self.host} does not answer: {getattr(error, 'reason', error)}", "See that awx_setup_host is its address") from None
+            raise OpsmgrError(
+                STEP,
+                f"{self.host} does not answer: {getattr(error, 'reason', error)}",
+                "See that awx_setup_host is its address",
+            ) from None
         try:
             return json.loads(text) if text else {}
         except ValueError:
-            raise OpsmgrError(STEP, f"{url} answers, and not as AWX does", "See that awx_setup_host is its address") from None
+            raise OpsmgrError(
+                STEP, f"{url} answers, and not as AWX does", "See that awx_setup_host is its address"
+            ) from None
 
     def _refused(self, method: str, path: str, error: HTTPError) -> OpsmgrError:
         collection = path.split("/")[0]
         said = " ".join(_texts(error, names_only=collection in SECRETIVE))
         if error.code == 401:
-            return OpsmgrError(STEP, f"{self.host} does not take the login: {said}", "Correct the token, or the user and the password")
+            return OpsmgrError(
+                STEP, f"{self.host} does not take the login: {said}", "Correct the token, or the user and the password"
+            )
         if error.code == 403:
-            return OpsmgrError(STEP, f"this login may not {method} {path}: {said}", "Use an administrator of the organization, or a superuser")
-        return OpsmgrError(STEP, f"AWX refuses {method} {path} ({error.code}): {said}", "Correct what it names, and run this again")
+            return OpsmgrError(
+                STEP,
+                f"this login may not {method} {path}: {said}",
+                "Use an administrator of the organization, or a superuser",
+            )
+        return OpsmgrError(
+            STEP, f"AWX refuses {method} {path} ({error.code}): {said}", "Correct what it names, and run this again"
+        )
 
 
 def _texts(error: HTTPError, *, names_only: bool) -> t.Iterator[str]:

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Objects of AWX as they are described: what is there, what differs, and the requests that set it right.
 
-A description names other objects by their keys, never by ids, so that it can be compared with an AWX that has none of them yet.
+A description names other objects by their keys, never by ids, so that it can be compared with an AWX that has none of
+them yet.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import json
@@ -30,7 +32,8 @@ SECRET_FIELDS = ("inputs", "notification_configuration")
 ORDERED = ("instance_groups",)
 # Those that go when what they belong to goes.
 FOLLOWERS = ("workflow_job_template_nodes", "schedules", "inventory_sources")
-# Those that start by themselves or are started by people: a second one with the same description would do the work twice.
+# Those that start by themselves or are started by people: a second one with the same description would do the work
+# twice.
 DOERS = ("job_templates", "workflow_job_templates", "schedules")
 SHOWN = "AWX_ISOLATION_SHOW_PATHS"
 
@@ -98,7 +101,10 @@ class Step:
 
     def as_diff(self) -> dict[str, str]:
         """What --diff shows."""
-        texts = {name: yaml.safe_dump(dict(side), sort_keys=False) if side else "" for name, side in (("before", self.before), ("after", self.after))}
+        texts = {
+            name: yaml.safe_dump(dict(side), sort_keys=False) if side else ""
+            for name, side in (("before", self.before), ("after", self.after))
+        }
         return {**texts, "before_header": self.title, "after_header": self.title}
 
 
@@ -108,7 +114,9 @@ def singular(kind: str) -> str:
 
 
 def comparable(name: str, value: t.Any) -> t.Any:
-    """A field's value as it is compared: an empty text is as good as none, and variables are what they say, in JSON or YAML."""
+    """A field's value as it is compared: an empty text is as good as none, and variables are what they say, in JSON or
+    YAML.
+    """
     if name == "extra_vars" and isinstance(value, str):
         try:
             value = yaml.safe_load(value)
@@ -120,7 +128,11 @@ def comparable(name: str, value: t.Any) -> t.Any:
 
 def differences(wanted: t.Mapping[str, t.Any], has: t.Mapping[str, t.Any]) -> list[str]:
     """The names of the fields that are not as wanted."""
-    return [name for name, value in wanted.items() if comparable(name, value) != comparable(name, _known(value, has.get(name)))]
+    return [
+        name
+        for name, value in wanted.items()
+        if comparable(name, value) != comparable(name, _known(value, has.get(name)))
+    ]
 
 
 def _known(wanted: t.Any, has: t.Any) -> t.Any:
@@ -128,11 +140,15 @@ def _known(wanted: t.Any, has: t.Any) -> t.Any:
     if has == "$encrypted$":
         return wanted
     if isinstance(wanted, dict) and isinstance(has, dict) and "$encrypted$" in has.values():
-        return {name: wanted.get(name) if value == "$encrypted$" else value for name, value in has.items() if name in wanted}
+        return {
+            name: wanted.get(name) if value == "$encrypted$" else value for name, value in has.items() if name in wanted
+        }
     return has
 
 
-def lists_to_change(wanted: t.Sequence[t.Any], has: t.Sequence[t.Any], *, ordered: bool) -> tuple[list[t.Any], list[t.Any]]:
+def lists_to_change(
+    wanted: t.Sequence[t.Any], has: t.Sequence[t.Any], *, ordered: bool
+) -> tuple[list[t.Any], list[t.Any]]:
     """What goes out of a list, and what comes in. To change an order, all goes out first."""
     if ordered:
         return ([], []) if list(wanted) == list(has) else (list(has), list(wanted))
@@ -173,7 +189,9 @@ class Walk:
                 self._set(item, self._roles(item, described))
 
     def remove(self, described: t.Sequence[Described]) -> None:
-        """Remove what have() would have made, from the end to the beginning. Organizations stay, and what somebody else made."""
+        """Remove what have() would have made, from the end to the beginning. Organizations stay, and what somebody else
+        made.
+        """
         mine: dict[tuple[str, int], Described] = {}
         for item in self._named(described):
             found = self._look(item)
@@ -200,10 +218,16 @@ class Walk:
         for key in sorted(keys - set(self._names)):
             kind, slash, name = key.partition("/")
             if not slash:
-                raise OpsmgrError(STEP, f"{key} is referred to and not described", "Describe it, or refer to it as kind/name")
+                raise OpsmgrError(
+                    STEP, f"{key} is referred to and not described", "Describe it, or refer to it as kind/name"
+                )
             self._names[key] = name
             if name and self._look(Described(key, kind, name)) is None:
-                raise OpsmgrError(STEP, f"AWX has no {Described(key, kind, name).title}", "Make it there, or correct the variable that names it")
+                raise OpsmgrError(
+                    STEP,
+                    f"AWX has no {Described(key, kind, name).title}",
+                    "Make it there, or correct the variable that names it",
+                )
         return [item for item in described if item.name]
 
     def _look(self, item: Described) -> Tree | None:
@@ -214,12 +238,18 @@ class Walk:
         found = self._api.all(item.kind, {item.identity: item.name, **scope})
         description = item.fields.get("description")
         if description and (not found or item.kind in DOERS):
-            alike = [other for other in self._api.all(item.kind, {"description": description, **scope}) if other not in found]
+            alike = [
+                other for other in self._api.all(item.kind, {"description": description, **scope}) if other not in found
+            ]
             if found and alike:
                 self.warnings.append(_twins(item, alike))
             found = found or alike
         if len(found) > 1:
-            raise OpsmgrError(STEP, f"AWX has {len(found)} objects that may be the {item.title}", "Remove or rename those that are not meant")
+            raise OpsmgrError(
+                STEP,
+                f"AWX has {len(found)} objects that may be the {item.title}",
+                "Remove or rename those that are not meant",
+            )
         if found:
             self._found[item.key] = found[0]
         return found[0] if found else None
@@ -242,7 +272,10 @@ class Walk:
     def _set(self, item: Described, parts: t.Sequence[Part], *, new: bool = False) -> None:
         """One step for all that differs about an object."""
         if parts:
-            before, after = ({name: value for part in parts for name, value in getattr(part, side).items()} for side in ("before", "after"))
+            before, after = (
+                {name: value for part in parts for name, value in getattr(part, side).items()}
+                for side in ("before", "after")
+            )
             self.steps.append(Step(item.title, {} if new else before, after, item.kind in FOR_SUPERUSERS))
         for part in parts if self._act else ():
             part.change()
@@ -265,9 +298,17 @@ class Walk:
         shown = {**item.wanted, **{name: self._names[key] for name, key in item.refers.items()}}
         if found is None:
             return Part({}, _readable(shown, shown), lambda: self._make(item))
-        named = {name: summary.get("name") for name, summary in found.get("summary_fields", {}).items() if isinstance(summary, dict)}
+        named = {
+            name: summary.get("name")
+            for name, summary in found.get("summary_fields", {}).items()
+            if isinstance(summary, dict)
+        }
         wrong = differences(body, found)
-        wrong += [name for name, key in item.refers.items() if self._names[key] and self._id(key) is None and name not in wrong]
+        wrong += [
+            name
+            for name, key in item.refers.items()
+            if self._names[key] and self._id(key) is None and name not in wrong
+        ]
         if not wrong:
             return None
         change = _sent({name: body[name] for name in wrong})
@@ -296,7 +337,10 @@ class Walk:
         strange = [node for node in nodes if node["identifier"] not in (item.nodes or ())]
         if not strange:
             return None
-        names = [node.get("summary_fields", {}).get("unified_job_template", {}).get("name", node["identifier"]) for node in strange]
+        names = [
+            node.get("summary_fields", {}).get("unified_job_template", {}).get("name", node["identifier"])
+            for node in strange
+        ]
         return Part({"also": names}, {}, lambda: self._delete_nodes(strange))
 
     def _delete_nodes(self, nodes: t.Sequence[Tree]) -> None:
@@ -308,7 +352,13 @@ class Walk:
             return None
         wanted = dict(item.survey)
         has = {} if found is None else self._api.get(self._path(item, "survey_spec"))
-        return None if has == wanted else Part({"survey": has}, {"survey": wanted}, lambda: self._api.post(self._path(item, "survey_spec"), wanted))
+        return (
+            None
+            if has == wanted
+            else Part(
+                {"survey": has}, {"survey": wanted}, lambda: self._api.post(self._path(item, "survey_spec"), wanted)
+            )
+        )
 
     def _approval(self, item: Described, found: Tree | None) -> Part | None:
         """A node of a workflow that asks a person. It is no longer one when something else was put into its place."""
@@ -317,11 +367,19 @@ class Walk:
         wanted, there = dict(item.approval), (found or {}).get("summary_fields", {}).get("unified_job_template", {})
         if there.get("unified_job_type") != "workflow_approval":
             make = self._path
-            return Part({"approval": there.get("name")}, {"approval": wanted}, lambda: self._api.post(make(item, "create_approval_template"), wanted))
+            return Part(
+                {"approval": there.get("name")},
+                {"approval": wanted},
+                lambda: self._api.post(make(item, "create_approval_template"), wanted),
+            )
         path = f"workflow_approval_templates/{there['id']}"
         has = self._api.get(path)
         wrong = differences(wanted, has)
-        return Part(_readable(wrong, has), _readable(wrong, wanted), lambda: self._api.patch(path, wanted)) if wrong else None
+        return (
+            Part(_readable(wrong, has), _readable(wrong, wanted), lambda: self._api.patch(path, wanted))
+            if wrong
+            else None
+        )
 
     def _lists(self, item: Described, found: Tree | None) -> Part | None:
         """All lists at once: what leaves one of them may be in the way of what comes into another."""
@@ -331,15 +389,23 @@ class Walk:
         enter: list[tuple[str, str]] = []
         for name, all_keys in item.lists.items():
             keys = [key for key in all_keys if self._names[key]]
-            has = {} if found is None else {member["id"]: _called(member) for member in self._api.all(self._path(item, name))}
-            outward, inward = lists_to_change([self._id(key) or key for key in keys], list(has), ordered=name in ORDERED)
+            has = (
+                {}
+                if found is None
+                else {member["id"]: _called(member) for member in self._api.all(self._path(item, name))}
+            )
+            outward, inward = lists_to_change(
+                [self._id(key) or key for key in keys], list(has), ordered=name in ORDERED
+            )
             if outward or inward:
                 before[name], after[name] = list(has.values()), [self._names[key] for key in keys]
                 leave += [(name, number) for number in outward]
                 enter += [(name, key) for key in keys if (self._id(key) or key) in inward]
         return Part(before, after, lambda: self._change_lists(item, leave, enter)) if leave or enter else None
 
-    def _change_lists(self, item: Described, leave: t.Sequence[tuple[str, int]], enter: t.Sequence[tuple[str, str]]) -> None:
+    def _change_lists(
+        self, item: Described, leave: t.Sequence[tuple[str, int]], enter: t.Sequence[tuple[str, str]]
+    ) -> None:
         for name, number in leave:
             self._api.post(self._path(item, name), {"id": number, "disassociate": True})
         for name, key in enter:
@@ -348,7 +414,9 @@ class Walk:
     def _roles(self, item: Described, described: t.Sequence[Described]) -> list[Part]:
         """What a team may do with the described objects: that, and no more."""
         on = {(singular(other.kind), self._id(other.key)) for other in described}
-        has = {role["id"]: role for role in (self._api.all(self._path(item, "roles")) if item.key in self._found else [])}
+        has = {
+            role["id"]: role for role in (self._api.all(self._path(item, "roles")) if item.key in self._found else [])
+        }
         roles = [(key, role) for key, role in item.roles if self._names[key]]
         wanted = [self._role(key, role) for key, role in roles]
         lost = [role for number, role in has.items() if _role_is_on(role) in on and number not in wanted]
@@ -357,7 +425,13 @@ class Walk:
             return []
         before = [f"{role['name']} on {role['summary_fields']['resource_name']}" for role in lost]
         after = [f"{role} on {self._names[key]}" for key, role in lacking]
-        return [Part({"roles": before}, {"roles": after}, lambda: self._change_roles(item, [role["id"] for role in lost], lacking))]
+        return [
+            Part(
+                {"roles": before},
+                {"roles": after},
+                lambda: self._change_roles(item, [role["id"] for role in lost], lacking),
+            )
+        ]
 
     def _role(self, key: str, role: str) -> int | None:
         return self._found[key]["summary_fields"]["object_roles"][role]["id"] if key in self._found else None

@@ -1,11 +1,13 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a server cannot do to the client of its WinRM service: hold it for ever, fill its memory, or send its messages elsewhere.
+"""What a server cannot do to the client of its WinRM service: hold it for ever, fill its memory, or send its messages
+elsewhere.
 
-Private to opsmgr.recovery. requests follows redirects, reads whatever comes, and knows no deadline but one between two bytes. An exchange with a WinRM service
-is short and small, and never goes elsewhere.
+Private to opsmgr.recovery. requests follows redirects, reads whatever comes, and knows no deadline but one between two
+bytes. An exchange with a WinRM service is short and small, and never goes elsewhere.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -24,7 +26,8 @@ with contextlib.suppress(ImportError):
 
 # Bytes of one answer. WinRM's envelopes have 150 to 500 KB [ms].
 ANSWER_BYTES = 8 * 1024 * 1024
-# Seconds beyond the connection's own read timeout, which is the longest that a server may take to begin an answer, for the rest of the exchange.
+# Seconds beyond the connection's own read timeout, which is the longest that a server may take to begin an answer, for
+# the rest of the exchange.
 GRACE_SECONDS = 10.0
 CHUNK_BYTES = 64 * 1024
 # The attribute of a session that is bounded already.
@@ -58,7 +61,9 @@ def bounded_sessions() -> t.Iterator[None]:
 
 
 def bound(session: t.Any, seconds: float) -> None:
-    """Let each exchange of a session of requests take so many seconds at most, by the clock, and its answers have ANSWER_BYTES."""
+    """Let each exchange of a session of requests take so many seconds at most, by the clock, and its answers have
+    ANSWER_BYTES.
+    """
     if getattr(session, MARK, False):
         return
     setattr(session, MARK, True)
@@ -68,7 +73,9 @@ def bound(session: t.Any, seconds: float) -> None:
         options["allow_redirects"] = False
         response = within(seconds, lambda: original(request, **options))
         if response.is_redirect:
-            raise ServerMisbehaves("the server wanted the message to be sent to another address, which no WinRM service does")
+            raise ServerMisbehaves(
+                "the server wanted the message to be sent to another address, which no WinRM service does"
+            )
         return response
 
     session.send = send
@@ -77,7 +84,9 @@ def bound(session: t.Any, seconds: float) -> None:
 
 
 def within(seconds: float, work: t.Callable[[], Result]) -> Result:
-    """The result of `work`, or ServerMisbehaves when it takes longer. Then it is left behind with its connection, in a thread that nobody waits for."""
+    """The result of `work`, or ServerMisbehaves when it takes longer. Then it is left behind with its connection, in a
+    thread that nobody waits for.
+    """
     outcome: list[Result] = []
     failure: list[BaseException] = []
 
@@ -105,7 +114,9 @@ def _bounded_adapter() -> t.Any:
     def send(*arguments: t.Any, **options: t.Any) -> t.Any:
         response: t.Any = original(*arguments, **options)
         stream = response.raw.stream
-        response.raw.stream = lambda _amount=CHUNK_BYTES, decode_content=None: _counted(stream(CHUNK_BYTES, decode_content=decode_content))
+        response.raw.stream = lambda _amount=CHUNK_BYTES, decode_content=None: _counted(
+            stream(CHUNK_BYTES, decode_content=decode_content)
+        )
         return response
 
     adapter.send = send

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The seal for certificates: CMS EnvelopedData (RFC 5652), AES-256-CBC, for one or more X.509 certificates with RSA keys.
+"""The seal for certificates: CMS EnvelopedData (RFC 5652), AES-256-CBC, for one or more X.509 certificates with RSA
+keys.
 
 Who seals cannot open. C(openssl cms -decrypt -inform DER) opens it without this collection.
 
@@ -32,7 +33,15 @@ with suppress(ImportError):
     # This came with version 45.
     CRYPTOGRAPHY_FITS = hasattr(getattr(pkcs7, "PKCS7EnvelopeBuilder", None), "set_content_encryption_algorithm")
 
-__all__ = ["CertificateSeal", "PrivateKeyOpener", "load_private_key", "read_certificates", "read_private_key", "require_cryptography", "subject_of"]
+__all__ = [
+    "CertificateSeal",
+    "PrivateKeyOpener",
+    "load_private_key",
+    "read_certificates",
+    "read_private_key",
+    "require_cryptography",
+    "subject_of",
+]
 
 MINIMUM_KEY_BITS = 2048
 
@@ -43,15 +52,15 @@ _STEP_KEY = "read the private key"
 _PEM_LIMIT_BYTES = 1024 * 1024
 _PEM_BEGIN = "-----BEGIN "
 _PRIVATE = "PRIVATE KEY-----"
-_CERTIFICATE_ADVICE = (
-    f"Give certificates that are valid now, with RSA keys of at least {MINIMUM_KEY_BITS} bits, and that may be used for key encipherment"
-)
+_CERTIFICATE_ADVICE = f"Give certificates that are valid now, with RSA keys of at least {MINIMUM_KEY_BITS} bits, and that may be used for key encipherment"
 
 
 class CertificateSeal:
-    """Seals for the owners of certificates. C(sources) are paths of PEM files on the controller, or PEM texts, with one or more each.
+    """Seals for the owners of certificates. C(sources) are paths of PEM files on the controller, or PEM texts, with one
+    or more each.
 
-    Raises SealError for what is no certificate to seal for: expired, not yet valid, not for encryption, another key than RSA.
+    Raises SealError for what is no certificate to seal for: expired, not yet valid, not for encryption, another key
+    than RSA.
     """
 
     name = SEALED_FOR_CERTIFICATES
@@ -62,7 +71,9 @@ class CertificateSeal:
     def __init__(self, sources: Sequence[str]) -> None:
         require_cryptography(_STEP_SEAL)
         self._certificates = _load_certificates(sources)
-        self.recipients = tuple(Recipient(subject_of(each), each.public_bytes(Encoding.DER)) for each in self._certificates)
+        self.recipients = tuple(
+            Recipient(subject_of(each), each.public_bytes(Encoding.DER)) for each in self._certificates
+        )
 
     def seal(self, content: bytes) -> bytes:
         """Return C(content) as EnvelopedData in DER."""
@@ -74,7 +85,9 @@ class CertificateSeal:
 
     def unseal(self, sealed: bytes) -> bytes:
         """Raise SealError: a certificate opens nothing."""
-        raise SealError(_STEP_UNSEAL, "a certificate cannot open what was sealed for it", "Give the private key of its owner")
+        raise SealError(
+            _STEP_UNSEAL, "a certificate cannot open what was sealed for it", "Give the private key of its owner"
+        )
 
 
 class PrivateKeyOpener:
@@ -103,10 +116,16 @@ class PrivateKeyOpener:
 
 
 def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
-    """Read a recovery officer's private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
+    """Read a recovery officer's private key in PEM from a file on the controller. Raises SealError, which never holds
+    any of it.
+    """
     key = read_private_key(path, passphrase, "seal_private_key_passphrase", _STEP_KEY)
     if not isinstance(key, RSAPrivateKey):
-        raise SealError(_STEP_KEY, f"{path} is not an RSA key", "Give the private key of one of the certificates that the backup was sealed for")
+        raise SealError(
+            _STEP_KEY,
+            f"{path} is not an RSA key",
+            "Give the private key of one of the certificates that the backup was sealed for",
+        )
     return key
 
 
@@ -117,12 +136,20 @@ def read_private_key(path: str, passphrase: str | None, passphrase_option: str, 
     try:
         return load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
     except TypeError:
-        found = "is encrypted and no passphrase was given" if passphrase is None else "is not encrypted, and a passphrase was given"
+        found = (
+            "is encrypted and no passphrase was given"
+            if passphrase is None
+            else "is not encrypted, and a passphrase was given"
+        )
         raise SealError(step, f"{path} {found}", f"Correct {passphrase_option}") from None
     except (ValueError, UnsupportedAlgorithm):
         # Not chained: nobody knows what the original repeats of the file.
-        reason = "is no private key in PEM" if passphrase is None else "is no private key in PEM, or the passphrase is wrong"
-        raise SealError(step, f"{path} {reason}", "Give the PEM file of a private key, and its passphrase if it has one") from None
+        reason = (
+            "is no private key in PEM" if passphrase is None else "is no private key in PEM, or the passphrase is wrong"
+        )
+        raise SealError(
+            step, f"{path} {reason}", "Give the PEM file of a private key, and its passphrase if it has one"
+        ) from None
 
 
 def read_certificates(source: str, option: str, step: str) -> list[x509.Certificate]:
@@ -167,7 +194,11 @@ def _parsed(source: str, place: str, step: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except (ValueError, x509.InvalidVersion):
-        raise SealError(step, f"{place} is no certificate in PEM", _CERTIFICATE_ADVICE if step == _STEP_SEAL else "Give certificates in PEM") from None
+        raise SealError(
+            step,
+            f"{place} is no certificate in PEM",
+            _CERTIFICATE_ADVICE if step == _STEP_SEAL else "Give certificates in PEM",
+        ) from None
 
 
 def _read(path: str, step: str) -> bytes:
@@ -176,7 +207,9 @@ def _read(path: str, step: str) -> bytes:
             return stream.read(_PEM_LIMIT_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SealError(step, f"{path}: {reason}", "Give a file on the controller that the user who runs the playbook can read") from error
+        raise SealError(
+            step, f"{path}: {reason}", "Give a file on the controller that the user who runs the playbook can read"
+        ) from error
 
 
 def _checked(certificate: x509.Certificate, place: str) -> tuple[bytes, int]:
@@ -218,7 +251,9 @@ def _may_encipher(certificate: x509.Certificate) -> bool:
 
 
 def _refused(certificate: x509.Certificate, place: str, problem: str) -> SealError:
-    return SealError(_STEP_SEAL, f"{place}: the certificate of {subject_of(certificate)} is refused: {problem}", _CERTIFICATE_ADVICE)
+    return SealError(
+        _STEP_SEAL, f"{place}: the certificate of {subject_of(certificate)} is refused: {problem}", _CERTIFICATE_ADVICE
+    )
 
 
 def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient]) -> x509.Certificate:
@@ -232,7 +267,11 @@ def _certificate_of(private_key: RSAPrivateKey, recipients: Sequence[Recipient])
         if isinstance(key, RSAPublicKey) and key.public_numbers() == numbers:
             return certificate
     subjects = "; ".join(recipient.subject for recipient in recipients)
-    raise SealError(_STEP_UNSEAL, f"the private key is of none of those it was sealed for: {subjects}", "Give the private key of one of them")
+    raise SealError(
+        _STEP_UNSEAL,
+        f"the private key is of none of those it was sealed for: {subjects}",
+        "Give the private key of one of them",
+    )
 
 
 def subject_of(certificate: x509.Certificate) -> str:

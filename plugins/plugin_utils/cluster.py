@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Windows server cluster seen through cluster.exe of one of its nodes: nodes, groups, resources, and orders to them.
 
-Private to opsmgr.recovery. The only English words of a Windows tool that this collection needs are the states in STATES: no exit code tells them.
+Private to opsmgr.recovery. The only English words of a Windows tool that this collection needs are the states in
+STATES: no exit code tells them.
 """
+
 from __future__ import annotations
 
 import re
@@ -54,8 +56,8 @@ ERROR_ADVICE = {
 }
 USUAL_ADVICE = "Put that right in the cluster and run it again"
 
-# Seconds between two looks, and how many looks in a row that show no change mean that the cluster has given up: it starts
-# a resource that failed again by itself, and reports a group as pending while it works on it [ms].
+# Seconds between two looks, and how many looks in a row that show no change mean that the cluster has given up: it
+# starts a resource that failed again by itself, and reports a group as pending while it works on it [ms].
 LOOK_SECONDS = 2
 STEADY_LOOKS = 5
 
@@ -201,7 +203,11 @@ class ClusterHost:
         group = cluster.group(name)
         if group is None:
             known = ", ".join(each.name for each in cluster.groups)
-            raise OpsmgrError(self._step, f"the cluster has no group {name!r}, only: {known}", "Correct the option group and run it again")
+            raise OpsmgrError(
+                self._step,
+                f"the cluster has no group {name!r}, only: {known}",
+                "Correct the option group and run it again",
+            )
         return group
 
     def require_up(self, node: str) -> None:
@@ -212,9 +218,17 @@ class ClusterHost:
         nodes = self._latest().nodes
         states = {name.lower(): state for name, state in nodes.items()}
         if node.lower() not in states:
-            raise OpsmgrError(self._step, f"the cluster has no node {node!r}, only: {', '.join(nodes)}", "Correct the option node and run it again")
+            raise OpsmgrError(
+                self._step,
+                f"the cluster has no node {node!r}, only: {', '.join(nodes)}",
+                "Correct the option node and run it again",
+            )
         if states[node.lower()] != UP:
-            raise OpsmgrError(self._step, f"the node {node} is {states[node.lower()]}", "Start that server and its cluster service, or choose another node")
+            raise OpsmgrError(
+                self._step,
+                f"the node {node} is {states[node.lower()]}",
+                "Start that server and its cluster service, or choose another node",
+            )
 
     def _latest(self) -> Cluster:
         return self.seen or self.observe()
@@ -245,9 +259,14 @@ class ClusterHost:
         self._settle(group, state if state in (ONLINE, OFFLINE) else None, node, timeout_seconds)
 
     def prepared(self, group: str, services: t.Sequence[str]) -> bool:
-        """Whether, as seen last, everything in a group is online but the resources of these services, which are offline."""
+        """Whether, as seen last, everything in a group is online but the resources of these services, which are
+        offline.
+        """
         apart = self._started_by(group, services)
-        return all(resource.state == (OFFLINE if resource.name in apart else ONLINE) for resource in self._latest().members(group))
+        return all(
+            resource.state == (OFFLINE if resource.name in apart else ONLINE)
+            for resource in self._latest().members(group)
+        )
 
     def prepare(self, group: str, services: t.Sequence[str], timeout_seconds: float) -> None:
         """Bring everything in a group online, in its order, but the resources of these services.
@@ -264,7 +283,11 @@ class ClusterHost:
         """The resources of a group that start one of these services."""
         names = [resource.name for resource in self._latest().members(group)]
         wanted = {service.lower() for service in services}
-        return {name for name, service in self.service_names(names).items() if service is not None and service.lower() in wanted}
+        return {
+            name
+            for name, service in self.service_names(names).items()
+            if service is not None and service.lower() in wanted
+        }
 
     def stay_online(self, group: str, seconds: int) -> None:
         """Look once more after some seconds: a service can stop soon after it has started.
@@ -276,7 +299,9 @@ class ClusterHost:
             raise self._not_settled(group, ONLINE, None)
 
     def _order(self, group: str, order: str) -> None:
-        """Give an order. Whether it is followed is looked at; what cluster.exe says of that is only of use when it is not."""
+        """Give an order. Whether it is followed is looked at; what cluster.exe says of that is only of use when it is
+        not.
+        """
         # It waits 10 seconds at the most, 20 for a move, and then the order stands nevertheless [ms].
         answer = self._windows.shell.run(f"cluster group {quote(group)} {order}")
         self._said = " ".join((answer.stdout + answer.stderr).split()) if answer.exit_code else ""
@@ -286,7 +311,9 @@ class ClusterHost:
 
         def settled() -> bool:
             group = self.require_group(name)
-            return (PENDING not in group.state if state is None else group.state == state) and (node is None or same(group.node, node))
+            return (PENDING not in group.state if state is None else group.state == state) and (
+                node is None or same(group.node, node)
+            )
 
         if not self._comes_about(settled, name, timeout_seconds):
             raise self._not_settled(name, state, node)
@@ -326,7 +353,10 @@ class ClusterHost:
         """The resources that each resource needs."""
         answers = self._ask_resources(resources, "/listdep")
         groups = sorted((group.name for group in self._latest().groups), key=len, reverse=True)
-        return {name: [_split_names(front, groups)[0] for front, _node, _state in self._split(answers[name])] for name in resources}
+        return {
+            name: [_split_names(front, groups)[0] for front, _node, _state in self._split(answers[name])]
+            for name in resources
+        }
 
     def _ask_resources(self, resources: t.Sequence[str], option: str) -> dict[str, Answer]:
         questions = Questions()
@@ -381,7 +411,7 @@ def _split_names(front: str, groups: t.Sequence[str]) -> tuple[str, str]:
     """Resource and group in what stands before node and state; of the known groups, the longest first."""
     for group in groups:
         if front.lower().endswith(f" {group.lower()}"):
-            return front[: -len(group)].strip(), front[-len(group):]
+            return front[: -len(group)].strip(), front[-len(group) :]
     # Only when the group was created between two questions.
     name, _blank, group = front.rpartition(" ")
     return name.strip(), group

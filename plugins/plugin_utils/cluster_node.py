@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be so on every node of a clustered RMS, because it is kept on each node: the registry of the management group, and the key.
+"""What must be so on every node of a clustered RMS, because it is kept on each node: the registry of the management
+group, and the key.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import re
@@ -15,7 +17,12 @@ from datetime import datetime, timezone
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import GROUPS_KEY, ManagementServer, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, directory_join, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    Questions,
+    WindowsHost,
+    directory_join,
+    quote,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation, ConversationError, Exchange
 
 # [field] A node where these are wrong logs event 29104 and is greyed out when it becomes active.
@@ -38,7 +45,12 @@ class NodeRegistry:
 
     def as_result(self) -> dict[str, t.Any]:
         """As plain data for a module's result."""
-        return {"is_root": self.is_root, "has_parent": self.has_parent, "key_fingerprint": self.key_fingerprint, "consistent": self.consistent}
+        return {
+            "is_root": self.is_root,
+            "has_parent": self.has_parent,
+            "key_fingerprint": self.key_fingerprint,
+            "consistent": self.consistent,
+        }
 
 
 def read_registry(windows: WindowsHost, server: ManagementServer) -> NodeRegistry:
@@ -56,7 +68,9 @@ def require_consistent(step: str, registry: NodeRegistry) -> None:
     """
     if not registry.consistent:
         advice = "Set registry to repair; a node that never belonged to the clustered RMS is for opsmgr.recovery.rms_cluster_node"
-        raise OpsmgrError(step, f"the registry of this node is not that of a clustered RMS: {wrong_in(registry)}", advice)
+        raise OpsmgrError(
+            step, f"the registry of this node is not that of a clustered RMS: {wrong_in(registry)}", advice
+        )
 
 
 def wrong_in(registry: NodeRegistry) -> str:
@@ -74,9 +88,11 @@ def export_path(server: ManagementServer, now: datetime | None = None) -> str:
 
 
 def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, backup: str) -> None:
-    """Export the registry of the management group to the file `backup`, and put right what a node needs. Read it back afterwards.
+    """Export the registry of the management group to the file `backup`, and put right what a node needs. Read it back
+    afterwards.
 
-    :raises OpsmgrError: the node belongs to no management group, or it could not be exported, and then nothing was changed
+    :raises OpsmgrError: the node belongs to no management group, or it could not be exported, and then nothing was
+        changed
     """
     if server.management_group is None:
         advice = "Install the management server on it and let it join the cluster with opsmgr.recovery.rms_cluster_node"
@@ -86,15 +102,20 @@ def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, b
     exported = windows.shell.run(f"{export}& for %f in ({quote(backup)}) do @echo [size %~zf]")
     if not re.search(r"\[size [1-9]\d*\]", exported.stdout):
         advice = "Look at the rights on that folder and at the free space there, and run it again"
-        raise OpsmgrError(step, f"the registry could not be exported to {backup}, and was left as it is: {exported.stderr}", advice)
+        raise OpsmgrError(
+            step, f"the registry could not be exported to {backup}, and was left as it is: {exported.stderr}", advice
+        )
     questions = Questions()
     questions.ask("root", f"reg add {quote(_group_key(server))} /v {ROOT_VALUE} /t REG_DWORD /d 1 /f")
     questions.ask("parent", f"reg delete {quote(_parent_key(server))} /f")
     windows.order(questions)
 
 
-def join_cluster(opsmgr: OpsMgrHost, server: ManagementServer, options: t.Sequence[str], prompt: str, step: str) -> Conversation:
-    """Run ManagementServerConfigTool with `InstallCluster` or `AddRMSNode`, which may or may not ask for Y [assumed]. Read the effect back afterwards.
+def join_cluster(
+    opsmgr: OpsMgrHost, server: ManagementServer, options: t.Sequence[str], prompt: str, step: str
+) -> Conversation:
+    """Run ManagementServerConfigTool with `InstallCluster` or `AddRMSNode`, which may or may not ask for Y [assumed].
+    Read the effect back afterwards.
 
     :raises OpsmgrError: the tool did not behave
     """

@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three Generic Service resources of a clustered RMS: found by the service that they start, completed, never removed.
+"""The three Generic Service resources of a clustered RMS: found by the service that they start, completed, never
+removed.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -47,8 +49,12 @@ Found = t.Mapping[str, "ServiceResource | None"]
 class ServiceResources:
     """The resources as they are, and what is missing."""
 
-    def __init__(self, cluster: ClusterHost, step: str, group: str, network_name: str, disk: str, names: t.Mapping[str, str]) -> None:
-        """:param names: how the resource for each service is called if it must be created; the Health Service's comes first"""
+    def __init__(
+        self, cluster: ClusterHost, step: str, group: str, network_name: str, disk: str, names: t.Mapping[str, str]
+    ) -> None:
+        """:param names: how the resource for each service is called if it must be created; the Health Service's comes
+        first
+        """
         self._cluster = cluster
         self._step = step
         self._group = group
@@ -72,7 +78,9 @@ class ServiceResources:
         }
 
     def _choose(self, seen: Cluster, services: t.Mapping[str, str | None], service: str) -> str | None:
-        """The resource that starts the service, whatever it is called; else one of the wanted name that was not told yet what it starts."""
+        """The resource that starts the service, whatever it is called; else one of the wanted name that was not told
+        yet what it starts.
+        """
         for name, started in services.items():
             if started is not None and same(started, service):
                 return name
@@ -82,7 +90,9 @@ class ServiceResources:
         self._require_in_group(seen, taken.name)
         if services[taken.name] is not None:
             found = f"the resource {taken.name} is there, but starts {services[taken.name]} and not {service}"
-            raise OpsmgrError(self._step, found, "Give another name for the resource, or correct that one in the cluster")
+            raise OpsmgrError(
+                self._step, found, "Give another name for the resource, or correct that one in the cluster"
+            )
         return taken.name
 
     def _require_in_group(self, seen: Cluster, name: str) -> None:
@@ -91,7 +101,11 @@ class ServiceResources:
             members = ", ".join(each.name for each in seen.members(self._group))
             where = f"it is in the group {resource.group}" if resource else "there is none"
             found = f"the resource {name!r} is not in the group {self._group}: {where}; the group has: {members}"
-            raise OpsmgrError(self._step, found, "Name a resource of the group, or create it there first, with the cluster's own administration tool")
+            raise OpsmgrError(
+                self._step,
+                found,
+                "Name a resource of the group, or create it there first, with the cluster's own administration tool",
+            )
 
     def complete(self, found: Found) -> dict[str, ServiceResource | None]:
         """The resources as they will be."""
@@ -115,7 +129,9 @@ class ServiceResources:
         return commands
 
     def _missing(self, found: Found, service: str) -> list[str]:
-        """What the service's resource needs and is not told to need yet; OMSDK and OMCFG need the Health Service's too [assumed]."""
+        """What the service's resource needs and is not told to need yet; OMSDK and OMCFG need the Health Service's too
+        [assumed].
+        """
         health = found[HEALTH_SERVICE]
         of_health = () if service == HEALTH_SERVICE else (health.name if health else self._names[HEALTH_SERVICE],)
         resource = found[service]

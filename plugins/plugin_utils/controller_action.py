@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base class of the action plugins that work on the controller alone, on what other tasks saw and on the escrow. They change nothing.
+"""The base class of the action plugins that work on the controller alone, on what other tasks saw and on the escrow.
+They change nothing.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -37,7 +38,9 @@ class Checked:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What an RMS of the inventory has: `backup` is the newest that could be meant, `problem` why it is not good enough, or None."""
+    """What an RMS of the inventory has: `backup` is the newest that could be meant, `problem` why it is not good
+    enough, or None.
+    """
 
     look: Look
     backup: Checked | None
@@ -56,13 +59,24 @@ class Examination:
 
     def uncovered(self) -> dict[str, str]:
         """A sentence for each server without a good backup, by inventory name."""
-        return {each.look.host: error_sentence(each.look.host, STEP, each.problem, each.what_to_do) for each in self.servers if each.problem}
+        return {
+            each.look.host: error_sentence(each.look.host, STEP, each.problem, each.what_to_do)
+            for each in self.servers
+            if each.problem
+        }
 
     def faults(self) -> list[str]:
         """A sentence for each backup that is not sound, and for whatever else is wrong in the escrow."""
         advice = "Find out what happened to it, and have another backup of that server"
-        faulty = [error_sentence(CONTROLLER, STEP, each.problem or "", advice) for each in self.backups if each.verified == FAULTY]
-        return faulty + [error_sentence(CONTROLLER, STEP, f"{problem.path}: {problem.found}", problem.what_to_do) for problem in self.unusable]
+        faulty = [
+            error_sentence(CONTROLLER, STEP, each.problem or "", advice)
+            for each in self.backups
+            if each.verified == FAULTY
+        ]
+        return faulty + [
+            error_sentence(CONTROLLER, STEP, f"{problem.path}: {problem.found}", problem.what_to_do)
+            for problem in self.unusable
+        ]
 
     def described_backups(self) -> list[dict[str, t.Any]]:
         """The backups as plain data for a result."""
@@ -74,7 +88,12 @@ class Examination:
 
     def _backup(self, backup: Checked) -> dict[str, t.Any]:
         age = (self.now - backup.entry.taken_at).total_seconds() / 3600
-        return {**describe(backup.entry), "age_hours": round(age, 1), "verified": backup.verified, "problem": backup.problem}
+        return {
+            **describe(backup.entry),
+            "age_hours": round(age, 1),
+            "verified": backup.verified,
+            "problem": backup.problem,
+        }
 
     def _server(self, coverage: Coverage) -> dict[str, t.Any]:
         server = coverage.look.server or {}
@@ -103,10 +122,18 @@ def examine(
     return Examination(backups, listing.problems, [cover(look, backups, oldest, now) for look in looks], now)
 
 
-def _checked(escrow: Escrow, entry: Entry, now: datetime, passphrase: str | None, private_key: RSAPrivateKey | None) -> Checked:
-    """What is known of one backup. One dated after now is no use, however sound it is: a wrong clock made it, or somebody planted it."""
+def _checked(
+    escrow: Escrow, entry: Entry, now: datetime, passphrase: str | None, private_key: RSAPrivateKey | None
+) -> Checked:
+    """What is known of one backup. One dated after now is no use, however sound it is: a wrong clock made it, or
+    somebody planted it.
+    """
     if is_dated_ahead(entry, now):
-        return Checked(entry, FAULTY, f"{entry.path}: it is dated in the future, {_time(entry)}, by a wrong clock or by somebody who put it there")
+        return Checked(
+            entry,
+            FAULTY,
+            f"{entry.path}: it is dated in the future, {_time(entry)}, by a wrong clock or by somebody who put it there",
+        )
     return Checked(entry, *verify_backup(escrow, entry, passphrase, private_key))
 
 
@@ -116,7 +143,12 @@ def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datet
         return _unseen(look, backups, now)
     group, version = look.server["management_group"], look.server["version"]
     if group is None or version is None:
-        return Coverage(look, None, "the registry does not say which management group and version this server has", "Check that it is a management server")
+        return Coverage(
+            look,
+            None,
+            "the registry does not say which management group and version this server has",
+            "Check that it is a management server",
+        )
     if not look.is_rms:
         found = "it is not the RMS by its own registry, so that a backup of it says nothing"
         return Coverage(look, None, found, "Correct the inventory: name the server that is the RMS now")
@@ -133,8 +165,19 @@ def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datet
 
 def _unseen(look: Look, backups: t.Sequence[Checked], now: datetime) -> Coverage:
     """Without a look at the server, nobody knows whether it was upgraded or got another key since."""
-    newest = next((backup for backup in backups if short_name(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)), None)
-    there = f"its newest backup, of {_time(newest.entry)}, cannot be compared with it" if newest else "there is no backup that was made on it"
+    newest = next(
+        (
+            backup
+            for backup in backups
+            if short_name(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)
+        ),
+        None,
+    )
+    there = (
+        f"its newest backup, of {_time(newest.entry)}, cannot be compared with it"
+        if newest
+        else "there is no backup that was made on it"
+    )
     return Coverage(look, newest, f"{look.trouble}; {there}", "See that the server answers, and run it again")
 
 
@@ -144,7 +187,10 @@ def _unfit(backup: Checked, server: t.Mapping[str, t.Any], oldest: datetime, now
     key = server["key"]["fingerprint"]
     name = f"the newest backup, of {_time(entry)},"
     if is_dated_ahead(entry, now):
-        return f"{name} is dated in the future", "Set the clock of the controller, find out who made it, and make a new backup"
+        return (
+            f"{name} is dated in the future",
+            "Set the clock of the controller, find out who made it, and make a new backup",
+        )
     if backup.problem:
         return f"{name} is not usable: {backup.problem}", MAKE_ONE
     if entry.server_version != version:

@@ -14,7 +14,12 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import SignedAttributes, SignerInfo, issuer_and_serial, signer_infos
+from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import (
+    SignedAttributes,
+    SignerInfo,
+    issuer_and_serial,
+    signer_infos,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import SealError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import (
     read_certificates,
@@ -57,8 +62,13 @@ class JobSigner:
         problem = _unfit(self._certificate)
         if problem:
             raise SealError(_STEP_SIGN, f"{subject_of(self._certificate)}: {problem}", _ADVICE)
-        if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)) or key.public_key() != self._certificate.public_key():
-            raise SealError(_STEP_SIGN, f"{private_key} is not the private key of {subject_of(self._certificate)}", _ADVICE)
+        if (
+            not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
+            or key.public_key() != self._certificate.public_key()
+        ):
+            raise SealError(
+                _STEP_SIGN, f"{private_key} is not the private key of {subject_of(self._certificate)}", _ADVICE
+            )
         self._key = key
 
     def __repr__(self) -> str:
@@ -66,21 +76,27 @@ class JobSigner:
 
     def sign(self, manifest: bytes) -> bytes:
         """Return a detached signature of the manifest."""
-        builder = pkcs7.PKCS7SignatureBuilder().set_data(manifest).add_signer(self._certificate, self._key, hashes.SHA256())
+        builder = (
+            pkcs7.PKCS7SignatureBuilder().set_data(manifest).add_signer(self._certificate, self._key, hashes.SHA256())
+        )
         # Without Binary, line ends would be changed as if it were mail.
         return builder.sign(Encoding.DER, [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary])
 
 
 class TrustedSigners:
-    """Whose signatures count: the owners of certificates. C(sources) are PEM files on the controller, or PEM texts, with one or more each.
+    """Whose signatures count: the owners of certificates. C(sources) are PEM files on the controller, or PEM texts,
+    with one or more each.
 
-    The certificates themselves are trusted, so that neither their issuers nor their dates are asked: a backup outlives a certificate.
+    The certificates themselves are trusted, so that neither their issuers nor their dates are asked: a backup outlives
+    a certificate.
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
         require_cryptography(_STEP_TRUST)
         self._certificates = {}
-        for certificate in (each for source in sources for each in read_certificates(source, "trusted_signers", _STEP_TRUST)):
+        for certificate in (
+            each for source in sources for each in read_certificates(source, "trusted_signers", _STEP_TRUST)
+        ):
             problem = _unfit(certificate)
             if problem:
                 raise SealError(_STEP_TRUST, f"{subject_of(certificate)}: {problem}", _ADVICE)
@@ -117,7 +133,9 @@ def _unfit(certificate: x509.Certificate) -> str | None:
         return "it is not for digital signatures"
     if isinstance(key, rsa.RSAPublicKey):
         return f"its RSA key has {key.key_size} bits" if key.key_size < MINIMUM_RSA_BITS else None
-    return None if isinstance(key, ec.EllipticCurvePublicKey) else "its key is neither an RSA key nor an elliptic curve's"
+    return (
+        None if isinstance(key, ec.EllipticCurvePublicKey) else "its key is neither an RSA key nor an elliptic curve's"
+    )
 
 
 def _is_signed(certificate: x509.Certificate, signer: SignerInfo, manifest: bytes) -> bool:
@@ -132,7 +150,9 @@ def _is_signed(certificate: x509.Certificate, signer: SignerInfo, manifest: byte
     return True
 
 
-def _verify_signature(certificate: x509.Certificate, signer: SignerInfo, attributes: SignedAttributes, digest: str) -> None:
+def _verify_signature(
+    certificate: x509.Certificate, signer: SignerInfo, attributes: SignedAttributes, digest: str
+) -> None:
     algorithm = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}[digest]
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -13,13 +14,25 @@ from dataclasses import dataclass, field
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as, name_problem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE, SERVICES
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import CANNOT_ASK, REACHABLE, REFUSED, SILENT, reachability
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    CONFIG_SERVICE,
+    HEALTH_SERVICE,
+    SDK_SERVICE,
+    SERVICES,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import (
+    CANNOT_ASK,
+    REACHABLE,
+    REFUSED,
+    SILENT,
+    reachability,
+)
 
 PLANNED = "planned"
 DISASTER = "disaster"
 STEP = "preflight"
-# State and start mode of OMSDK and OMCFG on the RMS and on every other management server [ms]; HealthService runs on all of them.
+# State and start mode of OMSDK and OMCFG on the RMS and on every other management server [ms]; HealthService runs on
+# all of them.
 PROMOTED = ("running", "auto")
 DEMOTED = ("stopped", "disabled")
 
@@ -33,7 +46,9 @@ SEEN_SPEC: dict[str, dict[str, t.Any]] = {
 
 @dataclass(frozen=True)
 class Look:
-    """What was observed on one host of the inventory: `server` is management_server_info's, None when it could not be looked at."""
+    """What was observed on one host of the inventory: `server` is management_server_info's, None when it could not be
+    looked at.
+    """
 
     host: str
     server: t.Mapping[str, t.Any] | None
@@ -46,7 +61,9 @@ class Look:
         host, server = str(result["item"]), result.get("server")
         if server:
             return cls(host, server, None)
-        return cls(host, None, str(result.get("problem") or result.get("msg") or "it did not answer"), _reachability(result))
+        return cls(
+            host, None, str(result.get("problem") or result.get("msg") or "it did not answer"), _reachability(result)
+        )
 
     @property
     def name(self) -> str:
@@ -101,7 +118,9 @@ class Evidence:
 
 @dataclass
 class Plan:
-    """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has none."""
+    """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has
+    none.
+    """
 
     mode: str
     new_rms: str
@@ -146,7 +165,9 @@ def make_plan(wish: Wish, evidence: Evidence) -> Plan:
     _find_former(plan, wish, evidence)
     _find_quiet_nodes(plan, wish, evidence)
     _find_others(plan, wish, evidence)
-    plan.consoles = [look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)]
+    plan.consoles = [
+        look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)
+    ]
     plan.open_database = _was_left_closed(evidence)
     plan.problems += _database_problems(wish, evidence)
     plan.problems += _target_problems(plan, wish, evidence)
@@ -176,12 +197,16 @@ def _is_rms_everywhere(wish: Wish, evidence: Evidence) -> bool:
 
 
 def _is_name_of(name: str, look: Look, wish: Wish) -> bool:
-    """Whether the database's name is that of a server; a node of the clustered RMS goes by the name of the virtual server."""
+    """Whether the database's name is that of a server; a node of the clustered RMS goes by the name of the virtual
+    server.
+    """
     return wish.is_virtual(name) if look.host in wish.cluster_nodes else short_name(name) == look.name
 
 
 def _named(name: str, wish: Wish, evidence: Evidence) -> Look | None:
-    """The look at the server that the database calls `name`; for the virtual server, the node that works, else one that answers, else any."""
+    """The look at the server that the database calls `name`; for the virtual server, the node that works, else one that
+    answers, else any.
+    """
     if not wish.is_virtual(name):
         return evidence.named(name)
     nodes = _node_looks(wish, evidence)
@@ -197,12 +222,16 @@ def _runs(look: Look, service: str) -> bool:
 
 
 def _find_old_rms(plan: Plan, wish: Wish, evidence: Evidence) -> None:
-    """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of date."""
+    """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of
+    date.
+    """
     target = evidence.look(wish.target)
     by_database = [_named(name, wish, evidence) for name in _rms_by_database(evidence)]
     # Nodes of a clustered RMS call themselves RMS at all times.
     by_registry = [look for look in evidence.looks if look.is_rms and look.host not in wish.cluster_nodes]
-    candidates = [look for look in (*by_database, *by_registry, *map(evidence.look, wish.inventory_rms)) if look is not None]
+    candidates = [
+        look for look in (*by_database, *by_registry, *map(evidence.look, wish.inventory_rms)) if look is not None
+    ]
     same = wish.cluster_nodes if wish.target in wish.cluster_nodes else ()
     old = next((look for look in candidates if look is not target and look.host not in same), None)
     if old is not None:
@@ -214,16 +243,26 @@ def _name_servers(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     target = evidence.look(wish.target)
     listed = [str(server["name"]) for server in evidence.database.get("servers") or []]
     plan.rms_name = next((name for name in listed if target is not None and _is_name_of(name, target, wish)), None)
-    known = [*listed, *(look.host for look in evidence.looks), *(str(look.server["computer_name"]) for look in evidence.looks if look.server)]
+    known = [
+        *listed,
+        *(look.host for look in evidence.looks),
+        *(str(look.server["computer_name"]) for look in evidence.looks if look.server),
+    ]
     # What is an address, or an alias that is no name, is in no file.
     own = {short_name(name) for name in (plan.rms_name, wish.target, target.name if target else None) if name}
-    plan.former_names = sorted({name for name in known if short_name(name) not in own and not name_problem(name, qualified=False)})
+    plan.former_names = sorted(
+        {name for name in known if short_name(name) not in own and not name_problem(name, qualified=False)}
+    )
 
 
 def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     """Servers that must be ordinary management servers in the end; those that do not answer are left for a rerun."""
     apart = {None, wish.target, *wish.cluster_nodes}
-    former = {plan.old_rms, *wish.inventory_rms, *(look.host for look in evidence.looks if _looks_like_rms(look))} - apart
+    former = {
+        plan.old_rms,
+        *wish.inventory_rms,
+        *(look.host for look in evidence.looks if _looks_like_rms(look)),
+    } - apart
     for host in sorted(name for name in former if name):
         look = evidence.look(host)
         if look is not None and look.server is not None:
@@ -233,7 +272,11 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
                     f"{host} is older than Service Pack 1: the processing of the data warehouse stays there, so {SDK_SERVICE} keeps running on it [book]. "
                     f"Do not switch it off before Service Pack 1 is installed and the role was moved away and back once"
                 )
-            if _wrong_services(look, _expected(host, plan, wish)) or look.is_rms or (plan.promotion_needed and host == plan.old_rms):
+            if (
+                _wrong_services(look, _expected(host, plan, wish))
+                or look.is_rms
+                or (plan.promotion_needed and host == plan.old_rms)
+            ):
                 plan.demote.append(host)
         else:
             plan.follow_up.append(
@@ -243,11 +286,15 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
 
 
 def _find_quiet_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> None:
-    """While another server has the role, nothing of a clustered RMS may run on any node, least of all its Health Service [field][ms]."""
+    """While another server has the role, nothing of a clustered RMS may run on any node, least of all its Health
+    Service [field][ms].
+    """
     if not wish.cluster_nodes or wish.target in wish.cluster_nodes:
         return
     nodes = _node_looks(wish, evidence)
-    plan.quiet_node = next((look.host for look in sorted(nodes, key=lambda look: not _runs(look, SDK_SERVICE)) if look.server), None)
+    plan.quiet_node = next(
+        (look.host for look in sorted(nodes, key=lambda look: not _runs(look, SDK_SERVICE)) if look.server), None
+    )
     plan.remarks.append(
         f"TEMPORARY STATE: the clustered RMS {wish.virtual_server} is out of service, to be promoted back (playbook opsmgr.recovery.rms_failback). "
         f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(wish.cluster_nodes)}"
@@ -275,14 +322,24 @@ def _find_others(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     for look in evidence.looks:
         server = look.server
         apart = {wish.target, *plan.demote, *wish.cluster_nodes}
-        if server is None or look.host in apart or look.is_rms or server["clustered"] or _server_problems(look, wish.management_group):
+        if (
+            server is None
+            or look.host in apart
+            or look.is_rms
+            or server["clustered"]
+            or _server_problems(look, wish.management_group)
+        ):
             continue
         health = server["services"][HEALTH_SERVICE]
         if health["start_mode"] in (None, "disabled"):
             continue
         plan.working.append(look.host)
         reports_to = server["reports_to"]
-        if health["state"] != "running" or _names_another(reports_to, plan) or (reports_to is None and plan.promotion_needed):
+        if (
+            health["state"] != "running"
+            or _names_another(reports_to, plan)
+            or (reports_to is None and plan.promotion_needed)
+        ):
             plan.restart.append(look.host)
 
 
@@ -306,15 +363,21 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
     if group and database.get("management_group") not in (None, group):
         says = "the inventory says" if wish.management_group else f"{wish.target} belongs to"
         found = f"the database belongs to management group {database['management_group']}, and {says} {group}"
-        problems.append(_problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory"))
+        problems.append(
+            _problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory")
+        )
     if state.get("state") not in (None, "ONLINE"):
-        problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online and run it again"))
+        problems.append(
+            _problem(host, f"the operational database is {state['state']}", "Bring it online and run it again")
+        )
     names = _rms_by_database(evidence)
     if database.get("servers") is None:
         # An offline database is a problem of its own above, and has nothing to say about its servers.
         if not problems:
             what = "Put that right, so that the database can say who the RMS is"
-            problems.append(_problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what))
+            problems.append(
+                _problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what)
+            )
     else:
         problems += _rms_name_problems(host, names, wish, evidence)
     return problems
@@ -341,13 +404,19 @@ def _access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     if ours is False:
         what = "Find out who closed it, and why, and have it opened (opsmgr.recovery.service_broker with reopen: anybodys does that). Then run it again"
         return [_problem(host, f"{found}, and no run of this collection closed it{holders}", what)]
-    what = "Stop what is in it (the OpsMgr services first) and run it again: then the database itself tells who closed it"
-    return [_problem(host, f"{found}, and as long as its only seat is taken it cannot be told who closed it{holders}", what)]
+    what = (
+        "Stop what is in it (the OpsMgr services first) and run it again: then the database itself tells who closed it"
+    )
+    return [
+        _problem(host, f"{found}, and as long as its only seat is taken it cannot be told who closed it{holders}", what)
+    ]
 
 
 def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: Evidence) -> list[str]:
     if len(names) != 1:
-        found = f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
+        found = (
+            f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
+        )
         return [_problem(host, found, "Find out which is right before anything is changed")]
     if _named(names[0], wish, evidence) is None and wish.delete_existing_rms:
         # A cluster whose nodes are all down looks like this, and deleting its virtual server cannot be undone [field].
@@ -364,14 +433,22 @@ def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     look = evidence.look(wish.target)
     if look is None or look.server is None:
         trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
-        return [_problem(wish.target, f"the server to promote cannot be used: {trouble}", "Mend that, or choose another management server")]
+        return [
+            _problem(
+                wish.target,
+                f"the server to promote cannot be used: {trouble}",
+                "Mend that, or choose another management server",
+            )
+        ]
     problems = _server_problems(look, wish.management_group)
     if not plan.promotion_needed or problems:
         return problems
     health = look.server["services"][HEALTH_SERVICE]
     if health["state"] != "running" and look.host not in wish.cluster_nodes:
         found = f"{HEALTH_SERVICE} is {health['state']}, so this is not a working management server"
-        problems.append(_problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again"))
+        problems.append(
+            _problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again")
+        )
     problems += _tool_problems(look)
     problems += _role_in_database_problems(look, wish, evidence)
     return problems
@@ -380,11 +457,19 @@ def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
 def _server_problems(look: Look, management_group: str | None) -> list[str]:
     server = look.server or {}
     if not server["administrator"]:
-        return [_problem(look.host, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")]
+        return [
+            _problem(
+                look.host,
+                "the account is not an administrator of this server",
+                "Use an account that is a member of its Administrators group",
+            )
+        ]
     if not server["installed"]:
         return [_problem(look.host, "Operations Manager is not installed here", "Correct the inventory")]
     if management_group and server["management_group"] != management_group:
-        found = f"it belongs to management group {server['management_group']}, and the inventory says {management_group}"
+        found = (
+            f"it belongs to management group {server['management_group']}, and the inventory says {management_group}"
+        )
         return [_problem(look.host, found, "Correct opsmgr_management_group in the inventory")]
     return []
 
@@ -395,7 +480,13 @@ def _tool_problems(look: Look) -> list[str]:
     if not missing or server["media"]:
         return []
     found = f"{' and '.join(missing)} not in {server['install_directory']}, and no installation media with them found"
-    return [_problem(look.host, found, "Insert the media or copy its \\SupportTools folder to the server, and set rms_failover_media")]
+    return [
+        _problem(
+            look.host,
+            found,
+            "Insert the media or copy its \\SupportTools folder to the server, and set rms_failover_media",
+        )
+    ]
 
 
 def _role_in_database_problems(look: Look, wish: Wish, evidence: Evidence) -> list[str]:
@@ -404,16 +495,30 @@ def _role_in_database_problems(look: Look, wish: Wish, evidence: Evidence) -> li
         return []
     own = next((server for server in servers if _is_name_of(server["name"], look, wish)), None)
     if own is None:
-        return [_problem(look.host, "the database does not know it as a management server of this group", "Choose a management server of this group")]
+        return [
+            _problem(
+                look.host,
+                "the database does not know it as a management server of this group",
+                "Choose a management server of this group",
+            )
+        ]
     if "gateway" in own["roles"]:
-        return [_problem(look.host, "it is a gateway server, which cannot become the RMS", "Choose a management server")]
+        return [
+            _problem(look.host, "it is a gateway server, which cannot become the RMS", "Choose a management server")
+        ]
     return []
 
 
 def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     look = evidence.look(plan.old_rms) if plan.old_rms else None
     if look is None:
-        return [_problem(wish.target, "no server of the inventory is known to be the RMS now", "Put the RMS into the group opsmgr_rms of the inventory")]
+        return [
+            _problem(
+                wish.target,
+                "no server of the inventory is known to be the RMS now",
+                "Put the RMS into the group opsmgr_rms of the inventory",
+            )
+        ]
     if look.server is None:
         return _absence_problems(look, wish, evidence)
     problems = _server_problems(look, wish.management_group)
@@ -426,24 +531,42 @@ def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
 
 
 def _absence_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
-    """Why the role may not be taken from an RMS that could not be looked at: while it runs, two servers would be the RMS."""
+    """Why the role may not be taken from an RMS that could not be looked at: while it runs, two servers would be the
+    RMS.
+    """
     if wish.mode == DISASTER:
         nodes = _node_looks(wish, evidence) if old.host in wish.cluster_nodes else [old]
         # Each of them may be the one that works.
-        return [] if wish.old_rms_is_off else [_still_there(look) for look in nodes if look.server is None and look.reachability != SILENT]
+        return (
+            []
+            if wish.old_rms_is_off
+            else [_still_there(look) for look in nodes if look.server is None and look.reachability != SILENT]
+        )
     found = f"the RMS cannot be reached: {old.trouble}"
     advice = {
         SILENT: "Correct that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
         REFUSED: "It may well be at work. Correct its account, password or certificate in the inventory",
     }
-    return [_problem(old.host, found, advice.get(old.reachability, "Whether it is at work is not known. Correct this controller or the inventory"))]
+    return [
+        _problem(
+            old.host,
+            found,
+            advice.get(
+                old.reachability, "Whether it is at work is not known. Correct this controller or the inventory"
+            ),
+        )
+    ]
 
 
 def _still_there(look: Look) -> str:
     known = "it may be at work" if look.reachability == REFUSED else "whether it is at work is not known"
     found = f"a disaster failover needs an RMS that is off, and {known}: {look.trouble}"
     what = "Switch it off, or correct the inventory so that it can be asked"
-    return _problem(look.host, found, f"{what}. If you know that it is off, and will stay so, set rms_failover_old_rms_is_off to true")
+    return _problem(
+        look.host,
+        found,
+        f"{what}. If you know that it is off, and will stay so, set rms_failover_old_rms_is_off to true",
+    )
 
 
 def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
@@ -455,32 +578,52 @@ def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
 def _own_group(wish: Wish, evidence: Evidence) -> str | None:
     """The management group that all is about: as the inventory says, else as the server to promote says."""
     target = evidence.look(wish.target)
-    return wish.management_group or (target.server["management_group"] if target is not None and target.server else None)
+    return wish.management_group or (
+        target.server["management_group"] if target is not None and target.server else None
+    )
 
 
 def _foreign_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """Servers of another management group: nothing of theirs may be changed, whatever the inventory says."""
     group = _own_group(wish, evidence)
     told = {wish.target, plan.old_rms, *plan.demote} if wish.management_group else set()
-    foreign = [look for look in evidence.looks if look.server and look.server["management_group"] not in (None, group) and look.host not in told]
+    foreign = [
+        look
+        for look in evidence.looks
+        if look.server and look.server["management_group"] not in (None, group) and look.host not in told
+    ]
     advice = "Set opsmgr_management_group for each host of the inventory, or leave this one out"
     problems = [
-        _problem(look.host, f"it belongs to management group {look.server['management_group']}, and {wish.target} to {group}", advice)
+        _problem(
+            look.host,
+            f"it belongs to management group {look.server['management_group']}, and {wish.target} to {group}",
+            advice,
+        )
         for look in foreign
         if look.server
     ]
     return problems + [
-        _problem(host, "it does not answer, and the database does not name it, so it cannot be told which management group it belongs to", advice)
+        _problem(
+            host,
+            "it does not answer, and the database does not name it, so it cannot be told which management group it belongs to",
+            advice,
+        )
         for host in _unknown_hosts(wish, evidence)
     ]
 
 
 def _unknown_hosts(wish: Wish, evidence: Evidence) -> list[str]:
-    """Hosts of which nothing says that they are of this group: with several servers that the inventory calls RMS, one of them may be another group's."""
+    """Hosts of which nothing says that they are of this group: with several servers that the inventory calls RMS, one
+    of them may be another group's.
+    """
     if wish.management_group or len(wish.inventory_rms) < 2:
         return []
     listed = {short_name(str(server["name"])) for server in evidence.database.get("servers") or []}
-    return [look.host for look in evidence.looks if look.server is None and look.name not in listed and look.host != wish.target]
+    return [
+        look.host
+        for look in evidence.looks
+        if look.server is None and look.name not in listed and look.host != wish.target
+    ]
 
 
 def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
@@ -493,11 +636,17 @@ def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
     looks = [look for look in _node_looks(wish, evidence) if look.server]
     wrong = [look.host for look in looks if look.server and (not look.is_rms or look.server["reports_to"] is not None)]
     found = "its registry is not that of a node of a clustered RMS (IsRootHealthService 1, no Parent Health Services)"
-    problems = [_problem(host, found, "Run opsmgr.recovery.rms_cluster_group with registry: repair on it") for host in wrong]
+    problems = [
+        _problem(host, found, "Run opsmgr.recovery.rms_cluster_group with registry: repair on it") for host in wrong
+    ]
     keys = [look.server["key"] for look in looks if look.server]
     if not all(key["present"] for key in keys) or len({key["fingerprint"] for key in keys if key["fingerprint"]}) > 1:
         nodes = " and ".join(look.host for look in looks)
-        problems.append(_problem(nodes, "not all nodes have the same key", "Restore the key of the management group on all of them first"))
+        problems.append(
+            _problem(
+                nodes, "not all nodes have the same key", "Restore the key of the management group on all of them first"
+            )
+        )
     return problems
 
 
@@ -518,7 +667,11 @@ def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """Servers that take no part are only worth a warning."""
     part = {wish.target, plan.old_rms}
     return [
-        _problem(look.host, f"this management server could not be looked at: {look.trouble}", "The failover does not need it; look at it afterwards")
+        _problem(
+            look.host,
+            f"this management server could not be looked at: {look.trouble}",
+            "The failover does not need it; look at it afterwards",
+        )
         for look in evidence.looks
         if look.server is None and look.host not in part
     ]
@@ -528,15 +681,25 @@ def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     """What the database, the registries and the services still show otherwise than after a finished failover."""
     left = [f"{wish.target} is not the RMS by database and registry"] if plan.promotion_needed else []
     apart = (wish.target, *wish.cluster_nodes)
-    left += [f"{look.host} still calls itself the RMS in its registry" for look in evidence.looks if look.is_rms and look.host not in apart]
+    left += [
+        f"{look.host} still calls itself the RMS in its registry"
+        for look in evidence.looks
+        if look.is_rms and look.host not in apart
+    ]
     left += _unfinished_nodes(plan, wish, evidence)
     for look in evidence.looks:
         if look.host in wish.cluster_nodes:
             continue
         if look.server is not None and (look.host == wish.target or look.host in plan.demote):
             left += _wrong_services(look, _expected(look.host, plan, wish))
-        elif look.server is not None and look.host in plan.restart and look.server["services"][HEALTH_SERVICE]["state"] != "running":
-            left.append(f"{look.host}: {HEALTH_SERVICE} is {look.server['services'][HEALTH_SERVICE]['state']} and not running")
+        elif (
+            look.server is not None
+            and look.host in plan.restart
+            and look.server["services"][HEALTH_SERVICE]["state"] != "running"
+        ):
+            left.append(
+                f"{look.host}: {HEALTH_SERVICE} is {look.server['services'][HEALTH_SERVICE]['state']} and not running"
+            )
     return left
 
 
@@ -545,7 +708,9 @@ def _unfinished_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     running = {look.host: [name for name in SERVICES if _runs(look, name)] for look in _node_looks(wish, evidence)}
     active = [host for host, names in running.items() if names]
     if wish.target not in wish.cluster_nodes:
-        return [f"{host}: {' and '.join(running[host])} must not run while {plan.new_rms} is the RMS" for host in active]
+        return [
+            f"{host}: {' and '.join(running[host])} must not run while {plan.new_rms} is the RMS" for host in active
+        ]
     if len(active) == 1 and len(running[active[0]]) == len(SERVICES):
         return []
     found = "; ".join(f"on {host} {' and '.join(names) or 'none'} runs" for host, names in running.items())
@@ -556,7 +721,11 @@ def _expected(host: str, plan: Plan, wish: Wish) -> dict[str, tuple[str, str]]:
     """State and start mode of each service on the new RMS or on a former one."""
     if host == wish.target:
         return dict.fromkeys((HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE), PROMOTED)
-    return {HEALTH_SERVICE: PROMOTED, SDK_SERVICE: PROMOTED if host in plan.keep_sdk else DEMOTED, CONFIG_SERVICE: DEMOTED}
+    return {
+        HEALTH_SERVICE: PROMOTED,
+        SDK_SERVICE: PROMOTED if host in plan.keep_sdk else DEMOTED,
+        CONFIG_SERVICE: DEMOTED,
+    }
 
 
 def _wrong_services(look: Look, expected: t.Mapping[str, tuple[str, str]]) -> list[str]:

@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A management group as a drawing: where the boxes and arrows are. Management servers on the left, what names the RMS on the right.
+"""A management group as a drawing: where the boxes and arrows are. Management servers on the left, what names the RMS
+on the right.
 
 Private to opsmgr.recovery. All lengths are CSS pixels.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -13,7 +15,13 @@ from dataclasses import dataclass
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import seconds_between
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import short_name
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Step
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import NO_ANSWER, RMS, Component, Server, Topology
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import (
+    NO_ANSWER,
+    RMS,
+    Component,
+    Server,
+    Topology,
+)
 
 # It fits beside another one on A4, and alone on a telephone.
 WIDTH = 336
@@ -77,17 +85,39 @@ def draw(topology: Topology) -> Drawing:
     parts = [Component(topology.database_host, topology.database, topology.rms), *topology.components]
     components = [_component_box(part, _row(number)) for number, part in enumerate(parts[:MOST])]
     places = {name: box for server, box in zip(topology.servers, servers, strict=False) for name in _names(server)}
-    arrows = [_from_right(box, places[_named(part)]) for part, box in zip(parts, components, strict=False) if _named(part) in places]
-    arrows += [_from_left(box, places[_named(server)]) for server, box in zip(topology.servers, servers, strict=False) if _named(server) in places]
-    more = [_more(x, len(all_of) - MOST) for x, all_of in ((GUTTER, topology.servers), (RIGHT, parts)) if len(all_of) > MOST]
+    arrows = [
+        _from_right(box, places[_named(part)])
+        for part, box in zip(parts, components, strict=False)
+        if _named(part) in places
+    ]
+    arrows += [
+        _from_left(box, places[_named(server)])
+        for server, box in zip(topology.servers, servers, strict=False)
+        if _named(server) in places
+    ]
+    more = [
+        _more(x, len(all_of) - MOST) for x, all_of in ((GUTTER, topology.servers), (RIGHT, parts)) if len(all_of) > MOST
+    ]
     boxes = servers + components + more
-    return Drawing(WIDTH, max(box.y for box in boxes) + BOX_HEIGHT + 1, BOX_WIDTH, BOX_HEIGHT, boxes, arrows, "; ".join(map(_words, boxes)))
+    return Drawing(
+        WIDTH,
+        max(box.y for box in boxes) + BOX_HEIGHT + 1,
+        BOX_WIDTH,
+        BOX_HEIGHT,
+        boxes,
+        arrows,
+        "; ".join(map(_words, boxes)),
+    )
 
 
 def bars(steps: t.Sequence[Step]) -> list[Bar | None]:
-    """A bar for each step, None for one that did not run. They begin with the first step: before it somebody may have taken an hour to confirm."""
+    """A bar for each step, None for one that did not run. They begin with the first step: before it somebody may have
+    taken an hour to confirm.
+    """
     began_at = min((step.started_at for step in steps if step.started_at), default="")
-    ends = [seconds_between(began_at, step.started_at) + (step.elapsed_seconds or 0) for step in steps if step.started_at]
+    ends = [
+        seconds_between(began_at, step.started_at) + (step.elapsed_seconds or 0) for step in steps if step.started_at
+    ]
     return [_bar(step.started_at, step.elapsed_seconds, began_at, max([1.0, *ends])) for step in steps]
 
 
@@ -118,7 +148,14 @@ def _server_box(server: Server, y: int) -> Box:
     kind = "rms" if server.role == RMS else "gone" if server.role == NO_ANSWER else "server"
     key = server.key_fingerprint.partition(":")[2][:8] if server.key_fingerprint else None
     last = ", ".join(text for text in (_product(server), f"key {key}" if key else None) if text)
-    return Box(GUTTER, y, kind, _fitted(server.host, NAME_LENGTH), [_fitted(server.role, LINE_LENGTH), _fitted(last, LINE_LENGTH)], server.host)
+    return Box(
+        GUTTER,
+        y,
+        kind,
+        _fitted(server.host, NAME_LENGTH),
+        [_fitted(server.role, LINE_LENGTH), _fitted(last, LINE_LENGTH)],
+        server.host,
+    )
 
 
 def _product(server: Server) -> str | None:
@@ -127,7 +164,14 @@ def _product(server: Server) -> str | None:
 
 def _component_box(part: Component, y: int) -> Box:
     named = f"names {short_name(part.names)}" if part.names else "not asked"
-    return Box(RIGHT, y, "component", _fitted(part.host, NAME_LENGTH), [_fitted(part.kind, LINE_LENGTH), _fitted(named, LINE_LENGTH)], part.host)
+    return Box(
+        RIGHT,
+        y,
+        "component",
+        _fitted(part.host, NAME_LENGTH),
+        [_fitted(part.kind, LINE_LENGTH), _fitted(named, LINE_LENGTH)],
+        part.host,
+    )
 
 
 def _fitted(text: str, length: int) -> str:

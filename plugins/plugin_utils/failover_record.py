@@ -5,13 +5,22 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import DONE, FAILED, NOT_REACHED, Given, Step, has_passed, steps_of
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import (
+    DONE,
+    FAILED,
+    NOT_REACHED,
+    Given,
+    Step,
+    has_passed,
+    steps_of,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Group, Topology, after, before
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import Verdict
 
@@ -110,7 +119,9 @@ def make_record(story: Story) -> Record:
 
 
 def _problems(steps: t.Sequence[Step]) -> list[str]:
-    return [step.problem for step in steps if step.problem] or ["None of the steps below failed: the output of the run says why it stopped."]
+    return [step.problem for step in steps if step.problem] or [
+        "None of the steps below failed: the output of the run says why it stopped."
+    ]
 
 
 def _outcome(story: Story, steps: t.Sequence[Step]) -> str:

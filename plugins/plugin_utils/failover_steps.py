@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -58,7 +59,9 @@ def has_passed(given: t.Iterable[Given], begun_at: str) -> bool:
 
 @dataclass(frozen=True)
 class Step:
-    """A step on the hosts that it went alike on. `started_at` and `elapsed_seconds`, those of all together, are None where nothing ran."""
+    """A step on the hosts that it went alike on. `started_at` and `elapsed_seconds`, those of all together, are None
+    where nothing ran.
+    """
 
     title: str
     hosts: list[str]
@@ -94,7 +97,9 @@ def _together(given: Given, steps: t.Iterable[tuple[str, Step]]) -> list[Step]:
             alike.append((hosts, same))
         hosts.append(host)
         same.append(step)
-    return [replace(same[0], title=_title(given, hosts), hosts=hosts, elapsed_seconds=_sum(same)) for hosts, same in alike]
+    return [
+        replace(same[0], title=_title(given, hosts), hosts=hosts, elapsed_seconds=_sum(same)) for hosts, same in alike
+    ]
 
 
 def _differs_only_in_time(one: Step, other: Step) -> bool:
@@ -135,7 +140,9 @@ def _problem(result: Result) -> str | None:
 
 def evidence(result: Result) -> list[str]:
     """What a task read back, in lines. Only what is known to be no secret is told."""
-    return [line for key, tell in _TELLERS.items() if result.get(key) not in (None, [], {}, "") for line in tell(result)]
+    return [
+        line for key, tell in _TELLERS.items() if result.get(key) not in (None, [], {}, "") for line in tell(result)
+    ]
 
 
 def _backup(result: Result) -> list[str]:
@@ -148,14 +155,20 @@ def _backup(result: Result) -> list[str]:
     lines = [f"backup of {backup['taken_at']} on {backup['server']}: {backup['file']}, sealed: {backup['seal']}"]
     if "key" in result:
         return lines
-    return [*lines, f"SHA-256 of the key file: {backup['sha256']}", f"fingerprint of the key: {backup['key_fingerprint'] or 'not known'}"]
+    return [
+        *lines,
+        f"SHA-256 of the key file: {backup['sha256']}",
+        f"fingerprint of the key: {backup['key_fingerprint'] or 'not known'}",
+    ]
 
 
 def _key(result: Result) -> list[str]:
     key, backup = result["key"], result.get("backup") or {}
     if not key["present"]:
         return ["key on the server: none"]
-    same = ", the one of the backup" if key["fingerprint"] and key["fingerprint"] == backup.get("key_fingerprint") else ""
+    same = (
+        ", the one of the backup" if key["fingerprint"] and key["fingerprint"] == backup.get("key_fingerprint") else ""
+    )
     return [f"key on the server: {key['fingerprint'] or 'present'}{same}"]
 
 
@@ -167,7 +180,9 @@ def _registry(result: Result) -> list[str]:
     registry = result["registry"]
     if isinstance(registry, str):
         return [f"registry: the RMS is {registry}"]
-    return [f"registry of the node: {'consistent' if registry['consistent'] else 'not consistent'}, key {registry['key_fingerprint'] or 'not known'}"]
+    return [
+        f"registry of the node: {'consistent' if registry['consistent'] else 'not consistent'}, key {registry['key_fingerprint'] or 'not known'}"
+    ]
 
 
 _TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
@@ -184,8 +199,12 @@ _TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
     "resources": lambda result: _states(result["resources"]),
     "registry": _registry,
     "changes": lambda result: ["line {line}: {before} became {after}".format(**each) for each in result["changes"]],
-    "untouched": lambda result: ["line {line} still has {value}: {reason}".format(**each) for each in result["untouched"]],
-    "after": lambda result: [f"Service Broker: {'on' if result['after']['is_broker_enabled'] else 'off'}, {result['after']['user_access']}"],
+    "untouched": lambda result: [
+        "line {line} still has {value}: {reason}".format(**each) for each in result["untouched"]
+    ],
+    "after": lambda result: [
+        f"Service Broker: {'on' if result['after']['is_broker_enabled'] else 'off'}, {result['after']['user_access']}"
+    ],
     "problems": lambda result: list(map(str, result["problems"])),
     "warnings": lambda result: list(map(str, result["warnings"])),
 }

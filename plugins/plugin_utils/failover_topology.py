@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -83,7 +84,9 @@ def after(
     """
     results = [(host, result) for one in given for host, result in one.fresh(asked_again_at).items()]
     looks = [_updated(look, results) for look in seen.looks]
-    return _topology(group, _rms(seen) if rms_is_known else None, looks, _components(group, given, begun_at, _named_after))
+    return _topology(
+        group, _rms(seen) if rms_is_known else None, looks, _components(group, given, begun_at, _named_after)
+    )
 
 
 def _rms(seen: Evidence) -> str | None:
@@ -96,7 +99,10 @@ def _updated(look: Look, results: t.Iterable[tuple[str, Result]]) -> Look:
         return look
     server = dict(look.server)
     for result in (result for host, result in results if host == look.host):
-        states = {name: dict(zip(("state", "start_mode"), state.split(", "), strict=False)) for name, state in (result.get("services") or {}).items()}
+        states = {
+            name: dict(zip(("state", "start_mode"), state.split(", "), strict=False))
+            for name, state in (result.get("services") or {}).items()
+        }
         server["services"] = {**server["services"], **states}
         server.update({name: result[name] for name in ("is_rms", "key", "reports_to") if result.get(name) is not None})
     if server["is_rms"]:
@@ -125,13 +131,18 @@ def _server(look: Look, rms: str | None, group: Group) -> Server:
         version=seen["version"],
         is_rms=seen["is_rms"],
         key_fingerprint=seen["key"]["fingerprint"],
-        services={name: ", ".join(str(value) for value in service.values() if value) for name, service in seen["services"].items()},
+        services={
+            name: ", ".join(str(value) for value in service.values() if value)
+            for name, service in seen["services"].items()
+        },
         names=seen["reports_to"],
     )
 
 
 def _role(look: Look, rms: str | None, group: Group) -> str:
-    """By registry and database; without the database's word, the server that was promoted is the RMS if its registry says so."""
+    """By registry and database; without the database's word, the server that was promoted is the RMS if its registry
+    says so.
+    """
     if look.host in group.cluster_nodes:
         return f"node of {group.virtual_server}"
     if not look.is_rms:
@@ -140,11 +151,15 @@ def _role(look: Look, rms: str | None, group: Group) -> str:
     return RMS if is_named else CALLS_ITSELF_RMS
 
 
-def _components(group: Group, given: t.Iterable[Given], begun_at: str, named: t.Callable[[Group, Result], str | None]) -> list[Component]:
+def _components(
+    group: Group, given: t.Iterable[Given], begun_at: str, named: t.Callable[[Group, Result], str | None]
+) -> list[Component]:
     found = []
     for one in (one for one in given if one.part):
         fresh = one.fresh(begun_at)
-        found += [Component(host, str(one.part), named(group, fresh[host]) if host in fresh else None) for host in one.hosts]
+        found += [
+            Component(host, str(one.part), named(group, fresh[host]) if host in fresh else None) for host in one.hosts
+        ]
     return found
 
 

@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Has the role moved? The one place that turns evidence into an answer: yes, no, or "cannot be told". Asks nobody.
 
-Evidence is what the database says, what the registries of both servers say, and how far the promotion on the target is. Nothing that a task of this run
-returned is evidence, because a task that was killed returned nothing.
+Evidence is what the database says, what the registries of both servers say, and how far the promotion on the target is.
+Nothing that a task of this run returned is evidence, because a task that was killed returned nothing.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import enum
@@ -48,7 +49,8 @@ class RoleEvidence:
     """What was seen, reduced to what decides.
 
     :ivar database: whom the database names
-    :ivar target_is_rms: what the target's registry says; None when it was not seen, and on a node of a clustered RMS, whose registry always says yes
+    :ivar target_is_rms: what the target's registry says; None when it was not seen, and on a node of a clustered RMS,
+    whose registry always says yes
     :ivar target_is_node: whether the target's registry says nothing, because it is a node
     :ivar old_is_rms: the same of the old RMS
     :ivar phase: how far a promotion on the target is; None when the target was not seen
@@ -67,7 +69,9 @@ def judge(evidence: RoleEvidence) -> Verdict:
     """The answer that follows from the evidence. Evidence that is missing or contradicts itself gives no answer."""
     if evidence.phase in OPEN_PHASES or (evidence.phase is None and evidence.begun):
         return Verdict.CANNOT_BE_TOLD
-    if evidence.database is Names.TARGET and (evidence.target_is_rms or (evidence.target_is_node and evidence.phase is not None)):
+    if evidence.database is Names.TARGET and (
+        evidence.target_is_rms or (evidence.target_is_node and evidence.phase is not None)
+    ):
         return Verdict.HAS_MOVED
     if evidence.database is Names.OLD_RMS and not evidence.target_is_rms and evidence.old_is_rms is not False:
         return Verdict.HAS_NOT_MOVED
@@ -112,7 +116,9 @@ def find(question: Question, now: Evidence, seen: Evidence | None = None) -> Fin
     if seen is not None:
         # A promotion of an earlier run that was at work may have ended meanwhile. That is what was waited for.
         was_open = _phase(seen.look(question.target)) in OPEN_PHASES
-        finding.different = [] if was_open and finding.verdict is Verdict.HAS_MOVED else _differences(question, seen, now)
+        finding.different = (
+            [] if was_open and finding.verdict is Verdict.HAS_MOVED else _differences(question, seen, now)
+        )
         finding.disturbed = _disturbed(seen, now)
     return finding
 
@@ -124,7 +130,9 @@ def _reduce(question: Question, now: Evidence) -> RoleEvidence:
         database=_names(question, now),
         target_is_rms=None if is_node else _calls_itself_rms(target),
         target_is_node=is_node,
-        old_is_rms=None if question.old_rms in question.cluster_nodes else _calls_itself_rms(question.old_rms and now.look(question.old_rms)),
+        old_is_rms=None
+        if question.old_rms in question.cluster_nodes
+        else _calls_itself_rms(question.old_rms and now.look(question.old_rms)),
         phase=_phase(target),
         begun=question.begun,
     )
@@ -160,7 +168,9 @@ def _names(question: Question, evidence: Evidence) -> Names:
 
 
 def _is_named(name: str, host: str, question: Question, evidence: Evidence) -> bool:
-    """Whether the database's name is that of a host; a node of the clustered RMS goes by the name of the virtual server."""
+    """Whether the database's name is that of a host; a node of the clustered RMS goes by the name of the virtual
+    server.
+    """
     if host in question.cluster_nodes:
         return question.virtual_server is not None and short_name(name) == short_name(question.virtual_server)
     look = evidence.look(host)
@@ -169,7 +179,11 @@ def _is_named(name: str, host: str, question: Question, evidence: Evidence) -> b
 
 def _sentences(question: Question, now: Evidence, reduced: RoleEvidence) -> list[str]:
     names = _rms_names(now)
-    database = "the database could not be asked" if names is None else f"the database names {' and '.join(names) or 'no server'} as the RMS"
+    database = (
+        "the database could not be asked"
+        if names is None
+        else f"the database names {' and '.join(names) or 'no server'} as the RMS"
+    )
     hosts = [host for host in (question.target, question.old_rms) if host and host not in question.cluster_nodes]
     told = [database, *(_registry_sentence(host, now.look(host)) for host in hosts)]
     return [*told, _phase_sentence(question.target, reduced.phase)]
@@ -197,7 +211,9 @@ def _phase_sentence(host: str, phase: Phase | None) -> str:
 
 
 def _differences(question: Question, seen: Evidence, now: Evidence) -> list[str]:
-    """What makes the plan wrong: another RMS, another state of the database, a server of another group, a promotion that somebody else began."""
+    """What makes the plan wrong: another RMS, another state of the database, a server of another group, a promotion
+    that somebody else began.
+    """
     found = []
     before, after = _rms_names(seen), _rms_names(now)
     if before != after:
@@ -226,7 +242,11 @@ def _server_differences(old: Look, new: Look | None, needed: bool) -> list[str]:
         return [f"{old.host} does not answer any more: {new.trouble if new else 'it was not asked'}"] if needed else []
     return [
         f"{what} of {old.host} was {old.server[key]}, and is {new.server[key]} now"
-        for key, what in (("is_rms", "the RMS flag in the registry"), ("management_group", "the management group"), ("version", "the version"))
+        for key, what in (
+            ("is_rms", "the RMS flag in the registry"),
+            ("management_group", "the management group"),
+            ("version", "the version"),
+        )
         if old.server[key] != new.server[key]
     ]
 
@@ -244,7 +264,9 @@ def _disturbed(seen: Evidence, now: Evidence) -> list[str]:
         if down:
             states = " and ".join(f"{name} is {_state(new, name)}" for name in down)
             options = " ".join(f"{_OPTIONS[name]}=running" for name in down)
-            found.append(f'{old.host}: {states}. Start it: ansible -i INVENTORY {old.host} -m opsmgr.recovery.management_services -a "{options}"')
+            found.append(
+                f'{old.host}: {states}. Start it: ansible -i INVENTORY {old.host} -m opsmgr.recovery.management_services -a "{options}"'
+            )
     return found
 
 

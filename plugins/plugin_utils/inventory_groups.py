@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the groups of the inventory are those that a run needs: pure decisions.
 
-Private to opsmgr.recovery. A play whose groups have no host is skipped by Ansible with exit code 0, so a misspelt group would be a success.
+Private to opsmgr.recovery. A play whose groups have no host is skipped by Ansible with exit code 0, so a misspelt group
+would be a success.
 """
+
 from __future__ import annotations
 
 import difflib
@@ -55,7 +57,9 @@ class Inventory:
 
 
 def run_problem(wanted: t.Sequence[str], read: t.Sequence[str], inventory: Inventory) -> str | None:
-    """Why a play on the hosts of the groups `wanted`, which looks at the groups `read` too, would do nothing or not enough; None if it would not."""
+    """Why a play on the hosts of the groups `wanted`, which looks at the groups `read` too, would do nothing or not
+    enough; None if it would not.
+    """
     misspelt = misspelt_problems([*wanted, *read], inventory.groups)
     if misspelt:
         return " ".join(misspelt)
@@ -64,7 +68,10 @@ def run_problem(wanted: t.Sequence[str], read: t.Sequence[str], inventory: Inven
         return _no_host(wanted, inventory)
     if not any(host in inventory.hosts for host in hosts):
         what = f"Name one of {'them' if len(hosts) > 1 else 'its hosts'} with --limit, or leave --limit out"
-        return f"--limit {inventory.limit or ''}".rstrip() + f" leaves out every host of {_either(wanted)} ({_some(hosts)}). {what}."
+        return (
+            f"--limit {inventory.limit or ''}".rstrip()
+            + f" leaves out every host of {_either(wanted)} ({_some(hosts)}). {what}."
+        )
     return None
 
 

@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a directory is lost when a job of AWX ends.
 
-AWX runs a job in a container that is thrown away, on a private directory that is removed. What outlives it is mounted into it from outside: a path
-of the setting AWX_ISOLATION_SHOW_PATHS, or a volume of the container group. A volume that is itself thrown away (emptyDir) looks like one that is not.
+AWX runs a job in a container that is thrown away, on a private directory that is removed. What outlives it is mounted
+into it from outside: a path of the setting AWX_ISOLATION_SHOW_PATHS, or a volume of the container group. A volume that
+is itself thrown away (emptyDir) looks like one that is not.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import os
@@ -26,7 +28,9 @@ PASSING_FILE_SYSTEMS = ("overlay", "tmpfs", "ramfs", "aufs")
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def lost_with_job(directory: str, environment: t.Mapping[str, str] | None = None, mounts: str | None = None) -> str | None:
+def lost_with_job(
+    directory: str, environment: t.Mapping[str, str] | None = None, mounts: str | None = None
+) -> str | None:
     """Why a directory is lost when this job ends, in one sentence; None when it is kept, or this is no job of AWX.
 
     :param environment: of the job, by default this process's

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -66,7 +67,13 @@ class Attempt:
 
     def look(self) -> Look:
         """What was seen of the server, to be compared with the escrow."""
-        return Look.from_result({"item": self.server, "msg": "this run did not see it", **({"server": self.best["server"]} if self.best.get("server") else {})})
+        return Look.from_result(
+            {
+                "item": self.server,
+                "msg": "this run did not see it",
+                **({"server": self.best["server"]} if self.best.get("server") else {}),
+            }
+        )
 
     def _cause(self, result: Result) -> str:
         if "elapsed_seconds" in result:
@@ -75,7 +82,11 @@ class Attempt:
             # The task never began, for example for want of a variable: ansible-core's own words.
             return error_sentence(self.host, STEP, str(result["msg"]), "Mend that and run it again")
         silent = reachability(result.get("msg")) == SILENT
-        advice = "See that it answers, and run it again" if silent else "Correct its account, its connection or this controller, and run it again"
+        advice = (
+            "See that it answers, and run it again"
+            if silent
+            else "Correct its account, its connection or this controller, and run it again"
+        )
         return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), advice)
 
 

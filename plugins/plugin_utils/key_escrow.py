@@ -5,15 +5,24 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow, Opener, Recipient, Seal
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import NOT_SEALED, SEALED_FOR_CERTIFICATES, SEALED_WITH_VAULT
+from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import (
+    NOT_SEALED,
+    SEALED_FOR_CERTIFICATES,
+    SEALED_WITH_VAULT,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, load_private_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import (
+    CertificateSeal,
+    PrivateKeyOpener,
+    load_private_key,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_signature import JobSigner, TrustedSigners
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, VaultSeal
@@ -49,7 +58,9 @@ FAULTY = "faulty"
 
 
 def password_problem(password: str) -> str | None:
-    """Why the tool would not take this backup password, or None. At least eight characters [book], and typed in one line."""
+    """Why the tool would not take this backup password, or None. At least eight characters [book], and typed in one
+    line.
+    """
     if len(password) < MINIMUM_PASSWORD_CHARACTERS:
         return f"the backup password has {len(password)} characters, and SecureStorageBackup takes at least {MINIMUM_PASSWORD_CHARACTERS}"
     if any(ord(character) < 32 or ord(character) == 127 for character in password):
@@ -58,7 +69,8 @@ def password_problem(password: str) -> str | None:
 
 
 def open_escrow(directory: str, trusted_signers: t.Sequence[str] | None = None) -> Escrow:
-    """The escrow in a directory on the controller. With certificates in `trusted_signers`, only what their owners signed is a backup.
+    """The escrow in a directory on the controller. With certificates in `trusted_signers`, only what their owners
+    signed is a backup.
 
     :raises OpsmgrError: a certificate cannot be read or is not for signatures
     """
@@ -76,7 +88,9 @@ def signer_from(arguments: t.Mapping[str, t.Any]) -> JobSigner | None:
 
 
 def signers_that_count(arguments: t.Mapping[str, t.Any]) -> list[str] | None:
-    """Whose signatures count for who makes backups: the own one, and those of others that are named; None when none is asked for."""
+    """Whose signatures count for who makes backups: the own one, and those of others that are named; None when none is
+    asked for.
+    """
     own = [arguments["signing_certificate"]] if arguments["signing_certificate"] else []
     return [*own, *(arguments["trusted_signers"] or [])] or None
 
@@ -100,7 +114,9 @@ def private_key_from(arguments: t.Mapping[str, t.Any]) -> RSAPrivateKey | None:
     return None if path is None else load_private_key(path, arguments["seal_private_key_passphrase"])
 
 
-def open_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None) -> bytes:
+def open_backup(
+    escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None
+) -> bytes:
     """The verified key file of a backup, whichever seal it has.
 
     :raises OpsmgrError: it is damaged, or sealed and what opens it is missing or wrong
@@ -108,9 +124,17 @@ def open_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_ke
     return escrow.open(entry, _opener(entry, passphrase, private_key))
 
 
-def verify_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None) -> tuple[str, str | None]:
-    """How much is known of a backup: OPENED, INTACT when nothing is at hand that opens its seal, or FAULTY with the reason."""
-    at_hand = {NOT_SEALED: True, SEALED_WITH_VAULT: passphrase is not None, SEALED_FOR_CERTIFICATES: private_key is not None}
+def verify_backup(
+    escrow: Escrow, entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None = None
+) -> tuple[str, str | None]:
+    """How much is known of a backup: OPENED, INTACT when nothing is at hand that opens its seal, or FAULTY with the
+    reason.
+    """
+    at_hand = {
+        NOT_SEALED: True,
+        SEALED_WITH_VAULT: passphrase is not None,
+        SEALED_FOR_CERTIFICATES: private_key is not None,
+    }
     try:
         if at_hand.get(entry.seal, True):
             open_backup(escrow, entry, passphrase, private_key)
@@ -124,7 +148,11 @@ def verify_backup(escrow: Escrow, entry: Entry, passphrase: str | None, private_
 def _opener(entry: Entry, passphrase: str | None, private_key: RSAPrivateKey | None) -> Opener:
     if entry.seal == SEALED_WITH_VAULT:
         if passphrase is None:
-            raise OpsmgrError("open the key backup", f"{entry.path} is sealed with a passphrase and none was given", "Give seal_passphrase")
+            raise OpsmgrError(
+                "open the key backup",
+                f"{entry.path} is sealed with a passphrase and none was given",
+                "Give seal_passphrase",
+            )
         return VaultSeal(passphrase)
     if entry.seal == SEALED_FOR_CERTIFICATES:
         if private_key is None:
@@ -154,7 +182,9 @@ def fitting_backup(escrow: Escrow, management_group: str, version: ServerVersion
     if entry is not None:
         return entry
     found = _why_none(escrow, management_group, version)
-    raise OpsmgrError("choose a key backup", found, "Name the right escrow, or make a backup on the RMS while it still runs")
+    raise OpsmgrError(
+        "choose a key backup", found, "Name the right escrow, or make a backup on the RMS while it still runs"
+    )
 
 
 def _why_none(escrow: Escrow, management_group: str, version: ServerVersion | None) -> str:

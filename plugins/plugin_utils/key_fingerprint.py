@@ -3,28 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which key a server has, without reading it out: the commands that tell, and that leave nothing behind.
 
-Private to opsmgr.recovery. The key never crosses the network, and never stands in a command line or an environment variable.
+Private to opsmgr.recovery. The key never crosses the network, and never stands in a command line or an environment
+variable.
 """
+
 from __future__ import annotations
 
 import re
 
-# A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need not be secret.
+# A salt that keeps the fingerprint apart from any other hash of the same bytes. The key itself is random, so it need
+# not be secret.
 FINGERPRINT_SALT = "opsmgr.recovery key fingerprint 1"
-# The one place on a server that holds the key for a moment: only administrators may make something in %SystemRoot%, and only they and the system may look
-# into this directory. One name, so that whatever a run that was cut off left there is removed by the next one.
+# The one place on a server that holds the key for a moment: only administrators may make something in %SystemRoot%, and
+# only they and the system may look into this directory. One name, so that whatever a run that was cut off left there is
+# removed by the next one.
 DIRECTORY = r"%SystemRoot%\opsmgr.recovery"
 FILES = DIRECTORY + r"\key.*"
 # By number, because names of groups are translated: the administrators and the system [ms].
 _ONLY_ADMINISTRATORS = '"*S-1-5-32-544:(OI)(CI)F" "*S-1-5-18:(OI)(CI)F"'
-# What earlier versions left when they were cut off, and key files of backups that were, in the temporary directories of all users who are in the usual place.
+# What earlier versions left when they were cut off, and key files of backups that were, in the temporary directories of
+# all users who are in the usual place.
 _LEFTOVERS = ("opsmgr-recovery-*.fp*", "opsmgr-recovery-*.key*")
 _TEMPORARY = (r"AppData\Local\Temp", r"Local Settings\Temp")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 SAME, OTHER = "same", "other"
 _COMPARISON = "opsmgr_key"
-# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its turn [field].
+# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its
+# turn [field].
 TELL_COMPARISON = f"call echo [key %^{_COMPARISON}%]"
 
 
@@ -47,8 +53,9 @@ def remove_leftovers_command() -> str:
 def fingerprint_command(key: str, value: str) -> str:
     """A salted hash of the key material below the registry key `key` (quoted), computed on the server.
 
-    certutil hashes files only, so reg exports into the protected directory, after the directory has its rights and certutil has shown that it can hash:
-    Windows Server 2003's cannot, and there the key does not touch the disk. The export is gone when the command ends.
+    certutil hashes files only, so reg exports into the protected directory, after the directory has its rights and
+    certutil has shown that it can hash: Windows Server 2003's cannot, and there the key does not touch the disk. The
+    export is gone when the command ends.
     """
     salt, export, both = (f"{DIRECTORY}\\key.{ending}" for ending in ("s", "r", "b"))
     protected = f'icacls "{DIRECTORY}" /inheritance:r /grant:r {_ONLY_ADMINISTRATORS}>nul'
@@ -62,12 +69,14 @@ def fingerprint_command(key: str, value: str) -> str:
 
 
 def compared_command(key: str, value: str, command: str) -> str:
-    """Run `command`, and keep whether the key is another one than before, for servers that cannot hash; TELL_COMPARISON tells it.
+    """Run `command`, and keep whether the key is another one than before, for servers that cannot hash; TELL_COMPARISON
+    tells it.
 
-    The key stays in a variable of cmd.exe's own loop, which no other program gets. Where there was no key before, `command` does not run.
+    The key stays in a variable of cmd.exe's own loop, which no other program gets. Where there was no key before,
+    `command` does not run.
     """
     query = f'reg query {key} /v {value} ^| find "REG_BINARY"'
-    compare = f"for /f \"tokens=2*\" %c in ('{query}') do @if \"%b\"==\"%d\" (set {_COMPARISON}={SAME}) else set {_COMPARISON}={OTHER}"
+    compare = f'for /f "tokens=2*" %c in (\'{query}\') do @if "%b"=="%d" (set {_COMPARISON}={SAME}) else set {_COMPARISON}={OTHER}'
     return f"for /f \"tokens=2*\" %a in ('{query}') do @({command}& {compare})"
 
 

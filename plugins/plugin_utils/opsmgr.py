@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -92,7 +93,9 @@ MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 # %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
 MEDIA_FOLDERS = {"AMD64": "amd64", "X86": "i386", "IA64": "ia64"}
 
-ROOT_ADVICE = "Set it to a REG_DWORD, 1 on the root management server and 0 on any other management server, and run it again"
+ROOT_ADVICE = (
+    "Set it to a REG_DWORD, 1 on the root management server and 0 on any other management server, and run it again"
+)
 PIPE_ADVICE = (
     "This server gives programs a pipe instead of a console, and a program that reads single keys cannot be answered through a pipe: "
     "run it at the server's own desk, or on a server whose WinRM service gives a console"
@@ -146,7 +149,10 @@ class ManagementServer:
             "database_server": self.database_server,
             "database_name": self.database_name,
             "clustered": self.clustered,
-            "services": {name: {"state": service.state, "start_mode": service.start_mode} for name, service in self.services.items()},
+            "services": {
+                name: {"state": service.state, "start_mode": service.start_mode}
+                for name, service in self.services.items()
+            },
             "tools": dict(self.tools),
             "media": self.media,
             "key": {"present": self.key_present, "fingerprint": self.key_fingerprint},
@@ -165,7 +171,9 @@ class KeyBackup:
 
 @dataclass(frozen=True)
 class KeyRestore:
-    """The conversation that restored a key, and whether the key is another one than before (SAME or OTHER); None where that was not compared."""
+    """The conversation that restored a key, and whether the key is another one than before (SAME or OTHER); None where
+    that was not compared.
+    """
 
     talk: Conversation
     comparison: str | None
@@ -174,20 +182,28 @@ class KeyRestore:
 class OpsMgrHost:
     """An Operations Manager server on top of a Windows host."""
 
-    def __init__(self, windows: WindowsHost, media: str | None = None, key_registry_key: str = KEY_MATERIAL_KEY) -> None:
+    def __init__(
+        self, windows: WindowsHost, media: str | None = None, key_registry_key: str = KEY_MATERIAL_KEY
+    ) -> None:
         self.windows = windows
         self._media = media
         self._key_material = quote(key_registry_key)
         self._token = secrets.token_hex(4)
 
     def observe(
-        self, probe: bool = False, only_key: bool = False, after_seconds: int = 0, fingerprint: bool = False, first: bool = False
+        self,
+        probe: bool = False,
+        only_key: bool = False,
+        after_seconds: int = 0,
+        fingerprint: bool = False,
+        first: bool = False,
     ) -> ManagementServer:
         """Look at the server in one round trip.
 
         :param probe: find out the kind of standard input on the way
         :param after_seconds: wait on the server first
-        :param fingerprint: have the server compute the fingerprint of its key, for which the key is on its disk for a moment; else it is not known
+        :param fingerprint: have the server compute the fingerprint of its key, for which the key is on its disk for a
+            moment; else it is not known
         :param first: the first look of a task, which removes what runs that were cut off left with the key in it
         :param only_key: leave out services, media and promotions, which the work with a key does not need
         """
@@ -209,7 +225,9 @@ class OpsMgrHost:
         questions.ask("groups", self._commands()["groups"])
         return _group(self.windows.ask(questions)["groups"])
 
-    def require_server(self, step: str, probe: bool = False, only_key: bool = False, fingerprint: bool = False) -> ManagementServer:
+    def require_server(
+        self, step: str, probe: bool = False, only_key: bool = False, fingerprint: bool = False
+    ) -> ManagementServer:
         """The first look of a task: observe(), and refuse a server that no step of a recovery can work on.
 
         :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
@@ -217,7 +235,11 @@ class OpsMgrHost:
         server = self.observe(probe, only_key, fingerprint=fingerprint, first=True)
         require_administrator(step, server.administrator)
         if not server.installed:
-            raise OpsmgrError(step, f"Operations Manager is not installed here: {SETUP_KEY} is missing", "Check that the inventory names the right server.")
+            raise OpsmgrError(
+                step,
+                f"Operations Manager is not installed here: {SETUP_KEY} is missing",
+                "Check that the inventory names the right server.",
+            )
         return server
 
     def require_tool(self, server: ManagementServer, tool: str, step: str) -> None:
@@ -246,7 +268,9 @@ class OpsMgrHost:
         command = f'{server.tool(BACKUP_TOOL)} Backup "{path}"'
         exchanges = [Exchange(prompt, password, secret=True) for prompt in prompts]
         try:
-            talk = self.windows.shell.converse(command, exchanges, then=f'(if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"')
+            talk = self.windows.shell.converse(
+                command, exchanges, then=f'(if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"'
+            )
         except ConversationError as error:
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary(f"{self._token}.key")
@@ -256,7 +280,9 @@ class OpsMgrHost:
         except ValueError as error:
             raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
 
-    def restore_key(self, server: ManagementServer, password: str, prompt: str, content: bytes, source: str) -> KeyRestore:
+    def restore_key(
+        self, server: ManagementServer, password: str, prompt: str, content: bytes, source: str
+    ) -> KeyRestore:
         """Bring a key file to the server, run `SecureStorageBackup Restore` on it and remove it again.
 
         What the tool did must be read back from the registry with observe().
@@ -272,7 +298,9 @@ class OpsMgrHost:
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary("restore.key")
 
-    def restore_key_file(self, server: ManagementServer, password: str, prompt: str, path: str, source: str | None) -> KeyRestore:
+    def restore_key_file(
+        self, server: ManagementServer, password: str, prompt: str, path: str, source: str | None
+    ) -> KeyRestore:
         """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks.
 
         Where there is a key and no fingerprint of it, the server compares the key before and after.
@@ -297,7 +325,9 @@ class OpsMgrHost:
     def demote(self, server: ManagementServer, prompt: str) -> Conversation:
         """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]."""
         try:
-            return self.windows.shell.converse(f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS", [Exchange(prompt, "Y", decides=True, optional=True)])
+            return self.windows.shell.converse(
+                f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS", [Exchange(prompt, "Y", decides=True, optional=True)]
+            )
         except ConversationError as error:
             raise self.conversation_problem("demote this former RMS", CONFIG_TOOL, error) from error
 
@@ -307,7 +337,9 @@ class OpsMgrHost:
             source = quote(directory_join(str(server.media), tool))
             target = directory_join(str(server.install_directory), tool)
             temporary = quote(target + ".new")
-            self.windows.shell.run(f"copy /b /y {source} {temporary}>nul&& fc /b {source} {temporary}>nul&& move /y {temporary} {quote(target)}>nul")
+            self.windows.shell.run(
+                f"copy /b /y {source} {temporary}>nul&& fc /b {source} {temporary}>nul&& move /y {temporary} {quote(target)}>nul"
+            )
 
     def remove_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
         """Remove tools from the install directory."""
@@ -318,13 +350,19 @@ class OpsMgrHost:
     def conversation_problem(step: str, tool: str, error: ConversationError) -> OpsmgrError:
         """A conversation's failure as the one error a user sees: what happened, what the tool wrote, what to do."""
         said = f"; it wrote: {error.transcript}" if error.transcript else "; it wrote nothing"
-        advice = PIPE_ADVICE if error.input_kind == PIPE else "Compare what it wrote with the prompt options of this module and run it again"
+        advice = (
+            PIPE_ADVICE
+            if error.input_kind == PIPE
+            else "Compare what it wrote with the prompt options of this module and run it again"
+        )
         return OpsmgrError(step, f"{tool}: {error}{said}", advice)
 
     def no_effect(self, step: str, tool: str, what: str, talk: Conversation) -> OpsmgrError:
         """A tool ended, but the world is not as it should be."""
         said = f"; it wrote: {talk.transcript}" if talk.transcript else "; it wrote nothing"
-        advice = PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Put right what it complains of and run it again"
+        advice = (
+            PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Put right what it complains of and run it again"
+        )
         code = "not known" if talk.exit_code is None else talk.exit_code
         return OpsmgrError(step, f"{tool} ended (exit code {code}) but {what}{said}", advice)
 
@@ -345,16 +383,22 @@ class OpsMgrHost:
 
     @staticmethod
     def _tools_command() -> str:
-        """List the tools in the install directory, which only the registry knows: "2*" takes the rest of the value's line."""
+        """List the tools in the install directory, which only the registry knows: "2*" takes the rest of the value's
+        line.
+        """
         return (
-            f"for /f \"tokens=2*\" %a in ('reg query \"{SETUP_KEY}\" /v InstallDirectory ^| find \"REG_SZ\"') do "
+            f'for /f "tokens=2*" %a in (\'reg query "{SETUP_KEY}" /v InstallDirectory ^| find "REG_SZ"\') do '
             f'@(if exist "%b\\{BACKUP_TOOL}" echo {BACKUP_TOOL})&(if exist "%b\\{CONFIG_TOOL}" echo {CONFIG_TOOL})'
         )
 
     def _media_command(self) -> str:
         """List the folders of the installation media that hold both tools: flat, or one for each processor [book]."""
         places = [self._media] if self._media else [f"{drive}:\\SupportTools" for drive in "DEFGHC"]
-        folders = [place for media in places for place in (*(directory_join(media, name) for name in MEDIA_FOLDERS.values()), media)]
+        folders = [
+            place
+            for media in places
+            for place in (*(directory_join(media, name) for name in MEDIA_FOLDERS.values()), media)
+        ]
         return f'for %d in ({" ".join(map(quote, folders))}) do @if exist "%~d\\{BACKUP_TOOL}" if exist "%~d\\{CONFIG_TOOL}" echo %~d'
 
     def _read(self, asked: t.Mapping[str, Answer], only_key: bool = False) -> ManagementServer:
@@ -391,7 +435,11 @@ def require_administrator(step: str, administrator: bool) -> None:
     :raises OpsmgrError: it is no administrator of the server
     """
     if not administrator:
-        raise OpsmgrError(step, "the account is not an administrator of this server", "Use an account that is a member of its Administrators group")
+        raise OpsmgrError(
+            step,
+            "the account is not an administrator of this server",
+            "Use an account that is a member of its Administrators group",
+        )
 
 
 def _fetched(text: str) -> bytes:
@@ -417,7 +465,9 @@ def registry_number(data: str, key: str, name: str, advice: str) -> int:
     try:
         return int(data, 0)
     except ValueError:
-        raise OpsmgrError("look at the server", f"{name} in the registry key {key} is {data!r} and not a number", advice) from None
+        raise OpsmgrError(
+            "look at the server", f"{name} in the registry key {key} is {data!r} and not a number", advice
+        ) from None
 
 
 def _values(answer: Answer) -> dict[str, str]:
@@ -431,7 +481,7 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
     """The management group this server belongs to, and whether its registry calls it the RMS."""
     marker = "\\server management groups\\"
     for path, values in parse_registry(answer.text).items():
-        name = path[path.lower().rfind(marker) + len(marker):] if marker in path.lower() else ""
+        name = path[path.lower().rfind(marker) + len(marker) :] if marker in path.lower() else ""
         if name and "\\" not in name:
             root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
             return name, registry_number(root, path, "IsRootHealthService", ROOT_ADVICE) == 1
@@ -439,7 +489,9 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
 
 
 def _parent(answer: Answer) -> str | None:
-    """The server that an ordinary management server reports to, the RMS; None on the RMS itself and where it is not recorded [field]."""
+    """The server that an ordinary management server reports to, the RMS; None on the RMS itself and where it is not
+    recorded [field].
+    """
     for path, values in parse_registry(answer.text).items():
         name = next((data for key, data in values.items() if key.lower() == "networkname"), "")
         if "\\parent health services\\" in path.lower() and name:

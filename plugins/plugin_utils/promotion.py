@@ -1,13 +1,16 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one owner of a promotion: whether PromoteRMS was asked, answered and has ended is kept on the server itself, and read from there.
+"""The one owner of a promotion: whether PromoteRMS was asked, answered and has ended is kept on the server itself, and
+read from there.
 
-The mark is written before the reply Y is sent, again when the server has confirmed the reply, and once more, by the command line that runs the tool,
-when the tool has ended, with its exit code. So its end is known whatever becomes of the connection, of the controller, and of tasklist.
+The mark is written before the reply Y is sent, again when the server has confirmed the reply, and once more, by the
+command line that runs the tool, when the tool has ended, with its exit code. So its end is known whatever becomes of
+the connection, of the controller, and of tasklist.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -68,8 +71,10 @@ class PromotionState:
 
     :ivar readable: whether the mark could be read, which tells a mark that is absent from one that is not known
     :ivar answered: the mark: 0, 1 or 2; None without a mark, -1 for a mark that is not understood
-    :ivar exit_code: the tool's own, written when it had ended; None as long as it has not, or when nobody could write it
-    :ivar process_ids: of ManagementServerConfigTool, whatever its arguments; None when the list of processes is not to be had
+    :ivar exit_code: the tool's own, written when it had ended; None as long as it has not, or when nobody could write
+    it
+    :ivar process_ids: of ManagementServerConfigTool, whatever its arguments; None when the list of processes is not to
+    be had
     :ivar conversation: where the tool was started, to go on with the conversation
     """
 
@@ -98,7 +103,9 @@ class PromotionState:
             return Phase.CANNOT_BE_TOLD
         if not self.running:
             return Phase.NONE if self.answered == NOT_ANSWERED else Phase.ENDED
-        return {NOT_ANSWERED: Phase.UNANSWERED, MAY_BE_ANSWERED: Phase.MAY_BE_ANSWERED}.get(self.answered, Phase.AT_WORK)
+        return {NOT_ANSWERED: Phase.UNANSWERED, MAY_BE_ANSWERED: Phase.MAY_BE_ANSWERED}.get(
+            self.answered, Phase.AT_WORK
+        )
 
     def as_result(self) -> dict[str, t.Any]:
         """As plain data for a module's result."""
@@ -135,7 +142,9 @@ class Promotion:
         self._windows = windows
         self._step = step
 
-    def carry_out(self, command: str, prompt: str, timeout_seconds: float, look_again: t.Callable[[], None]) -> Conversation:
+    def carry_out(
+        self, command: str, prompt: str, timeout_seconds: float, look_again: t.Callable[[], None]
+    ) -> Conversation:
         """Run the tool and answer its question. The reply Y is the point of no return.
 
         :param command: the command line of PromoteRMS
@@ -150,16 +159,20 @@ class Promotion:
 
         self._mark(NOT_ANSWERED)
         try:
-            talk = self._windows.shell.converse(command, [self._question(prompt, timeout_seconds, before_reply)], then=self._end_mark())
+            talk = self._windows.shell.converse(
+                command, [self._question(prompt, timeout_seconds, before_reply)], then=self._end_mark()
+            )
         except (ConversationError, OpsmgrError) as error:
             if isinstance(error, OpsmgrError) or error.decision is Decision.NOT_SENT:
-                # The tool was ended, and nothing was answered. Where that is not sure, because the connection is lost, the mark stays for the next run.
+                # The tool was ended, and nothing was answered. Where that is not sure, because the connection is lost,
+                # the mark stays for the next run.
                 self.clear_mark()
             raise
         return talk
 
     def rejoin(self, reference: CommandReference, timeout_seconds: float) -> Conversation:
-        """Go on with a conversation that an earlier run left when it sent its reply, and nobody knows whether the reply arrived.
+        """Go on with a conversation that an earlier run left when it sent its reply, and nobody knows whether the reply
+        arrived.
 
         :raises ConversationError: the tool does not end in time
         :raises ShellFault: the conversation is another account's, or gone
@@ -167,8 +180,17 @@ class Promotion:
         question = Exchange("", "Y", decides=True, asked=True, after_reply=self._confirm, then_seconds=timeout_seconds)
         return self._windows.shell.rejoin(reference, question)
 
-    def _question(self, prompt: str, timeout_seconds: float, before_reply: t.Callable[[CommandReference], None]) -> Exchange:
-        return Exchange(prompt, "Y", decides=True, before_reply=before_reply, after_reply=self._confirm, then_seconds=timeout_seconds)
+    def _question(
+        self, prompt: str, timeout_seconds: float, before_reply: t.Callable[[CommandReference], None]
+    ) -> Exchange:
+        return Exchange(
+            prompt,
+            "Y",
+            decides=True,
+            before_reply=before_reply,
+            after_reply=self._confirm,
+            then_seconds=timeout_seconds,
+        )
 
     def end_unanswered(self, state: PromotionState) -> None:
         """End a PromoteRMS that an interrupted run left waiting at its question: it has changed nothing yet.
@@ -178,12 +200,18 @@ class Promotion:
         if state.process_ids is None or len(state.process_ids) != 1:
             numbers = ", ".join(map(str, state.process_ids or ()))
             found = f"{CONFIG_TOOL} runs more than once on this server (process ids {numbers}), and it cannot be told which one waits for an answer"
-            raise OpsmgrError(self._step, found, "See on the server's console what each does, end those that wait for an answer, then rerun")
+            raise OpsmgrError(
+                self._step,
+                found,
+                "See on the server's console what each does, end those that wait for an answer, then rerun",
+            )
         self._windows.shell.run(f"taskkill /f /pid {state.process_ids[0]}")
         self.clear_mark()
 
     def clear_mark(self) -> None:
-        """Remove the mark: no promotion is under way. That it fails does no harm, because the next run reads the mark as what it is."""
+        """Remove the mark: no promotion is under way. That it fails does no harm, because the next run reads the mark
+        as what it is.
+        """
         with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
             self._windows.shell.run(CLEAR_COMMAND)
 
@@ -193,7 +221,9 @@ class Promotion:
             self._windows.shell.run(_set(ANSWERED_VALUE, "REG_DWORD", str(CONFIRMED)))
 
     def _mark(self, answered: int, reference: CommandReference | None = None) -> None:
-        """Without a true mark the next run could end a promotion that is at work, so Y is not sent unless this succeeds."""
+        """Without a true mark the next run could end a promotion that is at work, so Y is not sent unless this
+        succeeds.
+        """
         orders = Questions()
         if answered == NOT_ANSWERED:
             # What an earlier promotion left is not this one's.

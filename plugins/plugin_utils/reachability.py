@@ -1,10 +1,13 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it means that no connection to a server came about: it is silent, it lets nobody in, or this controller could not ask.
+"""What it means that no connection to a server came about: it is silent, it lets nobody in, or this controller could
+not ask.
 
-Private to opsmgr.recovery. ansible-core's winrm connection plugin hands on the texts of pywinrm, requests and urllib3, and no types.
+Private to opsmgr.recovery. ansible-core's winrm connection plugin hands on the texts of pywinrm, requests and urllib3,
+and no types.
 """
+
 from __future__ import annotations
 
 import errno
@@ -20,7 +23,8 @@ _SENTENCES = {
     REFUSED: "the server answers, but gives no access",
     CANNOT_ASK: "this controller could not ask the server",
 }
-# Nothing listens, or nothing is there. A network or a name that cannot be found (ENETUNREACH, DNS) says nothing about the server.
+# Nothing listens, or nothing is there. A network or a name that cannot be found (ENETUNREACH, DNS) says nothing about
+# the server.
 _SILENT_ERRORS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 _SILENT = re.compile(rf"\[Errno (?:{'|'.join(map(str, _SILENT_ERRORS))})\]|ConnectTimeoutError|\(connect timeout=")
 # Whoever sends one of these, or an answer that is none of WinRM, is there.
@@ -33,26 +37,32 @@ _REFUSED = re.compile(
     r"|SpnegoError|BadMICError|Server did not respond"
 )
 _ASKED_ANOTHER = re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connection failed")
-# Kerberos refuses clocks that differ by more than five minutes [RFC 4120]; TLS refuses a certificate whose time has not come.
+# Kerberos refuses clocks that differ by more than five minutes [RFC 4120]; TLS refuses a certificate whose time has not
+# come.
 _CLOCKS_DIFFER = re.compile(r"Clock skew too great|certificate is not yet valid")
 CLOCKS = "The clock of this controller and those of the servers differ. Correct the one that is wrong, on this controller with timedatectl"
 # The reason in a message, without the client's inner life around it.
 _REASONS = (
     re.compile(r"\[Errno -?\d+\] [^'\")]+"),
     re.compile(r"\[SSL: [^'\"]+?(?= \(_ssl)"),
-    re.compile(r"the specified credentials were rejected by the server|Bad HTTP response returned from server\. Code \d+|Read timed out"),
+    re.compile(
+        r"the specified credentials were rejected by the server|Bad HTTP response returned from server\. Code \d+|Read timed out"
+    ),
     re.compile(r"Connection to \S+ timed out"),
     re.compile(r"Clock skew too great"),
 )
 
 
 def reachability(message: object) -> str:
-    """SILENT, REFUSED or CANNOT_ASK, from a connection plugin's message. SILENT is only what is proven: another server may be promoted for it."""
+    """SILENT, REFUSED or CANNOT_ASK, from a connection plugin's message. SILENT is only what is proven: another server
+    may be promoted for it.
+    """
     text = str(message)
     for kind, sentence in _SENTENCES.items():
         if text.startswith(sentence):
             return kind
-    # First, because a server chooses part of the words in its own answer; and one of several transports that got an answer is enough.
+    # First, because a server chooses part of the words in its own answer; and one of several transports that got an
+    # answer is enough.
     if _REFUSED.search(text):
         return REFUSED
     if _ASKED_ANOTHER.search(text):

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -14,8 +15,19 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, Facts, Work, changing, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ADMINISTRATOR_TEST, REGISTRY, RMS_VALUE, SETUP_KEY, require_administrator
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Questions, WindowsHost, parse_registry, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+    ADMINISTRATOR_TEST,
+    REGISTRY,
+    RMS_VALUE,
+    SETUP_KEY,
+    require_administrator,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    Questions,
+    WindowsHost,
+    parse_registry,
+    quote,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import WindowsFiles, backup_path
 
 # [field] the RMS that the reporting server of a computer uses.
@@ -38,11 +50,16 @@ def check_names(step: str, arguments: Arguments) -> None:
     problems.update({name: name_problem(name, qualified=False) for name in arguments.get("former_rms") or []})
     for name, problem in problems.items():
         if problem:
-            raise OpsmgrError(step, f"{name!r} is not usable as a server's name: {problem}", "Give the name as in DNS, such as deathsting.odyssey.com")
+            raise OpsmgrError(
+                step,
+                f"{name!r} is not usable as a server's name: {problem}",
+                "Give the name as in DNS, such as deathsting.odyssey.com",
+            )
 
 
 def former_names(arguments: Arguments, registered: str | None = None) -> list[str]:
-    """The names of former RMSs: as given, else as registered until now; each also in the domain of the RMS if it has none.
+    """The names of former RMSs: as given, else as registered until now; each also in the domain of the RMS if it has
+    none.
 
     When there is none, the RMS's own: then nothing else is taken for a former one.
     """
@@ -110,7 +127,9 @@ class FileEdit:
         return [{"line": each.line, "before": each.old_value, "after": each.new_value} for each in self.edit.changes]
 
     def _look(self, files: WindowsFiles, backup: str) -> Facts:
-        """What a replacement that failed has done. A file that somebody else changed tells nothing; it was left alone if the backup is gone again."""
+        """What a replacement that failed has done. A file that somebody else changed tells nothing; it was left alone
+        if the backup is gone again.
+        """
         file = files.read_file(self.path)
         content = file.content if file is not None else None
         if content == self.old or (content != self.edit.content and files.read_file(backup) is None):
@@ -127,9 +146,15 @@ def plan_file(work: Work, step: str, path: str, edit: t.Callable[[bytes], Edit])
     files = WindowsFiles(work.opsmgr.windows, step)
     file = files.read_file(path)
     if file is None:
-        raise OpsmgrError(step, f"there is no file {path}", "Check that the inventory names the right server, or name the file in the option path")
+        raise OpsmgrError(
+            step,
+            f"there is no file {path}",
+            "Check that the inventory names the right server, or name the file in the option path",
+        )
     edited = edit(file.content)
-    work.result["untouched"] = [{"line": each.line, "value": each.value, "reason": each.reason} for each in edited.untouched]
+    work.result["untouched"] = [
+        {"line": each.line, "value": each.value, "reason": each.reason} for each in edited.untouched
+    ]
     if edited.changed:
         files.require_writable(file)
     return FileEdit(path, file.content, edited)
@@ -143,7 +168,9 @@ def point_registry(work: Work, step: str, key: str, current: str | None) -> None
         return
     if not work.check_mode:
         windows = work.opsmgr.windows
-        with changing(work, {"registry": current}, lambda: {"registry": registered(look(windows, step, {"key": key})["key"])}):
+        with changing(
+            work, {"registry": current}, lambda: {"registry": registered(look(windows, step, {"key": key})["key"])}
+        ):
             windows.set_registry_text(key, RMS_VALUE, rms, step)
         work.result["registry"] = rms
     work.result["changed"] = True

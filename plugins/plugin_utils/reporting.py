@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import re
@@ -13,7 +14,12 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import look
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState, WindowsHost, directory_join
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    ServiceChange,
+    ServiceState,
+    WindowsHost,
+    directory_join,
+)
 
 # [field] instance name -> MSSQL.2 (SQL Server 2005), MSRS10.X or MSRS10_50.X (2008, R2); below that Setup\SQLPath.
 SQL_SERVER_KEY = r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server"
@@ -64,7 +70,11 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
         named = list(known) if len(known) == 1 else []
     found = next((known[name.upper()] for name in named if name.upper() in known), None)
     if found is None:
-        asked = f"no instance {wanted or registered} of Reporting Services" if wanted or registered else "not exactly one instance of Reporting Services"
+        asked = (
+            f"no instance {wanted or registered} of Reporting Services"
+            if wanted or registered
+            else "not exactly one instance of Reporting Services"
+        )
         raise OpsmgrError(step, f"there is {asked} here; the registry lists: {there}", _ADVICE)
     if not _INSTANCE.fullmatch(found):
         raise OpsmgrError(step, f"{found!r} is no name of an instance", _ADVICE)
@@ -94,7 +104,11 @@ def restart(windows: WindowsHost, step: str, service: str, timeout_seconds: floa
     windows.change_services([ServiceChange.stop(service)])
     stopped = windows.wait_for_services({service: "stopped"}, timeout_seconds)[service]
     if stopped.state != "stopped":
-        raise OpsmgrError(step, f"{service} is {stopped.state} and does not stop", "Look at the System event log there and run it again")
+        raise OpsmgrError(
+            step,
+            f"{service} is {stopped.state} and does not stop",
+            "Look at the System event log there and run it again",
+        )
     windows.change_services([ServiceChange.start(service)])
     started = windows.wait_for_services({service: "running"}, timeout_seconds)[service]
     if started.state != "running":

@@ -1,10 +1,13 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which libraries the steps of a run need on the controller: asked before the first of them, because a later one may be past the point of no return.
+"""Which libraries the steps of a run need on the controller: asked before the first of them, because a later one may be
+past the point of no return.
 
-Private to opsmgr.recovery. What is asked in a preflight anyway says for itself what it lacks: SQL Server and its ODBC driver, and every seal.
+Private to opsmgr.recovery. What is asked in a preflight anyway says for itself what it lacks: SQL Server and its ODBC
+driver, and every seal.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -54,7 +57,9 @@ class WindowsHost:
         if not transports and "@" in str(variables.get("ansible_user") or ""):
             transports = ["kerberos"]
         connection = variables.get("ansible_connection")
-        return cls(name, None if connection is None else str(connection), tuple(str(each).strip() for each in transports))
+        return cls(
+            name, None if connection is None else str(connection), tuple(str(each).strip() for each in transports)
+        )
 
 
 def can_be_imported(module: str) -> bool:
@@ -67,9 +72,15 @@ def can_be_imported(module: str) -> bool:
 
 
 def requirement_problems(
-    hosts: t.Sequence[WindowsHost], edited: t.Sequence[str], importable: t.Callable[[str], bool] = can_be_imported, *, sql: bool = False
+    hosts: t.Sequence[WindowsHost],
+    edited: t.Sequence[str],
+    importable: t.Callable[[str], bool] = can_be_imported,
+    *,
+    sql: bool = False,
 ) -> list[str]:
-    """What is missing for a run that talks to `hosts`, edits configuration files of `edited` and, with `sql`, asks SQL Server."""
+    """What is missing for a run that talks to `hosts`, edits configuration files of `edited` and, with `sql`, asks SQL
+    Server.
+    """
     needed: dict[Library, list[str]] = {}
     for host in hosts:
         for library in (PYWINRM, *(TRANSPORTS[each] for each in host.transports if each in TRANSPORTS)):
@@ -93,5 +104,12 @@ def _wrong_connection(host: WindowsHost) -> str:
 
 def _missing(library: Library, names: t.Sequence[str]) -> str:
     named = ", ".join(dict.fromkeys(names)) if len(set(names)) <= _NAMED else f"{len(set(names))} hosts"
-    found = f"the Python library {library.module.partition('.')[0]}, which {library.purpose} {named}, cannot be imported"
-    return error_sentence(CONTROLLER, STEP, found, f"Install the package {library.package} for the Python that runs Ansible, {sys.executable}")
+    found = (
+        f"the Python library {library.module.partition('.')[0]}, which {library.purpose} {named}, cannot be imported"
+    )
+    return error_sentence(
+        CONTROLLER,
+        STEP,
+        found,
+        f"Install the package {library.package} for the Python that runs Ansible, {sys.executable}",
+    )

@@ -1,13 +1,15 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which backup the key of a server was restored from, kept on the server: without it, a second restore of the same backup could not be told from a refusal.
+"""Which backup the key of a server was restored from, kept on the server: without it, a second restore of the same
+backup could not be told from a refusal.
 
-The mark is written by the command line that runs the tool, with the key that was there before, and completed when the restore is proved. Nothing in it is
-a secret: hashes of an encrypted file and salted hashes of the key.
+The mark is written by the command line that runs the tool, with the key that was there before, and completed when the
+restore is proved. Nothing in it is a secret: hashes of an encrypted file and salted hashes of the key.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -56,7 +58,9 @@ def find_mark(windows: WindowsHost) -> RestoreMark:
 
 
 def hash_of_file(windows: WindowsHost, path: str) -> str | None:
-    """The SHA-256 of the file `path` (safe inside quotation marks) on a server, as "sha256:" and 64 digits; None when the server cannot tell it."""
+    """The SHA-256 of the file `path` (safe inside quotation marks) on a server, as "sha256:" and 64 digits; None when
+    the server cannot tell it.
+    """
     questions = windows.questions()
     questions.ask("file", f'certutil -hashfile "{path}" SHA256')
     return parse_fingerprint(windows.ask(questions)["file"].text)

@@ -5,6 +5,7 @@
 
 Knows no Ansible and no terminal. Times are seconds of one clock, and come in as arguments. Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -107,7 +108,9 @@ class Runbook:
         return key in self._steps
 
     def report(self, key: str, host: str, outcome: str, now: float, *, past_point: bool | None = None) -> Step:
-        """One host's result. `past_point` is what a failed step says about the point of no return; None when it does not know."""
+        """One host's result. `past_point` is what a failed step says about the point of no return; None when it does
+        not know.
+        """
         step = self._steps[key]
         step.last_heard = now
         step.hosts.setdefault(outcome, []).append(host)
@@ -173,7 +176,13 @@ class HostNames:
 
     def learn_plan(self, new_rms: str, old_rms: str | None, *, promotion_needed: bool) -> None:
         """From a plan: who is to be the RMS and who was it."""
-        self._roles.update({host: "management server" for host, role in self._roles.items() if role.endswith("RMS") and not role.startswith("node")})
+        self._roles.update(
+            {
+                host: "management server"
+                for host, role in self._roles.items()
+                if role.endswith("RMS") and not role.startswith("node")
+            }
+        )
         self._roles[new_rms] = "new RMS"
         if old_rms:
             self._roles[old_rms] = "old RMS" if promotion_needed else "former RMS"

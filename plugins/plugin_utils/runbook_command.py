@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command that is under way, as a person may type it again. Private to opsmgr.recovery."""
+
 from __future__ import annotations
 
 import os
@@ -15,7 +16,8 @@ _VARIABLES = ("-e", "--extra-vars")
 
 
 def shown_command(argv: t.Sequence[str]) -> str:
-    """A command line without the directory of its program, and without the values of variables whose names say that they are secret.
+    """A command line without the directory of its program, and without the values of variables whose names say that
+    they are secret.
 
     Whoever gave a secret as an argument showed it to the process listing. It need not stand in a log, too.
     """

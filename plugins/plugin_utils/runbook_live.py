@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part of the runbook view that moves: the step under way at the foot of the terminal. Private to opsmgr.recovery."""
+
 from __future__ import annotations
 
 import atexit
@@ -52,7 +53,8 @@ class UnderWay:
 class Foot:
     """Draws the step under way below everything that is printed, and keeps its clock ticking. Needs rich.
 
-    `lock` is the lock under which all others print. Everything is drawn under it: a process that is forked meanwhile gets no lock in a locked state.
+    `lock` is the lock under which all others print. Everything is drawn under it: a process that is forked meanwhile
+    gets no lock in a locked state.
     """
 
     def __init__(self, lock: t.ContextManager[t.Any], look: t.Callable[[], UnderWay | None], *, color: bool) -> None:
@@ -68,7 +70,9 @@ class Foot:
         with self._lock:
             if self._live is not None:
                 return
-            self._live = live = Live(console=self._console, get_renderable=self._drawn, auto_refresh=False, transient=True)
+            self._live = live = Live(
+                console=self._console, get_renderable=self._drawn, auto_refresh=False, transient=True
+            )
             live.start(refresh=True)
             # rich hides it, and a run that is killed could not bring it back.
             self._console.show_cursor(True)
@@ -103,7 +107,14 @@ class Foot:
         table.add_row(Text(f"{step.number:>4}  now"), Text(step.name, "bold"), Text(clock(step.seconds)))
         if step.percent is not None or step.seconds >= _BAR_AFTER_SECONDS:
             # Not in rich's red: nothing is wrong.
-            progress = ProgressBar(100, step.percent or 0, pulse=step.percent is None, complete_style="cyan", finished_style="cyan", pulse_style="cyan")
+            progress = ProgressBar(
+                100,
+                step.percent or 0,
+                pulse=step.percent is None,
+                complete_style="cyan",
+                finished_style="cyan",
+                pulse_style="cyan",
+            )
             table.add_row("", progress, Text("" if step.percent is None else f"{step.percent}%"))
         if step.detail:
             table.add_row("", Text(step.detail), "")

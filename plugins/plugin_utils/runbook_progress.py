@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The watching end of the file in which a long task tells how far it is. Private to opsmgr.recovery."""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +12,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file impo
 
 
 class ProgressFile:
-    """Named in the environment, which the workers of Ansible and the modules on this machine inherit. One that is named there already is used."""
+    """Named in the environment, which the workers of Ansible and the modules on this machine inherit. One that is named
+    there already is used.
+    """
 
     def __init__(self) -> None:
         self._made: str | None = None

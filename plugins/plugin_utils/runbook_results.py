@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Ansible's results say to a person. Results are those that a callback gets, of any ansible-core. Private to opsmgr.recovery."""
+"""What Ansible's results say to a person. Results are those that a callback gets, of any ansible-core. Private to
+opsmgr.recovery.
+"""
+
 from __future__ import annotations
 
 import typing as t
@@ -29,7 +32,10 @@ class Result:
     @classmethod
     def of(cls, result: t.Any) -> Result:
         """From what a callback gets. ansible-core before 2.19 has only the names with an underscore."""
-        host, task, data = (getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}") for name in ("host", "task", "result"))
+        host, task, data = (
+            getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
+            for name in ("host", "task", "result")
+        )
         return cls(task, host.get_name(), data)
 
     @property
@@ -42,7 +48,9 @@ class Result:
         """Where it was done: the host it was delegated to, if it was."""
         if self.action in _DATABASE_ACTIONS:
             return _DATABASE
-        delegated = (self.data.get("_ansible_delegated_vars") or {}).get("ansible_delegated_host") or self.task.delegate_to
+        delegated = (self.data.get("_ansible_delegated_vars") or {}).get(
+            "ansible_delegated_host"
+        ) or self.task.delegate_to
         place = str(delegated or self.host)
         return CONTROLLER if delegated and place in _CONTROLLERS else place
 
@@ -53,7 +61,9 @@ class Result:
 
     @property
     def outcome(self) -> str:
-        """For a result that Ansible takes for a success. One that only `failed_when` made a success did not do its work."""
+        """For a result that Ansible takes for a success. One that only `failed_when` made a success did not do its
+        work.
+        """
         if "failed_when_result" in self.data and self.data.get("msg"):
             return IGNORED
         return CHANGED if self.data.get("changed") else OK

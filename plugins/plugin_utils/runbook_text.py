@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the runbook view says, as lines with a tone: no Ansible, no terminal, no colours. Private to opsmgr.recovery."""
+
 from __future__ import annotations
 
 import re
@@ -33,19 +34,30 @@ _AFTER_STOP = {
 }
 _AFTER_INTERRUPTION = {
     book.NO_POINT: ["No point of no return was reached."],
-    book.AHEAD: ["The point of no return was NOT passed. Nothing was undone: what had been stopped may still be stopped, on the old RMS too."],
+    book.AHEAD: [
+        "The point of no return was NOT passed. Nothing was undone: what had been stopped may still be stopped, on the old RMS too."
+    ],
     book.PASSED: ["The point of no return IS PASSED."],
 }
 _PERHAPS = [
     "The point of no return was reached, and perhaps passed. The program that crosses it may still be at work.",
     "Start, stop or promote nothing by hand before the command below has said where the role is.",
 ]
-_TONES = {book.OK: GOOD, book.CHANGED: CHANGE, book.FAILED: ERROR, book.UNREACHABLE: ERROR, book.IGNORED: WARNING, book.SKIPPED: NOTE}
+_TONES = {
+    book.OK: GOOD,
+    book.CHANGED: CHANGE,
+    book.FAILED: ERROR,
+    book.UNREACHABLE: ERROR,
+    book.IGNORED: WARNING,
+    book.SKIPPED: NOTE,
+}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line and how it is meant. Where it has to be broken, what follows is indented by so many columns; what is to be copied is never broken."""
+    """A line and how it is meant. Where it has to be broken, what follows is indented by so many columns; what is to be
+    copied is never broken.
+    """
 
     text: str
     tone: str = PLAIN
@@ -56,7 +68,9 @@ class Line:
         """As it is shown, within so many columns; None leaves it whole."""
         if self.whole or width is None or len(self.text) <= width:
             return self.text
-        wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * self.indent, replace_whitespace=False, break_on_hyphens=False)
+        wrapper = textwrap.TextWrapper(
+            width, subsequent_indent=" " * self.indent, replace_whitespace=False, break_on_hyphens=False
+        )
         # Also between the parts of a path.
         wrapper.wordsep_simple_re = re.compile(r"(\s+|(?<=[\\/])(?=\S))")
         return "\n".join(wrapper.wrap(self.text))
@@ -84,7 +98,11 @@ def step_line(step: book.Step) -> Line:
     """A step that ended, with the hosts it went well on."""
     outcomes = step.went_well
     worst = next(iter(outcomes))
-    where = "; ".join(f"{outcome}: {hosts_text(hosts)}" for outcome, hosts in outcomes.items()) if len(outcomes) > 1 else hosts_text(outcomes[worst])
+    where = (
+        "; ".join(f"{outcome}: {hosts_text(hosts)}" for outcome, hosts in outcomes.items())
+        if len(outcomes) > 1
+        else hosts_text(outcomes[worst])
+    )
     took = f", {clock(step.seconds)}" if step.seconds >= 1 else ""
     return _numbered(step.number, worst, f"{step.name}: {where}{took}")
 
@@ -96,7 +114,11 @@ def result_line(step: book.Step, host: str, outcome: str) -> Line:
 
 def message_lines(messages: t.Iterable[str], tone: str = PLAIN) -> list[Line]:
     """What belongs to the line above. Lines of a message stay lines."""
-    return [Line(" " * TEXT_COLUMN + text.rstrip(), tone, TEXT_COLUMN + 2) for message in messages for text in message.splitlines()]
+    return [
+        Line(" " * TEXT_COLUMN + text.rstrip(), tone, TEXT_COLUMN + 2)
+        for message in messages
+        for text in message.splitlines()
+    ]
 
 
 def titled_lines(title: str, messages: t.Iterable[str]) -> list[Line]:
@@ -120,11 +142,18 @@ def point_lines(step: book.Step, number: int, *, check_mode: bool) -> list[Line]
     """Said when the point of no return is reached, before anything of it is done."""
     what = step.name.removeprefix(book.MARK).lstrip(" -:")
     if check_mode:
-        return [_numbered(number, "", f"{book.MARK} would be reached here: {what}. In check mode it is not passed.", POINT)]
+        return [
+            _numbered(number, "", f"{book.MARK} would be reached here: {what}. In check mode it is not passed.", POINT)
+        ]
     return [
         Line("=" * _RULE_WIDTH, POINT),
         _numbered(number, "", f"{book.MARK}: {what}.", POINT),
-        *message_lines(["From here there is no way back. If this stops, or anything after it, run the same command again: it does what is left."], POINT),
+        *message_lines(
+            [
+                "From here there is no way back. If this stops, or anything after it, run the same command again: it does what is left."
+            ],
+            POINT,
+        ),
         Line("=" * _RULE_WIDTH, POINT),
     ]
 
@@ -135,21 +164,33 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float, *,
     took, steps = clock(now - run.started), f"{run.told} step{'' if run.told == 1 else 's'}, {changed}"
     if not hosts:
         found = "no host of the inventory matches" if run.where is None else "no host is left"
-        return [Line(""), Line(f"NOTHING WAS DONE: {found}. Correct the inventory, --limit or the hosts of the play.", ERROR, 2)]
+        return [
+            Line(""),
+            Line(f"NOTHING WAS DONE: {found}. Correct the inventory, --limit or the hosts of the play.", ERROR, 2),
+        ]
     if not failed_hosts:
         ending = "CHECKED" if run.check_mode else "ENDED WELL"
         nothing = " Nothing was changed: this was a check." if run.check_mode else ""
         return [Line(""), Line(f"{ending} after {took}: {steps}.{nothing}", GOOD, 2), *_ignored(run)]
     lines = [Line(""), Line(f"STOPPED after {took}: {steps}. It failed on {hosts_text(failed_hosts)}.", ERROR, 2)]
     for trouble in run.troubles:
-        lines.append(Line(f"  step {trouble.step.number} {trouble.outcome}: {trouble.step.name}: {trouble.host}", ERROR, 4))
+        lines.append(
+            Line(f"  step {trouble.step.number} {trouble.outcome}: {trouble.step.name}: {trouble.host}", ERROR, 4)
+        )
     if not run.check_mode and run.point in _AFTER_STOP:
         lines.append(Line(_AFTER_STOP[run.point], POINT))
-    return [*lines, Line("What to do: mend what is named above, then run the same command again. It does what is left.", HEADING, 2)]
+    return [
+        *lines,
+        Line(
+            "What to do: mend what is named above, then run the same command again. It does what is left.", HEADING, 2
+        ),
+    ]
 
 
 def interrupted_lines(run: book.Runbook, now: float, command: str) -> list[Line]:
-    """Said when somebody ends the run: where it was, on which side of the point of no return, and the command that goes on."""
+    """Said when somebody ends the run: where it was, on which side of the point of no return, and the command that goes
+    on.
+    """
     lines = [Line(""), Line(f"INTERRUPTED after {clock(now - run.started)}, {_place(run)}.", ERROR, 2)]
     if run.check_mode:
         lines.append(Line("Nothing was changed: this was a check.", POINT))
@@ -161,7 +202,10 @@ def interrupted_lines(run: book.Runbook, now: float, command: str) -> list[Line]
 
 def broken_off_lines(run: book.Runbook, now: float) -> list[Line]:
     """Said when Ansible itself gave up, and has told its reason."""
-    lines = [Line(""), Line(f"STOPPED after {clock(now - run.started)}, {_place(run)}. The reason stands above.", ERROR, 2)]
+    lines = [
+        Line(""),
+        Line(f"STOPPED after {clock(now - run.started)}, {_place(run)}. The reason stands above.", ERROR, 2),
+    ]
     return lines + ([Line(_AFTER_STOP[run.point], POINT)] if not run.check_mode and run.point in _AFTER_STOP else [])
 
 
@@ -179,4 +223,11 @@ def _numbered(number: int | None, outcome: str, text: str, tone: str | None = No
 
 def _ignored(run: book.Runbook) -> list[Line]:
     """Failures that did not stop it, in the end."""
-    return [Line(f"  step {trouble.step.number} {trouble.outcome}, and the playbook dealt with it: {trouble.host}", WARNING, 4) for trouble in run.troubles]
+    return [
+        Line(
+            f"  step {trouble.step.number} {trouble.outcome}, and the playbook dealt with it: {trouble.host}",
+            WARNING,
+            4,
+        )
+        for trouble in run.troubles
+    ]

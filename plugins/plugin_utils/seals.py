@@ -52,7 +52,8 @@ class VaultSeal:
     recipients: tuple[Recipient, ...] = ()
 
     def __init__(self, passphrase: str) -> None:
-        # ansible-vault strips white space around what is typed at its prompt, so such a passphrase would not open the file.
+        # ansible-vault strips white space around what is typed at its prompt, so such a passphrase would not open the
+        # file.
         if not passphrase or passphrase != passphrase.strip():
             raise SealError(
                 _STEP_SEAL,
@@ -69,10 +70,14 @@ class VaultSeal:
         try:
             return bytes(VaultLib([(_VAULT_ID, self._secret)]).encrypt(content))
         except AnsibleError as error:
-            raise SealError(_STEP_SEAL, f"ansible-vault refused: {error.message}", "Seal the key file as the tool made it") from None
+            raise SealError(
+                _STEP_SEAL, f"ansible-vault refused: {error.message}", "Seal the key file as the tool made it"
+            ) from None
 
     def unseal(self, sealed: bytes) -> bytes:
-        """Return what was sealed. Raises SealError for another passphrase, or when C(sealed) is not an ansible-vault file."""
+        """Return what was sealed. Raises SealError for another passphrase, or when C(sealed) is not an ansible-vault
+        file.
+        """
         try:
             # The label in the file is the one to file our secret under, or the setting vault_id_match would refuse it.
             label = parse_vaulttext_envelope(sealed)[3]

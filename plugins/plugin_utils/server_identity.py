@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a server is the one that the inventory means. What it says of itself decides where its backup goes, so it is compared first.
+"""Whether a server is the one that the inventory means. What it says of itself decides where its backup goes, so it is
+compared first.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import ipaddress
@@ -61,8 +63,14 @@ def require_expected(server: ManagementServer, expected: Expected) -> None:
             f"the server says that it belongs to management group {server.management_group}, "
             f"and the inventory that it belongs to {expected.management_group}"
         )
-        raise OpsmgrError(STEP, found, "Correct opsmgr_management_group or the address in the inventory, or find out why the server says so")
+        raise OpsmgrError(
+            STEP,
+            found,
+            "Correct opsmgr_management_group or the address in the inventory, or find out why the server says so",
+        )
     # Where the inventory has addresses alone, there is nothing to compare.
     if expected.names and not is_one_of(server.computer_name, known_as(expected.names)):
         found = f"the server calls itself {server.computer_name}, and the inventory calls it {' or '.join(dict.fromkeys(expected.names))}"
-        raise OpsmgrError(STEP, found, "Correct the address in the inventory, or set computer_names if this is the right server")
+        raise OpsmgrError(
+            STEP, found, "Correct the address in the inventory, or set computer_names if this is the right server"
+        )

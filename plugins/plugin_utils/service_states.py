@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bringing services into a wanted state: first start modes, then stops, then starts, then proof that what runs keeps running.
+"""Bringing services into a wanted state: first start modes, then stops, then starts, then proof that what runs keeps
+running.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -36,7 +38,11 @@ class Wanted:
         return service.state == self.state and self.start_mode in (None, service.start_mode)
 
 
-WANTED = {"running": Wanted("running", "auto"), "stopped": Wanted("stopped", None), "disabled": Wanted("stopped", "disabled")}
+WANTED = {
+    "running": Wanted("running", "auto"),
+    "stopped": Wanted("stopped", None),
+    "disabled": Wanted("stopped", "disabled"),
+}
 
 
 def to_change(step: str, services: t.Mapping[str, ServiceState], wanted: t.Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +52,11 @@ def to_change(step: str, services: t.Mapping[str, ServiceState], wanted: t.Mappi
     """
     missing = [name for name in wanted if not services[name].exists]
     if missing:
-        raise OpsmgrError(step, f"there is no service {' and no service '.join(missing)} here", "Check that this is an Operations Manager management server")
+        raise OpsmgrError(
+            step,
+            f"there is no service {' and no service '.join(missing)} here",
+            "Check that this is an Operations Manager management server",
+        )
     return {name: state for name, state in wanted.items() if not WANTED[state].holds(services[name])}
 
 
@@ -85,7 +95,9 @@ def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
     return [ServiceChange.start_mode(name, mode) for name, mode in modes.items() if mode is not None]
 
 
-def _wait(windows: WindowsHost, step: str, targets: t.Mapping[str, str], timeout_seconds: float) -> dict[str, ServiceState]:
+def _wait(
+    windows: WindowsHost, step: str, targets: t.Mapping[str, str], timeout_seconds: float
+) -> dict[str, ServiceState]:
     if not targets:
         return {}
     states = windows.wait_for_services(targets, timeout_seconds)

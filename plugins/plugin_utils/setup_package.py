@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MOM.msi, the setup of a management server: where it is, which properties it gets, and its run as a task's result shows it.
+"""MOM.msi, the setup of a management server: where it is, which properties it gets, and its run as a task's result
+shows it.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import re
@@ -15,7 +17,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Work
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MEDIA_FOLDERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import directory_join, quote
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import LOG_NAME, Outcome, WindowsInstaller, install_command
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import (
+    LOG_NAME,
+    Outcome,
+    WindowsInstaller,
+    install_command,
+)
 
 PACKAGE = "MOM.msi"
 DEFAULT_DATABASE = "OperationsManager"
@@ -47,7 +54,11 @@ def check_properties(step: str, properties: t.Mapping[str, t.Any]) -> None:
     secret = next((name for name in properties if _SECRET_NAME.search(name)), None)
     if secret is not None:
         found = f"the property {secret} would put a password on a command line, which every process listing, the security log and the setup's log show"
-        raise OpsmgrError(step, found, "Use the computer's account, which is the default, and change the account afterwards; or run the setup at the desk")
+        raise OpsmgrError(
+            step,
+            found,
+            "Use the computer's account, which is the default, and change the account afterwards; or run the setup at the desk",
+        )
     wrong = next((name for name, value in properties.items() if isinstance(value, (dict, list))), None)
     if wrong is not None:
         raise OpsmgrError(step, f"the property {wrong} is not a text", "Correct the option properties")
@@ -67,7 +78,9 @@ def find_package(work: Work, step: str) -> str:
     wanted = work.arguments["package"]
     questions = work.opsmgr.windows.questions()
     questions.ask("architecture", "echo %PROCESSOR_ARCHITECTURE%")
-    questions.ask("packages", f'for %f in ({" ".join(map(quote, [wanted] if wanted else _places()))}) do @if exist %f echo %~f')
+    questions.ask(
+        "packages", f"for %f in ({' '.join(map(quote, [wanted] if wanted else _places()))}) do @if exist %f echo %~f"
+    )
     answers = work.opsmgr.windows.ask(questions)
     # A path with a percent sign comes back with the quotation marks that quote() put around the sign.
     paths = [line.strip().replace('"', "") for line in answers["packages"].text.splitlines() if line.strip()]
@@ -80,8 +93,16 @@ def find_package(work: Work, step: str) -> str:
 
 
 def _places() -> list[str]:
-    folders = [directory_join(folder, name) if folder else name for folder in _FOLDERS for name in (*MEDIA_FOLDERS.values(), "")]
-    return [f"{drive}:\\{directory_join(folder, PACKAGE) if folder else PACKAGE}" for drive in "DEFGHC" for folder in folders]
+    folders = [
+        directory_join(folder, name) if folder else name
+        for folder in _FOLDERS
+        for name in (*MEDIA_FOLDERS.values(), "")
+    ]
+    return [
+        f"{drive}:\\{directory_join(folder, PACKAGE) if folder else PACKAGE}"
+        for drive in "DEFGHC"
+        for folder in folders
+    ]
 
 
 def _fitting(paths: t.Sequence[str], architecture: str) -> str | None:
@@ -108,11 +129,15 @@ def prepare(work: Work, step: str, own: t.Mapping[str, str]) -> Setup:
     """
     given = {**own, **work.arguments["properties"]}
     setup = Setup(find_package(work, step), {name: str(value) for name, value in given.items() if value is not None})
-    work.result["command"] = install_command(setup.package, setup.properties, work.opsmgr.windows.temporary_path(LOG_NAME))
+    work.result["command"] = install_command(
+        setup.package, setup.properties, work.opsmgr.windows.temporary_path(LOG_NAME)
+    )
     return setup
 
 
-def run_setup(work: Work, step: str, installer: WindowsInstaller, setup: Setup, is_done: t.Callable[[], bool]) -> Outcome | None:
+def run_setup(
+    work: Work, step: str, installer: WindowsInstaller, setup: Setup, is_done: t.Callable[[], bool]
+) -> Outcome | None:
     """Run MOM.msi and say in the result how it ended; None when there was nothing to do after all.
 
     :raises OpsmgrError: it failed; the sentence has the action that failed and where the log is
@@ -122,7 +147,8 @@ def run_setup(work: Work, step: str, installer: WindowsInstaller, setup: Setup, 
         work.result["command"] = None
         return None
     work.result.update(
-        # A setup that began and failed was rolled back, but that nothing at all is left of it is more than anybody knows.
+        # A setup that began and failed was rolled back, but that nothing at all is left of it is more than anybody
+        # knows.
         changed=outcome.began,
         exit_code=outcome.exit_code,
         reboot_required=outcome.reboot_required,

@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The action around the modules that talk to SQL Server: their password is never in a file.
 
-Private to opsmgr.recovery. ansible-core writes a module with its arguments into a file where it runs, unless it pipelines, which it does only when
-asked, and not with ANSIBLE_KEEP_REMOTE_FILES. These modules are always given to Python's standard input.
+Private to opsmgr.recovery. ansible-core writes a module with its arguments into a file where it runs, unless it
+pipelines, which it does only when asked, and not with ANSIBLE_KEEP_REMOTE_FILES. These modules are always given to
+Python's standard input.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -38,7 +40,9 @@ class SqlAction(ActionBase):
             self._require_no_file(wrap_async)
         except OpsmgrError as error:
             return {**result, "failed": True, "changed": False, "msg": error.sentence(CONTROLLER)}
-        result = merge_hash(result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async))
+        result = merge_hash(
+            result, self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=wrap_async)
+        )
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return dict(harmless_values(result))
@@ -55,7 +59,10 @@ class SqlAction(ActionBase):
         if not self._task.args.get("login_password") or self._is_pipelining_enabled("new", wrap_async):
             return
         if wrap_async:
-            found, advice = f"a task with async cannot run {NO_FILE}", "Leave out async: the option progress_file shows how far a long task is"
+            found, advice = (
+                f"a task with async cannot run {NO_FILE}",
+                "Leave out async: the option progress_file shows how far a long task is",
+            )
         else:
             found = f"the connection plugin {self._connection.transport} cannot run a module {NO_FILE}"
             advice = "Delegate the task to localhost with ansible_connection local, or leave out become_method su"
@@ -65,5 +72,7 @@ class SqlAction(ActionBase):
         """Always, where the connection can: whatever the configuration says, also when files are to be kept."""
         become = self._connection.become
         # A become plugin that needs a terminal cannot be given a module on standard input.
-        possible = self._connection.has_pipelining and (become is None or getattr(become, "pipelining", become.name != "su"))
+        possible = self._connection.has_pipelining and (
+            become is None or getattr(become, "pipelining", become.name != "su")
+        )
         return bool(possible and module_style == "new" and not wrap_async)

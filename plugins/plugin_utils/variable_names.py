@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which names of an inventory's variables are probably misspelt. Ansible itself leaves a variable that nobody asks for alone, so that the default is used.
+"""Which names of an inventory's variables are probably misspelt. Ansible itself leaves a variable that nobody asks for
+alone, so that the default is used.
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import typing as t
@@ -26,7 +28,8 @@ OF_PLAYBOOKS = frozenset((
     "repoint_rms", "repoint_former_rms", "rms_failback_target", "rms_failover_wanted", "rms_failover_wishes", "rms_failover_targets",
     "rms_recover_without_key_wanted", "rms_recover_without_key_wishes", "rms_recover_without_key_targets",
 ))  # fmt: skip
-# A name that begins with the word that all variables of the collection share may be somebody's own; it is a mistake only if it is nearly one of ours.
+# A name that begins with the word that all variables of the collection share may be somebody's own; it is a mistake
+# only if it is nearly one of ours.
 SHARED_PREFIX = "opsmgr_"
 PLAYBOOK_PREFIXES = ("repoint_", "rms_failback_")
 # Ansible's own, private ones, and those that credentials of AWX bring into a job.
@@ -48,7 +51,9 @@ class Misspelt(t.NamedTuple):
 
 
 class Known(t.NamedTuple):
-    """The names of all variables that mean something here, and how the names begin that belong to roles and playbooks alone."""
+    """The names of all variables that mean something here, and how the names begin that belong to roles and playbooks
+    alone.
+    """
 
     names: frozenset[str]
     prefixes: tuple[str, ...]
@@ -58,7 +63,9 @@ class Known(t.NamedTuple):
 def known_variables(roles: Path = ROLES) -> Known:
     """What the argument specs of the roles describe, and what belongs to hosts and playbooks."""
     specs = {path.parents[1].name: path.read_text(encoding="utf-8") for path in roles.glob("*/meta/argument_specs.yml")}
-    described = [entry["options"] for text in specs.values() for entry in yaml.safe_load(text)["argument_specs"].values()]
+    described = [
+        entry["options"] for text in specs.values() for entry in yaml.safe_load(text)["argument_specs"].values()
+    ]
     names = {name for options in described for name in options}
     return Known(frozenset(names | OF_HOSTS | OF_PLAYBOOKS), tuple(f"{role}_" for role in specs) + PLAYBOOK_PREFIXES)
 

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Windows host seen through cmd.exe and the tools in the box: files, registry, services, processes.
 
-Private to opsmgr.recovery. Quoting for cmd.exe lives here and nowhere else. Nothing here depends on English words: structure,
-numbers and exit codes are the same in every language.
+Private to opsmgr.recovery. Quoting for cmd.exe lives here and nowhere else. Nothing here depends on English words:
+structure, numbers and exit codes are the same in every language.
 """
+
 from __future__ import annotations
 
 import base64
@@ -21,7 +22,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadl
 # Characters of a command line that cmd.exe accepts [ms].
 COMMAND_LINE_LIMIT = 8191
 
-SERVICE_STATES = {1: "stopped", 2: "start_pending", 3: "stop_pending", 4: "running", 5: "continue_pending", 6: "pause_pending", 7: "paused"}
+SERVICE_STATES = {
+    1: "stopped",
+    2: "start_pending",
+    3: "stop_pending",
+    4: "running",
+    5: "continue_pending",
+    6: "pause_pending",
+    7: "paused",
+}
 START_MODES = {0: "boot", 1: "system", 2: "auto", 3: "demand", 4: "disabled"}
 
 # Win32 errors that mean "it is so already" [ms].
@@ -40,7 +49,8 @@ SERVICE_ERRORS = {
 # What a process that ansible-core forked would compile anew is compiled here, once for all hosts.
 _UNQUOTABLE = re.compile(r'["\r\n\0]')
 _BASE64_BODY = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)\s*-----END CERTIFICATE-----", re.DOTALL)
-# tasklist with a filter finds nothing under load, and says so with exit code 0 [KB 2732840]. A list without a filter proves itself: it holds tasklist.
+# tasklist with a filter finds nothing under load, and says so with exit code 0 [KB 2732840]. A list without a filter
+# proves itself: it holds tasklist.
 _LISTER = "tasklist.exe"
 _PROCESS = re.compile(r'(?m)^"([^"\r\n]*)","(\d{1,10})"')
 _REGISTRY_VALUE = re.compile(r"^(?:\t| {4})(.+?)(?:\t| {4})(REG_[A-Z_]+)(?:(?:\t| {4})(.*))?$")
@@ -53,13 +63,15 @@ class UnquotableError(ValueError):
 def quote(text: str) -> str:
     """Quote one argument or path for a cmd.exe command line.
 
-    Inside quotation marks only % is special. A percent sign is put outside, behind a caret: the variable name that cmd.exe then
-    looks for begins with a quotation mark and does not exist, so the sign stays and the caret goes.
+    Inside quotation marks only % is special. A percent sign is put outside, behind a caret: the variable name that
+    cmd.exe then looks for begins with a quotation mark and does not exist, so the sign stays and the caret goes.
 
     :raises UnquotableError: the text has a quotation mark, a line end or a NUL; none of them can be in a Windows path
     """
     if _UNQUOTABLE.search(text):
-        raise UnquotableError("a name with a quotation mark, a line end or a NUL cannot be used on a Windows command line")
+        raise UnquotableError(
+            "a name with a quotation mark, a line end or a NUL cannot be used on a Windows command line"
+        )
     return '"' + text.replace("%", '"^%"') + '"'
 
 
@@ -114,7 +126,9 @@ class Questions:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One service: state "running", "stopped", ...; start_mode "auto", "demand", "disabled"; both None when it does not exist."""
+    """One service: state "running", "stopped", ...; start_mode "auto", "demand", "disabled"; both None when it does not
+    exist.
+    """
 
     state: str | None
     start_mode: str | None
@@ -147,7 +161,9 @@ class ServiceChange:
     @classmethod
     def stop(cls, name: str) -> ServiceChange:
         """Stop a service."""
-        return cls(f"stop service {name}", f"sc stop {name}", (ERROR_SERVICE_NOT_ACTIVE, ERROR_SERVICE_CANNOT_ACCEPT_CTRL))
+        return cls(
+            f"stop service {name}", f"sc stop {name}", (ERROR_SERVICE_NOT_ACTIVE, ERROR_SERVICE_CANNOT_ACCEPT_CTRL)
+        )
 
 
 def parse_registry(text: str) -> dict[str, dict[str, str]]:
@@ -189,7 +205,9 @@ def processes_command(image: str) -> str:
 
 
 def process_ids(processes: Answer, image: str) -> tuple[int, ...] | None:
-    """The process ids of a program in the answer to processes_command(); None when the list does not even hold the program that made it."""
+    """The process ids of a program in the answer to processes_command(); None when the list does not even hold the
+    program that made it.
+    """
     found = [(name.lower(), int(number)) for name, number in _PROCESS.findall(processes.text)]
     own = tuple(number for name, number in found if name == image.lower())
     return own if own or any(name == _LISTER for name, _number in found) else None
@@ -227,7 +245,8 @@ class WindowsHost:
         self.shell = shell
 
     def ask(self, questions: Questions, probe: bool = False) -> dict[str, Answer]:
-        """Ask a batch of questions that change nothing, in one command. They are asked again when the connection breaks.
+        """Ask a batch of questions that change nothing, in one command. They are asked again when the connection
+        breaks.
 
         :param probe: find out on the way what standard input programs get
         """
@@ -252,7 +271,8 @@ class WindowsHost:
         :raises OpsmgrError: what arrived is not what was sent
         """
         path = self.temporary_path(purpose)
-        # With the lines around it that certutil itself writes: that every version reads it without them is not documented.
+        # With the lines around it that certutil itself writes: that every version reads it without them is not
+        # documented.
         lines = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % base64.encodebytes(content)
         command = (
             f'findstr "^">"{path}.in"&& certutil -f -decode "{path}.in" "{path}">nul&& certutil -f -encode "{path}" "{path}.out">nul&& type "{path}.out"'

@@ -1,11 +1,13 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole files of a Windows host as bytes: read one, or replace one so that the old one or the new one is there at any time.
+"""Whole files of a Windows host as bytes: read one, or replace one so that the old one or the new one is there at any
+time.
 
-Private to opsmgr.recovery. A replacement is made beside the file with its access rights, compared, and renamed over it by the same command line
-that makes sure the file is still the one that was read. A backup of it stays beside it.
+Private to opsmgr.recovery. A replacement is made beside the file with its access rights, compared, and renamed over it
+by the same command line that makes sure the file is still the one that was read. A backup of it stays beside it.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -16,12 +18,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, Questions, WindowsHost, decode_certutil, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    Answer,
+    Questions,
+    WindowsHost,
+    decode_certutil,
+    quote,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, ShellFault
 
 # A configuration file has some 20 KB. What is larger is not read: it would cross the network as text.
 FILE_LIMIT_BYTES = 256 * 1024
-# Beside the file, so that the swap is a rename. IIS serves no file with one of these endings: it knows no MIME type for them [ms].
+# Beside the file, so that the swap is a rename. IIS serves no file with one of these endings: it knows no MIME type for
+# them [ms].
 STAGED_SUFFIX = ".opsmgr-recovery"
 BACKUP_SUFFIX = ".bak"
 
@@ -85,11 +94,13 @@ class WindowsFiles:
             raise OpsmgrError(self._step, f"{file.path} has the attribute read-only and was left as it is", advice)
 
     def replace_file(self, path: str, old: bytes, new: bytes, backup: str) -> None:
-        """Put `new` in the place of `old`, and leave `old` in `backup`. Neither may be empty: certutil knows no empty file.
+        """Put `new` in the place of `old`, and leave `old` in `backup`. Neither may be empty: certutil knows no empty
+        file.
 
         Only when it returns the file is another one, except when the connection is lost: then read it again.
 
-        :raises OpsmgrError: the file is read-only or no longer `old`, or something could not be written; the file is as it was
+        :raises OpsmgrError: the file is read-only or no longer `old`, or something could not be written; the file is as
+            it was
         """
         try:
             arrived = self._windows.put_temporary(_purpose(path), new)
@@ -108,10 +119,15 @@ class WindowsFiles:
         questions.ask("taken", f"if exist {quote(backup)} echo taken")
         questions.ask("copied", f"if not exist {quote(backup)} ({_copy_with_rights(path, backup)})")
         self._ask_file(questions, "backup", backup)
-        questions.ask("staged", f'{_copy_with_rights(path, staged)}&& copy /b /y "{arrived}" {quote(staged)}>nul&& fc /b "{arrived}" {quote(staged)}>nul')
+        questions.ask(
+            "staged",
+            f'{_copy_with_rights(path, staged)}&& copy /b /y "{arrived}" {quote(staged)}>nul&& fc /b "{arrived}" {quote(staged)}>nul',
+        )
         answers = self._windows.order(questions)
         if answers["taken"].text.strip():
-            raise OpsmgrError(self._step, f"there is a backup {backup} already", "Run it again: the next backup has another name")
+            raise OpsmgrError(
+                self._step, f"there is a backup {backup} already", "Run it again: the next backup has another name"
+            )
         try:
             self._check_staged(path, old, backup, answers)
         except OpsmgrError:
@@ -144,7 +160,9 @@ class WindowsFiles:
         self._windows.shell.run(f"del /f /q {quote(backup)}")
         if now == old:
             found = f"{path} could not be replaced and is as it was: {answers['same'].text}"
-            raise OpsmgrError(self._step, found, "Close what has the file open, look at the rights on its folder and run it again")
+            raise OpsmgrError(
+                self._step, found, "Close what has the file open, look at the rights on its folder and run it again"
+            )
         raise self._changed_meanwhile(path)
 
     def _discard(self, path: str) -> None:
@@ -152,7 +170,9 @@ class WindowsFiles:
         self._windows.remove_temporary(_purpose(path))
 
     def _ask_file(self, questions: Questions, name: str, path: str) -> None:
-        """Add the question that _content() answers. The text that certutil makes of the file is removed again by the next one."""
+        """Add the question that _content() answers. The text that certutil makes of the file is removed again by the
+        next one.
+        """
         text = f"{self._windows.temporary_path(_purpose(path))}.out"
         encode = f'if %~zf LEQ {FILE_LIMIT_BYTES} if not %~zf==0 certutil -f -encode {quote(path)} "{text}">nul&& type "{text}"'
         questions.ask(name, f"if exist {quote(path)} for %f in ({quote(path)}) do @echo [size %~zf]& {encode}")
@@ -167,14 +187,22 @@ class WindowsFiles:
         """The bytes that the answer to _ask_file() holds, which must be as many as the file is said to have."""
         size = re.search(r"\[size (\d+)\]", answer.text)
         if size is None:
-            raise OpsmgrError(self._step, f"{path} could not be read: {answer.text}", "Look at the file and at the rights on it, and run it again")
+            raise OpsmgrError(
+                self._step,
+                f"{path} could not be read: {answer.text}",
+                "Look at the file and at the rights on it, and run it again",
+            )
         if int(size[1]) > FILE_LIMIT_BYTES:
             found = f"{path} has {size[1]} bytes, which no configuration file has"
             raise OpsmgrError(self._step, found, f"Name the right file: at most {FILE_LIMIT_BYTES} bytes are read")
         try:
             content = decode_certutil(answer.text) if int(size[1]) else b""
         except ValueError as error:
-            raise OpsmgrError(self._step, f"{path} could not be read: {error}", "Look at the file and at the rights on it, and run it again") from None
+            raise OpsmgrError(
+                self._step,
+                f"{path} could not be read: {error}",
+                "Look at the file and at the rights on it, and run it again",
+            ) from None
         if len(content) != int(size[1]):
             raise OpsmgrError(self._step, f"{path} did not arrive whole", "Run it again")
         return content
@@ -184,18 +212,25 @@ class WindowsFiles:
         return OpsmgrError(self._step, found, "Look at it, and run it again when nobody else works on it")
 
     def _unwritable(self, path: str, said: str) -> OpsmgrError:
-        return OpsmgrError(self._step, f"{path} could not be written: {said}", "Look at the rights on its folder and the free space there, and run it again")
+        return OpsmgrError(
+            self._step,
+            f"{path} could not be written: {said}",
+            "Look at the rights on its folder and the free space there, and run it again",
+        )
 
 
 def _purpose(path: str) -> str:
-    """One name for each file: what a run that was cut off has left is overwritten and removed by the next, and no other file's work is disturbed."""
+    """One name for each file: what a run that was cut off has left is overwritten and removed by the next, and no other
+    file's work is disturbed.
+    """
     return f"file-{hashlib.sha256(path.lower().encode('utf-8', 'replace')).hexdigest()[:12]}"
 
 
 def _copy_with_rights(source: str, target: str) -> str:
     """A command that copies a file with owner and access rights, which copy does not.
 
-    xcopy asks whether a target that is not there is a file, and gives up without a word when it has no standard input [field].
+    xcopy asks whether a target that is not there is a file, and gives up without a word when it has no standard input
+    [field].
     """
     return f"type nul>{quote(target)}&& xcopy /o /h /k /r /y /q {quote(source)} {quote(target)}<nul>nul"
 

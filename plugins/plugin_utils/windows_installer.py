@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows Installer of a host: run a package, wait for what runs already, and say from the log why a setup failed.
 
-Private to opsmgr.recovery. Knows nothing of Operations Manager. What a setup did is for the caller to look at: this only runs it.
+Private to opsmgr.recovery. Knows nothing of Operations Manager. What a setup did is for the caller to look at: this
+only runs it.
 """
+
 from __future__ import annotations
 
 import re
@@ -12,7 +14,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost, process_ids, processes_command, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    WindowsHost,
+    process_ids,
+    processes_command,
+    quote,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import CommandTimeout, ConnectionLost, Deadline
 
 SERVICE = "msiserver"
@@ -27,16 +34,31 @@ _READ_LOG = "Read the log, put that right and run it again"
 # Exit codes of msiexec with what they mean and what to do [ms].
 EXIT_CODES = {
     5: ("access is denied", "Use an account that is a member of the server's Administrators group"),
-    1601: ("the Windows Installer service could not be used", f"See that the service {SERVICE} can start and run it again"),
+    1601: (
+        "the Windows Installer service could not be used",
+        f"See that the service {SERVICE} can start and run it again",
+    ),
     1602: ("the setup was cancelled", "Run it again"),
     1603: ("a fatal error during the setup", _READ_LOG),
     BUSY: ("another setup is running", "Run it again when that one has ended"),
-    1619: ("the package could not be opened", "See that the file is there and can be read. A WinRM logon cannot reach a share on another machine"),
+    1619: (
+        "the package could not be opened",
+        "See that the file is there and can be read. A WinRM logon cannot reach a share on another machine",
+    ),
     1620: ("the file is no package of Windows Installer", "Name the right file in the option package"),
-    1622: ("the log file could not be written", "See that the user's temporary directory exists and the drive has free space"),
+    1622: (
+        "the log file could not be written",
+        "See that the user's temporary directory exists and the drive has free space",
+    ),
     1625: ("a policy of this server forbids the setup", "Ask who is responsible for the policy"),
-    1633: ("the package is for another processor", "Name the package for this server's processor in the option package"),
-    1638: ("another version of the product is installed", "Name the package of the installed version, service pack included"),
+    1633: (
+        "the package is for another processor",
+        "Name the package for this server's processor in the option package",
+    ),
+    1638: (
+        "another version of the product is installed",
+        "Name the package of the installed version, service pack included",
+    ),
     1639: ("msiexec did not accept its command line", "Look at the option properties"),
     1642: ("the product that was to be updated is not there", _READ_LOG),
 }
@@ -47,7 +69,8 @@ POLL_SECONDS = 10
 LOG_LINES = 20
 LINE_CHARACTERS = 300
 LOG_NAME = "setup.log"
-# "Action ended 2:40:11: TheAction. Return value 3.", in the language of Windows: the name stands behind the time, the 3 at the end [field].
+# "Action ended 2:40:11: TheAction. Return value 3.", in the language of Windows: the name stands behind the time, the 3
+# at the end [field].
 _FAILED_ACTION = re.compile(r"^(\d+):.*?: ([^\s:]+)\. .*\b3\.\s*$", re.MULTILINE)
 _PROPERTY = re.compile(r"[A-Z_][A-Z0-9_.]*")
 
@@ -92,7 +115,9 @@ class Outcome:
         parts = [f"the setup {package} ended with {self.exit_code}, {meaning}"]
         parts += [f"the action that failed is {self.failed_action}"] if self.failed_action else []
         parts += [f"the log says: {self.excerpt}"] if self.excerpt else []
-        return OpsmgrError(step, "; ".join(parts), f"{advice}. The log is {self.log} on the server" if self.log else advice)
+        return OpsmgrError(
+            step, "; ".join(parts), f"{advice}. The log is {self.log} on the server" if self.log else advice
+        )
 
 
 def install_command(package: str, properties: t.Mapping[str, str], log: str) -> str:
@@ -106,7 +131,11 @@ def install_command(package: str, properties: t.Mapping[str, str], log: str) -> 
     """
     for name in properties:
         if not _PROPERTY.fullmatch(name):
-            raise OpsmgrError("run the setup", f"{name!r} is not the name of a public property", "Write it in capitals: letters, digits, _ and .")
+            raise OpsmgrError(
+                "run the setup",
+                f"{name!r} is not the name of a public property",
+                "Write it in capitals: letters, digits, _ and .",
+            )
     given = "".join(f" {name}={quote(value)}" for name, value in properties.items())
     return f'start "" /wait msiexec /i {quote(package)} /qn /norestart /l*v "{log}"{given}'
 
@@ -130,11 +159,16 @@ class WindowsInstaller:
         while self._is_busy(pause):
             if self._deadline.left() <= POLL_SECONDS:
                 found = f"a setup is running on this server ({PROGRAM}) and did not end within {self._deadline.seconds:g} seconds"
-                raise OpsmgrError(self._step, found, "See what it is at the server's desk; run it again when it has ended")
+                raise OpsmgrError(
+                    self._step, found, "See what it is at the server's desk; run it again when it has ended"
+                )
             pause = POLL_SECONDS
 
-    def bring_about(self, package: str, properties: t.Mapping[str, str], is_done: t.Callable[[], bool]) -> Outcome | None:
-        """Run a setup unless its effect is there; None when it was, perhaps only after waiting for a setup that ran already.
+    def bring_about(
+        self, package: str, properties: t.Mapping[str, str], is_done: t.Callable[[], bool]
+    ) -> Outcome | None:
+        """Run a setup unless its effect is there; None when it was, perhaps only after waiting for a setup that ran
+        already.
 
         :raises OpsmgrError: it does not end in time; it goes on then, and the next run waits for it
         """
@@ -148,7 +182,8 @@ class WindowsInstaller:
                 return self._judge_by_effect(is_done)
             if exit_code != BUSY or self._deadline.left() <= POLL_SECONDS:
                 return Outcome(exit_code) if exit_code in SUCCESSES else self._failure(exit_code)
-            # The processes showed nothing, but Windows Installer knows better: the service may still be at work for a client that is gone.
+            # The processes showed nothing, but Windows Installer knows better: the service may still be at work for a
+            # client that is gone.
             self._windows.pause(POLL_SECONDS)
 
     def remove_log(self) -> None:
@@ -156,7 +191,8 @@ class WindowsInstaller:
         self._windows.remove_temporary(LOG_NAME)
 
     def _is_busy(self, after_seconds: int) -> bool:
-        """Whether a setup runs: the service's own process stays for some minutes after its work, others of that name do not [field].
+        """Whether a setup runs: the service's own process stays for some minutes after its work, others of that name do
+        not [field].
 
         While the processes cannot be listed, that is not known, so it counts as running.
         """
@@ -182,7 +218,9 @@ class WindowsInstaller:
             completed = shell.run(command, timeout_seconds=self._deadline.left())
         except CommandTimeout as error:
             found = f"the setup did not end within {self._deadline.seconds:g} seconds, and goes on"
-            raise OpsmgrError(self._step, found, "Give it more time in the option timeout. Run it again: it waits for the setup first") from error
+            raise OpsmgrError(
+                self._step, found, "Give it more time in the option timeout. Run it again: it waits for the setup first"
+            ) from error
         except ConnectionLost:
             return None
         shell.left_running = False
@@ -190,7 +228,7 @@ class WindowsInstaller:
 
     def _failure(self, exit_code: int) -> Outcome:
         questions = self._windows.questions()
-        questions.ask("path", f"for %f in (\"{self._log}\") do @if exist %f echo %~f")
+        questions.ask("path", f'for %f in ("{self._log}") do @if exist %f echo %~f')
         # The log is UTF-16, which type translates and findstr cannot read by itself [field].
         questions.ask("failed", f'type "{self._log}" | findstr /n /r /c:" 3\\.$"')
         questions.ask("lines", f'type "{self._log}" | find /c /v ""')
@@ -209,4 +247,6 @@ class WindowsInstaller:
         if not numbers:
             return ""
         written = self._windows.shell.read(f'type "{self._log}" | findstr /n "^" | findstr /b /l "{numbers}"').stdout
-        return "\n".join(line.partition(":")[2].strip()[:LINE_CHARACTERS] for line in written.splitlines() if line.strip())
+        return "\n".join(
+            line.partition(":")[2].strip()[:LINE_CHARACTERS] for line in written.splitlines() if line.strip()
+        )

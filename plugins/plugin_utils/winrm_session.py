@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -27,13 +28,16 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
     keep_session_settings,
 )
 
-# How often a connection is tried at most that is broken off while it is made. Opening a shell changes nothing on a server.
+# How often a connection is tried at most that is broken off while it is made. Opening a shell changes nothing on a
+# server.
 CONNECT_ATTEMPTS = 3
 # Seconds. A server that is gone keeps nobody at the end of a task.
 ANSWERS_AT_ONCE_SECONDS = 3.0
-# What a connection plugin reports of a connection that was made and broke, apart from one that nobody answers and one that is refused.
+# What a connection plugin reports of a connection that was made and broke, apart from one that nobody answers and one
+# that is refused.
 _BROKEN_OFF = re.compile(
-    r"Connection aborted|Connection broken|reset by peer|Broken pipe|RemoteDisconnected|IncompleteRead|BadMIC|SpnegoError|Code 400", re.IGNORECASE
+    r"Connection aborted|Connection broken|reset by peer|Broken pipe|RemoteDisconnected|IncompleteRead|BadMIC|SpnegoError|Code 400",
+    re.IGNORECASE,
 )
 
 

@@ -5,6 +5,7 @@
 
 Private to opsmgr.recovery. Knows nothing of Windows tools or Operations Manager; nothing above it imports pywinrm.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -28,7 +29,8 @@ SHELL_ENCODING = "utf-8"
 SHELL_CODE_PAGE = 65001
 # Seconds. A command that answers a question takes far less; one that hangs must not hang the night.
 RUN_TIMEOUT_SECONDS = 120.0
-# Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means "ask again".
+# Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means
+# "ask again".
 RECEIVE_SECONDS = 20
 SETTLE_SECONDS = 0.05
 # Bytes of input in one Send: Base64 in an envelope, of which WinRM 2.0 takes 150 KB [ms].
@@ -39,17 +41,21 @@ _PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
 # More than that of what came after a secret is not even looked at.
 REDACTED_CHARACTERS = 4 * TRANSCRIPT_CHARACTERS
-# WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has ended [ms].
+# WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has
+# ended [ms].
 COMMANDS_PER_SHELL = 12
-# Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below the quota that is all they need.
+# Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below
+# the quota that is all they need.
 ENDED_COMMANDS = 4
 # How often a command that only reads is sent at most, when the connection breaks.
 READ_ATTEMPTS = 4
 # The variable of cmd.exe that keeps a program's exit code while more commands of the same line run.
 EXIT_CODE_VARIABLE = "opsmgr_exit"
-# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its turn [field].
+# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its
+# turn [field].
 EXIT_CODE = f"%^{EXIT_CODE_VARIABLE}%"
-# How much of what a program wrote a prompt is searched in. A pattern may take the square of it, and a prompt stands at the end.
+# How much of what a program wrote a prompt is searched in. A pattern may take the square of it, and a prompt stands at
+# the end.
 PROMPT_CHARACTERS = 2000
 # Bytes that one command may write. A key file has at most 16 MB, and comes as Base64.
 OUTPUT_BYTES = 32 * 1024 * 1024
@@ -60,8 +66,8 @@ TRACED_CHARACTERS = 1000
 
 CONSOLE = "console"
 PIPE = "pipe"
-# How a reply must end, by what the program's standard input is. Measured, see doc_fragments/conversation.py: CR alone on a console
-# (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
+# How a reply must end, by what the program's standard input is. Measured, see doc_fragments/conversation.py: CR alone
+# on a console (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
 LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
 
 # What Send gets when the program has ended: no error, its output and exit code are still to be received [field].
@@ -73,9 +79,18 @@ QUOTA_FAULTS = (2150859173, 2150859174, 2150859182)
 FAULTS = {
     5: ("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server."),
     2150858843: ("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; run it again."),
-    2150859173: ("ERROR_WSMAN_QUOTA_MAX_SHELLS", "This user has too many open shells on the server; they close by themselves after a few minutes."),
-    2150859174: ("ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ", "This user has too many open shells on the server; they close by themselves after a few minutes."),
-    2150859182: ("ERROR_WSMAN_QUOTA_USER", "This user has too many open shells on the server; they close by themselves after a few minutes."),
+    2150859173: (
+        "ERROR_WSMAN_QUOTA_MAX_SHELLS",
+        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    ),
+    2150859174: (
+        "ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ",
+        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    ),
+    2150859182: (
+        "ERROR_WSMAN_QUOTA_USER",
+        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    ),
 }
 
 
@@ -85,7 +100,9 @@ class Protocol(t.Protocol):
     operation_timeout_sec: int
     transport: t.Any
 
-    def run_command(self, shell_id: str, command: str, arguments: t.Iterable[str | bytes] = ..., console_mode_stdin: bool = ...) -> str: ...
+    def run_command(
+        self, shell_id: str, command: str, arguments: t.Iterable[str | bytes] = ..., console_mode_stdin: bool = ...
+    ) -> str: ...
 
     def close_shell(self, shell_id: str, close_session: bool = ...) -> None: ...
 
@@ -101,7 +118,9 @@ class ConnectionLost(Exception):
 
 
 class _TimedOut(ConnectionLost):
-    """The server did not answer within the operation timeout: for Receive and Send an answer like another, else an error."""
+    """The server did not answer within the operation timeout: for Receive and Send an answer like another, else an
+    error.
+    """
 
     def __init__(self) -> None:
         super().__init__("the WinRM service did not answer in time")
@@ -116,7 +135,11 @@ class ShellFault(Exception):
 
     def __init__(self, reason: str, code: int | None) -> None:
         name, advice = FAULTS.get(code or 0, ("", ""))
-        super().__init__(" ".join(part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part))
+        super().__init__(
+            " ".join(
+                part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part
+            )
+        )
         self.reason = reason
         self.code = code
 
@@ -169,7 +192,9 @@ class NeverEnded(ConversationError):
 
 
 class ConversationLost(ConversationError):
-    """The connection broke, or the service refused, when a decision was or may have been sent. What the program does is not known."""
+    """The connection broke, or the service refused, when a decision was or may have been sent. What the program does is
+    not known.
+    """
 
 
 @dataclass(frozen=True)
@@ -188,7 +213,9 @@ class CommandReference:
 
     @classmethod
     def parse(cls, text: str) -> CommandReference | None:
-        """From the text of one; None when it is not one. The identifiers are the server's own words, so only plain ones are accepted."""
+        """From the text of one; None when it is not one. The identifiers are the server's own words, so only plain ones
+        are accepted.
+        """
         found = re.fullmatch(r"([0-9A-Za-z-]{1,64}) ([0-9A-Za-z-]{1,64}) ([0-9a-f]{8})", text.strip())
         return cls(*found.groups()) if found else None
 
@@ -202,7 +229,8 @@ class Exchange:
     :ivar secret: the reply is removed from every transcript
     :ivar decides: the reply is only ever sent to its own prompt, never ahead of it
     :ivar optional: the program may end without asking
-    :ivar asked: the question was asked in an earlier run. Its answer is sent into silence; when the program writes something, it has been answered
+    :ivar asked: the question was asked in an earlier run. Its answer is sent into silence; when the program writes
+    something, it has been answered
     :ivar before_reply: called when the prompt has come, before the reply is sent
     :ivar after_reply: called when the server has confirmed that it took the reply
     :ivar then_seconds: the deadline of what follows this reply; None keeps the conversation's own
@@ -226,7 +254,8 @@ class Manner:
     :ivar input_kind: "auto", "console" or "pipe"
     :ivar line_end: "auto", "cr", "crlf" or "lf"
     :ivar timeout_seconds: one deadline for the whole conversation
-    :ivar answer_ahead_seconds: silence after which an answer that decides nothing is sent ahead of its prompt, because a
+    :ivar answer_ahead_seconds: silence after which an answer that decides nothing is sent ahead of its prompt, because
+    a
         program that buffers its output shows its prompts only when it ends
     """
 
@@ -306,7 +335,8 @@ class _Running:
         return public.decode(SHELL_ENCODING, "replace")
 
 
-# Told of everything that happens between this controller and a server: from which verbosity on it is shown (2 is -vv), and what.
+# Told of everything that happens between this controller and a server: from which verbosity on it is shown (2 is -vv),
+# and what.
 Trace = t.Callable[[int, str], None]
 
 
@@ -324,10 +354,16 @@ class Shell:
     """An open WinRS shell. The caller owns and closes the connection that opened it."""
 
     def __init__(
-        self, protocol: Protocol, shell_id: str, manner: Manner | None = None, owner: ShellOwner | None = None, trace: Trace | None = None
+        self,
+        protocol: Protocol,
+        shell_id: str,
+        manner: Manner | None = None,
+        owner: ShellOwner | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """:param owner: replaces a shell that is used up, or a connection that broke; without one neither is done
-        :param trace: told of each command; what was written on standard input, and what a program wrote behind its end, is never told
+        :param trace: told of each command; what was written on standard input, and what a program wrote behind its end,
+            is never told
         """
         self._trace = trace
         self._protocol = protocol
@@ -340,7 +376,8 @@ class Shell:
         self._ended: list[_Running] = []
         self.manner = manner or Manner()
         self._probed: str | None = None
-        # A program past its decision is never killed: closing this shell would do that, so the caller must leave it open.
+        # A program past its decision is never killed: closing this shell would do that, so the caller must leave it
+        # open.
         self.left_running = False
 
     def run(self, command: str, stdin: bytes | None = None, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> Completed:
@@ -351,7 +388,10 @@ class Shell:
         :raises ShellFault: the WinRM service refused
         """
         deadline = Deadline(timeout_seconds)
-        with self._command(command, console=stdin is None) as running, self._tracing(command, running, private=stdin is not None):
+        with (
+            self._command(command, console=stdin is None) as running,
+            self._tracing(command, running, private=stdin is not None),
+        ):
             if stdin is not None:
                 self._send_all(running, stdin)
             while not running.done:
@@ -383,9 +423,9 @@ class Shell:
     def run_and_probe(self, command: str) -> Completed:
         """Run a command that reads nothing, and find out on the way what standard input a command gets here.
 
-        A harmless question goes first in the same command line, so this costs one message more than run(). On a console CR is
-        Enter and the first answer is "1"; a pipe hands on the CR as an ordinary character. End of input means nothing
-        on a console and ends the second question on a pipe.
+        A harmless question goes first in the same command line, so this costs one message more than run(). On a console
+        CR is Enter and the first answer is "1"; a pipe hands on the CR as an ordinary character. End of input means
+        nothing on a console and ends the second question on a pipe.
         """
         if self.manner.input_kind != "auto":
             return self.run(command)
@@ -412,9 +452,11 @@ class Shell:
     def converse(self, command: str, exchanges: t.Sequence[Exchange], then: str = "") -> Conversation:
         """Run a program that asks, and answer it.
 
-        :param then: commands that the same command line runs when the program has ended, whatever becomes of the connection. EXIT_CODE
-            behind `call` is the program's exit code for them. What they write stays out of every transcript.
-        :raises ConversationError: one of its subclasses; the program was terminated, unless a decision was or may have been sent
+        :param then: commands that the same command line runs when the program has ended, whatever becomes of the
+            connection. EXIT_CODE behind `call` is the program's exit code for them. What they write stays out of every
+            transcript.
+        :raises ConversationError: one of its subclasses; the program was terminated, unless a decision was or may have
+            been sent
         :raises ConnectionLost: the server went away before a decision was sent
         :raises ShellFault: the WinRM service refused before a decision was sent
         """
@@ -429,16 +471,19 @@ class Shell:
                     raise told from None
                 raise talk.error(ConversationLost, str(told)) from error
             finally:
-                # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed here.
+                # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed
+                # here.
                 self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
-                # The next command gets a shell of its own: this one is not closed as long as the program may work in it.
+                # The next command gets a shell of its own: this one is not closed as long as the program may work in
+                # it.
                 self._broken = self._broken or self.left_running
                 # Last, because this may be cut off as well, and the shell must be left open by then.
                 self._tell_conversation(command, talk, running)
         return talk.conversation()
 
     def rejoin(self, reference: CommandReference, exchange: Exchange) -> Conversation:
-        """Go on with the conversation of an earlier run that was cut off when it answered the question of `exchange`. The program is never terminated.
+        """Go on with the conversation of an earlier run that was cut off when it answered the question of `exchange`.
+        The program is never terminated.
 
         :raises ConversationError: one of its subclasses
         :raises ConnectionLost: the server went away
@@ -494,7 +539,9 @@ class Shell:
             return self._run_command(command, console)
 
     def _run_command(self, command: str, console: bool) -> _Running:
-        return _Running(self._shell_id, self._call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console))
+        return _Running(
+            self._shell_id, self._call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console)
+        )
 
     def _call(self, function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
         """call_pywinrm(), noting that the connection broke."""
@@ -540,14 +587,18 @@ class Shell:
                 self._terminate(self._ended.pop())
 
     def _send_all(self, running: _Running, data: bytes) -> None:
-        """Send whole input in pieces that fit, the last with End. The program must not wait for its output to be received meanwhile."""
+        """Send whole input in pieces that fit, the last with End. The program must not wait for its output to be
+        received meanwhile.
+        """
         last = max(0, len(data) - 1) // SEND_BYTES * SEND_BYTES
         for start in range(0, last, SEND_BYTES):
             self._send_once(running, data[start : start + SEND_BYTES], end=False)
         self._send(running, data[last:], end=True)
 
     def _send(self, running: _Running, data: bytes, end: bool = False) -> bool:
-        """Send input, and give the program a moment to answer it: asking too early costs one round trip more. True when it was taken."""
+        """Send input, and give the program a moment to answer it: asking too early costs one round trip more. True when
+        it was taken.
+        """
         confirmed = self._send_once(running, data, end)
         time.sleep(SETTLE_SECONDS)
         return confirmed
@@ -556,7 +607,8 @@ class Shell:
         try:
             self._call(self._protocol.send_command_input, running.shell_id, running.command_id, data, end=end)
         except _TimedOut:
-            # A server under load is only slow to confirm; ansible-core carries on as well. Sending it again would answer twice.
+            # A server under load is only slow to confirm; ansible-core carries on as well. Sending it again would
+            # answer twice.
             return False
         except ShellFault as fault:
             if fault.code != ERROR_BROKEN_PIPE:
@@ -570,7 +622,9 @@ class Shell:
         # Never above the connection's own: the transport gives up reading soon after that.
         self._protocol.operation_timeout_sec = max(1, min(RECEIVE_SECONDS, usual, int(wait_seconds)))
         try:
-            stdout, stderr, exit_code, running.done = self._call(self._protocol.get_command_output_raw, running.shell_id, running.command_id)
+            stdout, stderr, exit_code, running.done = self._call(
+                self._protocol.get_command_output_raw, running.shell_id, running.command_id
+            )
         except _TimedOut:
             return False
         finally:
@@ -720,7 +774,8 @@ class _Talk:
         try:
             confirmed = self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
         except ShellFault:
-            # The server refused to take the reply, so the program has not heard it. A connection that is lost leaves that open.
+            # The server refused to take the reply, so the program has not heard it. A connection that is lost leaves
+            # that open.
             self.decision = before
             raise
         if exchange.decides and confirmed:
@@ -733,23 +788,34 @@ class _Talk:
 
     def _may_answer_ahead(self) -> bool:
         """Only into silence, and never with something that decides, unless its question was asked in an earlier run."""
-        return bool(self._pending) and (self._pending[0].asked or not self._pending[0].decides) and not self._unread().strip()
+        return (
+            bool(self._pending)
+            and (self._pending[0].asked or not self._pending[0].decides)
+            and not self._unread().strip()
+        )
 
     def _check_everything_was_asked(self) -> None:
         missing = [each for each in self._pending if not each.optional]
         if missing:
             code = "not known" if self.exit_code is None else self.exit_code
-            raise self.error(EndedEarly, f"the program ended (exit code {code}) before {missing[0].prompt!r} was asked and answered")
+            raise self.error(
+                EndedEarly, f"the program ended (exit code {code}) before {missing[0].prompt!r} was asked and answered"
+            )
 
     def _overdue(self) -> ConversationError:
         seconds = self._deadline.seconds
         if not self._pending:
-            return self.error(NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered")
+            return self.error(
+                NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered"
+            )
         if self._unread().strip():
             return self.error(
-                UnexpectedQuestion, f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits"
+                UnexpectedQuestion,
+                f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits",
             )
-        return self.error(PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds")
+        return self.error(
+            PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds"
+        )
 
     def conversation(self) -> Conversation:
         """A conversation that ended well, as a result."""
@@ -760,7 +826,9 @@ class _Talk:
         return kind(message, self.transcript(), self._shell.input_kind, self.decision)
 
     def without_secrets(self, error: ConnectionLost | ShellFault) -> ConnectionLost | ShellFault:
-        """The error without what a server may say of the secrets that it was told: only a fault has a server's own words."""
+        """The error without what a server may say of the secrets that it was told: only a fault has a server's own
+        words.
+        """
         if self._secret_from is None or not isinstance(error, ShellFault):
             return error
         return ShellFault(redact(error.reason, self._secrets), error.code)
@@ -768,7 +836,8 @@ class _Talk:
     def transcript(self) -> str:
         """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""
         said = self._said()
-        # What was written before a secret was sent holds none; from then on, nothing is shown of which that is not known.
+        # What was written before a secret was sent holds none; from then on, nothing is shown of which that is not
+        # known.
         before, after = said[: self._secret_from], said[self._secret_from :]
         shown = redact(after[-REDACTED_CHARACTERS:], self._secrets) if self._secret_from is not None else ""
         return harmless(before + shown).strip()[-TRANSCRIPT_CHARACTERS:]
@@ -777,7 +846,8 @@ class _Talk:
 def keep_session_settings(protocol: Protocol) -> None:
     """Keep what the session took from the environment when the shell was opened: proxies, certificates.
 
-    requests would look for the same there again with every message, which is a sixth of what a task costs the controller.
+    requests would look for the same there again with every message, which is a sixth of what a task costs the
+    controller.
     """
     protocol.transport.session.trust_env = False
 
@@ -791,8 +861,8 @@ def close_quietly(close: t.Callable[[], None]) -> None:
 def _prepare_for_forks() -> None:
     """What a process does slowly the first time only.
 
-    ansible-core loads this file before it forks a process for each host, so it is done once for all of them. That OpenSSL finds RC4, with
-    which NTLM seals every message, takes it 4 ms: a twentieth of a whole task.
+    ansible-core loads this file before it forks a process for each host, so it is done once for all of them. That
+    OpenSSL finds RC4, with which NTLM seals every message, takes it 4 ms: a twentieth of a whole task.
     """
     "".encode("utf-16-le")
     try:
@@ -814,14 +884,20 @@ def _first_lines(text: str) -> str:
 
 
 def _completed(running: _Running) -> Completed:
-    return Completed(running.stdout.decode(SHELL_ENCODING, "replace"), running.stderr.decode(SHELL_ENCODING, "replace"), running.exit_code)
+    return Completed(
+        running.stdout.decode(SHELL_ENCODING, "replace"),
+        running.stderr.decode(SHELL_ENCODING, "replace"),
+        running.exit_code,
+    )
 
 
 def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
-    """Call pywinrm and translate what it raises: the one place that knows its exceptions and those of the libraries below it.
+    """Call pywinrm and translate what it raises: the one place that knows its exceptions and those of the libraries
+    below it.
 
-    :raises ConnectionLost: for everything that is not a fault of the WinRM service, also for exceptions that nobody expects: a message that cannot
-        be unsealed, a Kerberos ticket that has expired. Their texts may hold a part of a message, so only their type is named.
+    :raises ConnectionLost: for everything that is not a fault of the WinRM service, also for exceptions that nobody
+        expects: a message that cannot be unsealed, a Kerberos ticket that has expired. Their texts may hold a part of a
+        message, so only their type is named.
     :raises ShellFault: the WinRM service answered with a fault
     """
     try:

@@ -16,7 +16,13 @@ from awx_stand_in.people import EVERYBODY_READS, HOLDS, ONLY_SUPERUSERS, Person
 
 PREFIX = "/api/v2/"
 ENCRYPTED = "$encrypted$"
-DONE = {"status": "successful", "failed": False, "finished": "2026-01-01T00:00:00Z", "elapsed": 1.0, "started": "2026-01-01T00:00:00Z"}
+DONE = {
+    "status": "successful",
+    "failed": False,
+    "finished": "2026-01-01T00:00:00Z",
+    "elapsed": 1.0,
+    "started": "2026-01-01T00:00:00Z",
+}
 # Whose organization is that of another object.
 HEIRS = {
     "job_templates": ("project", "projects"), "inventory_sources": ("inventory", "inventories"), NODES: ("workflow_job_template", "workflow_job_templates"),
@@ -31,16 +37,36 @@ def _field(name: str, *, secret: bool = False) -> Tree:
 
 # Of the credential types that AWX brings along, those that these tests meet.
 BUILT_IN_TYPES = (
-    {"name": "Machine", "kind": "ssh", "inputs": {"fields": [_field("username"), _field("password", secret=True), _field("become_password", secret=True)]}},
-    {"name": "Vault", "kind": "vault", "inputs": {"fields": [_field("vault_password", secret=True), _field("vault_id")]}},
-    {"name": "Source Control", "kind": "scm", "inputs": {"fields": [_field("username"), _field("password", secret=True)]}},
-    {"name": "Container Registry", "kind": "registry", "inputs": {"fields": [_field("host"), _field("username"), _field("password", secret=True)]}},
+    {
+        "name": "Machine",
+        "kind": "ssh",
+        "inputs": {
+            "fields": [_field("username"), _field("password", secret=True), _field("become_password", secret=True)]
+        },
+    },
+    {
+        "name": "Vault",
+        "kind": "vault",
+        "inputs": {"fields": [_field("vault_password", secret=True), _field("vault_id")]},
+    },
+    {
+        "name": "Source Control",
+        "kind": "scm",
+        "inputs": {"fields": [_field("username"), _field("password", secret=True)]},
+    },
+    {
+        "name": "Container Registry",
+        "kind": "registry",
+        "inputs": {"fields": [_field("host"), _field("username"), _field("password", secret=True)]},
+    },
 )
 KEPT = ("objects", "lists", "surveys", "roles", "settings", "updates", "last_id")
 
 
 class Api:
-    """The objects, and what can be asked about them. ``playbooks`` are those of every repository, ``local_paths`` the directories for manual projects."""
+    """The objects, and what can be asked about them. ``playbooks`` are those of every repository, ``local_paths`` the
+    directories for manual projects.
+    """
 
     def __init__(self, playbooks: Sequence[str], local_paths: Sequence[str]) -> None:
         self.objects: dict[str, dict[int, Tree]] = {collection: {} for collection in KINDS}
@@ -60,14 +86,24 @@ class Api:
         """Who asks."""
         for built_in in BUILT_IN_TYPES:
             self.last_id += 1
-            self.objects["credential_types"][self.last_id] = {"id": self.last_id, "description": "", "injectors": {}, "managed": True, **built_in}
+            self.objects["credential_types"][self.last_id] = {
+                "id": self.last_id,
+                "description": "",
+                "injectors": {},
+                "managed": True,
+                **built_in,
+            }
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Tree) -> tuple[int, Tree]:
-        """Answer one request. Raises Refused for what AWX refuses, and LookupError for what is not part of this stand-in."""
+        """Answer one request. Raises Refused for what AWX refuses, and LookupError for what is not part of this
+        stand-in.
+        """
         parts = path.removeprefix(PREFIX).strip("/").split("/")
         match method, parts:
             case "GET", ["me"]:
-                return 200, _page([{"id": 1, "username": self.person.username, "is_superuser": self.person.is_superuser}])
+                return 200, _page(
+                    [{"id": 1, "username": self.person.username, "is_superuser": self.person.is_superuser}]
+                )
             case "GET" | "PATCH", ["settings", "all"]:
                 self.require("read", "settings", 0)
                 return 200, self._set(body) if method == "PATCH" else copy.deepcopy(self.settings)
@@ -98,7 +134,9 @@ class Api:
 
     def named(self, collection: str, name: str) -> Tree:
         """The one object with this name, or identifier, as it is kept."""
-        [found] = [item for item in self.objects[collection].values() if name in (item.get("name"), item.get("identifier"))]
+        [found] = [
+            item for item in self.objects[collection].values() if name in (item.get("name"), item.get("identifier"))
+        ]
         return found
 
     def members(self, collection: str, owner: int, name: str) -> list[int]:
@@ -115,7 +153,9 @@ class Api:
         granted = [self.roles[role] for team in teams for role in self.members("teams", team["id"], "roles")]
         if collection in ("organizations", "teams"):
             return action == "read" and bool(teams)
-        return any((collection, number) == on and action in HOLDS[role] for *on_list, role in granted if (on := tuple(on_list)))
+        return any(
+            (collection, number) == on and action in HOLDS[role] for *on_list, role in granted if (on := tuple(on_list))
+        )
 
     def require(self, action: str, collection: str, number: int) -> None:
         """Refuse what the one who asks may not."""
@@ -129,7 +169,14 @@ class Api:
         if collection == "schedules":
             return self._organization(*self._unified(item["unified_job_template"]))
         if collection == "workflow_approval_templates":
-            return next((node["organization"] for node in self.objects[NODES].values() if node["unified_job_template"] == number), None)
+            return next(
+                (
+                    node["organization"]
+                    for node in self.objects[NODES].values()
+                    if node["unified_job_template"] == number
+                ),
+                None,
+            )
         organization: int | None = item.get("organization")
         return organization
 
@@ -184,7 +231,12 @@ class Api:
         members, other = self.lists.setdefault((collection, number, name), []), KINDS[collection].lists[name]
         if method == "GET":
             self.require("read", collection, number)
-            return 200, _page([self._role(member) if other == "roles" else self._shown(other, self.objects[other][member]) for member in members])
+            return 200, _page(
+                [
+                    self._role(member) if other == "roles" else self._shown(other, self.objects[other][member])
+                    for member in members
+                ]
+            )
         if set(body) - {"id", "disassociate"}:
             raise LookupError(f"{sorted(body)} for {name} of {collection}")
         self.require("admin", collection, number)
@@ -201,23 +253,38 @@ class Api:
 
     def _check_member(self, collection: str, number: int, name: str, new: int) -> None:
         if name == "credentials":
-            types = [self.objects["credentials"][member]["credential_type"] for member in [*self.members(collection, number, name), new]]
+            types = [
+                self.objects["credentials"][member]["credential_type"]
+                for member in [*self.members(collection, number, name), new]
+            ]
             if len(set(types)) < len(types):
                 raise Refused({"error": "Cannot assign multiple credentials of one type."})
-        if name.endswith("_nodes") and any(new in self.members(collection, number, f"{outcome}_nodes") for outcome in ("success", "failure", "always")):
+        if name.endswith("_nodes") and any(
+            new in self.members(collection, number, f"{outcome}_nodes") for outcome in ("success", "failure", "always")
+        ):
             raise Refused({"Error": "Relationship not allowed."})
 
     def _role(self, number: int) -> Tree:
         collection, on, name = self.roles[number]
-        summary = {"resource_type": KINDS[collection].type, "resource_id": on, "resource_name": self.objects[collection][on]["name"]}
+        summary = {
+            "resource_type": KINDS[collection].type,
+            "resource_id": on,
+            "resource_name": self.objects[collection][on]["name"],
+        }
         return {"id": number, "name": name.title(), "summary_fields": summary}
 
     def _delete(self, collection: str, number: int) -> None:
         """An object goes with all that belongs to it; what refers to it loses it."""
-        if collection == "credential_types" and any(item["credential_type"] == number for item in self.objects["credentials"].values()):
+        if collection == "credential_types" and any(
+            item["credential_type"] == number for item in self.objects["credentials"].values()
+        ):
             raise Refused({"detail": "Credential types that are in use cannot be deleted"}, 403)
         del self.objects[collection][number]
-        for kind, owner in ((NODES, "workflow_job_template"), ("schedules", "unified_job_template"), ("inventory_sources", "inventory")):
+        for kind, owner in (
+            (NODES, "workflow_job_template"),
+            ("schedules", "unified_job_template"),
+            ("inventory_sources", "inventory"),
+        ):
             for item in [item for item in self.objects[kind].values() if item[owner] == number]:
                 self._delete(kind, item["id"])
         gone = [role for role, on in self.roles.items() if on[:2] == (collection, number)]
@@ -229,10 +296,14 @@ class Api:
 
     def _found(self, collection: str, query: Mapping[str, str]) -> Tree:
         wanted = {name: given for name, given in query.items() if name not in ("page", "page_size")}
-        unknown = [name for name in wanted if name not in KINDS[collection].fields] if collection in KINDS else [collection]
+        unknown = (
+            [name for name in wanted if name not in KINDS[collection].fields] if collection in KINDS else [collection]
+        )
         if unknown:
             raise LookupError(f"filter {unknown} of {collection}")
-        items = [item for item in self.objects[collection].values() if self.may(self.person, "read", collection, item["id"])]
+        items = [
+            item for item in self.objects[collection].values() if self.may(self.person, "read", collection, item["id"])
+        ]
         found = [item for item in items if all(str(item.get(name)) == given for name, given in wanted.items())]
         return _page([self._shown(collection, item) for item in found])
 
@@ -259,7 +330,12 @@ class Api:
             return
         if collection in ONLY_SUPERUSERS:
             raise Refused({"detail": "You do not have permission to perform this action."}, 403)
-        owners = {"project": "projects", "inventory": "inventories", "workflow_job_template": "workflow_job_templates", "organization": "organizations"}
+        owners = {
+            "project": "projects",
+            "inventory": "inventories",
+            "workflow_job_template": "workflow_job_templates",
+            "organization": "organizations",
+        }
         if "unified_job_template" in body and collection == "schedules":
             self.require("admin", *self._unified(body["unified_job_template"]))
         for name, owner in owners.items():
@@ -291,7 +367,11 @@ class Api:
             if name in given:
                 checks.value(name, field, given[name])
                 self._check_change(name, field.fixed, field.refers, given[name], before)
-        same = [other for other in self.objects[collection].values() if all(other[name] == item[name] for name in kind.unique)]
+        same = [
+            other
+            for other in self.objects[collection].values()
+            if all(other[name] == item[name] for name in kind.unique)
+        ]
         if kind.unique and not before and same:
             raise Refused({"__all__": [f"{kind.type} with this {' and '.join(kind.unique)} already exists."]})
         self._check_more(collection, item)
@@ -299,7 +379,11 @@ class Api:
     def _check_change(self, name: str, fixed: bool, refers: str, given: Any, before: Tree) -> None:
         if fixed and before:
             raise Refused({name: ["Cannot be changed."]})
-        known = [number for collection in (UNIFIED if refers == "unified_job_templates" else [refers]) for number in self.objects.get(collection, {})]
+        known = [
+            number
+            for collection in (UNIFIED if refers == "unified_job_templates" else [refers])
+            for number in self.objects.get(collection, {})
+        ]
         if refers and given is not None and given not in known:
             raise Refused({name: [f'Invalid pk "{given}" - object does not exist.']})
 
@@ -312,7 +396,13 @@ class Api:
                     raise Refused({"scm_url": ["SCM URL is required."]})
             case "inventory_sources":
                 if item["credential"] and self._type_of(item["credential"]) in ("vault", "insights"):
-                    raise Refused({"credential": ["Credentials of type insights and vault are disallowed for scm inventory sources."]})
+                    raise Refused(
+                        {
+                            "credential": [
+                                "Credentials of type insights and vault are disallowed for scm inventory sources."
+                            ]
+                        }
+                    )
                 if not item["source_project"] or not self.objects["projects"][item["source_project"]]["scm_type"]:
                     raise Refused({"source_project": ["Cannot use manual project for SCM-based inventory."]})
             case "credential_types":
@@ -344,8 +434,16 @@ class Api:
     def _shown(self, collection: str, item: Tree) -> Tree:
         """An object as the API answers it."""
         kind = KINDS[collection]
-        summary: Tree = {name: self._summary(name, field.refers, item[name]) for name, field in kind.fields.items() if field.refers and item.get(name)}
-        roles = {f"{name}_role": {"id": role, "name": name.title()} for role, (*on, name) in self.roles.items() if on == [collection, item["id"]]}
+        summary: Tree = {
+            name: self._summary(name, field.refers, item[name])
+            for name, field in kind.fields.items()
+            if field.refers and item.get(name)
+        }
+        roles = {
+            f"{name}_role": {"id": role, "name": name.title()}
+            for role, (*on, name) in self.roles.items()
+            if on == [collection, item["id"]]
+        }
         if roles:
             summary["object_roles"] = roles
         if collection == "organizations":

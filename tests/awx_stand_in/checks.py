@@ -16,7 +16,18 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from awx_stand_in.kinds import Field
 
 Tree = dict[str, Any]
-FIELD_KEYS = {"type", "format", "choices", "id", "label", "help_text", "multiline", "secret", "ask_at_runtime", "default"}
+FIELD_KEYS = {
+    "type",
+    "format",
+    "choices",
+    "id",
+    "label",
+    "help_text",
+    "multiline",
+    "secret",
+    "ask_at_runtime",
+    "default",
+}
 INJECTORS = {"file", "env", "extra_vars"}
 QUESTION_TYPES: Mapping[str, tuple[type, ...]] = {
     "text": (str,), "textarea": (str,), "password": (str,), "multiplechoice": (str,), "multiselect": (str,), "integer": (int,), "float": (float, int),
@@ -55,17 +66,29 @@ def credential_type(inputs: Tree, injectors: Tree) -> None:
     fields = inputs.get("fields", [])
     names = {field.get("id") for field in fields}
     for field in fields:
-        if set(field) - FIELD_KEYS or "label" not in field or not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", str(field.get("id"))):
+        if (
+            set(field) - FIELD_KEYS
+            or "label" not in field
+            or not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", str(field.get("id")))
+        ):
             raise Refused({"inputs": [f"Not a valid field: {field}"]})
         field.setdefault("type", "string")
-    if set(inputs) - {"fields", "required"} or not names >= set(inputs.get("required", [])) or len(names) != len(fields):
+    if (
+        set(inputs) - {"fields", "required"}
+        or not names >= set(inputs.get("required", []))
+        or len(names) != len(fields)
+    ):
         raise Refused({"inputs": ["Unknown keys, unknown required fields, or a field twice."]})
     if set(injectors) - INJECTORS:
         raise Refused({"injectors": [f"Unknown: {sorted(set(injectors) - INJECTORS)}"]})
     environment = ImmutableSandboxedEnvironment()
     for templates in injectors.values():
         for key, template in templates.items():
-            unknown = meta.find_undeclared_variables(environment.parse(template)) - names - ({"tower"} if "file" in injectors else set())
+            unknown = (
+                meta.find_undeclared_variables(environment.parse(template))
+                - names
+                - ({"tower"} if "file" in injectors else set())
+            )
             if unknown or not template:
                 raise Refused({"injectors": [f"{key} uses an undefined field ({unknown})"]})
 
@@ -106,8 +129,12 @@ def _question(question: Tree) -> None:
         raise Refused({"error": f"Default value in survey question {question} expected to be {question['type']}."})
     if [name for name in ("min", "max") if not is_a(question.get(name, 0), int)]:
         raise Refused({"error": f"The min or max limit in survey question {question} expected to be integer."})
-    if question["type"].startswith("multi") and question.get("default", question.get("choices", [None])[0]) not in question.get("choices", []):
-        raise Refused({"error": f"Survey question {question} must specify choices, and the default must be one of them."})
+    if question["type"].startswith("multi") and question.get(
+        "default", question.get("choices", [None])[0]
+    ) not in question.get("choices", []):
+        raise Refused(
+            {"error": f"Survey question {question} must specify choices, and the default must be one of them."}
+        )
 
 
 def rrule(given: str) -> None:
@@ -122,5 +149,9 @@ def shown_paths(paths: Any) -> None:
     """Directories shown to jobs have the form HOST-DIR[:CONTAINER-DIR[:OPTIONS]]."""
     for path in paths:
         parts = path.split(":")
-        if len(parts) > 3 or not all(part.startswith("/") for part in parts[:2]) or (parts[2:3] and parts[2] not in MOUNTS):
+        if (
+            len(parts) > 3
+            or not all(part.startswith("/") for part in parts[:2])
+            or (parts[2:3] and parts[2] not in MOUNTS)
+        ):
             raise Refused({"AWX_ISOLATION_SHOW_PATHS": [f"{path} is not a valid path choice."]})

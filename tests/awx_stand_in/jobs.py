@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWX makes of a job template when a job starts: the files below ``env`` of its private directory, and the arguments of ansible-playbook.
+"""What AWX makes of a job template when a job starts: the files below ``env`` of its private directory, and the
+arguments of ansible-playbook.
 
-As AWX 24.6.1 was seen to do it. Every text of a variable is written as ``!unsafe '<text>'``, but for a variable of the job template itself that nobody
-answered otherwise. A field that is not filled in is an empty text, and secrets leave AWX by files and by answers to prompts.
+As AWX 24.6.1 was seen to do it. Every text of a variable is written as ``!unsafe '<text>'``, but for a variable of the
+job template itself that nobody answered otherwise. A field that is not filled in is an empty text, and secrets leave
+AWX by files and by answers to prompts.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class _Marked(yaml.SafeDumper):
 
 
 def variables_file(variables: Tree, trusted: Tree) -> str:
-    """Extra variables as AWX writes them: one document's worth of lines for each, marked unless they are what is trusted."""
+    """Extra variables as AWX writes them: one document's worth of lines for each, marked unless they are what is
+    trusted.
+    """
     lines = []
     for name, value in variables.items():
         dumper = yaml.SafeDumper if name in trusted and trusted[name] == value else _Marked
@@ -44,7 +48,9 @@ def variables_file(variables: Tree, trusted: Tree) -> str:
 
 @dataclass
 class Start:
-    """How a job is started: the arguments, which AWX keeps and shows, and what ansible-runner answers to prompts, which it does not."""
+    """How a job is started: the arguments, which AWX keeps and shows, and what ansible-runner answers to prompts, which
+    it does not.
+    """
 
     playbook: str
     arguments: list[str] = field(default_factory=list)
@@ -52,16 +58,24 @@ class Start:
 
 
 def start(awx: Api, template_name: str, private: Path, answers: Tree, meta: Mapping[str, Any]) -> Start:
-    """Write what a job reads below its private directory. `answers` are those to the survey, `meta` what AWX tells each job about itself."""
+    """Write what a job reads below its private directory. `answers` are those to the survey, `meta` what AWX tells each
+    job about itself.
+    """
     template = awx.named("job_templates", template_name)
     own = json.loads(template["extra_vars"] or "{}")
     started = Start(template["playbook"], ["--check"] if template["job_type"] == "check" else [])
     (private / "env").mkdir(parents=True, exist_ok=True)
     trusted = own if awx.settings[SETTING] == "template" else {}
     (private / "env" / "extravars").write_text(variables_file({**own, **answers, **meta}, trusted), encoding="utf-8")
-    held = [awx.objects["credentials"][number] for number in awx.members("job_templates", template["id"], "credentials")]
+    held = [
+        awx.objects["credentials"][number] for number in awx.members("job_templates", template["id"], "credentials")
+    ]
     kinds = [awx.objects["credential_types"][credential["credential_type"]] for credential in held]
-    users = [credential["inputs"].get("username") or "root" for credential, kind in zip(held, kinds, strict=True) if kind["name"] == "Machine"]
+    users = [
+        credential["inputs"].get("username") or "root"
+        for credential, kind in zip(held, kinds, strict=True)
+        if kind["name"] == "Machine"
+    ]
     started.arguments += ["-u", *(users or ["root"])]
     for credential, kind in zip(held, kinds, strict=True):
         if kind["managed"]:

@@ -44,7 +44,9 @@ def link(collection: str, **options: Any) -> Field:
 
 @dataclass(frozen=True)
 class Kind:
-    """A collection: the type of its objects, their fields, and the collections whose objects can be associated, by the name of the list."""
+    """A collection: the type of its objects, their fields, and the collections whose objects can be associated, by the
+    name of the list.
+    """
 
     type: str
     fields: Mapping[str, Field]
@@ -121,7 +123,10 @@ KINDS: Mapping[str, Kind] = {
             "organization": link("organizations", read_only=True),
             "source": text(None, required=True, choices=("scm",)),
             "source_project": link("projects"),
-            **{name: text() for name in ("source_path", "source_vars", "host_filter", "enabled_var", "enabled_value", "limit")},
+            **{
+                name: text()
+                for name in ("source_path", "source_vars", "host_filter", "enabled_var", "enabled_value", "limit")
+            },
             **{name: flag() for name in ("overwrite", "overwrite_vars", "update_on_launch")},
             "credential": link("credentials"),
             "timeout": number(),
@@ -156,12 +161,19 @@ KINDS: Mapping[str, Kind] = {
         {
             **NAMED,
             "organization": link("organizations", required=True),
-            "notification_type": text(None, required=True, choices=("email", "slack", "webhook", "mattermost", "grafana")),
+            "notification_type": text(
+                None, required=True, choices=("email", "slack", "webhook", "mattermost", "grafana")
+            ),
             "notification_configuration": Field(dict, {}),
         },
         ("name", "organization"),
     ),
-    "teams": Kind("team", {**NAMED, "organization": link("organizations", required=True)}, ("name", "organization"), {"roles": "roles"}),
+    "teams": Kind(
+        "team",
+        {**NAMED, "organization": link("organizations", required=True)},
+        ("name", "organization"),
+        {"roles": "roles"},
+    ),
     "job_templates": Kind(
         "job_template",
         {
@@ -174,8 +186,30 @@ KINDS: Mapping[str, Kind] = {
             "playbook": text(None, required=True),
             "execution_environment": link("execution_environments"),
             "forks": number(),
-            **{name: text() for name in ("scm_branch", "limit", "extra_vars", "job_tags", "skip_tags", "start_at_task", "host_config_key", "webhook_service")},
-            **{name: flag() for name in ("survey_enabled", "diff_mode", "allow_simultaneous", "become_enabled", "force_handlers", "use_fact_cache")},
+            **{
+                name: text()
+                for name in (
+                    "scm_branch",
+                    "limit",
+                    "extra_vars",
+                    "job_tags",
+                    "skip_tags",
+                    "start_at_task",
+                    "host_config_key",
+                    "webhook_service",
+                )
+            },
+            **{
+                name: flag()
+                for name in (
+                    "survey_enabled",
+                    "diff_mode",
+                    "allow_simultaneous",
+                    "become_enabled",
+                    "force_handlers",
+                    "use_fact_cache",
+                )
+            },
             "prevent_instance_group_fallback": flag(),
             "verbosity": Field(int, 0, choices=(0, 1, 2, 3, 4, 5)),
             "timeout": number(),
@@ -195,7 +229,10 @@ KINDS: Mapping[str, Kind] = {
             "survey_enabled": flag(),
             "allow_simultaneous": flag(),
             **{name: text() for name in ("limit", "job_tags", "skip_tags", "scm_branch", "webhook_service")},
-            **{f"ask_{what}_on_launch": flag() for what in ("variables", "limit", "inventory", "scm_branch", "labels", "tags", "skip_tags")},
+            **{
+                f"ask_{what}_on_launch": flag()
+                for what in ("variables", "limit", "inventory", "scm_branch", "labels", "tags", "skip_tags")
+            },
         },
         ("name", "organization"),
         {**TOLD, "labels": "labels", "notification_templates_approvals": "notification_templates"},

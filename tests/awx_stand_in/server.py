@@ -19,7 +19,9 @@ from awx_stand_in.people import Person
 
 
 class StandIn(Api):
-    """AWX as far as the tests need it, running between ``with`` and its end. ``strangers`` are the requests that it does not know."""
+    """AWX as far as the tests need it, running between ``with`` and its end. ``strangers`` are the requests that it
+    does not know.
+    """
 
     username = "admin"
     password = "Argonaut 7 <&>"
@@ -42,7 +44,9 @@ class StandIn(Api):
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

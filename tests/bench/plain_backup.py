@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The floor of the fleet's bench: the same backups with pywinrm alone, twenty at a time, without any of the checks.
 
-Reads JSON from standard input: address, user, password of each host, the password of the backups and the directory they go to.
+Reads JSON from standard input: address, user, password of each host, the password of the backups and the directory they
+go to.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ FORKS = 20
 
 def back_up(host: dict[str, str], password: str) -> bytes:
     """Run the tool on one host, answer its two questions, and return the key file."""
-    protocol = Protocol(f"http://{host['address']}:5985/wsman", transport="ntlm", username=host["user"], password=host["password"])
+    protocol = Protocol(
+        f"http://{host['address']}:5985/wsman", transport="ntlm", username=host["user"], password=host["password"]
+    )
     shell = protocol.open_shell(codepage=65001)
     try:
         command = protocol.run_command(shell, COMMAND, console_mode_stdin=True)

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measured, not tested: what the key backup of 200 and of 500 management groups costs the controller and the wire, beside its peers.
+"""Measured, not tested: what the key backup of 200 and of 500 management groups costs the controller and the wire,
+beside its peers.
 
-All run against the same lab, one after the other, each several times in turn, because the machine may be doing other things: the least
-of each counts. The lab works in this process; what is measured is the other one and its forks.
+All run against the same lab, one after the other, each several times in turn, because the machine may be doing other
+things: the least of each counts. The lab works in this process; what is measured is the other one and its forks.
 """
 
 from __future__ import annotations
@@ -77,9 +78,16 @@ class Bench:
 
     def plain(self) -> Cost:
         """Measure pywinrm alone."""
-        accounts = {name: next(user for user in spec.users if user.is_admin) for name, spec in self.player.lab.topology.hosts.items() if "rms" in spec.roles}
+        accounts = {
+            name: next(user for user in spec.users if user.is_admin)
+            for name, spec in self.player.lab.topology.hosts.items()
+            if "rms" in spec.roles
+        }
         addresses = {name: self.player.lab.topology.hosts[name].address for name in accounts}
-        hosts = [{"address": addresses[name], "user": user.name, "password": user.password} for name, user in accounts.items()]
+        hosts = [
+            {"address": addresses[name], "user": user.name, "password": user.password}
+            for name, user in accounts.items()
+        ]
         directory = self.player.directory / "plain"
         directory.mkdir(exist_ok=True)
         task = json.dumps({"hosts": hosts, "password": PASSWORD, "directory": str(directory)}).encode()
@@ -90,12 +98,23 @@ class Bench:
         environment |= {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         seen = self.player.lab.recorder.last_seq
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         with peak_memory(process.pid) as peak:
             output = process.communicate(stdin)[0]
         seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process.returncode == 0, output.decode()[:3000]
-        entries = [entry for entry in self.player.lab.recorder.since(seen) if entry["kind"] == "winrm" and entry["action"] != "login"]
+        entries = [
+            entry
+            for entry in self.player.lab.recorder.since(seen)
+            if entry["kind"] == "winrm" and entry["action"] != "login"
+        ]
         size = sum(entry["bytes_in"] + entry["bytes_out"] for entry in entries)
         self.player.lab.recorder.clear()
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -156,7 +175,8 @@ def test_the_fleet(start_lab: StartLab, groups: int, tmp_path: Path, monkeypatch
         costs.setdefault("rms_key_backup, all fresh", []).append(bench.play("playbooks/rms_key_backup.yml", escrow))
         costs.setdefault("pywinrm alone, every key", []).append(bench.plain())
         assert len(list((tmp_path / f"escrow{number}").rglob("*.cms"))) == groups
-    # ansible.windows sends more in one message than WinRM 2.0 takes, so for this peer alone the servers have the limits of WinRM 3.0.
+    # ansible.windows sends more in one message than WinRM 2.0 takes, so for this peer alone the servers have the limits
+    # of WinRM 3.0.
     monkeypatch.setattr("lab.winrm.server.MAX_ENVELOPE", 500 * 1024)
     monkeypatch.setattr("lab.winrm.server._MAX_BODY", 510 * 1024)
     costs["five win_command"] = [bench.play(on_each(*[command] * 5))]

@@ -32,7 +32,9 @@ def test_each_step(odyssey: Player) -> None:
     measured(odyssey, "secure_storage_backup", lambda: odyssey.task("secure_storage_backup", "hydra", secret))
     odyssey.task("support_tools", "deathsting", {})
     measured(odyssey, "secure_storage_restore", lambda: odyssey.task("secure_storage_restore", "deathsting", secret))
-    measured(odyssey, "rms_promotion", lambda: odyssey.task("rms_promotion", "deathsting", {"existing_rms_clustered": False}))
+    measured(
+        odyssey, "rms_promotion", lambda: odyssey.task("rms_promotion", "deathsting", {"existing_rms_clustered": False})
+    )
     measured(odyssey, "rms_demotion", lambda: odyssey.task("rms_demotion", "hydra", {}))
 
 

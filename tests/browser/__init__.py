@@ -56,7 +56,9 @@ def luminance(color: Color) -> float:
 
 def over(upper: Color, lower: Color) -> Color:
     """The colour that is seen when `upper` lies on the opaque `lower`."""
-    red, green, blue = (above * upper[3] + below * (1 - upper[3]) for above, below in zip(upper[:3], lower[:3], strict=True))
+    red, green, blue = (
+        above * upper[3] + below * (1 - upper[3]) for above, below in zip(upper[:3], lower[:3], strict=True)
+    )
     return (red, green, blue, 1)
 
 
@@ -69,7 +71,9 @@ def contrast(text: Color, behind: list[Color]) -> float:
 
 @dataclass(frozen=True)
 class Text:
-    """A text on the page: its size in CSS pixels, its colour, and what it lies on; nothing if it is hidden by something else."""
+    """A text on the page: its size in CSS pixels, its colour, and what it lies on; nothing if it is hidden by something
+    else.
+    """
 
     text: str
     size: float
@@ -101,12 +105,16 @@ class Browser:
         self._driver = driver
 
     def look(self, page: Path, *, width: int, scheme: str, media: str = "screen") -> View:
-        """Show a page, `width` CSS pixels wide, to somebody who likes it `light` or `dark`, as for `screen` or `print`. A picture is laid beside it."""
+        """Show a page, `width` CSS pixels wide, to somebody who likes it `light` or `dark`, as for `screen` or `print`.
+        A picture is laid beside it.
+        """
         self._show(page, width, scheme, media)
         seen = self._driver.execute_script(LOOK, width)
         texts = [Text(**text) for text in seen["texts"]]
         page.with_name(f"{page.stem}-{media}-{width}-{scheme}.png").write_bytes(self._driver.get_screenshot_as_png())
-        faults = [fault for text in texts for fault in text.faults] + [f"sticks out: {name}" for name in seen["sticking_out"]]
+        faults = [fault for text in texts for fault in text.faults] + [
+            f"sticks out: {name}" for name in seen["sticking_out"]
+        ]
         if seen["page_width"] > width:
             faults.append(f"{seen['page_width']} px wide on a screen of {width} px")
         return View(texts, faults + self._messages() + self._requests(page))
@@ -137,7 +145,9 @@ class Browser:
 
     def boxes(self, selector: str) -> list[dict[str, float]]:
         """Where the elements are that a CSS selector finds: `left`, `top`, `width`, `height` and so on in CSS pixels."""
-        script = "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect().toJSON())"
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect().toJSON())"
+        )
         found: list[dict[str, float]] = self._driver.execute_script(script, selector)
         return found
 
@@ -145,7 +155,9 @@ class Browser:
         """Print it on A4 into a PDF beside it, and return the text of each sheet."""
         self._open(page)
         width, height = A4_INCHES
-        printed = self._driver.execute_cdp_cmd("Page.printToPDF", {"paperWidth": width, "paperHeight": height, "printBackground": False})
+        printed = self._driver.execute_cdp_cmd(
+            "Page.printToPDF", {"paperWidth": width, "paperHeight": height, "printBackground": False}
+        )
         content = base64.b64decode(printed["data"])
         page.with_suffix(".pdf").write_bytes(content)
         return [sheet.extract_text() for sheet in PdfReader(io.BytesIO(content)).pages]
@@ -183,5 +195,7 @@ def chromium(profile: Path) -> Iterator[Browser]:
 def _program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise RuntimeError(f"{name} is missing: it is one of the system packages in bindep.txt, which make setup installs")
+        raise RuntimeError(
+            f"{name} is missing: it is one of the system packages in bindep.txt, which make setup installs"
+        )
     return path

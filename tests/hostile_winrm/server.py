@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Enough of a WinRM service to be believed, and what it does instead of answering.
 
-It speaks HTTP with Basic authentication. Create, Command, Send, Receive, Signal and Delete are answered as a client expects, with a program that says what it
-is told to say; any of them can have a deed, which gets the raw connection.
+It speaks HTTP with Basic authentication. Create, Command, Send, Receive, Signal and Delete are answered as a client
+expects, with a program that says what it is told to say; any of them can have a deed, which gets the raw connection.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def envelope(message_id: str, action: str, body: str) -> str:
 
 @dataclass
 class HostileServer:
-    """The server. `says` is what each command writes; `deeds` are by the name of the action, each used up after `times` messages."""
+    """The server. `says` is what each command writes; `deeds` are by the name of the action, each used up after `times`
+    messages.
+    """
 
     says: bytes = b""
     exit_code: str = "0"
@@ -157,7 +159,9 @@ def _honest(exchange: Exchange) -> None:
 
 def received(output: bytes, exit_code: str | None) -> str:
     """The body of an answer to Receive."""
-    stream = f'<rsp:Stream Name="stdout" CommandId="c">{base64.b64encode(output).decode()}</rsp:Stream>' if output else ""
+    stream = (
+        f'<rsp:Stream Name="stdout" CommandId="c">{base64.b64encode(output).decode()}</rsp:Stream>' if output else ""
+    )
     state = f'<rsp:CommandState CommandId="c" State="{SHELL}/CommandState/Done"><rsp:ExitCode>{exit_code}</rsp:ExitCode></rsp:CommandState>'
     running = f'<rsp:CommandState CommandId="c" State="{SHELL}/CommandState/Running"/>'
     return f"<rsp:ReceiveResponse>{stream}{running if exit_code is None else state}</rsp:ReceiveResponse>"
@@ -175,7 +179,11 @@ def drip(part: str, seconds: float = 0.05) -> Deed:
     """One byte now and then, for ever: in the "status" line, the "headers" or the "body"."""
 
     def do(exchange: Exchange) -> None:
-        begun = {"status": b"HTTP/1.1 ", "headers": b"HTTP/1.1 200 OK\r\nX-Long: ", "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"}[part]
+        begun = {
+            "status": b"HTTP/1.1 ",
+            "headers": b"HTTP/1.1 200 OK\r\nX-Long: ",
+            "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+        }[part]
         exchange.raw(begun)
         while not exchange.server.stopped:
             exchange.raw(b" ")
@@ -195,7 +203,9 @@ def flood(status: str, headers: str = "") -> Deed:
     """As much as the client takes."""
 
     def do(exchange: Exchange) -> None:
-        exchange.raw(f"HTTP/1.1 {status}\r\nContent-Type: application/soap+xml\r\n{headers}Content-Length: 4000000000\r\n\r\n".encode())
+        exchange.raw(
+            f"HTTP/1.1 {status}\r\nContent-Type: application/soap+xml\r\n{headers}Content-Length: 4000000000\r\n\r\n".encode()
+        )
         while not exchange.server.stopped:
             exchange.raw(b"x" * 65536)
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs as AWX starts them: ansible-runner on a private directory that is removed afterwards, the inventory as a script, whole or one slice of it.
+"""Jobs as AWX starts them: ansible-runner on a private directory that is removed afterwards, the inventory as a script,
+whole or one slice of it.
 
 Only the container is missing, because nothing here can start one.
 """
@@ -50,10 +51,13 @@ def run_job(player: Player, playbook: str, variables: dict[str, Any], *, check: 
     return _run_playbook(player.directory / f"awx_{playbook}", playbook, variables, inventory_of(player), check)
 
 
-def run_template(player: Player, awx: StandIn, name: str, *, workflow: bool = False, each: Inputs | None = None, **answers: Any) -> Job:
+def run_template(
+    player: Player, awx: StandIn, name: str, *, workflow: bool = False, each: Inputs | None = None, **answers: Any
+) -> Job:
     """Run a job template as it is in AWX, with its credentials, and the inventory without accounts.
 
-    `each` fills the seal's credential once for each host. AWX has one for all; here their variables become those of the hosts.
+    `each` fills the seal's credential once for each host. AWX has one for all; here their variables become those of the
+    hosts.
     """
     private = player.directory / f"awx_{'_'.join(re.findall('[a-z]+', name))}_{len(list(player.directory.iterdir()))}"
     meta = {"awx_job_id": 1, "awx_job_launch_type": "manual", **({"awx_workflow_job_id": 7} if workflow else {})}
@@ -63,7 +67,9 @@ def run_template(player: Player, awx: StandIn, name: str, *, workflow: bool = Fa
         for host, inputs in (each or {}).items():
             inventory["_meta"]["hostvars"][host].update(injected(awx, "Operations Manager key backup", inputs, private))
         if each:
-            started.arguments = [argument for argument in started.arguments if argument != "-e" and not argument.startswith("@")]
+            started.arguments = [
+                argument for argument in started.arguments if argument != "-e" and not argument.startswith("@")
+            ]
         _prepare(private, Path(started.playbook).stem, inventory)
         (private / "env" / "passwords").write_text(json.dumps(started.answers), encoding="utf-8")
         (private / "env" / "cmdline").write_text(shlex.join(started.arguments), encoding="utf-8")
@@ -75,7 +81,10 @@ def run_template(player: Player, awx: StandIn, name: str, *, workflow: bool = Fa
 def without_accounts(inventory: dict[str, Any]) -> dict[str, Any]:
     """An inventory whose accounts and passwords are AWX's credentials."""
     named = ("ansible_user", "ansible_password", "opsmgr_sql_login_user", "opsmgr_sql_login_password")
-    hosts = {host: {name: value for name, value in has.items() if name not in named} for host, has in inventory["_meta"]["hostvars"].items()}
+    hosts = {
+        host: {name: value for name, value in has.items() if name not in named}
+        for host, has in inventory["_meta"]["hostvars"].items()
+    }
     return {**inventory, "_meta": {"hostvars": hosts}}
 
 
@@ -84,7 +93,12 @@ def run_sliced(player: Player, playbook: str, variables: dict[str, Any], count: 
     inventory = inventory_of(player)
 
     def run(number: int) -> Job:
-        return _run_playbook(player.directory / f"awx_{playbook}_{number}of{count}", playbook, variables, slice_of(inventory, number, count))
+        return _run_playbook(
+            player.directory / f"awx_{playbook}_{number}of{count}",
+            playbook,
+            variables,
+            slice_of(inventory, number, count),
+        )
 
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(run, range(1, count + 1)))
@@ -100,14 +114,24 @@ def inventory_of(player: Player) -> dict[str, Any]:
 
 
 def slice_of(inventory: dict[str, Any], number: int, count: int) -> dict[str, Any]:
-    """A slice, as AWX makes it: every `count`-th host of all hosts by name; groups stay, with their variables, without the other hosts."""
-    every = sorted({host for group in inventory.values() for host in group.get("hosts", [])} | set(inventory["_meta"]["hostvars"]))
+    """A slice, as AWX makes it: every `count`-th host of all hosts by name; groups stay, with their variables, without
+    the other hosts.
+    """
+    every = sorted(
+        {host for group in inventory.values() for host in group.get("hosts", [])} | set(inventory["_meta"]["hostvars"])
+    )
     mine = set(every[number - 1 :: count])
-    groups = {name: {**group, "hosts": [host for host in group.get("hosts", []) if host in mine]} for name, group in inventory.items() if name != "_meta"}
+    groups = {
+        name: {**group, "hosts": [host for host in group.get("hosts", []) if host in mine]}
+        for name, group in inventory.items()
+        if name != "_meta"
+    }
     return {**groups, "_meta": {"hostvars": {host: inventory["_meta"]["hostvars"].get(host, {}) for host in mine}}}
 
 
-def _run_playbook(private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any], check: bool = False) -> Job:
+def _run_playbook(
+    private: Path, playbook: str, variables: dict[str, Any], inventory: dict[str, Any], check: bool = False
+) -> Job:
     """Run a job with these variables on a private directory, and remove it."""
     try:
         _prepare(private, playbook, inventory)
@@ -124,8 +148,13 @@ def _run(private: Path, *more: str) -> Job:
         [str(PROGRAMS / "ansible-runner"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
-    events = [json.loads(path.read_text(encoding="utf-8")) for path in (private / "artifacts" / "job" / "job_events").glob("*-*.json")]
-    return Job(done.returncode, done.stdout.decode("utf-8", "replace"), sorted(events, key=lambda event: int(event["counter"])))
+    events = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (private / "artifacts" / "job" / "job_events").glob("*-*.json")
+    ]
+    return Job(
+        done.returncode, done.stdout.decode("utf-8", "replace"), sorted(events, key=lambda event: int(event["counter"]))
+    )
 
 
 def _prepare(private: Path, playbook: str, inventory: dict[str, Any]) -> None:

@@ -24,7 +24,12 @@ def named(**given: Any) -> dict[str, Any]:
 
 def variables(awx: StandIn, **more: Any) -> dict[str, Any]:
     """What no run can do without, and more."""
-    usual = {"host": awx.url, "oauth_token": awx.token, "project_url": "https://git.odyssey.com/fleet.git", "escrow": ESCROW}
+    usual = {
+        "host": awx.url,
+        "oauth_token": awx.token,
+        "project_url": "https://git.odyssey.com/fleet.git",
+        "escrow": ESCROW,
+    }
     return named(**{**usual, **more})
 
 
@@ -35,7 +40,9 @@ def unsafe(given: Any) -> Any:
     return {"__ansible_unsafe": given} if isinstance(given, str) and "{{" in given else given
 
 
-def play(folder: Path, given: dict[str, Any], *, check: bool = False, verbosity: int = 0, cut: str | None = None) -> Run:
+def play(
+    folder: Path, given: dict[str, Any], *, check: bool = False, verbosity: int = 0, cut: str | None = None
+) -> Run:
     """Run the playbook with these variables; each run has a folder of its own."""
     folder = folder / f"run{len(list(folder.iterdir()))}"
     folder.mkdir()

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading the guides, and doing what they say in a directory of its own with a lab of its own.
 
-In a guide, an indented block is what a person types on the controller. A fenced block says what it is: `bat` is typed at a Windows server, `text` is what
-somebody sees, `yaml` is a file. What the lab cannot do is `bat not-in-lab` or `sql not-in-lab`, and the guide says why.
+In a guide, an indented block is what a person types on the controller. A fenced block says what it is: `bat` is typed
+at a Windows server, `text` is what somebody sees, `yaml` is a file. What the lab cannot do is `bat not-in-lab` or `sql
+not-in-lab`, and the guide says why.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def sections(guide: Path) -> Iterator[Section]:
 
 
 class Desk:
-    """A directory as a person has it: with a vault, and as the situation is, the checkout, the installed collection, a lab and its inventory."""
+    """A directory as a person has it: with a vault, and as the situation is, the checkout, the installed collection, a
+    lab and its inventory.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -118,7 +121,9 @@ class Desk:
         described = json.loads((self.directory / ".lab" / "lab.json").read_text(encoding="utf-8"))
         host = described["hosts"][server]
         address = f"http://{host['address']}:{host['http']}/wsman"
-        protocol = Protocol(address, transport="ntlm", username=host["user"], password=host["password"], ca_trust_path=described["ca"])
+        protocol = Protocol(
+            address, transport="ntlm", username=host["user"], password=host["password"], ca_trust_path=described["ca"]
+        )
         shell = protocol.open_shell()
         command = protocol.run_command(shell, line)
         stdout, stderr, code = protocol.get_command_output(shell, command)
@@ -152,7 +157,8 @@ VAULT = {
     "rms_recover_without_key_backup_password": PASSWORD,
     "rms_recover_without_key_seal_passphrase": SEAL,
 }
-# What takes too long, changes the machine or the world: a target that make has, a package that bindep.txt has, an image that could be built and sent.
+# What takes too long, changes the machine or the world: a target that make has, a package that bindep.txt has, an image
+# that could be built and sent.
 STAND_INS = {
     "ansible-builder": 'test "$1 $2" = "build --tag"; exec .venv/bin/ansible-builder create --context context',
     "pip": 'test "$1" = install; for argument in "${@:2}"; do test "$argument" = -r || test -e "$argument"; done',

@@ -25,7 +25,9 @@ RESERVED_PORT = 49151
 
 @lru_cache
 def network() -> str:
-    """Addresses that no other process uses, be it another worker or another run of the tests; reserved as long as this one lives."""
+    """Addresses that no other process uses, be it another worker or another run of the tests; reserved as long as this
+    one lives.
+    """
     for number in range(40, 100):
         reservation = socket.socket()
         try:

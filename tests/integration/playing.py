@@ -61,7 +61,11 @@ class Run:
     @property
     def failures(self) -> list[str]:
         """The messages of results that failed and were not ignored, last one last."""
-        return [str(event["result"].get("msg")) for event in self.events if event["event"] == "result" and event["status"] == "failed"]
+        return [
+            str(event["result"].get("msg"))
+            for event in self.events
+            if event["event"] == "result" and event["status"] == "failed"
+        ]
 
 
 class Player:
@@ -97,9 +101,11 @@ class Player:
         only: Mapping[str, Any] | None = None,
         **variables: Any,
     ) -> Run:
-        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to `only` these.
+        """Run a playbook, a file of the collection or plays given as data; variables are added to the usual ones, or to
+        `only` these.
 
-        The whole run is killed at the task, or so many seconds later, that `cut` names, or as soon as it is so in the lab: `cut_when`.
+        The whole run is killed at the task, or so many seconds later, that `cut` names, or as soon as it is so in the
+        lab: `cut_when`.
         """
         folder, arguments = self.prepare(playbook, access, {**(self.variables if only is None else only), **variables})
         arguments += ["--check", "--diff"] if check else []
@@ -119,7 +125,9 @@ class Player:
         command = [ANSIBLE_PLAYBOOK, *arguments, *(["--check"] if check else [])]
         return Terminal(command, cwd=REPOSITORY, environment=environment, columns=columns, rows=rows)
 
-    def prepare(self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]) -> tuple[Path, list[str]]:
+    def prepare(
+        self, playbook: str | Sequence[Mapping[str, Any]], access: WinRMAccess | None, variables: Mapping[str, Any]
+    ) -> tuple[Path, list[str]]:
         """A folder for one run, with inventory and variables, and the arguments that name them."""
         self._number += 1
         folder = self.directory / f"run{self._number}"
@@ -129,9 +137,15 @@ class Player:
         (folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
         return folder, ["-i", str(folder / "inventory.yml"), "-e", f"@{folder / 'variables.json'}", path]
 
-    def task(self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any) -> dict[str, Any]:
+    def task(
+        self, module: str, host: str, options: Mapping[str, Any], *, check: bool = False, **settings: Any
+    ) -> dict[str, Any]:
         """Run one module on one host and return its result."""
-        play = {"hosts": host, "gather_facts": False, "tasks": [{"name": "The task", f"opsmgr.recovery.{module}": dict(options)}]}
+        play = {
+            "hosts": host,
+            "gather_facts": False,
+            "tasks": [{"name": "The task", f"opsmgr.recovery.{module}": dict(options)}],
+        }
         [result] = self.play([play], check=check, **settings).results("The task")
         return result
 
@@ -142,7 +156,9 @@ class Player:
         return str(path)
 
     @staticmethod
-    def run_ansible(folder: Path, arguments: Sequence[str], cut: str | None = None, cut_when: Callable[[], bool] | None = None) -> Run:
+    def run_ansible(
+        folder: Path, arguments: Sequence[str], cut: str | None = None, cut_when: Callable[[], bool] | None = None
+    ) -> Run:
         """Run ansible-playbook with these arguments; its records go into the folder."""
         record = folder / "record.jsonl"
         environment = {
@@ -166,7 +182,9 @@ class Player:
                 process.wait(TIMEOUT_SECONDS)
             finally:
                 kill_all(process.pid)
-        events = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
+        events = (
+            [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
+        )
         return Run(process.returncode, said.read_text(encoding="utf-8", errors="replace"), events)
 
 

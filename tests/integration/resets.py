@@ -48,9 +48,22 @@ def suffer_resets(player: Player, seed: int, fraction: float = FRACTION) -> Told
     last = run.failures[-1] if run.failures else ""
     said = stated(run.output, run.failures, ended_well=run.ended_well)
     case = Case(
-        said, truth(at_end, TARGET, OLD), truth(lab.dump(), TARGET, OLD), failed=not run.ended_well, sentences=tuple(said_in(last)), programs_ran=programs
+        said,
+        truth(at_end, TARGET, OLD),
+        truth(lab.dump(), TARGET, OLD),
+        failed=not run.ended_well,
+        sentences=tuple(said_in(last)),
+        programs_ran=programs,
     )
-    told = Told(seed, sum(entry["bytes_out"] == 0 for entry in messages), len(messages), run.ended_well, said, case.settled, _failed_at(run))
+    told = Told(
+        seed,
+        sum(entry["bytes_out"] == 0 for entry in messages),
+        len(messages),
+        run.ended_well,
+        said,
+        case.settled,
+        _failed_at(run),
+    )
     told.problems += [case.problem] if case.problem else []
     told.problems += ["a traceback"] if "Traceback" in run.output else []
     if told.failed_at and told.failed_at.endswith(LOOKS):
@@ -67,4 +80,11 @@ def suffer_resets(player: Player, seed: int, fraction: float = FRACTION) -> Told
 
 def _failed_at(run: Run) -> str | None:
     """The first task that failed and was not ignored."""
-    return next((event["task"] for event in run.events if event["event"] == "result" and event["status"] in ("failed", "unreachable")), None)
+    return next(
+        (
+            event["task"]
+            for event in run.events
+            if event["event"] == "result" and event["status"] in ("failed", "unreachable")
+        ),
+        None,
+    )

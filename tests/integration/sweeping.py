@@ -1,10 +1,12 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One thing goes wrong at one message of one task, for every message and every thing: is what the run says about the role true, and does a rerun finish it?
+"""One thing goes wrong at one message of one task, for every message and every thing: is what the run says about the
+role true, and does a rerun finish it?
 
-A failover is held where the task begins (callbacks/gate.py). Copies of it go on from there, each in the lab as it was at that moment, and each suffers
-one mishap. What a mishap leaves behind is finished by a whole run of its own, once for each state of the world that was left.
+A failover is held where the task begins (callbacks/gate.py). Copies of it go on from there, each in the lab as it was
+at that moment, and each suffers one mishap. What a mishap leaves behind is finished by a whole run of its own, once for
+each state of the world that was left.
 """
 
 from __future__ import annotations
@@ -76,7 +78,9 @@ MISHAPS = {
     "answer corrupted": Mishap("corrupt"),
     "answer truncated": Mishap("truncate"),
     "task timeout": Mishap("stall", AFTER, TASK_TIMEOUT_SECONDS + STALL_SECONDS, task_timeout=TASK_TIMEOUT_SECONDS),
-    "task timeout, delivered late": Mishap("stall", "", TASK_TIMEOUT_SECONDS + STALL_SECONDS, task_timeout=TASK_TIMEOUT_SECONDS),
+    "task timeout, delivered late": Mishap(
+        "stall", "", TASK_TIMEOUT_SECONDS + STALL_SECONDS, task_timeout=TASK_TIMEOUT_SECONDS
+    ),
     "SIGKILL before delivery": Mishap("stall", "", 1, kills=True),
     "SIGKILL after delivery": Mishap("stall", AFTER, 1, kills=True),
 }
@@ -160,7 +164,9 @@ class HeldRun:
         return answer
 
     def count_messages(self) -> list[str]:
-        """The WinRM messages of the task when nothing goes wrong, by action and in their order; the login of each connection is one."""
+        """The WinRM messages of the task when nothing goes wrong, by action and in their order; the login of each
+        connection is one.
+        """
         self.snapshot.restore()
         faults, names, counted = self._lab.faults, list[str](), list[str]()
         match = faults.match
@@ -230,7 +236,9 @@ class HeldRun:
             was_killed=run.was_cut, sentences=tuple(said_in(run.failures[-1])) if run.failures else (), programs_ran=bool(programs),
         )  # fmt: skip
         place = struck[0][0] if struck else ""
-        outcome = Outcome(name, message, place, said, case.settled, absorbed=run.was_cut and not mishap.kills, output=run.output)
+        outcome = Outcome(
+            name, message, place, said, case.settled, absorbed=run.was_cut and not mishap.kills, output=run.output
+        )
         if not struck:
             outcome.remarks.append("there was no such message")
         outcome.problems += [case.problem] if case.problem else []
@@ -243,7 +251,11 @@ class HeldRun:
         return outcome, settled
 
     def _result(self, record: list[dict[str, Any]], task: str | None = None) -> str | None:
-        found = [event["status"] for event in record if event["event"] == "result" and event["task"].endswith(task or self._task)]
+        found = [
+            event["status"]
+            for event in record
+            if event["event"] == "result" and event["task"].endswith(task or self._task)
+        ]
         return found[-1] if found else None
 
     def _copy(self, task_timeout: int | None, until: Callable[[list[dict[str, Any]]], bool]) -> CopyOfRun:
@@ -335,13 +347,20 @@ class Sweep:
                 self.outcomes.append(outcome)
                 if log is not None:
                     with open(log, "a", encoding="utf-8") as file:
-                        file.write(json.dumps({**vars(outcome), "output": outcome.output[-6000:] if outcome.problems else ""}) + "\n")
+                        file.write(
+                            json.dumps({**vars(outcome), "output": outcome.output[-6000:] if outcome.problems else ""})
+                            + "\n"
+                        )
 
     def _one(self, name: str, message: int) -> Outcome:
         told_before = promotions(self._player)
         outcome, left = self._held.suffer(name, message)
         told = self._promoted_before + promotions(self._player) - told_before
-        state = (*_state(self._before, left), str(told), *sorted(process.name for host in self._player.lab.hosts.values() for process in host.running()))
+        state = (
+            *_state(self._before, left),
+            str(told),
+            *sorted(process.name for host in self._player.lab.hosts.values() for process in host.running()),
+        )
         outcome.left = state
         if state not in self._finished:
             self._finished[state] = self._finish(told)
@@ -365,7 +384,9 @@ class Sweep:
     def _release_lock(self) -> None:
         """The run that had the lock is dead. Only its copies share the process of the run that is held, which lives."""
         database: Any = self._player.lab.sql["thunder"].find("OperationsManager")
-        for key in [key for key, (name, _text) in database.properties.items() if name.startswith("opsmgr.recovery.lock")]:
+        for key in [
+            key for key, (name, _text) in database.properties.items() if name.startswith("opsmgr.recovery.lock")
+        ]:
             del database.properties[key]
 
     @property
@@ -374,21 +395,29 @@ class Sweep:
 
     def table(self) -> str:
         """The counts."""
-        lines = [f"{len(self.messages)} messages, {len(self.outcomes)} cases, {len(self._finished)} states of the world, each finished by one rerun"]
+        lines = [
+            f"{len(self.messages)} messages, {len(self.outcomes)} cases, {len(self._finished)} states of the world, each finished by one rerun"
+        ]
         for name in dict.fromkeys(outcome.mishap for outcome in self.outcomes):
             own = [outcome for outcome in self.outcomes if outcome.mishap == name]
-            said = Counter(str(outcome.said or ("nothing: absorbed" if outcome.absorbed else "nothing")) for outcome in own)
+            said = Counter(
+                str(outcome.said or ("nothing: absorbed" if outcome.absorbed else "nothing")) for outcome in own
+            )
             counts = ", ".join(f"{count} {what}" for what, count in sorted(said.items()))
             could = sum("it could have been told" in outcome.remarks for outcome in own)
             wrong = sum(bool(outcome.problems) for outcome in own)
-            lines.append(f"  {name}: {len(own)} ({counts}); {wrong} wrong" + (f", {could} could have been told" if could else ""))
+            lines.append(
+                f"  {name}: {len(own)} ({counts}); {wrong} wrong" + (f", {could} could have been told" if could else "")
+            )
         return "\n".join(lines)
 
 
 def _state(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Where the world differs from what it was, and how, as far as that is not a time or the content of a file."""
     return tuple(
-        _CHANCE.sub("#", place if any(part in place for part in ("/files/", "/tables/")) else f"{place}={_at(after, place)}")
+        _CHANCE.sub(
+            "#", place if any(part in place for part in ("/files/", "/tables/")) else f"{place}={_at(after, place)}"
+        )
         for place in difference(before, after)
         if "/sessions" not in place
     )

@@ -22,12 +22,21 @@ STYLE = re.compile(rb"\x1b\[[0-9;]*m")
 class Terminal:
     """Starts the program at once. `sent` is every byte that it wrote."""
 
-    def __init__(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], columns: int, rows: int = ROWS) -> None:
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], columns: int, rows: int = ROWS
+    ) -> None:
         self.columns = columns
         self.sent = b""
         self._screen = pyte.HistoryScreen(columns, rows, history=2000)
         self._stream = pyte.ByteStream(self._screen)
-        self._child = pexpect.spawn(command[0], list(command[1:]), cwd=str(cwd), env=dict(environment), dimensions=(rows, columns), timeout=TIMEOUT_SECONDS)
+        self._child = pexpect.spawn(
+            command[0],
+            list(command[1:]),
+            cwd=str(cwd),
+            env=dict(environment),
+            dimensions=(rows, columns),
+            timeout=TIMEOUT_SECONDS,
+        )
 
     def screens(self) -> Iterator[list[str]]:
         """What is on the screen, each time something was written to it, until the program ends."""
@@ -82,7 +91,9 @@ class Terminal:
     @property
     def cells(self) -> list[list[pyte.screens.Char]]:
         """The characters of the screen with their colours, row by row."""
-        return [[self._screen.buffer[row][column] for column in range(self.columns)] for row in range(self._screen.lines)]
+        return [
+            [self._screen.buffer[row][column] for column in range(self.columns)] for row in range(self._screen.lines)
+        ]
 
     @property
     def screen_text(self) -> str:
@@ -92,7 +103,9 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """Everything that was printed and not removed again, from the first line."""
-        above = ["".join(line[column].data for column in range(self.columns)).rstrip() for line in self._screen.history.top]
+        above = [
+            "".join(line[column].data for column in range(self.columns)).rstrip() for line in self._screen.history.top
+        ]
         return [*above, *self.screen]
 
     @property

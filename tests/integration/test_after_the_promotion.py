@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What else a failover does: the database, the broker, the other servers, everything that names the RMS, and the way back."""
+"""What else a failover does: the database, the broker, the other servers, everything that names the RMS, and the way
+back.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,9 @@ def test_a_configuration_file_that_cannot_be_edited_is_reported_at_the_end(odyss
     odyssey.lab.hosts["hermes"].fs.write(path, whole[:200])
     run = odyssey.play()
     assert not run.ended_well
-    assert any(line.startswith("hermes: ") and "Web.config" in line for line in run.results(LEFT)[-1]["msg"]), run.output
+    assert any(line.startswith("hermes: ") and "Web.config" in line for line in run.results(LEFT)[-1]["msg"]), (
+        run.output
+    )
     assert odyssey.lab.hosts["hermes"].fs.read(path) == whole[:200]
     odyssey.lab.hosts["hermes"].fs.write(path, whole)
     assert odyssey.play().ended_well
@@ -157,7 +161,9 @@ def test_a_backup_that_fails_is_undone_like_everything_before_the_point_of_no_re
     assert "What was stopped or copied was put back." in run.failures[-1]
     after = odyssey.lab.dump()
     assert after["groups"]["ODYSSEY"]["roles"] == before["groups"]["ODYSSEY"]["roles"]
-    assert [after["hosts"][host]["services"] for host in after["hosts"]] == [before["hosts"][host]["services"] for host in before["hosts"]]
+    assert [after["hosts"][host]["services"] for host in after["hosts"]] == [
+        before["hosts"][host]["services"] for host in before["hosts"]
+    ]
 
 
 @pytest.mark.soak
@@ -181,9 +187,14 @@ def test_a_health_service_that_does_not_start_again_is_reported(odyssey: Player)
 @pytest.mark.soak
 @pytest.mark.parametrize("group", ["opsmgr_reporting", "opsmgr_web_console"])
 def test_hosts_of_another_management_group_are_left_alone(odyssey: Player, group: str) -> None:
-    variable = {"opsmgr_reporting": "rms_failover_reporting_servers", "opsmgr_web_console": "rms_failover_web_consoles"}[group]
+    variable = {
+        "opsmgr_reporting": "rms_failover_reporting_servers",
+        "opsmgr_web_console": "rms_failover_web_consoles",
+    }[group]
     before = configuration(odyssey.lab.dump())
     assert odyssey.play(**{variable: []}).ended_well
     left = {"opsmgr_reporting": "argus", "opsmgr_web_console": "hermes"}[group]
     after = configuration(odyssey.lab.dump())
-    assert {path for path in before if after[path] == before[path]} == {path for path in before if path.startswith(left)}
+    assert {path for path in before if after[path] == before[path]} == {
+        path for path in before if path.startswith(left)
+    }

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What awx_setup has AWX hand to jobs is what the playbooks need: read from the stand-in, started as AWX starts jobs, and run against the lab."""
+"""What awx_setup has AWX hand to jobs is what the playbooks need: read from the stand-in, started as AWX starts jobs,
+and run against the lab.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ def awx(odyssey: Player, tmp_path: Path) -> Iterator[StandIn]:
     folder = tmp_path / "setup"
     folder.mkdir()
     with StandIn(f"{network()}.0.2", playbooks=PLAYBOOKS) as running:
-        more = {"escrow": str(odyssey.escrow), "officer_credential": "Recovery officer", "failover_variables": {"rms_failover_stable_seconds": 2}}
+        more = {
+            "escrow": str(odyssey.escrow),
+            "officer_credential": "Recovery officer",
+            "failover_variables": {"rms_failover_stable_seconds": 2},
+        }
         done = play(folder, variables(running, backup_variables=BACKUP, **more))
         assert done.ended_well, done.output
         account, login = administrator(odyssey.lab.topology.hosts["hydra"]), odyssey.lab.topology.sql.login
@@ -57,7 +63,9 @@ def manifests(player: Player) -> list[dict[str, object]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in player.escrow.rglob("*.json")]
 
 
-def test_a_backup_that_is_not_sealed_opens_with_the_password_that_was_written_down(odyssey: Player, awx: StandIn) -> None:
+def test_a_backup_that_is_not_sealed_opens_with_the_password_that_was_written_down(
+    odyssey: Player, awx: StandIn
+) -> None:
     fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD)
     job = run_template(odyssey, awx, "RMS key backup")
     assert job.returncode == 0, job.output
@@ -76,7 +84,9 @@ def test_a_backup_that_is_sealed_with_a_passphrase(odyssey: Player, awx: StandIn
 
 
 @pytest.mark.soak
-def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possible(odyssey: Player, awx: StandIn, tmp_path: Path) -> None:
+def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possible(
+    odyssey: Player, awx: StandIn, tmp_path: Path
+) -> None:
     officers = [hire(tmp_path, "anna"), hire(tmp_path, "ben")]
     fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD, seal_certificates=certificates(officers))
     fill(awx, "Recovery officer", private_key=officers[1].private_key.read_text(encoding="ascii"))
@@ -97,12 +107,23 @@ def test_a_backup_for_two_officers_and_a_failover_that_one_of_them_makes_possibl
 
 
 @pytest.mark.soak
-def test_a_job_signs_its_backups_and_a_planted_one_is_not_restored(odyssey: Player, awx: StandIn, tmp_path: Path) -> None:
+def test_a_job_signs_its_backups_and_a_planted_one_is_not_restored(
+    odyssey: Player, awx: StandIn, tmp_path: Path
+) -> None:
     job_key, planter = hire(tmp_path, "job", "the job's own"), hire(tmp_path, "planter", "the job's own")
 
     def sign_as(signer: Officer) -> None:
-        texts = {"signing_key": signer.private_key.read_text(encoding="ascii"), "signing_certificate": signer.certificate.read_text(encoding="ascii")}
-        fill(awx, "Operations Manager key backup seal", backup_password=PASSWORD, signing_key_passphrase="the job's own", **texts)
+        texts = {
+            "signing_key": signer.private_key.read_text(encoding="ascii"),
+            "signing_certificate": signer.certificate.read_text(encoding="ascii"),
+        }
+        fill(
+            awx,
+            "Operations Manager key backup seal",
+            backup_password=PASSWORD,
+            signing_key_passphrase="the job's own",
+            **texts,
+        )
 
     sign_as(planter)
     assert run_template(odyssey, awx, "RMS key backup").returncode == 0
@@ -140,25 +161,40 @@ def passwords(count: int) -> list[str]:
     random = Random(12)
     signs, endings = "+-0 ", ("", ".0", "e5", "_0", ":59")
     numbers = [
-        f"{random.choice(signs)}{random.randrange(10**7, 10**12)}{random.choice(endings)}".strip() for _number in range(count // 4)
+        f"{random.choice(signs)}{random.randrange(10**7, 10**12)}{random.choice(endings)}".strip()
+        for _number in range(count // 4)
     ]
     anything = ["".join(random.choices(printable[:95], k=random.randint(8, 30))) for _number in range(count)]
     return [*TRAPS, *numbers, *anything][:count]
 
 
 @pytest.mark.parametrize(("hosts", "rounds"), [(25, 2), pytest.param(100, 5, marks=pytest.mark.soak)])
-def test_every_password_reaches_the_tool_as_it_was_typed_in(start_lab: StartLab, tmp_path: Path, hosts: int, rounds: int) -> None:
+def test_every_password_reaches_the_tool_as_it_was_typed_in(
+    start_lab: StartLab, tmp_path: Path, hosts: int, rounds: int
+) -> None:
     player = start_lab(overrides=fleet(hosts))
     given = iter(passwords(hosts * rounds))
     (tmp_path / "setup").mkdir()
     with StandIn(f"{network()}.0.2", playbooks=PLAYBOOKS) as awx:
-        done = play(tmp_path / "setup", variables(awx, escrow=str(player.escrow), backup_variables={"rms_key_backup_max_age": 0}))
+        done = play(
+            tmp_path / "setup",
+            variables(awx, escrow=str(player.escrow), backup_variables={"rms_key_backup_max_age": 0}),
+        )
         assert done.ended_well, done.output
         for number in range(rounds):
             wanted = {host: next(given) for host in sorted(player.lab.hosts) if "rms" in host or host == "hydra"}
-            job = run_template(player, awx, "RMS key backup", each={host: {"backup_password": password} for host, password in wanted.items()})
+            job = run_template(
+                player,
+                awx,
+                "RMS key backup",
+                each={host: {"backup_password": password} for host, password in wanted.items()},
+            )
             assert job.returncode == 0, job.output
-            changed = [host for host, password in wanted.items() if opened(player, host, number, password) != player.lab.groups[group_of(player, host)].key]
+            changed = [
+                host
+                for host, password in wanted.items()
+                if opened(player, host, number, password) != player.lab.groups[group_of(player, host)].key
+            ]
             assert changed == [], [wanted[host] for host in changed]
 
 

@@ -41,7 +41,9 @@ def temporary() -> set[Path]:
     return set(Path(tempfile.gettempdir()).glob("key_escrow.*"))
 
 
-@pytest.mark.parametrize("slices", [pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.soak), 7])
+@pytest.mark.parametrize(
+    "slices", [pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.soak), 7]
+)
 def test_however_a_job_is_sliced_the_escrow_is_the_same(start_lab: StartLab, slices: int) -> None:
     player = start_lab(overrides=fleet(GROUPS))
     mounted = variables(rms_key_backup_escrow=str(player.escrow))
@@ -73,7 +75,10 @@ def test_a_sink_keeps_what_the_job_would_lose(odyssey: Player) -> None:
     sink = odyssey.directory / "sink"
     before = temporary()
     absent = run_job(odyssey, "rms_key_backup", sink_of(sink))
-    assert (absent.returncode, "Nothing was done. The sink's backups could not be brought here: cp ended with 1:" in absent.output) == (2, True)
+    assert (
+        absent.returncode,
+        "Nothing was done. The sink's backups could not be brought here: cp ended with 1:" in absent.output,
+    ) == (2, True)
     sink.mkdir()
     checked = run_job(odyssey, "rms_key_backup", sink_of(sink), check=True)
     assert (checked.returncode, list(sink.iterdir())) == (0, []), checked.output
@@ -97,7 +102,10 @@ def test_what_a_sink_does_not_take_is_a_failure_that_says_so(odyssey: Player) ->
     assert "there is no backup of management group ODYSSEY" in job.output
     assert "The sink: sh failed: the vault is full. Mend that and run it again." in job.output
     one_half = {**sink_of(sink), "rms_key_backup_sink_fetch": []}
-    assert "A sink needs both rms_key_backup_sink_store and rms_key_backup_sink_fetch" in run_job(odyssey, "rms_key_backup", one_half).output
+    assert (
+        "A sink needs both rms_key_backup_sink_store and rms_key_backup_sink_fetch"
+        in run_job(odyssey, "rms_key_backup", one_half).output
+    )
 
 
 def test_a_failover_is_a_job(odyssey: Player) -> None:

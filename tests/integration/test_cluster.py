@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clustered RMS: its group is moved and stopped, its nodes are put right and joined, its services become resources again."""
+"""A clustered RMS: its group is moved and stopped, its nodes are put right and joined, its services become resources
+again.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,10 @@ def running(player: Player) -> dict[str, list[str]]:
     """The services of the RMS that run on each node."""
     hosts = player.lab.dump()["hosts"]
     names = ("HealthService", "OMSDK", "OMCFG")
-    return {node: [name for name in names if hosts[node]["services"][name]["state"] == "running"] for node in ("castor", "pollux")}
+    return {
+        node: [name for name in names if hosts[node]["services"][name]["state"] == "running"]
+        for node in ("castor", "pollux")
+    }
 
 
 ALL = ["HealthService", "OMSDK", "OMCFG"]
@@ -112,7 +117,9 @@ def test_slow_resources_are_waited_for(gemini: Player) -> None:
 def test_a_node_without_its_cluster_service(gemini: Player) -> None:
     gemini.lab.hosts["pollux"].services.stop("ClusSvc")
     gemini.lab.clusters["gemini"].settle()
-    assert "Start the cluster service (ClusSvc) of this node" in gemini.task("rms_cluster_group", "pollux", GROUP)["msg"]
+    assert (
+        "Start the cluster service (ClusSvc) of this node" in gemini.task("rms_cluster_group", "pollux", GROUP)["msg"]
+    )
     assert "the node pollux is down" in gemini.task("rms_cluster_group", "castor", {**GROUP, "node": "pollux"})["msg"]
     assert group(gemini)["node"] == "CASTOR"
 
@@ -143,7 +150,8 @@ def test_a_dependency_is_not_added_below_a_running_group(gemini: Player) -> None
     assert "Take the group offline first" in gemini.task("rms_cluster_services", "castor", SERVICES)["msg"]
 
 
-# --- joining -----------------------------------------------------------------------------------------------------------------------
+# --- joining
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def ordinary(player: Player) -> Installation:
@@ -193,19 +201,34 @@ def test_a_node_joins_check_run_check_run(gemini: Player, first: bool, asks: str
     assert gemini.task("rms_cluster_node", host, options, check=True)["changed"] is True
     assert gemini.lab.dump() == before
     result = gemini.task("rms_cluster_node", host, options)
-    assert (result["changed"], result["registry"]["consistent"], set(result["services"].values())) == (True, True, {"stopped, demand"})
-    assert (installation.virtual_server, gemini.lab.dump()["groups"]["ODYSSEY"]["rms"]) == ("RMSVS.odyssey.com", "RMSVS.odyssey.com")
+    assert (result["changed"], result["registry"]["consistent"], set(result["services"].values())) == (
+        True,
+        True,
+        {"stopped, demand"},
+    )
+    assert (installation.virtual_server, gemini.lab.dump()["groups"]["ODYSSEY"]["rms"]) == (
+        "RMSVS.odyssey.com",
+        "RMSVS.odyssey.com",
+    )
     assert promotions(gemini) == (asks == "true")
     assert gemini.task("rms_cluster_node", host, options, check=True)["changed"] is False
     assert gemini.task("rms_cluster_node", host, options)["changed"] is False
-    assert gemini.task("rms_cluster_group", host, {**GROUP, "node": host, "state": "online"})["group"]["state"] == "online"
+    assert (
+        gemini.task("rms_cluster_group", host, {**GROUP, "node": host, "state": "online"})["group"]["state"] == "online"
+    )
     assert running(gemini)[host] == ALL
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
     ("first", "place"),
-    [(True, "before-change"), (True, "after-database"), (True, "after-registry"), (False, "before-change"), (False, "after-registry")],
+    [
+        (True, "before-change"),
+        (True, "after-database"),
+        (True, "after-registry"),
+        (False, "before-change"),
+        (False, "after-registry"),
+    ],
 )
 def test_a_tool_that_died_is_run_again(gemini: Player, first: bool, place: str) -> None:
     host, installation, options = joins(gemini, first)
@@ -225,7 +248,8 @@ def test_a_disk_that_is_elsewhere_is_what_the_tool_complains_of(gemini: Player) 
     assert "Y:" in result["transcript"]
 
 
-# --- the role moves away -----------------------------------------------------------------------------------------------------------
+# --- the role moves away
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_true_is_refused_wherever_a_cluster_may_be_meant(gemini: Player) -> None:

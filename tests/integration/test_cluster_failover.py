@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failover away from a clustered RMS and back to it: quiet on every node meanwhile, and never behind the cluster's back."""
+"""Failover away from a clustered RMS and back to it: quiet on every node meanwhile, and never behind the cluster's
+back.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ def clustered(start_lab: Any) -> Player:
 def running(player: Player) -> dict[str, list[str]]:
     """The services that run on each management server."""
     hosts = player.lab.hosts
-    return {name: [key for key in SERVICES if hosts[name].services[key].state == "running"] for name in (*NODES, "deathsting", "jupiter")}
+    return {
+        name: [key for key in SERVICES if hosts[name].services[key].state == "running"]
+        for name in (*NODES, "deathsting", "jupiter")
+    }
 
 
 def group(player: Player) -> dict[str, Any]:
@@ -57,7 +62,10 @@ def test_away_from_the_cluster_and_back(clustered: Player) -> None:
     assert (cluster_group(clustered), running(clustered)) == (
         "Offline", {"castor": [], "pollux": [], "deathsting": list(SERVICES), "jupiter": ["HealthService"]},
     )  # fmt: skip
-    assert any(line.startswith("TEMPORARY STATE: the clustered RMS rmsvs is out of service") for line in run.results("what is left")[-1]["msg"])
+    assert any(
+        line.startswith("TEMPORARY STATE: the clustered RMS rmsvs is out of service")
+        for line in run.results("what is left")[-1]["msg"]
+    )
     assert clustered.play().changed == 0
     quiet = clustered.lab.dump()
     assert fail_back(clustered, check=True).ended_well
@@ -70,7 +78,12 @@ def test_away_from_the_cluster_and_back(clustered: Player) -> None:
     )  # fmt: skip
     # In the files the name of the virtual server is in capitals now, as the database has it.
     assert {path.split(":")[0] for path in configuration(before)} == {"argus", "hermes"}
-    assert all(name.lower() == "rmsvs.odyssey.com" for places in group(clustered)["root_named_by"].values() for names in places.values() for name in names)
+    assert all(
+        name.lower() == "rmsvs.odyssey.com"
+        for places in group(clustered)["root_named_by"].values()
+        for names in places.values()
+        for name in names
+    )
     assert fail_back(clustered).changed == 0
 
 
@@ -106,7 +119,9 @@ def test_deleting_a_clustered_rms_is_refused_before_anything_is_changed(clustere
 
 
 def test_a_failure_before_the_point_of_no_return_brings_the_cluster_back_online(clustered: Player) -> None:
-    run = clustered.play(rms_failover_promotion_prompt="a question that never comes", rms_failover_conversation_timeout=8)
+    run = clustered.play(
+        rms_failover_promotion_prompt="a question that never comes", rms_failover_conversation_timeout=8
+    )
     assert not run.ended_well
     assert "The role has not moved: " in run.failures[-1]
     assert "What was stopped or copied was put back." in run.failures[-1]
@@ -126,7 +141,11 @@ def test_a_run_that_is_killed_is_finished_by_the_next(clustered: Player, moment:
     clustered.play(cut=MOMENTS[moment])
     run = clustered.play()
     assert run.ended_well, run.output
-    assert (group(clustered)["rms"], group(clustered)["cluster_damaged"], cluster_group(clustered)) == ("deathsting.odyssey.com", False, "Offline")
+    assert (group(clustered)["rms"], group(clustered)["cluster_damaged"], cluster_group(clustered)) == (
+        "deathsting.odyssey.com",
+        False,
+        "Offline",
+    )
     assert clustered.play().changed == 0
 
 
@@ -144,5 +163,9 @@ def test_a_way_back_that_is_killed_is_finished_by_the_next(clustered: Player, mo
     fail_back(clustered, cut=BACK_MOMENTS[moment])
     run = fail_back(clustered)
     assert run.ended_well, run.output
-    assert (group(clustered)["rms"], group(clustered)["cluster_damaged"], cluster_group(clustered)) == ("RMSVS.odyssey.com", False, "Online")
+    assert (group(clustered)["rms"], group(clustered)["cluster_damaged"], cluster_group(clustered)) == (
+        "RMSVS.odyssey.com",
+        False,
+        "Online",
+    )
     assert fail_back(clustered).changed == 0

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clustered RMS is restored: on nodes without Operations Manager, and on a cluster that only lost its key or its database."""
+"""The clustered RMS is restored: on nodes without Operations Manager, and on a cluster that only lost its key or its
+database.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,8 @@ def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost
         assert lost.lab.dump() == after
 
 
-# --- the cluster is there, and the key or the database is lost ----------------------------------------------------------------------
+# --- the cluster is there, and the key or the database is lost
+# ----------------------------------------------------------------------
 
 
 EXISTING = {"clustered_rms_restore_setup": False}
@@ -83,7 +86,10 @@ def gemini(start_lab: StartLab) -> Player:
     """The clustered RMS at work, and the backups that somebody made of it."""
     player = start_lab("odyssey-cluster")
     job = hire(player.directory, "job")
-    signed = {"clustered_rms_restore_signing_key": str(job.private_key), "clustered_rms_restore_signing_certificate": str(job.certificate)}
+    signed = {
+        "clustered_rms_restore_signing_key": str(job.private_key),
+        "clustered_rms_restore_signing_certificate": str(job.certificate),
+    }
     run = in_escrow(player, clustered_rms_restore_backup_only=True, **signed)
     assert run.ended_well, run.output
     return player
@@ -169,7 +175,10 @@ def test_a_node_with_the_registry_of_another_server_is_refused_then_repaired(gem
     gemini.lab.installation("pollux").set_root(False)
     before = gemini.lab.dump()
     refused = in_escrow(gemini, clustered_rms_restore_database=False)
-    assert "pollux: preflight: the cluster starts its services, but its registry is not that of a node" in refused.failures[-1]
+    assert (
+        "pollux: preflight: the cluster starts its services, but its registry is not that of a node"
+        in refused.failures[-1]
+    )
     assert gemini.lab.dump() == before
     prove_restored(gemini, clustered_rms_restore_database=False, clustered_rms_restore_repair_registry=True)
 
@@ -185,7 +194,9 @@ def test_a_database_that_was_used_is_kept(gemini: Player) -> None:
 def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Player) -> None:
     replace_key(gemini, "castor")
     before = gemini.lab.dump()
-    refused = in_escrow(gemini, **EXISTING, clustered_rms_restore_database=False, clustered_rms_restore_virtual_server="other")
+    refused = in_escrow(
+        gemini, **EXISTING, clustered_rms_restore_database=False, clustered_rms_restore_virtual_server="other"
+    )
     assert "the RMS is RMSVS.odyssey.com, not other" in refused.failures[-1]
     assert gemini.lab.dump() == before
     sql = gemini.lab.sql["thunder"]
@@ -200,7 +211,8 @@ def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Play
     assert nodes_that_run_it(gemini) == []
 
 
-# --- what goes wrong -----------------------------------------------------------------------------------------------------------------
+# --- what goes wrong
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def nodes_that_run_it(player: Player) -> list[str]:
@@ -213,7 +225,12 @@ def test_a_node_that_is_down_is_one_of_all_problems(lost: Player) -> None:
     lost.lab.power("pollux", False)
     before = lost.lab.dump()
     for check in (True, False):
-        run = restore(lost, check=check, clustered_rms_restore_database_backup="D:\\none.bak", clustered_rms_restore_backup_password="short")
+        run = restore(
+            lost,
+            check=check,
+            clustered_rms_restore_database_backup="D:\\none.bak",
+            clustered_rms_restore_backup_password="short",
+        )
         assert not run.ended_well
         problems = run.failures[-1]
         assert "Nothing was changed. 3 problem(s)" in problems
@@ -226,7 +243,11 @@ def test_a_node_that_is_down_is_one_of_all_problems(lost: Player) -> None:
 
 STOPS = [
     (Fault("pollux", "command", "MOM:before-change", "fail"), "pollux", "castor"),
-    (Fault("pollux", "command", "ManagementServerConfigTool:before-change", "fail", code=1, text="it died"), "pollux", None),
+    (
+        Fault("pollux", "command", "ManagementServerConfigTool:before-change", "fail", code=1, text="it died"),
+        "pollux",
+        None,
+    ),
     (Fault("*", "sql", "RESTORE DATABASE", "drop"), "OperationsManager", None),
     # The new cluster's key was the first, the original one is the next.
     (Fault("pollux", "command", "SecureStorageBackup", "fail", code=1, text="it died"), "pollux", None),
@@ -251,11 +272,14 @@ def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player
     assert restore(lost).changed == 0
 
 
-# --- the services of SQL Server ------------------------------------------------------------------------------------------------------
+# --- the services of SQL Server
+# ------------------------------------------------------------------------------------------------------
 
 
 def add_agent(player: Player, start: str = "auto") -> None:
-    player.lab.hosts["thunder"].services.add(Service("SQLSERVERAGENT", "SQL Server Agent (MSSQLSERVER)", start=start, depends=["MSSQLSERVER"]))
+    player.lab.hosts["thunder"].services.add(
+        Service("SQLSERVERAGENT", "SQL Server Agent (MSSQLSERVER)", start=start, depends=["MSSQLSERVER"])
+    )
 
 
 def test_sql_services_that_are_stopped_are_started_check_run_check_run(start_lab: StartLab) -> None:
@@ -265,7 +289,10 @@ def test_sql_services_that_are_stopped_are_started_check_run_check_run(start_lab
     player.lab.hosts["thunder"].services.settle()
     before = player.lab.dump()
     predicted = player.task("sql_server_services", "thunder", {}, check=True)
-    assert (predicted["changed"], predicted["services"]) == (True, {"MSSQLSERVER": "stopped, auto", "SQLSERVERAGENT": "stopped, auto"})
+    assert (predicted["changed"], predicted["services"]) == (
+        True,
+        {"MSSQLSERVER": "stopped, auto", "SQLSERVERAGENT": "stopped, auto"},
+    )
     assert player.lab.dump() == before
     result = player.task("sql_server_services", "thunder", {})
     assert (result["changed"], set(result["services"].values())) == (True, {"running, auto"})

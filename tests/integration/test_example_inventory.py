@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory that people copy is complete: with its vault, and its names leading to the lab, nothing else has to be set."""
+"""The inventory that people copy is complete: with its vault, and its names leading to the lab, nothing else has to be
+set.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def play(player: Player, folder: Path, playbook: str, **variables: Any) -> Run:
     (folder / "group_vars").mkdir(parents=True)
     (folder / "group_vars" / "all.yml").write_text(json.dumps(vault(player)), encoding="utf-8")
     (folder / "inventory.yml").write_text(yaml.safe_dump(in_the_lab(player)), encoding="utf-8")
-    return player.run_ansible(folder, ["-i", str(folder / "inventory.yml"), "-e", json.dumps(variables), f"playbooks/{playbook}.yml"])
+    return player.run_ansible(
+        folder, ["-i", str(folder / "inventory.yml"), "-e", json.dumps(variables), f"playbooks/{playbook}.yml"]
+    )
 
 
 def test_it_has_every_group_and_the_variables_of_the_lab_s_own_inventory(odyssey: Player, tmp_path: Path) -> None:
@@ -69,7 +73,14 @@ def test_a_failover_and_a_backup_of_the_key_need_nothing_else(odyssey: Player, t
     assert odyssey.task("support_tools", "hydra", {})["changed"] is True
     backup = play(odyssey, tmp_path / "backup", "rms_key_backup")
     assert backup.ended_well, backup.output
-    failover = play(odyssey, tmp_path / "failover", "rms_failover", **TARGET, rms_failover_confirm="deathsting", rms_failover_stable_seconds=2)
+    failover = play(
+        odyssey,
+        tmp_path / "failover",
+        "rms_failover",
+        **TARGET,
+        rms_failover_confirm="deathsting",
+        rms_failover_stable_seconds=2,
+    )
     assert failover.ended_well, failover.output
     assert "[WARNING]" not in failover.output
     # jupiter is not in the example, and goes on reporting to hydra.

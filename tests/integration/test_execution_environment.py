@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The definition of the execution environment: ansible-builder takes it, and what an image would install is all there. No image is built here."""
+"""The definition of the execution environment: ansible-builder takes it, and what an image would install is all there.
+No image is built here.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,17 @@ def test_the_context_holds_this_collection_as_it_is_built(context: Path) -> None
 
 def test_what_the_collection_needs_is_added_to_what_the_image_names(context: Path, tmp_path: Path) -> None:
     [tarball] = (context / "_build" / "collections").iterdir()
-    run(BIN / "ansible-galaxy", "collection", "install", "--offline", "--force", "--collections-path", tmp_path, tarball, HOME=str(tmp_path))
+    run(
+        BIN / "ansible-galaxy",
+        "collection",
+        "install",
+        "--offline",
+        "--force",
+        "--collections-path",
+        tmp_path,
+        tarball,
+        HOME=str(tmp_path),
+    )
     files = {"pip": tmp_path / "pip.txt", "bindep": tmp_path / "bindep.txt"}
     run(
         BIN / "ansible-builder", "introspect", tmp_path,
@@ -68,7 +80,12 @@ def test_what_the_collection_needs_is_added_to_what_the_image_names(context: Pat
     for library in ("pywinrm[kerberos]>=0.5.0", "pyodbc>=5.0.0", "lxml>=4.6.5", "cryptography>=45.0.0"):
         assert library in libraries
     packages = files["bindep"].read_text(encoding="utf-8")
-    for package in ("freetds-libs [platform:rpm]", "unixODBC [platform:rpm]", "krb5-workstation [platform:rpm]", "krb5-devel [compile platform:rpm]"):
+    for package in (
+        "freetds-libs [platform:rpm]",
+        "unixODBC [platform:rpm]",
+        "krb5-workstation [platform:rpm]",
+        "krb5-devel [compile platform:rpm]",
+    ):
         assert package in packages
 
 
@@ -98,7 +115,9 @@ def test_the_image_opens_a_vault_beside_the_inventory_as_awx_asks_it_to(context:
     said = (REPOSITORY / "roles" / "awx_setup" / "vars" / "main.yml").read_text(encoding="utf-8")
     [(setting, program)] = re.findall(r'__awx_setup_vault_program: "(\w+): (.*)"', said)
     given = {"OPSMGR_VAULT_PASSWORD_FILE": str(password), setting: program.replace("/usr/local/bin", str(tmp_path))}
-    assert "Polyphemus 3" in run(BIN / "ansible-inventory", "-i", tmp_path / "inventory.yml", "--list", "--export", **given)
+    assert "Polyphemus 3" in run(
+        BIN / "ansible-inventory", "-i", tmp_path / "inventory.yml", "--list", "--export", **given
+    )
 
 
 def test_openssl_lets_tls_1_0_pass(context: Path, tmp_path: Path) -> None:
@@ -114,7 +133,12 @@ def test_openssl_lets_tls_1_0_pass(context: Path, tmp_path: Path) -> None:
         Thread(target=greet, args=(server, listener), daemon=True).start()
         place = ":".join(map(str, listener.getsockname()))
         said = subprocess.run(
-            ["openssl", "s_client", "-connect", place], env={**os.environ, "OPENSSL_CONF": str(told)}, input=b"", capture_output=True, timeout=60, check=False
+            ["openssl", "s_client", "-connect", place],
+            env={**os.environ, "OPENSSL_CONF": str(told)},
+            input=b"",
+            capture_output=True,
+            timeout=60,
+            check=False,
         ).stdout.decode()
     assert re.search(r"Protocol *: TLSv1$", said, re.M), said
     assert "OPSMGR_SQL_TLS_1_0=yes" in "".join(steps_of(context, "OPENSSL_CONF="))

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a failover tells what the lab itself says, also of a failover that stopped, and can be read on any screen and on paper."""
+"""The report of a failover tells what the lab itself says, also of a failover that stopped, and can be read on any
+screen and on paper.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from lab.faults import Fault
 NO_SERVICE = Fault("deathsting", "service", "OMSDK", "fail", code=1053, times=0)
 
 
-def fail_over(player: Player, name: str = "failover", playbook: str = "playbooks/rms_failover.yml", **variables: Any) -> tuple[Run, Path]:
+def fail_over(
+    player: Player, name: str = "failover", playbook: str = "playbooks/rms_failover.yml", **variables: Any
+) -> tuple[Run, Path]:
     """Run it, and say where its report is."""
     page = player.directory / f"{name}.html"
     return player.play(playbook, rms_failover_report=str(page), rms_failover_service_timeout=8, **variables), page
@@ -45,14 +49,18 @@ def assert_it_is_true(topology: Mapping[str, Any], dump: Mapping[str, Any]) -> N
     """What the report says of the end is what the lab's own state says."""
     group = dump["groups"]["ODYSSEY"]
     assert short(topology["rms"]) == short(group["rms"])
-    assert {server["host"]: "rms" if server["is_rms"] else "management_server" for server in topology["servers"]} == group["roles"]
+    assert {
+        server["host"]: "rms" if server["is_rms"] else "management_server" for server in topology["servers"]
+    } == group["roles"]
     fingerprints = {server["host"]: server["key_fingerprint"] for server in topology["servers"]}
     assert {host: "right" if fingerprint else "none" for host, fingerprint in fingerprints.items()} == group["key"]
     for server in topology["servers"]:
         services = {name: state.split(", ")[0] for name, state in server["services"].items()}
         assert services == {name: dump["hosts"][server["host"]]["services"][name]["state"] for name in services}
     for component in topology["components"]:
-        assert component["names"].lower() in {name.lower() for names in group["root_named_by"][component["host"]].values() for name in names}
+        assert component["names"].lower() in {
+            name.lower() for names in group["root_named_by"][component["host"]].values() for name in names
+        }
 
 
 def assert_no_secret_is_told(player: Player, page: Path) -> None:
@@ -73,31 +81,50 @@ def test_of_a_failover_that_ended_well(odyssey: Player, browser: Browser) -> Non
     assert_it_is_true(record["before"], before)
     assert_it_is_true(record["after"], odyssey.lab.dump())
     assert {step["outcome"] for step in record["steps"]} == {"done", "as it was"}
-    assert [step["title"] for step in record["steps"] if step["point_of_no_return"]] == ["deathsting promoted to the RMS"]
+    assert [step["title"] for step in record["steps"] if step["point_of_no_return"]] == [
+        "deathsting promoted to the RMS"
+    ]
     assert [step["title"] for step in record["steps"] if not step["started_at"] or not step["evidence"]] == []
     [restored] = [step for step in record["steps"] if step["title"] == "Key restored on deathsting"]
-    assert restored["evidence"][-1] == f"key on the server: {record['after']['servers'][1]['key_fingerprint']}, the one of the backup"
-    assert any("BACKUP DATABASE [OperationsManager]" in statement for step in record["steps"] for statement in step["statements"])
+    assert (
+        restored["evidence"][-1]
+        == f"key on the server: {record['after']['servers'][1]['key_fingerprint']}, the one of the backup"
+    )
+    assert any(
+        "BACKUP DATABASE [OperationsManager]" in statement
+        for step in record["steps"]
+        for statement in step["statements"]
+    )
     assert record["versions"]["operations_manager"] == ["2007 SP1 (6.0.6278.0)"]
     assert_no_secret_is_told(odyssey, page)
     assert_it_can_be_read(browser, page)
 
 
-def test_of_one_that_stopped_after_the_point_of_no_return_and_of_none_that_cannot_be_written(odyssey: Player, browser: Browser) -> None:
+def test_of_one_that_stopped_after_the_point_of_no_return_and_of_none_that_cannot_be_written(
+    odyssey: Player, browser: Browser
+) -> None:
     odyssey.lab.faults.add(NO_SERVICE)
     run, page = fail_over(odyssey)
     assert run.returncode == 2
     record = record_of(page)
-    assert (record["outcome"], record["headline"]) == ("stopped after the point of no return", "deathsting is the RMS, but the failover is not finished")
+    assert (record["outcome"], record["headline"]) == (
+        "stopped after the point of no return",
+        "deathsting is the RMS, but the failover is not finished",
+    )
     assert len(record["problems"]) == 1
     assert record["problems"][0] in run.failures[-1]
     ahead = [step["title"] for step in record["steps"] if step["outcome"] in ("failed", "not reached")]
-    assert ahead[:2] == ["Services of deathsting running and set to start by themselves", "hydra made an ordinary management server"]
+    assert ahead[:2] == [
+        "Services of deathsting running and set to start by themselves",
+        "hydra made an ordinary management server",
+    ]
     assert all(title in record["advice"] for title in ahead)
     # Nobody was asked again, so the database's word is not known, and the registries' is that of the steps.
     assert record["after"]["rms"] == "deathsting.odyssey.com", "the database was asked when the tool had ended"
     roles = odyssey.lab.dump()["groups"]["ODYSSEY"]["roles"]
-    assert {server["host"]: "rms" if server["is_rms"] else "management_server" for server in record["after"]["servers"]} == roles
+    assert {
+        server["host"]: "rms" if server["is_rms"] else "management_server" for server in record["after"]["servers"]
+    } == roles
     assert_it_can_be_read(browser, page)
     odyssey.lab.faults.clear()
     # Its directory could be written when that was asked.
@@ -116,7 +143,10 @@ def test_of_one_that_stopped_before_the_point_of_no_return(odyssey: Player, brow
     run, page = fail_over(odyssey)
     assert run.returncode == 2
     record = record_of(page)
-    assert (record["outcome"], record["headline"]) == ("stopped before the point of no return", "The role has not moved: hydra is the RMS")
+    assert (record["outcome"], record["headline"]) == (
+        "stopped before the point of no return",
+        "The role has not moved: hydra is the RMS",
+    )
     assert record["left"] == []
     assert_it_is_true({**record["after"], "components": []}, odyssey.lab.dump())
     undone = [step["title"] for step in record["steps"] if "again" in step["title"]]
@@ -125,15 +155,24 @@ def test_of_one_that_stopped_before_the_point_of_no_return(odyssey: Player, brow
 
 
 @pytest.mark.soak
-def test_of_a_disaster_with_one_that_does_not_answer_and_of_what_is_left_then(odyssey: Player, browser: Browser) -> None:
+def test_of_a_disaster_with_one_that_does_not_answer_and_of_what_is_left_then(
+    odyssey: Player, browser: Browser
+) -> None:
     odyssey.task("support_tools", "hydra", {})
-    odyssey.task("secure_storage_backup", "hydra", {"escrow": str(odyssey.escrow), "backup_password": PASSWORD, "seal_passphrase": SEAL})
+    odyssey.task(
+        "secure_storage_backup",
+        "hydra",
+        {"escrow": str(odyssey.escrow), "backup_password": PASSWORD, "seal_passphrase": SEAL},
+    )
     odyssey.lab.power("hydra", False)
     odyssey.lab.power("hermes", False)
     run, page = fail_over(odyssey, rms_failover_mode="disaster")
     assert run.returncode == 2
     record = record_of(page)
-    assert (record["outcome"], record["problems"]) == ("left undone", ["hermes: the server does not answer: [Errno 111] Connection refused"])
+    assert (record["outcome"], record["problems"]) == (
+        "left undone",
+        ["hermes: the server does not answer: [Errno 111] Connection refused"],
+    )
     assert record["left"][0].startswith("hydra does not answer and has not been demoted")
     assert_it_can_be_read(browser, page)
     odyssey.lab.power("hydra", True)
@@ -150,7 +189,10 @@ def test_of_a_disaster_with_one_that_does_not_answer_and_of_what_is_left_then(od
 def test_of_a_clustered_rms_and_of_the_way_back(start_lab: Any, browser: Browser) -> None:
     player = start_lab("odyssey-cluster")
     # The way back finds its target by itself: the node that has the group.
-    back = {**{key: value for key, value in player.variables.items() if key != "rms_failover_target"}, "rms_failover_confirm": "castor"}
+    back = {
+        **{key: value for key, value in player.variables.items() if key != "rms_failover_target"},
+        "rms_failover_confirm": "castor",
+    }
     for name, playbook, variables, headline in (
         ("away", "playbooks/rms_failover.yml", player.variables, "deathsting is the RMS, and rmsvs no longer"),
         ("back", "playbooks/rms_failback.yml", back, "rmsvs is the RMS, and deathsting no longer"),

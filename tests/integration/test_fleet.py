@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet of which ten have something wrong, each something else: each is told with its cause, and the next run does only what is left."""
+"""A fleet of which ten have something wrong, each something else: each is told with its cause, and the next run does
+only what is left.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,16 @@ class Sickness:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.tool = next(path for path in lab.hosts["rms005"].dump()["files"] if re.search(r"Operations Manager 2007.SecureStorageBackup.exe$", path))
+        self.tool = next(
+            path
+            for path in lab.hosts["rms005"].dump()["files"]
+            if re.search(r"Operations Manager 2007.SecureStorageBackup.exe$", path)
+        )
         self.program = lab.hosts["rms005"].fs.read(self.tool)
-        self.keys = {(host, path): lab.hosts[host].registry.key(path) for host, path in (("rms004", SETUP), ("rms010", KEY_MATERIAL))}
+        self.keys = {
+            (host, path): lab.hosts[host].registry.key(path)
+            for host, path in (("rms004", SETUP), ("rms010", KEY_MATERIAL))
+        }
         lab.power("rms001", False)
         lab.hosts["rms005"].fs.remove(self.tool)
         lab.faults.add(Fault("rms006", "command", "SecureStorageBackup", "fail", code=7))
@@ -87,11 +96,25 @@ def back_up(player: Player, officers: list[Officer], only: Mapping[str, Any] | N
         "rms_key_backup_seal_certificates": [str(officer.certificate) for officer in officers],
         "rms_key_backup_conversation_timeout": 20,
     }
-    return player.play("playbooks/rms_key_backup.yml", only={**options, **(accounts if only is None else only), **variables})
+    return player.play(
+        "playbooks/rms_key_backup.yml", only={**options, **(accounts if only is None else only), **variables}
+    )
 
 
 def opened(path: Path, officer: Officer) -> bytes:
-    command = ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", str(path), "-recip", str(officer.certificate), "-inkey", str(officer.private_key)]
+    command = [
+        "openssl",
+        "cms",
+        "-decrypt",
+        "-inform",
+        "DER",
+        "-in",
+        str(path),
+        "-recip",
+        str(officer.certificate),
+        "-inkey",
+        str(officer.private_key),
+    ]
     return subprocess.run(command, capture_output=True, check=True).stdout.partition(b"\n\n")[2]
 
 
@@ -103,17 +126,29 @@ def keys_in(escrow: Path, officer: Officer) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("groups", [14, pytest.param(200, marks=pytest.mark.soak)])
-def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(start_lab: StartLab, groups: int, tmp_path: Path) -> None:
+def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(
+    start_lab: StartLab, groups: int, tmp_path: Path
+) -> None:
     officers = [hire(tmp_path, "anna"), hire(tmp_path, "ben")]
     player = start_lab(overrides=sick_fleet(groups))
-    tools = [{"hosts": "opsmgr_rms", "gather_facts": False, "tasks": [{"name": "Tools", "opsmgr.recovery.support_tools": {}}]}]
+    tools = [
+        {
+            "hosts": "opsmgr_rms",
+            "gather_facts": False,
+            "tasks": [{"name": "Tools", "opsmgr.recovery.support_tools": {}}],
+        }
+    ]
     assert player.play(tools).ended_well
     sickness = Sickness(player.lab)
     run = back_up(player, officers)
     assert run.returncode == 2
     lines = [str(line) for line in run.results("The fleet")[0]["msg"]]
     assert lines[0].startswith(f"{groups - 10} of {groups} RMS have a fresh backup of their key that fits; 10 failed.")
-    told = {line.removeprefix("FAILED ").partition(":")[0]: line.partition(": ")[2] for line in lines if line.startswith("FAILED")}
+    told = {
+        line.removeprefix("FAILED ").partition(":")[0]: line.partition(": ")[2]
+        for line in lines
+        if line.startswith("FAILED")
+    }
     assert {host: text for host, text in told.items() if not re.match(CAUSES.get(host, "$"), text)} == {}
     assert sorted(told) == sorted(CAUSES)
     truth = {name: group.key for name, group in player.lab.groups.items()}
@@ -123,7 +158,9 @@ def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(st
     sickness.mend()
     again = back_up(player, officers, only={})
     assert again.ended_well, again.output
-    outcomes = [line.split(": ")[1].split(",")[0] for line in [str(line) for line in again.results("The fleet")[0]["msg"]][1:]]
+    outcomes = [
+        line.split(": ")[1].split(",")[0] for line in [str(line) for line in again.results("The fleet")[0]["msg"]][1:]
+    ]
     assert sorted(outcomes) == ["left as it is"] * (groups - 9) + ["made"] * 9
     assert keys_in(player.escrow, officers[1]) == truth
     assert [secret for secret in (PASSWORD,) if secret in run.output + again.output] == []

@@ -38,7 +38,9 @@ HOME_COLLECTIONS = ("mkdir .ansible; ln -s ../collections .ansible/collections",
 
 @dataclass(frozen=True)
 class Scene:
-    """In which situation the commands of a section make sense: the lab, files beside the inventory, and what happened before."""
+    """In which situation the commands of a section make sense: the lab, files beside the inventory, and what happened
+    before.
+    """
 
     topology: str | None = "odyssey"
     before: tuple[str, ...] = ()
@@ -55,7 +57,9 @@ SCENES = {
     "AWX.md: 4. Have it all in AWX": Scene(None, awx=True, soak=True),
     "RUNBOOK_VIEW.md: The runbook view": Scene(soak=True),
     "RUNBOOK_VIEW.md: The confirmation": Scene(soak=True),
-    "README.md: Install it where you work": Scene(before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",), installed=False),
+    "README.md: Install it where you work": Scene(
+        before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",), installed=False
+    ),
     "README.md: Move the RMS": Scene(before=(TOOLS,), soak=True),
     "FIRST_DRILL.md: By hand": Scene(),
     "FIRST_DRILL.md: Without a checkout": Scene(None, before=HOME_COLLECTIONS, checkout=False, soak=True),
@@ -69,13 +73,24 @@ SCENES = {
     "NIGHT.md: The RMS is down": Scene(before=DISASTER),
     "NIGHT.md: The RMS has to go": Scene(soak=True),
     "NIGHT.md: A failover was interrupted": Scene(
-        before=("python -m lab fault add --host deathsting --name ManagementServerConfigTool:after-database --action drop", f"! {FAILOVER}"), soak=True
+        before=(
+            "python -m lab fault add --host deathsting --name ManagementServerConfigTool:after-database --action drop",
+            f"! {FAILOVER}",
+        ),
+        soak=True,
     ),
-    "NIGHT.md: Back to the old RMS": Scene(before=(f"{SERVICES} -a 'health_service=stopped sdk_service=stopped config_service=stopped'",)),
-    "NIGHT.md: The lost RMS is back": Scene(before=(*DISASTER, f"{FAILOVER} -e rms_failover_mode=disaster", "python -m lab power hydra on"), soak=True),
+    "NIGHT.md: Back to the old RMS": Scene(
+        before=(f"{SERVICES} -a 'health_service=stopped sdk_service=stopped config_service=stopped'",)
+    ),
+    "NIGHT.md: The lost RMS is back": Scene(
+        before=(*DISASTER, f"{FAILOVER} -e rms_failover_mode=disaster", "python -m lab power hydra on"), soak=True
+    ),
     "NIGHT.md: The cluster is lost": Scene(
         "odyssey-cluster-new",
-        before=tuple(rf"python -m lab carry thunder '{BACKUPS}\RMS-key.bin' {node} 'C:\RMS-key.bin'" for node in ("castor", "pollux")),
+        before=tuple(
+            rf"python -m lab carry thunder '{BACKUPS}\RMS-key.bin' {node} 'C:\RMS-key.bin'"
+            for node in ("castor", "pollux")
+        ),
         files={
             "restore.yml": {
                 "clustered_rms_restore_database_backup": rf"{BACKUPS}\OperationsManager.bak",
@@ -87,7 +102,8 @@ SCENES = {
     ),
     "NIGHT.md: The key is lost": Scene("odyssey-no-key", soak=True),
     "NIGHT.md: Something names the wrong RMS": Scene(
-        before=(f"""{FAILOVER} -e '{{"rms_failover_reporting_servers": [], "rms_failover_web_consoles": []}}'""",), soak=True
+        before=(f"""{FAILOVER} -e '{{"rms_failover_reporting_servers": [], "rms_failover_web_consoles": []}}'""",),
+        soak=True,
     ),
     "NIGHT.md: When it is over": Scene(before=(FAILOVER,), soak=True),
 }
@@ -114,7 +130,9 @@ def desk(tmp_path: Path, section: Section) -> Iterator[Desk]:
         if scene.awx:
             awx = stack.enter_context(StandIn(f"{network()}.0.2", playbooks=AWX_PLAYBOOKS))
             [given] = section.of("yaml")
-            desk.put("awx.yml", {**yaml.safe_load(given.text), "awx_setup_host": awx.url, "awx_setup_oauth_token": awx.token})
+            desk.put(
+                "awx.yml", {**yaml.safe_load(given.text), "awx_setup_host": awx.url, "awx_setup_oauth_token": awx.token}
+            )
         for line in scene.before:
             desk.type(line)
         yield desk
@@ -128,26 +146,44 @@ def marks(section: Section) -> list[pytest.MarkDecorator]:
     return [pytest.mark.soak] if section.name in SCENES and SCENES[section.name].soak else []
 
 
-@pytest.mark.parametrize("section", [pytest.param(section, id=section.name, marks=marks(section)) for section in PLAYED])
+@pytest.mark.parametrize(
+    "section", [pytest.param(section, id=section.name, marks=marks(section)) for section in PLAYED]
+)
 def test_the_commands_of_a_section_do_what_it_says(section: Section, desk: Desk) -> None:
     said = ""
     for block in section.blocks:
         if block.kind == COMMANDS:
             said = desk.type(block.text)
         elif block.kind == "bat":
-            assert [(line, code) for line in block.text.splitlines() if (code := desk.type_at_server("hydra", line)[0]) != 0] == []
+            assert [
+                (line, code) for line in block.text.splitlines() if (code := desk.type_at_server("hydra", line)[0]) != 0
+            ] == []
         elif block.kind == "bat not-in-lab":
-            assert [line for line in block.text.splitlines() if "is not recognized" not in desk.type_at_server("hydra", line)[1]] == []
+            assert [
+                line
+                for line in block.text.splitlines()
+                if "is not recognized" not in desk.type_at_server("hydra", line)[1]
+            ] == []
         elif block.kind == "text":
             assert unsaid(block, said) == [], said
 
 
 def unsaid(block: Block, said: str) -> list[str]:
     """The lines that a guide shows, with … for anything, and that nobody said."""
-    return [line for line in block.text.splitlines() if not re.search(".*".join(map(re.escape, line.strip().split("…"))), said)]
+    return [
+        line
+        for line in block.text.splitlines()
+        if not re.search(".*".join(map(re.escape, line.strip().split("…"))), said)
+    ]
 
 
-MAKE_LINES = [line for section in SECTIONS.values() for block in section.of(COMMANDS) for line in block.text.splitlines() if line.startswith("make")]
+MAKE_LINES = [
+    line
+    for section in SECTIONS.values()
+    for block in section.of(COMMANDS)
+    for line in block.text.splitlines()
+    if line.startswith("make")
+]
 
 
 @pytest.mark.parametrize("line", sorted(set(MAKE_LINES)))
@@ -172,11 +208,20 @@ def anchors(guide: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-READ = [*GUIDES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "tests" / "lab" / "README.md", *sorted(REPOSITORY.glob("roles/*/README.md"))]
+READ = [
+    *GUIDES,
+    REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "tests" / "lab" / "README.md",
+    *sorted(REPOSITORY.glob("roles/*/README.md")),
+]
 
 
 @pytest.mark.parametrize("guide", READ, ids=lambda guide: str(guide.relative_to(REPOSITORY)))
 def test_each_link_leads_somewhere(guide: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", guide.read_text(encoding="utf-8"))
     led = [(path, anchor, guide.parent / path if path else guide) for path, anchor in links]
-    assert [(path, anchor) for path, anchor, target in led if not target.exists() or (anchor and anchor not in anchors(target))] == []
+    assert [
+        (path, anchor)
+        for path, anchor, target in led
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ] == []

@@ -37,7 +37,9 @@ def test_a_promotion_that_still_runs_is_ended_or_waited_for(odyssey: Player, ans
     odyssey.lab.hosts["deathsting"].settings["promote_seconds"] = 6
     tool = odyssey.lab.hosts["deathsting"]
     odyssey.play(
-        cut_when=lambda: promotions(odyssey) > 0 if answered else CONFIG_TOOL in [process.name.lower() for process in tool.running()],
+        cut_when=lambda: (
+            promotions(odyssey) > 0 if answered else CONFIG_TOOL in [process.name.lower() for process in tool.running()]
+        ),
         **({} if answered else {"rms_failover_promotion_prompt": "a question that never comes"}),
     )
     assert odyssey.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "management_server"

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A key sealed for recovery officers: each brings it back, with and without this collection, and the escrow knows who lacks one."""
+"""A key sealed for recovery officers: each brings it back, with and without this collection, and the escrow knows who
+lacks one.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def test_check_run_check_run(odyssey: Player, officers: list[Officer]) -> None:
 
 def test_an_officer_brings_the_key_back(odyssey: Player, officers: list[Officer]) -> None:
     back_up(odyssey, officers)
-    refused = odyssey.task("secure_storage_restore", "deathsting", {"escrow": str(odyssey.escrow), "backup_password": PASSWORD})
+    refused = odyssey.task(
+        "secure_storage_restore", "deathsting", {"escrow": str(odyssey.escrow), "backup_password": PASSWORD}
+    )
     assert "is sealed for O=Odyssey,CN=anna; O=Odyssey,CN=ben and no private key was given" in refused["msg"]
     options = {
         "escrow": str(odyssey.escrow),
@@ -83,23 +87,46 @@ def test_an_officer_brings_the_key_back_without_this_collection(odyssey: Player,
     """As the documentation of secure_storage_backup says: openssl, and the last bytes of what it opens."""
     backup = back_up(odyssey, officers)["backup"]
     opened = subprocess.run(
-        ["openssl", "cms", "-decrypt", "-inform", "DER", "-in", backup["file"], "-recip", str(officers[0].certificate), "-inkey", str(officers[0].private_key)],
+        [
+            "openssl",
+            "cms",
+            "-decrypt",
+            "-inform",
+            "DER",
+            "-in",
+            backup["file"],
+            "-recip",
+            str(officers[0].certificate),
+            "-inkey",
+            str(officers[0].private_key),
+        ],
         capture_output=True,
         check=True,
     ).stdout
     manifest = json.loads(Path(backup["manifest"]).read_text(encoding="ascii"))
     header, _empty_line, key_file = opened.partition(b"\n\n")
-    assert json.loads(header) == {name: value for name, value in manifest.items() if name not in ("file", "sealed_sha256")}
+    assert json.loads(header) == {
+        name: value for name, value in manifest.items() if name not in ("file", "sealed_sha256")
+    }
     tail = subprocess.run(["tail", "-c", str(manifest["size"])], input=opened, capture_output=True, check=True).stdout
     assert tail == key_file
     odyssey.lab.hosts["deathsting"].fs.write("C:\\key.bin", tail)
-    assert odyssey.task("secure_storage_restore", "deathsting", {"path": "C:\\key.bin", "backup_password": PASSWORD})["changed"] is True
+    assert (
+        odyssey.task("secure_storage_restore", "deathsting", {"path": "C:\\key.bin", "backup_password": PASSWORD})[
+            "changed"
+        ]
+        is True
+    )
     assert key_on(odyssey, "deathsting") == "right"
 
 
 def test_nothing_of_the_private_key_is_seen_anywhere(odyssey: Player, officers: list[Officer]) -> None:
     back_up(odyssey, officers)
-    options = {"escrow": str(odyssey.escrow), "seal_private_key": str(officers[1].private_key), "seal_private_key_passphrase": PASSPHRASE}
+    options = {
+        "escrow": str(odyssey.escrow),
+        "seal_private_key": str(officers[1].private_key),
+        "seal_private_key_passphrase": PASSPHRASE,
+    }
     play = {
         "hosts": "deathsting",
         "gather_facts": False,
@@ -112,7 +139,9 @@ def test_nothing_of_the_private_key_is_seen_anywhere(odyssey: Player, officers: 
     assert run.ended_well
     assert run.results("Verified")[0]["backups"][0]["verified"] == "opened"
     lines = officers[1].private_key.read_text(encoding="ascii").splitlines()[1:-1]
-    seen = run.output + json.dumps(run.events) + json.dumps(odyssey.lab.recorder.entries, ensure_ascii=False, default=str)
+    seen = (
+        run.output + json.dumps(run.events) + json.dumps(odyssey.lab.recorder.entries, ensure_ascii=False, default=str)
+    )
     assert [secret for secret in (PASSPHRASE, *lines) if secret in seen] == []
 
 
@@ -125,7 +154,10 @@ def escrow_info(player: Player, **options: Any) -> tuple[Run, dict[str, Any]]:
         "loop": ["hydra"],
         "register": "looked",
     }
-    info = {"name": "Compare", "opsmgr.recovery.key_escrow_info": {"escrow": str(player.escrow), "servers": "{{ looked.results }}", **options}}
+    info = {
+        "name": "Compare",
+        "opsmgr.recovery.key_escrow_info": {"escrow": str(player.escrow), "servers": "{{ looked.results }}", **options},
+    }
     run = player.play([{"hosts": "localhost", "gather_facts": False, "tasks": [looks, info]}])
     [result] = run.results("Compare")
     return run, result
@@ -138,10 +170,17 @@ def test_the_escrow_knows_who_lacks_a_backup(odyssey: Player, officers: list[Off
     ]
     back_up(odyssey, officers)
     _run, good = escrow_info(odyssey, seal_private_key=str(officers[0].private_key))
-    assert (good["problems"], good["servers"][0]["covered"], good["servers"][0]["backup"]["verified"]) == ([], True, "opened")
+    assert (good["problems"], good["servers"][0]["covered"], good["servers"][0]["backup"]["verified"]) == (
+        [],
+        True,
+        "opened",
+    )
     odyssey.lab.hosts["hydra"].registry.set(SETUP, "ServerVersion", "6.1.7221.0")
     run, upgraded = escrow_info(odyssey)
     assert run.ended_well
     assert upgraded["changed"] is False
-    assert "WORTHLESS after the upgrade: it was made at version 6.0.6278.0, and the server is at 6.1.7221.0 now" in upgraded["problems"][0]
+    assert (
+        "WORTHLESS after the upgrade: it was made at version 6.0.6278.0, and the server is at 6.1.7221.0 now"
+        in upgraded["problems"][0]
+    )
     assert "[WARNING]: hydra: verify the escrow: the newest backup" in run.output.replace("\n", " ")

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run says about the role is true when the answer Y, or what follows it, is lost or damaged. Every message: tests/soak."""
+"""What a run says about the role is true when the answer Y, or what follows it, is lost or damaged. Every message:
+tests/soak.
+"""
 
 from __future__ import annotations
 

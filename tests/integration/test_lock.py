@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time changes a management group: the lock, by real ansible-playbook processes that work at the same time or are killed."""
+"""One run at a time changes a management group: the lock, by real ansible-playbook processes that work at the same time
+or are killed.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,25 @@ def connection(player: Player) -> dict[str, Any]:
 def locking(player: Player, name: str, **options: Any) -> dict[str, Any]:
     """A task that uses the lock from the controller."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    return {"name": name, LOCK: {**connection(player), **options}, "delegate_to": "localhost", "vars": local, "register": "lock"}
+    return {
+        "name": name,
+        LOCK: {**connection(player), **options},
+        "delegate_to": "localhost",
+        "vars": local,
+        "register": "lock",
+    }
 
 
 def plays(player: Player, **options: Any) -> list[dict[str, Any]]:
     """Take the lock, work, and release it."""
     tasks = [
         locking(player, "Take", **{"purpose": "test", "target": "hydra", **options}),
-        {"name": "Work", "ansible.builtin.command": "sleep 3", "delegate_to": "localhost", "vars": {"ansible_connection": "local"}},
+        {
+            "name": "Work",
+            "ansible.builtin.command": "sleep 3",
+            "delegate_to": "localhost",
+            "vars": {"ansible_connection": "local"},
+        },
         locking(player, "Renew", purpose="test", target="hydra", run_id="{{ lock.run_id }}"),
         locking(player, "Release", state="released"),
     ]
@@ -74,10 +87,16 @@ def test_a_run_that_was_killed_has_left_it(odyssey: Player) -> None:
 
 
 def test_a_run_on_another_controller_is_respected_until_a_person_says_otherwise(odyssey: Player) -> None:
-    theirs = odyssey.task("management_group_lock", "localhost", {**connection(odyssey), "purpose": "failover", "target": "jupiter", "holder": SOMEBODY})
+    theirs = odyssey.task(
+        "management_group_lock",
+        "localhost",
+        {**connection(odyssey), "purpose": "failover", "target": "jupiter", "holder": SOMEBODY},
+    )
     run = odyssey.play(plays(odyssey))
     assert not run.ended_well
-    assert "it is held by somebody on controller control2, process 4242, for failover (target jupiter)" in run.failures[-1]
+    assert (
+        "it is held by somebody on controller control2, process 4242, for failover (target jupiter)" in run.failures[-1]
+    )
     assert odyssey.play(plays(odyssey, break_lock=theirs["run_id"])).ended_well
     assert notes(odyssey) == {}
 
@@ -114,7 +133,9 @@ def test_nothing_else_is_done_to_a_group_while_a_run_has_it(start_lab: StartLab,
     held_by_somebody(player)
     before = player.lab.dump()
     for check in (True, False):
-        run = player.play(f"playbooks/{role}.yml", check=check, only={**variables, f"{role}_escrow": str(player.escrow)})
+        run = player.play(
+            f"playbooks/{role}.yml", check=check, only={**variables, f"{role}_escrow": str(player.escrow)}
+        )
         assert not run.ended_well
         assert "it is held by somebody on controller control2" in run.failures[-1], run.output
         assert "Nothing was changed" in run.failures[-1]

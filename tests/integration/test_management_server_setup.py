@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""management_server_setup against the lab's Windows Installer: a computer becomes a management server, once, whatever comes between."""
+"""management_server_setup against the lab's Windows Installer: a computer becomes a management server, once, whatever
+comes between.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,12 @@ def test_checked_installed_and_then_left_alone(player: Player) -> None:
     assert (checked["changed"], checked["failed"]) == (True, False)
     assert player.lab.dump() == before
     done = set_up(player)
-    assert (done["changed"], done["exit_code"], done["reboot_required"], done["management_group"]) == (True, 0, False, "ODYSSEY")
+    assert (done["changed"], done["exit_code"], done["reboot_required"], done["management_group"]) == (
+        True,
+        0,
+        False,
+        "ODYSSEY",
+    )
     assert done["command"].startswith('start "" /wait msiexec /i "D:\\Server\\amd64\\MOM.msi" /qn /norestart')
     assert "vesta.odyssey.com" in player.lab.dump()["groups"]["ODYSSEY"]["servers"]
     assert logs(player) == []
@@ -100,7 +107,11 @@ def test_another_setup_that_does_not_end_is_named(player: Player) -> None:
 def cut_off(player: Player) -> None:
     """Run, and kill the run while the setup works."""
     player.lab.hosts["vesta"].settings["setup_seconds"] = 6
-    play = {"hosts": "vesta", "gather_facts": False, "tasks": [{"name": "The task", "opsmgr.recovery.management_server_setup": OPTIONS}]}
+    play = {
+        "hosts": "vesta",
+        "gather_facts": False,
+        "tasks": [{"name": "The task", "opsmgr.recovery.management_server_setup": OPTIONS}],
+    }
     player.play([play], cut_when=player.lab.hosts["vesta"].installing.locked)
     assert player.lab.hosts["vesta"].installing.locked()
 
@@ -112,8 +123,12 @@ def test_a_run_that_is_killed_while_the_setup_works_is_finished_by_the_next(play
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("survives", "needed"), [(True, 1), (False, 2)], ids=["the service goes on", "the service gives up"])
-def test_a_setup_whose_client_is_killed_is_finished_by_the_next_run(player: Player, survives: bool, needed: int) -> None:
+@pytest.mark.parametrize(
+    ("survives", "needed"), [(True, 1), (False, 2)], ids=["the service goes on", "the service gives up"]
+)
+def test_a_setup_whose_client_is_killed_is_finished_by_the_next_run(
+    player: Player, survives: bool, needed: int
+) -> None:
     vesta = player.lab.hosts["vesta"]
     vesta.settings["installer_survives"] = survives
     cut_off(player)
@@ -134,7 +149,10 @@ def test_a_timeout_leaves_the_setup_at_work(player: Player) -> None:
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ({"properties": {"SDK_PASSWORD": "a secret of somebody"}}, "the property SDK_PASSWORD would put a password on a command line"),
+        (
+            {"properties": {"SDK_PASSWORD": "a secret of somebody"}},
+            "the property SDK_PASSWORD would put a password on a command line",
+        ),
         ({"properties": {"lower": "1"}}, "'lower' is not the name of a public property"),
         ({"package": "D:\\nowhere\\MOM.msi"}, "D:\\nowhere\\MOM.msi was not found on the server"),
         ({"version": "six"}, "'six' is not a version"),
@@ -159,7 +177,10 @@ def test_a_server_of_another_group_or_version_is_left_alone(player: Player) -> N
 
 def test_on_windows_server_2003_with_an_account_instead_of_the_computer_s(start_lab: Any) -> None:
     player = start_lab("odyssey-2003", overrides=VESTA)
-    done = set_up(player, options={"install_directory": "C:\\Tools & Co\\OpsMgr", "properties": {"ACTIONS_USE_COMPUTER_ACCOUNT": None}})
+    done = set_up(
+        player,
+        options={"install_directory": "C:\\Tools & Co\\OpsMgr", "properties": {"ACTIONS_USE_COMPUTER_ACCOUNT": None}},
+    )
     assert (done["exit_code"], done["failed_action"]) == (1603, "_ValidateProperties")
     done = set_up(player, options={"install_directory": "C:\\Tools & Co\\OpsMgr"})
     assert (done["changed"], done["install_directory"]) == (True, "C:\\Tools & Co\\OpsMgr\\")

@@ -46,17 +46,27 @@ def state(player: Player, host: str, service: str) -> str:
     return str(player.lab.dump()["hosts"][host]["services"][service]["state"])
 
 
-CASES: dict[str, tuple[Callable[[Player], None], str, Callable[[Player], dict[str, Any]], Callable[[Player], Any], Any]] = {
+CASES: dict[
+    str, tuple[Callable[[Player], None], str, Callable[[Player], dict[str, Any]], Callable[[Player], Any], Any]
+] = {
     # module: what must be there first, host, options, a look at the lab, what is seen there afterwards
     "support_tools": (
         nothing,
         "hydra",
         lambda player: {},
-        lambda player: player.lab.hosts["hydra"].fs.exists("C:\\Program Files\\System Center Operations Manager 2007\\SecureStorageBackup.exe"),
+        lambda player: player.lab.hosts["hydra"].fs.exists(
+            "C:\\Program Files\\System Center Operations Manager 2007\\SecureStorageBackup.exe"
+        ),
         True,
     ),
     "secure_storage_backup": (tools, "hydra", escrow, lambda player: len(list(player.escrow.rglob("*.vault"))), 1),
-    "secure_storage_restore": (backup, "deathsting", escrow, lambda player: player.lab.dump()["groups"]["ODYSSEY"]["key"]["deathsting"], "right"),
+    "secure_storage_restore": (
+        backup,
+        "deathsting",
+        escrow,
+        lambda player: player.lab.dump()["groups"]["ODYSSEY"]["key"]["deathsting"],
+        "right",
+    ),
     "rms_promotion": (
         key_restored,
         "deathsting",
@@ -64,7 +74,13 @@ CASES: dict[str, tuple[Callable[[Player], None], str, Callable[[Player], dict[st
         lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"],
         "rms",
     ),
-    "rms_demotion": (promoted, "hydra", lambda player: {}, lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["hydra"], "management_server"),
+    "rms_demotion": (
+        promoted,
+        "hydra",
+        lambda player: {},
+        lambda player: player.lab.dump()["groups"]["ODYSSEY"]["roles"]["hydra"],
+        "management_server",
+    ),
     "management_services": (
         nothing,
         "hydra",
@@ -95,7 +111,12 @@ def test_check_run_check_run(odyssey: Player, module: str) -> None:
 def test_management_server_info_tells_what_the_lab_knows(odyssey: Player) -> None:
     result = odyssey.task("management_server_info", "hydra", {})
     server = result["server"]
-    assert (server["computer_name"], server["management_group"], server["is_rms"], server["product"]) == ("HYDRA", "ODYSSEY", True, "2007 SP1")
+    assert (server["computer_name"], server["management_group"], server["is_rms"], server["product"]) == (
+        "HYDRA",
+        "ODYSSEY",
+        True,
+        "2007 SP1",
+    )
     assert server["services"]["OMSDK"] == {"state": "running", "start_mode": "auto"}
     assert server["key"]["present"] is True
     assert server["key"]["fingerprint"].startswith("sha256:")
@@ -120,7 +141,9 @@ def test_a_key_can_be_restored_from_a_file_on_the_server_but_not_from_a_share(od
     odyssey.lab.hosts["hydra"].fs.mkdir("C:\\shared")
     odyssey.lab.hosts["hydra"].fs.write("C:\\shared\\key.bin", key_file.read_bytes())
     odyssey.lab.hosts["hydra"].fs.shares["keys"] = "C:\\shared"
-    refused = odyssey.task("secure_storage_restore", "deathsting", {"path": "\\\\hydra\\keys\\key.bin", "backup_password": PASSWORD})
+    refused = odyssey.task(
+        "secure_storage_restore", "deathsting", {"path": "\\\\hydra\\keys\\key.bin", "backup_password": PASSWORD}
+    )
     assert "A WinRM logon cannot reach a file share on another machine" in refused["msg"]
     arguments = {"path": "C:\\keys & more.bin", "backup_password": PASSWORD}
     assert odyssey.task("secure_storage_restore", "deathsting", arguments)["changed"] is True

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the image asks of FreeTDS (OPSMGR_SQL_TLS_1_0): the real driver takes the place of the server from the file that is written for it."""
+"""What the image asks of FreeTDS (OPSMGR_SQL_TLS_1_0): the real driver takes the place of the server from the file that
+is written for it.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,11 @@ class Trouble:
 
 def back_up(player: Player, password: str = PASSWORD) -> None:
     player.task("support_tools", "hydra", {})
-    player.task("secure_storage_backup", "hydra", {"escrow": str(player.escrow), "backup_password": password, "seal_passphrase": SEAL})
+    player.task(
+        "secure_storage_backup",
+        "hydra",
+        {"escrow": str(player.escrow), "backup_password": password, "seal_passphrase": SEAL},
+    )
     player.task("support_tools", "hydra", {"state": "absent"})
 
 
@@ -76,42 +80,60 @@ def stop_sql_server(player: Player) -> None:
 DISASTER = {"rms_failover_mode": "disaster"}
 TROUBLES = {
     "the RMS is unreachable": Trouble(
-        ("hydra: preflight: the RMS cannot be reached", "set rms_failover_mode to disaster"), lambda player: player.lab.power("hydra", False)
+        ("hydra: preflight: the RMS cannot be reached", "set rms_failover_mode to disaster"),
+        lambda player: player.lab.power("hydra", False),
     ),
-    "the RMS lets nobody in": Trouble(("hydra: preflight: the RMS cannot be reached: the server answers, but gives no access",), lock_out),
+    "the RMS lets nobody in": Trouble(
+        ("hydra: preflight: the RMS cannot be reached: the server answers, but gives no access",), lock_out
+    ),
     "the RMS lets nobody in, and that is taken for a disaster": Trouble(
-        ("hydra: preflight: a disaster failover needs an RMS that is off, and it may be at work: the server answers, but gives no access",),
+        (
+            "hydra: preflight: a disaster failover needs an RMS that is off, and it may be at work: the server answers, but gives no access",
+        ),
         back_up_and_lock_out,
         DISASTER,
     ),
     "the server to promote is unreachable": Trouble(
-        ("deathsting: preflight: the server to promote cannot be used",), lambda player: player.lab.power("deathsting", False)
+        ("deathsting: preflight: the server to promote cannot be used",),
+        lambda player: player.lab.power("deathsting", False),
     ),
     "no tools and no media": Trouble(
-        ("deathsting: preflight: SecureStorageBackup.exe and ManagementServerConfigTool.exe not in", "hydra: preflight: SecureStorageBackup.exe and"),
+        (
+            "deathsting: preflight: SecureStorageBackup.exe and ManagementServerConfigTool.exe not in",
+            "hydra: preflight: SecureStorageBackup.exe and",
+        ),
         overrides={"hosts": {"deathsting": {"media": None}, "hydra": {"media": None}}},
     ),
     "the Health Service is stopped": Trouble(("deathsting: preflight: HealthService is stopped",), stop_health_service),
     "a short password": Trouble(
-        ("controller: preflight: the backup password has 5 characters", "at least 8"), variables={"rms_failover_backup_password": "short"}
+        ("controller: preflight: the backup password has 5 characters", "at least 8"),
+        variables={"rms_failover_backup_password": "short"},
     ),
     "confirmed for another server": Trouble(
-        ("controller: preflight: rms_failover_confirm is 'jupiter', and the server to promote is deathsting",), variables={"rms_failover_confirm": "jupiter"}
+        ("controller: preflight: rms_failover_confirm is 'jupiter', and the server to promote is deathsting",),
+        variables={"rms_failover_confirm": "jupiter"},
     ),
     "nobody there to confirm it": Trouble(
-        ("Nothing was changed. controller: confirmation: no name was typed", "set rms_failover_confirm to deathsting"), variables={"rms_failover_confirm": ""}
+        ("Nothing was changed. controller: confirmation: no name was typed", "set rms_failover_confirm to deathsting"),
+        variables={"rms_failover_confirm": ""},
     ),
-    "no password": Trouble(("controller: preflight: no backup password is given",), variables={"rms_failover_backup_password": ""}),
+    "no password": Trouble(
+        ("controller: preflight: no backup password is given",), variables={"rms_failover_backup_password": ""}
+    ),
     "the database is down": Trouble(("SQL Server 127.",), stop_sql_server),
     "a wrong SQL login": Trouble(("18456",), variables={"rms_failover_sql_login_password": "not the password"}),
     "an empty escrow": Trouble(("no key backup of management group ODYSSEY",), variables=DISASTER),
     "a key of an older version": Trouble(("before Service Pack 1",), backup_of_rtm, DISASTER),
-    "a key of another group": Trouble(("no key backup of management group ODYSSEY, only of ILIAD",), backup_of_another_group, DISASTER),
+    "a key of another group": Trouble(
+        ("no key backup of management group ODYSSEY, only of ILIAD",), backup_of_another_group, DISASTER
+    ),
     "a wrong seal passphrase": Trouble(
         ("controller: ",), back_up, {**DISASTER, "rms_failover_seal_passphrase": "not the passphrase"}
     ),
     "a wrong backup password": Trouble(
-        ("deathsting: restore the key: SecureStorageBackup.exe", "The role has not moved"), backup_with_another_password, DISASTER
+        ("deathsting: restore the key: SecureStorageBackup.exe", "The role has not moved"),
+        backup_with_another_password,
+        DISASTER,
     ),
     "another management group": Trouble(
         ("it belongs to management group ODYSSEY, and the inventory says ILIAD",),
@@ -153,7 +175,10 @@ def without_library(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("lxml", "Install the package lxml for the Python that runs Ansible"),
         ("pyodbc", "pyodbc"),
         ("winrm", "this controller could not ask the server: winrm or requests is not installed"),
-        ("requests_ntlm", "this controller could not ask the server: ntlm: requested auth method is ntlm, but requests_ntlm is not installed"),
+        (
+            "requests_ntlm",
+            "this controller could not ask the server: ntlm: requested auth method is ntlm, but requests_ntlm is not installed",
+        ),
     ],
 )
 def test_a_library_that_a_later_step_needs_is_missed_first(
@@ -227,7 +252,9 @@ def test_the_server_to_promote_must_be_one_of_the_management_servers(odyssey: Pl
 
 @pytest.mark.parametrize("target", ["deathsting", "hydra"])
 @pytest.mark.parametrize("access", ["RESTRICTED_USER", "SINGLE_USER"])
-def test_a_database_that_a_dba_closed_stays_closed_whoever_is_the_rms(odyssey: Player, access: str, target: str) -> None:
+def test_a_database_that_a_dba_closed_stays_closed_whoever_is_the_rms(
+    odyssey: Player, access: str, target: str
+) -> None:
     """The role is at hydra already, and what would be left to do does not justify to throw out the DBA either."""
     for host in ("hydra", "deathsting", "jupiter"):
         for service in ("OMSDK", "OMCFG", "HealthService") if access == "SINGLE_USER" else ():
@@ -237,8 +264,15 @@ def test_a_database_that_a_dba_closed_stays_closed_whoever_is_the_rms(odyssey: P
     server.databases["OperationsManager"].user_access = access
     with server.connect("Management Studio", "OperationsManager", host="ITHACA"):
         before = odyssey.lab.dump()
-        run = odyssey.play(rms_failover_target=target, rms_failover_confirm=target, rms_failover_report="/nowhere/failover.html")
+        run = odyssey.play(
+            rms_failover_target=target, rms_failover_confirm=target, rms_failover_report="/nowhere/failover.html"
+        )
         assert not run.ended_well
-        for words in (f"the operational database is in {access}", "Management Studio, on ITHACA", "failover.html cannot be written", "Nothing was changed"):
+        for words in (
+            f"the operational database is in {access}",
+            "Management Studio, on ITHACA",
+            "failover.html cannot be written",
+            "Nothing was changed",
+        ):
             assert words in message(run), run.output
         assert odyssey.lab.dump() == before

@@ -22,7 +22,10 @@ OPSMGR = "HKLM\\SOFTWARE\\Microsoft\\Microsoft Operations Manager\\3.0"
 REPORT_CONFIG = "C:\\Program Files\\Microsoft SQL Server\\MSRS10.MSSQLSERVER\\Reporting Services\\ReportServer\\rsreportserver.config"
 WEB_CONFIG = "C:\\Program Files\\System Center Operations Manager 2007\\Web Console\\Web.config"
 # Module: host, file, how often the RMS is named in it.
-FILES: dict[str, tuple[str, str, int]] = {"reporting_server_rms": ("argus", REPORT_CONFIG, 2), "web_console_rms": ("hermes", WEB_CONFIG, 1)}
+FILES: dict[str, tuple[str, str, int]] = {
+    "reporting_server_rms": ("argus", REPORT_CONFIG, 2),
+    "web_console_rms": ("hermes", WEB_CONFIG, 1),
+}
 NAMES = {"rms": RMS, "former_rms": [FORMER]}
 QUICK = {"stable_seconds": 1}
 
@@ -80,7 +83,11 @@ def test_consoles_check_run_check_run_and_back(odyssey: Player) -> None:
     predicted = odyssey.task("console_rms", "hermes", {"rms": RMS}, check=True)
     assert (predicted["changed"], predicted["registry"]) == (True, FORMER)
     assert odyssey.lab.dump() == before
-    assert odyssey.task("console_rms", "hermes", {"rms": RMS})["registry"] == registry(odyssey, "hermes", "Machine Settings") == RMS
+    assert (
+        odyssey.task("console_rms", "hermes", {"rms": RMS})["registry"]
+        == registry(odyssey, "hermes", "Machine Settings")
+        == RMS
+    )
     for check in (True, False):
         assert odyssey.task("console_rms", "hermes", {"rms": RMS}, check=check)["changed"] is False
     assert odyssey.task("console_rms", "hermes", {"rms": FORMER})["changed"] is True
@@ -89,7 +96,9 @@ def test_consoles_check_run_check_run_and_back(odyssey: Player) -> None:
 
 def test_the_diff_shows_the_lines_and_no_other(odyssey: Player) -> None:
     reporting = diff_text(odyssey.task("reporting_server_rms", "argus", options("reporting_server_rms"), check=True))
-    assert reporting.count(f"<ServerName>{FORMER}</ServerName>") == reporting.count(f"<ServerName>{RMS}</ServerName>") == 2
+    assert (
+        reporting.count(f"<ServerName>{FORMER}</ServerName>") == reporting.count(f"<ServerName>{RMS}</ServerName>") == 2
+    )
     assert f"DefaultSDKServiceMachine: {RMS}" in reporting
     assert "<Dsn>" not in reporting
     web = diff_text(odyssey.task("web_console_rms", "hermes", NAMES, check=True))
@@ -97,7 +106,8 @@ def test_the_diff_shows_the_lines_and_no_other(odyssey: Player) -> None:
     assert "CookieTimeout" not in web
 
 
-# --- Reporting Services ------------------------------------------------------------------------------------------------------------
+# --- Reporting Services
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_reporting_services_is_restarted_only_after_a_change(odyssey: Player) -> None:
@@ -114,18 +124,29 @@ def test_reporting_services_is_restarted_only_after_a_change(odyssey: Player) ->
 
 
 @pytest.mark.parametrize(
-    ("sql_version", "instance", "identity"), [("9.0", "MSSQLSERVER", "MSSQL.2"), ("10.0", "OPS$MGR_1", "MSRS10.OPS$MGR_1")]
+    ("sql_version", "instance", "identity"),
+    [("9.0", "MSSQLSERVER", "MSSQL.2"), ("10.0", "OPS$MGR_1", "MSRS10.OPS$MGR_1")],
 )
-def test_reporting_services_is_found_through_the_registry(start_lab: StartLab, sql_version: str, instance: str, identity: str) -> None:
-    settings = {"sql": {"version": sql_version}, "hosts": {"argus": {"profile": "2003", "settings": {"reporting_instance": instance}}}}
+def test_reporting_services_is_found_through_the_registry(
+    start_lab: StartLab, sql_version: str, instance: str, identity: str
+) -> None:
+    settings = {
+        "sql": {"version": sql_version},
+        "hosts": {"argus": {"profile": "2003", "settings": {"reporting_instance": instance}}},
+    }
     player = start_lab("odyssey", settings)
     done = player.task("reporting_server_rms", "argus", options("reporting_server_rms"))
     assert (done["changed"], done["instance"], done["restarted"]) == (True, instance, True)
     assert f"\\{identity}\\" in done["path"]
     player.lab.hosts["argus"].registry.set(f"{OPSMGR}\\Reporting", "SRSInstance", "ARGUS\\NOWHERE")
     lost = player.task("reporting_server_rms", "argus", options("reporting_server_rms"))
-    assert f"there is no instance ARGUS\\NOWHERE of Reporting Services here; the registry lists: {instance}" in lost["msg"]
-    assert player.task("reporting_server_rms", "argus", options("reporting_server_rms", instance=instance))["changed"] is False
+    assert (
+        f"there is no instance ARGUS\\NOWHERE of Reporting Services here; the registry lists: {instance}" in lost["msg"]
+    )
+    assert (
+        player.task("reporting_server_rms", "argus", options("reporting_server_rms", instance=instance))["changed"]
+        is False
+    )
 
 
 def test_a_service_that_does_not_come_up_is_restarted_by_the_next_run(odyssey: Player) -> None:
@@ -160,7 +181,8 @@ def test_an_entry_that_names_another_server_is_reported_and_left(odyssey: Player
     assert fs.read(REPORT_CONFIG).count(b"zeus.odyssey.com") == 1
 
 
-# --- What is refused ---------------------------------------------------------------------------------------------------------------
+# --- What is refused
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def refused(player: Player, module: str, words: str, *, check: bool = False, **more: Any) -> dict[str, Any]:
@@ -277,7 +299,9 @@ def test_an_account_that_is_no_administrator_is_refused(start_lab: StartLab) -> 
 
 
 def cut_off_and_rerun(odyssey: Player, lost: str, commands: Iterable[int]) -> None:
-    """The connection breaks at one command after the other, before it ran or with its answer; at any time there is the old file or the new one."""
+    """The connection breaks at one command after the other, before it ran or with its answer; at any time there is the
+    old file or the new one.
+    """
     module, names = "reporting_server_rms", [FORMER, RMS]
     texts = {FORMER: content(odyssey, module)}
     texts[RMS] = texts[FORMER].replace(FORMER.encode(), RMS.encode())
@@ -301,7 +325,8 @@ def test_cut_off_a_rerun_finishes_it(odyssey: Player) -> None:
     cut_off_and_rerun(odyssey, "after", (4, 8))
 
 
-# --- The playbook ------------------------------------------------------------------------------------------------------------------
+# --- The playbook
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def named(player: Player) -> dict[str, Any]:

@@ -50,14 +50,24 @@ def test_check_mode_changes_nothing_and_lists_what_would_be_done(odyssey: Player
 
 
 def test_what_check_mode_predicts_is_what_happens(odyssey: Player) -> None:
-    predicted = {event["task"] for event in odyssey.play(check=True).events if event["event"] == "result" and event["result"].get("changed")}
-    done = {event["task"] for event in odyssey.play().events if event["event"] == "result" and event["result"].get("changed")}
+    predicted = {
+        event["task"]
+        for event in odyssey.play(check=True).events
+        if event["event"] == "result" and event["result"].get("changed")
+    }
+    done = {
+        event["task"]
+        for event in odyssey.play().events
+        if event["event"] == "result" and event["result"].get("changed")
+    }
     # PromoteRMS may start the services by itself; nobody can know that before.
     assert predicted - done <= {"opsmgr.recovery.rms_failover : The new RMS runs its three services"}
     assert done <= predicted
 
 
-def test_after_a_disaster_the_key_comes_from_the_escrow_and_the_old_rms_is_demoted_when_it_is_back(odyssey: Player) -> None:
+def test_after_a_disaster_the_key_comes_from_the_escrow_and_the_old_rms_is_demoted_when_it_is_back(
+    odyssey: Player,
+) -> None:
     back_up_on_a_quiet_day(odyssey)
     odyssey.lab.power("hydra", False)
     run = odyssey.play(rms_failover_mode="disaster")

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a fleet: one that fails stops no other, the report tells, and the RMS is found when the inventory is out of date."""
+"""The keys of a fleet: one that fails stops no other, the report tells, and the RMS is found when the inventory is out
+of date.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ def fleet() -> dict[str, Any]:
 
 
 def back_up(player: Player, *, check: bool = False, **variables: Any) -> Run:
-    options = {"escrow": str(player.escrow), "password": PASSWORD, "seal_passphrase": SEAL, "support_tools": True, **variables}
+    options = {
+        "escrow": str(player.escrow),
+        "password": PASSWORD,
+        "seal_passphrase": SEAL,
+        "support_tools": True,
+        **variables,
+    }
     return player.play(PLAYBOOK, check=check, only={f"rms_key_backup_{name}": value for name, value in options.items()})
 
 
@@ -45,7 +53,11 @@ def test_one_that_fails_stops_no_other_and_the_next_run_does_what_is_left(start_
     report = player.directory / "fleet.html"
     player.lab.power("aeneas", False)
     # hydra's password is not known.
-    run = back_up(player, report=str(report), password="{{ {'achilles': '" + PASSWORD + "', 'aeneas': '" + PASSWORD + "'}[inventory_hostname] }}")
+    run = back_up(
+        player,
+        report=str(report),
+        password="{{ {'achilles': '" + PASSWORD + "', 'aeneas': '" + PASSWORD + "'}[inventory_hostname] }}",
+    )
     assert run.returncode == 2
     data = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     assert data["counts"] == {"all": 3, "failed": 2, "good": 1}
@@ -54,8 +66,14 @@ def test_one_that_fails_stops_no_other_and_the_next_run_does_what_is_left(start_
     cause = "aeneas: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again."
     assert data["hosts"][0]["problem"] == cause
     assert cause in run.failures
-    assert re.fullmatch(r"hydra: back up the key: .*'backup_password'.* Mend that and run it again[.]", data["hosts"][1]["problem"])
-    assert [line.split()[0:2] for line in lines(run)[1:]] == [["FAILED", "aeneas:"], ["FAILED", "hydra:"], ["good", "achilles,"]]
+    assert re.fullmatch(
+        r"hydra: back up the key: .*'backup_password'.* Mend that and run it again[.]", data["hosts"][1]["problem"]
+    )
+    assert [line.split()[0:2] for line in lines(run)[1:]] == [
+        ["FAILED", "aeneas:"],
+        ["FAILED", "hydra:"],
+        ["good", "achilles,"],
+    ]
     page = report.read_text(encoding="utf-8")
     assert ("ILIAD &lt;b&gt;&amp;" in page, ILIAD in page, cause.replace("'", "&#39;") in page) == (True, False, True)
     assert [secret for secret in (PASSWORD, SEAL) if secret in page + json.dumps(data) + run.output] == []
@@ -77,14 +95,18 @@ def test_the_rms_is_found_when_the_inventory_is_out_of_date(odyssey: Player) -> 
     odyssey.lab.power("thunder", False)
     deaf = back_up(odyssey, find_rms=True)
     assert deaf.returncode == 2
-    assert deaf.failures[-1].startswith("hydra: find the RMS: the operational database does not say which server it is: connect to SQL Server")
+    assert deaf.failures[-1].startswith(
+        "hydra: find the RMS: the operational database does not say which server it is: connect to SQL Server"
+    )
 
 
 def test_check_mode_of_a_clustered_rms_tells_what_is_done_then(start_lab: StartLab) -> None:
     player = start_lab("odyssey-cluster")
     player.task("support_tools", "rmsvs", {})
     before = player.lab.dump()
-    checked = back_up(player, check=True, find_rms=True, support_tools=False, report=str(player.directory / "fleet.html"))
+    checked = back_up(
+        player, check=True, find_rms=True, support_tools=False, report=str(player.directory / "fleet.html")
+    )
     assert checked.ended_well, checked.output
     assert lines(checked)[1] == "good rmsvs, ODYSSEY 6.0.6278.0: would be made"
     assert (player.lab.dump(), player.escrow.exists(), list(player.directory.glob("fleet.*"))) == (before, False, [])

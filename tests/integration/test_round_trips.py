@@ -15,7 +15,11 @@ def test_one_backup_with_the_tools_in_place(odyssey: Player) -> None:
     odyssey.task("support_tools", "hydra", {})
     seen = len(odyssey.lab.recorder.entries)
     odyssey.task("secure_storage_backup", "hydra", {"escrow": str(odyssey.escrow), "backup_password": PASSWORD})
-    messages = [entry for entry in odyssey.lab.recorder.entries[seen:] if entry["kind"] == "winrm" and entry["action"] != "login"]
+    messages = [
+        entry
+        for entry in odyssey.lab.recorder.entries[seen:]
+        if entry["kind"] == "winrm" and entry["action"] != "login"
+    ]
     assert len(messages) <= MAXIMUM_REQUESTS, [entry["action"] for entry in messages]
     assert sum(entry["bytes_in"] + entry["bytes_out"] for entry in messages) <= MAXIMUM_BYTES
     assert [entry["action"] for entry in messages].count("Create") == 1

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runbook view at real pseudo-terminals: what a person sees of a run that ends well, of one that is refused, and of one that stops half way."""
+"""The runbook view at real pseudo-terminals: what a person sees of a run that ends well, of one that is refused, and of
+one that stops half way.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,14 @@ BACKUP = "The operational database is backed up"
 ANNOUNCED = "POINT OF NO RETURN: this server is promoted to the RMS."
 PROMOTED = "POINT OF NO RETURN - this server is promoted to the RMS: deathsting (new RMS)"
 # The lines of the question for the new RMS's name, by their beginnings.
-QUESTION = ("Nothing stands in the way.", "deathsting becomes the RMS", "While the role moves", "What fails before", "POINT OF NO RETURN: what", "Type ")
+QUESTION = (
+    "Nothing stands in the way.",
+    "deathsting becomes the RMS",
+    "While the role moves",
+    "What fails before",
+    "POINT OF NO RETURN: what",
+    "Type ",
+)
 WRONG_KEY = (
     "deathsting: set the Operations Manager services: OMSDK is stopped and not running. Look at the Operations Manager event log there: "
     "most often the database cannot be reached, or the key on this server is not the key of the management group."
@@ -38,13 +47,19 @@ WRONG_KEY = (
 
 def numbers(terminal: Terminal) -> list[int]:
     """Of the steps, as they were told."""
-    return [int(found[1]) for line in terminal.lines if (found := re.match(r" {0,3}(\d+)  (?:ok|changed|FAILED|ignored|NO ANSWER) ", line))]
+    return [
+        int(found[1])
+        for line in terminal.lines
+        if (found := re.match(r" {0,3}(\d+)  (?:ok|changed|FAILED|ignored|NO ANSWER) ", line))
+    ]
 
 
 def require_tidy(terminal: Terminal, *, color: bool) -> None:
     """Colours only where they are wanted, and a margin where a line had to be broken."""
     assert bool(STYLE.search(terminal.sent)) is color
-    margin = re.compile(r"$| {0,3}\d+  | {16}|  \S|\[|Move the RMS role|=+$|ENDED|STOPPED|The point of no return|What to do")
+    margin = re.compile(
+        r"$| {0,3}\d+  | {16}|  \S|\[|Move the RMS role|=+$|ENDED|STOPPED|The point of no return|What to do"
+    )
     assert [line for line in terminal.lines if not margin.match(line) and not line.startswith(QUESTION)] == []
     # The step under way is gone, and the cursor can be seen.
     assert "━" not in "".join(terminal.lines)
@@ -56,14 +71,20 @@ def test_a_run_that_ends_well(odyssey: Player, columns: int, color: bool) -> Non
     odyssey.lab.faults.add(Fault("thunder", "sql", "BACKUP DATABASE", "stall", seconds=6))
     terminal = odyssey.watch(columns, color=color, rms_failover_confirm="")
     terminal.wait_for("Type deathsting to go on, anything else to leave everything as it is:")
-    for words in ("Nothing was changed so far.", "deathsting becomes the RMS instead of hydra.", "POINT OF NO RETURN: what fails after it is mended"):
+    for words in (
+        "Nothing was changed so far.",
+        "deathsting becomes the RMS instead of hydra.",
+        "POINT OF NO RETURN: what fails after it is mended",
+    ):
         assert words in terminal.screen_text
     terminal.type("deathsting")
     screens = list(terminal.screens())
     assert terminal.exit_code == 0, terminal.lines
     assert unproven(odyssey.lab.dump()) == []
     # Under way, with a number, a clock, and a bar with the percents that the SQL Server tells.
-    under_way = [screen for screen in screens if any(re.match(rf" +\d+  now +{BACKUP} +\d:\d\d$", line) for line in screen)]
+    under_way = [
+        screen for screen in screens if any(re.match(rf" +\d+  now +{BACKUP} +\d:\d\d$", line) for line in screen)
+    ]
     assert under_way, terminal.lines
     percents = {int(found) for screen in under_way for line in screen for found in re.findall(r"━.* (\d+)%$", line)}
     assert len(percents) > 2
@@ -72,7 +93,10 @@ def test_a_run_that_ends_well(odyssey: Player, columns: int, color: bool) -> Non
     require_tidy(terminal, color=color)
     assert numbers(terminal) == list(range(1, len(numbers(terminal)) + 1))
     said = terminal.text
-    for words in ("The RMS role moves from hydra (old RMS) to deathsting (new RMS). POINT OF NO RETURN ahead: the promotion of deathsting", PROMOTED):
+    for words in (
+        "The RMS role moves from hydra (old RMS) to deathsting (new RMS). POINT OF NO RETURN ahead: the promotion of deathsting",
+        PROMOTED,
+    ):
         assert words in said, said
     assert said.index("POINT OF NO RETURN ahead") < said.index(BACKUP) < said.index(ANNOUNCED) < said.index(PROMOTED)
     assert "reporting server uses the new RMS: argus (reporting)" in said
@@ -90,7 +114,10 @@ def test_a_run_that_is_refused(odyssey: Player, columns: int, color: bool) -> No
     require_tidy(terminal, color=color)
     said = terminal.text
     assert "FAILED Nothing stands in the way: deathsting (new RMS) Nothing was changed. 2 problem(s):" in said, said
-    assert "deathsting: preflight: HealthService is stopped, so this is not a working management server. Start it (sc start HealthService)" in said
+    assert (
+        "deathsting: preflight: HealthService is stopped, so this is not a working management server. Start it (sc start HealthService)"
+        in said
+    )
     assert "SecureStorageBackup takes at least 8. Set another rms_failover_backup_password." in said
     assert "STOPPED" in terminal.screen_text
     assert "preflight: HealthService is stopped" in terminal.screen_text
@@ -104,10 +131,22 @@ def test_a_run_that_stops_after_the_point_of_no_return(odyssey: Player, columns:
     assert terminal.end() == 2
     require_tidy(terminal, color=color)
     said = terminal.text
-    assert said.index(ANNOUNCED) < said.index(PROMOTED) < said.index("FAILED The new RMS runs its three services: deathsting (new RMS)")
-    assert f"{WRONG_KEY} The role has moved: deathsting is the RMS now. Fix that, then rerun the same command: it does only what is left." in said
+    assert (
+        said.index(ANNOUNCED)
+        < said.index(PROMOTED)
+        < said.index("FAILED The new RMS runs its three services: deathsting (new RMS)")
+    )
+    assert (
+        f"{WRONG_KEY} The role has moved: deathsting is the RMS now. Fix that, then rerun the same command: it does only what is left."
+        in said
+    )
     # All of it is on the last screen: what went wrong, on which side of the point of no return, and what to do.
-    for words in (WRONG_KEY, "STOPPED after", "The point of no return IS PASSED.", "What to do: mend what is named above, then run the same command again."):
+    for words in (
+        WRONG_KEY,
+        "STOPPED after",
+        "The point of no return IS PASSED.",
+        "What to do: mend what is named above, then run the same command again.",
+    ):
         assert words in terminal.screen_text, terminal.screen_text
 
 
@@ -117,7 +156,10 @@ def test_another_name_than_that_of_the_new_rms_changes_nothing(odyssey: Player) 
     terminal.wait_for("Type deathsting to go on")
     terminal.type("hydra")
     assert terminal.end() == 2
-    assert "Nothing was changed. controller: confirmation: 'hydra' was typed, and the server to promote is deathsting." in terminal.text
+    assert (
+        "Nothing was changed. controller: confirmation: 'hydra' was typed, and the server to promote is deathsting."
+        in terminal.text
+    )
     assert odyssey.lab.dump() == before
 
 
@@ -135,7 +177,10 @@ def test_ansible_runner_has_a_terminal_and_nobody_at_it(odyssey: Player, monkeyp
 def test_a_check_asks_nothing(odyssey: Player) -> None:
     terminal = odyssey.watch(80, color=True, check=True, rms_failover_confirm="")
     assert terminal.end() == 0
-    assert "POINT OF NO RETURN would be reached here: this server is promoted to the RMS. In check mode it is not passed." in terminal.text
+    assert (
+        "POINT OF NO RETURN would be reached here: this server is promoted to the RMS. In check mode it is not passed."
+        in terminal.text
+    )
     assert "CHECKED after" in terminal.text
 
 
@@ -154,7 +199,10 @@ def test_a_run_that_is_interrupted_leaves_the_terminal_usable(odyssey: Player) -
     assert "Traceback" not in said
     # What is to be typed is the last line, whole.
     command = said.rpartition("does what is left: ")[2].replace(" ", "")
-    assert command == f"ansible-playbook-i{odyssey.directory}/run1/inventory.yml-e@{odyssey.directory}/run1/variables.jsonplaybooks/rms_failover.yml"
+    assert (
+        command
+        == f"ansible-playbook-i{odyssey.directory}/run1/inventory.yml-e@{odyssey.directory}/run1/variables.jsonplaybooks/rms_failover.yml"
+    )
 
 
 @pytest.mark.parametrize("signal", ["interrupt", "terminate"])
@@ -163,10 +211,13 @@ def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, 
     terminal = odyssey.watch(120, color=False)
     terminal.wait_for(re.compile(r" +\d+  now +POINT OF NO RETURN"))
     getattr(terminal, signal)()
-    # Which number it is depends on what ansible-core was doing: a worker that is killed while it is forked counts as dead.
+    # Which number it is depends on what ansible-core was doing: a worker that is killed while it is forked counts as
+    # dead.
     assert terminal.end() in (1, 99, 128 + 15)
     said = terminal.text
-    assert re.search(r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - this server is promoted to the RMS\.", said), said
+    assert re.search(
+        r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - this server is promoted to the RMS\.", said
+    ), said
     assert "The point of no return was reached, and perhaps passed." in said
     assert "Traceback" not in said
     assert "ansible-playbook -i" in said.rpartition("does what is left: ")[2]
@@ -175,10 +226,27 @@ def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, 
 def watch_two_tasks(folder: Path, *arguments: str, seconds: int = 1, **environment: str) -> Terminal:
     """A playbook that needs no lab, at a terminal."""
     tasks = [{"name": name, "ansible.builtin.command": f"sleep {seconds}"} for name in ("The first", "The second")]
-    (folder / "play.yml").write_text(yaml.safe_dump([{"name": "The play", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
-    variables = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook", "TERM": "xterm-256color"}
+    (folder / "play.yml").write_text(
+        yaml.safe_dump([{"name": "The play", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]),
+        encoding="utf-8",
+    )
+    variables = {
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
+        "TERM": "xterm-256color",
+    }
     interpreter = f"ansible_python_interpreter={sys.executable}"
-    command = [ANSIBLE_PLAYBOOK, "-i", "localhost,", "-c", "local", "-e", interpreter, str(folder / "play.yml"), *arguments]
+    command = [
+        ANSIBLE_PLAYBOOK,
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-e",
+        interpreter,
+        str(folder / "play.yml"),
+        *arguments,
+    ]
     return Terminal(command, cwd=REPOSITORY, environment={**os.environ, **variables, **environment}, columns=80)
 
 
@@ -202,7 +270,9 @@ def test_without_rich_it_says_so_once_and_tells_each_step_when_it_has_ended(tmp_
     assert "Traceback" not in terminal.text
 
 
-@pytest.mark.parametrize("environment", [{"OPSMGR_RECOVERY_RUNBOOK_VIEW": "lines"}, {"TERM": "dumb"}], ids=["wanted so", "no movable cursor"])
+@pytest.mark.parametrize(
+    "environment", [{"OPSMGR_RECOVERY_RUNBOOK_VIEW": "lines"}, {"TERM": "dumb"}], ids=["wanted so", "no movable cursor"]
+)
 def test_lines_alone_move_no_cursor(tmp_path: Path, environment: dict[str, str]) -> None:
     terminal = watch_two_tasks(tmp_path, **environment)
     assert terminal.end() == 0, terminal.lines

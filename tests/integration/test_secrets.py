@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets stand nowhere but on the standard input of the two tools: not on the wire, in output, facts, diffs or the manifest."""
+"""Secrets stand nowhere but on the standard input of the two tools: not on the wire, in output, facts, diffs or the
+manifest.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,27 @@ def recorded_text(player: Player) -> str:
 def typed_text(player: Player) -> str:
     """What was typed to the two tools."""
     entries = player.lab.recorder.entries
-    return "".join(str(entry.get("stdin") or "") for entry in entries if str(entry.get("stdin_program") or "").lower().startswith(TOOLS))
+    return "".join(
+        str(entry.get("stdin") or "")
+        for entry in entries
+        if str(entry.get("stdin_program") or "").lower().startswith(TOOLS)
+    )
 
 
 def secrets_of(player: Player) -> dict[str, str]:
-    keys = {f"key of {name} as hex": player.lab.installation(name).key.hex() for name in ("hydra",) if player.lab.installation(name).key}
+    keys = {
+        f"key of {name} as hex": player.lab.installation(name).key.hex()
+        for name in ("hydra",)
+        if player.lab.installation(name).key
+    }
     users = {f"password on {name}": host.users[0].password for name, host in player.lab.hosts.items()}
-    return {"backup password": PASSWORD, "seal passphrase": SEAL, "SQL password": player.lab.topology.sql.login.password, **keys, **users}
+    return {
+        "backup password": PASSWORD,
+        "seal passphrase": SEAL,
+        "SQL password": player.lab.topology.sql.login.password,
+        **keys,
+        **users,
+    }
 
 
 def test_no_secret_is_seen_anywhere(odyssey: Player) -> None:
@@ -45,13 +61,21 @@ def test_no_secret_is_seen_anywhere(odyssey: Player) -> None:
     facts = json.dumps(run.events)
     report = page.read_text(encoding="utf-8") + page.with_suffix(".json").read_text(encoding="utf-8")
     for name, secret in secrets_of(odyssey).items():
-        places = {"the wire": recorded_text(odyssey), "the output": run.output, "the results": facts, "the manifest": manifests, "the report": report}
+        places = {
+            "the wire": recorded_text(odyssey),
+            "the output": run.output,
+            "the results": facts,
+            "the manifest": manifests,
+            "the report": report,
+        }
         for place, text in places.items():
             for form in (secret, secret.upper(), json.dumps(secret)[1:-1]):
                 assert form not in text, f"{name} stands in {place}"
 
 
-@pytest.mark.parametrize("view", ["ansible.builtin.default", pytest.param("opsmgr.recovery.runbook", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "view", ["ansible.builtin.default", pytest.param("opsmgr.recovery.runbook", marks=pytest.mark.soak)]
+)
 def test_no_secret_is_seen_when_it_fails(odyssey: Player, monkeypatch: pytest.MonkeyPatch, view: str) -> None:
     monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", view)
     odyssey.lab.hosts["deathsting"].settings["text_overrides"] = {}
@@ -65,5 +89,10 @@ def test_no_secret_is_seen_when_it_fails(odyssey: Player, monkeypatch: pytest.Mo
 
 def test_nothing_stays_behind_on_the_servers(odyssey: Player) -> None:
     odyssey.play()
-    left = [path for host in odyssey.lab.dump()["hosts"].values() for path in host["files"] if "opsmgr-recovery" in path.lower()]
+    left = [
+        path
+        for host in odyssey.lab.dump()["hosts"].values()
+        for path in host["files"]
+        if "opsmgr-recovery" in path.lower()
+    ]
     assert left == []

@@ -72,7 +72,11 @@ def test_a_database_that_a_killed_run_left(odyssey: Player, enabled: bool) -> No
     assert (database(odyssey).is_broker_enabled, database(odyssey).user_access) == (True, "MULTI_USER")
 
 
-COMPARING = ["Look at all management servers of the group", "Do they and the database agree about who is the RMS?", "Stop unless they do"]
+COMPARING = [
+    "Look at all management servers of the group",
+    "Do they and the database agree about who is the RMS?",
+    "Stop unless they do",
+]
 
 
 def compare(player: Player, loop: str | None = None) -> tuple[bool, dict[str, Any]]:
@@ -93,7 +97,9 @@ def test_servers_and_database_agree_until_one_says_otherwise(odyssey: Player) ->
     held, found = compare(odyssey)
     assert (held, found["agree"]) == (False, False)
     [problem] = found["problems"]
-    assert problem.startswith("hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is stopped; by the database it is the RMS.")
+    assert problem.startswith(
+        "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is stopped; by the database it is the RMS."
+    )
     odyssey.lab.hosts["hydra"].services.start("OMCFG")
     odyssey.lab.power("deathsting", False)
     held, found = compare(odyssey)
@@ -101,7 +107,10 @@ def test_servers_and_database_agree_until_one_says_otherwise(odyssey: Player) ->
     assert [text.partition(":")[0] for text in found["problems"]] == ["deathsting"]
 
 
-@pytest.mark.parametrize("groups", ["opsmgr_rms_cluster:opsmgr_management_servers", "opsmgr_rms:opsmgr_rms_cluster:opsmgr_management_servers"])
+@pytest.mark.parametrize(
+    "groups",
+    ["opsmgr_rms_cluster:opsmgr_management_servers", "opsmgr_rms:opsmgr_rms_cluster:opsmgr_management_servers"],
+)
 def test_the_nodes_of_a_clustered_rms_agree_until_it_is_offline(start_lab: StartLab, groups: str) -> None:
     player = start_lab("odyssey-cluster")
     loop = "{{ query('inventory_hostnames', '" + groups + "') }}"

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tools may read their answers in three ways, from a console or a pipe, and show their questions whole, in pieces or at the end."""
+"""The tools may read their answers in three ways, from a console or a pipe, and show their questions whole, in pieces
+or at the end.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ from playing import PASSWORD, Player
 from lab.drill import unproven
 
 AT_END = {"SecureStorageBackup": "at_end"}
-READS, CRLF, PROMPTS = ("readkey", "getch", "readline"), ("two", "one"), {"whole": "whole", "pieces": "pieces", "at_end": AT_END}
+READS, CRLF, PROMPTS = (
+    ("readkey", "getch", "readline"),
+    ("two", "one"),
+    {"whole": "whole", "pieces": "pieces", "at_end": AT_END},
+)
 
 
 def manner(number_of_reads: int, number_of_crlf: int, number_of_prompts: int) -> Any:
@@ -26,7 +32,12 @@ def manner(number_of_reads: int, number_of_crlf: int, number_of_prompts: int) ->
 
 def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
     """The three conversations of a failover, one after the other, in one playbook; their results."""
-    secret = {"escrow": str(player.escrow), "backup_password": PASSWORD, "conversation_timeout": 8, "answer_ahead_after": 0.5}
+    secret = {
+        "escrow": str(player.escrow),
+        "backup_password": PASSWORD,
+        "conversation_timeout": 8,
+        "answer_ahead_after": 0.5,
+    }
     talk = {"conversation_timeout": 8, "answer_ahead_after": 0.5}
     steps = [
         ("hydra", "secure_storage_backup", secret),
@@ -35,17 +46,27 @@ def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
         ("hydra", "rms_demotion", talk),
     ]
     plays: list[dict[str, Any]] = [
-        {"hosts": "hydra:deathsting", "gather_facts": False, "tasks": [{"name": "Tools", "opsmgr.recovery.support_tools": {}}]}
+        {
+            "hosts": "hydra:deathsting",
+            "gather_facts": False,
+            "tasks": [{"name": "Tools", "opsmgr.recovery.support_tools": {}}],
+        }
     ]
     for host, module, options in steps:
-        plays.append({"hosts": host, "gather_facts": False, "tasks": [{"name": module, f"opsmgr.recovery.{module}": options}]})
+        plays.append(
+            {"hosts": host, "gather_facts": False, "tasks": [{"name": module, f"opsmgr.recovery.{module}": options}]}
+        )
     run = player.play(plays)
     return [result for _host, module, _options in steps for result in run.results(module)]
 
 
-@pytest.mark.parametrize(("reads", "crlf", "prompts"), [manner(*numbers) for numbers in itertools.product(range(3), range(2), range(3))])
+@pytest.mark.parametrize(
+    ("reads", "crlf", "prompts"), [manner(*numbers) for numbers in itertools.product(range(3), range(2), range(3))]
+)
 def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, prompts: Any) -> None:
-    player = start_lab(overrides={"defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts}}})
+    player = start_lab(
+        overrides={"defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts}}}
+    )
     results = back_up_restore_promote(player)
     assert [result.get("msg") for result in results if result.get("failed")] == []
     assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
@@ -53,7 +74,9 @@ def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, 
 
 @pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS)
 def test_on_a_pipe_lines_work(start_lab: Any, prompts: Any) -> None:
-    player = start_lab(overrides={"defaults": {"settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts}}})
+    player = start_lab(
+        overrides={"defaults": {"settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts}}}
+    )
     results = back_up_restore_promote(player)
     assert [result.get("msg") for result in results if result.get("failed")] == []
     assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
@@ -82,7 +105,12 @@ def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: An
     "settings",
     [
         {"tool_reads": "getch", "console_crlf": "two", "prompts": "pieces", "update_demoted_asks": True},
-        {"tool_reads": "readline", "console_mode": "pipe", "update_demoted_asks": True, "promote_starts_services": False},
+        {
+            "tool_reads": "readline",
+            "console_mode": "pipe",
+            "update_demoted_asks": True,
+            "promote_starts_services": False,
+        },
         {"tool_reads": "readkey", "console_crlf": "one", "prompts": AT_END, "tool_exit_codes": "always_zero"},
     ],
     ids=["keys", "lines on a pipe", "prompts at the end"],

@@ -40,7 +40,9 @@ def finished(player: Player) -> None:
     assert unproven(player.lab.dump()) == []
 
 
-def test_a_task_that_has_had_its_time_while_the_tool_works_undoes_nothing(odyssey: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_has_had_its_time_while_the_tool_works_undoes_nothing(
+    odyssey: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odyssey.lab.hosts["deathsting"].settings["promote_seconds"] = 40
     monkeypatch.setenv("ANSIBLE_TASK_TIMEOUT", "20")
     run = odyssey.play()
@@ -53,7 +55,9 @@ def test_a_task_that_has_had_its_time_while_the_tool_works_undoes_nothing(odysse
 
 
 def test_a_tool_that_takes_the_answer_and_changes_nothing_is_undone_and_its_words_are_shown(odyssey: Player) -> None:
-    fault = Fault("deathsting", "command", "ManagementServerConfigTool:before-change", "fail", code=7, text=LOGIN_FAILED)
+    fault = Fault(
+        "deathsting", "command", "ManagementServerConfigTool:before-change", "fail", code=7, text=LOGIN_FAILED
+    )
     odyssey.lab.faults.add(fault)
     run = odyssey.play()
     assert not run.ended_well

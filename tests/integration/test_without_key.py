@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""hydra is lost for good and nobody has its key: checked first, run, run again, refused, failed and cut off; looked at in the lab itself."""
+"""hydra is lost for good and nobody has its key: checked first, run, run again, refused, failed and cut off; looked at
+in the lab itself.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,11 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     assert unproven(lost) == []
     assert sorted(listed(run)) == sorted(lost.lab.dump()["groups"]["ODYSSEY"]["run_as"]["deathsting"]) == ACCOUNTS
     assert len(list(lost.escrow.rglob("*.json"))) == 1
-    assert not [entry for entry in lost.lab.recorder.entries if entry["kind"] == "program" and "password" in entry["command"].lower()]
+    assert not [
+        entry
+        for entry in lost.lab.recorder.entries
+        if entry["kind"] == "program" and "password" in entry["command"].lower()
+    ]
     again = recover(lost)
     assert (again.ended_well, again.changed, setups(lost)) == (True, 0, 1), again.output
     assert sorted(listed(again)) == ACCOUNTS
@@ -66,12 +72,19 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
 @pytest.mark.soak
 def test_the_backup_of_the_new_key_serves_a_disaster(lost: Player) -> None:
     job = hire(lost.directory, "job")
-    signed = {"rms_recover_without_key_signing_key": str(job.private_key), "rms_recover_without_key_signing_certificate": str(job.certificate)}
+    signed = {
+        "rms_recover_without_key_signing_key": str(job.private_key),
+        "rms_recover_without_key_signing_certificate": str(job.certificate),
+    }
     recover(lost, rms_recover_without_key_seal_passphrase="seal of the new key", **signed)
     lost.lab.power("deathsting", False)
     run = lost.play(
-        rms_failover_mode="disaster", rms_failover_target="jupiter", rms_failover_confirm="jupiter",
-        rms_failover_seal_passphrase="seal of the new key", rms_failover_escrow=str(lost.escrow), rms_failover_trusted_signers=[str(job.certificate)],
+        rms_failover_mode="disaster",
+        rms_failover_target="jupiter",
+        rms_failover_confirm="jupiter",
+        rms_failover_seal_passphrase="seal of the new key",
+        rms_failover_escrow=str(lost.escrow),
+        rms_failover_trusted_signers=[str(job.certificate)],
     )
     assert run.ended_well, run.output
     assert lost.lab.dump()["groups"]["ODYSSEY"]["key"]["jupiter"] == "right"
@@ -83,7 +96,11 @@ def test_when_hydra_comes_back_a_failover_to_the_same_server_demotes_it(lost: Pl
     run = recover(lost)
     assert run.ended_well, run.output
     group = lost.lab.dump()["groups"]["ODYSSEY"]
-    assert (group["roles"]["hydra"], group["key"]["hydra"], group["rms"]) == ("management_server", "wrong", "deathsting.odyssey.com")
+    assert (group["roles"]["hydra"], group["key"]["hydra"], group["rms"]) == (
+        "management_server",
+        "wrong",
+        "deathsting.odyssey.com",
+    )
 
 
 def test_check_mode_changes_nothing_and_says_what_would_be_lost(lost: Player) -> None:
@@ -143,18 +160,46 @@ def with_a_key_on_jupiter(player: Player) -> None:
 
 
 REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "not confirmed": (None, {"rms_recover_without_key_confirm": ""}, "confirm is '', and the management group of this server is 'ODYSSEY'"),
+    "not confirmed": (
+        None,
+        {"rms_recover_without_key_confirm": ""},
+        "confirm is '', and the management group of this server is 'ODYSSEY'",
+    ),
     "confirmed for another": (None, {"rms_recover_without_key_confirm": "odyssey"}, "confirm is 'odyssey'"),
     "a backup fits": (with_backup, {}, "the escrow holds a backup of this management group's key"),
-    "something in the escrow": (with_something_in_the_escrow, {}, "1 file(s) in the escrow cannot be read as a backup and may still hold the key"),
-    "deathsting does not answer": (without_deathsting, {}, "the server that is to become the RMS cannot be used: the server does not answer"),
-    "the database does not answer": (without_the_database, {}, "Check that SQL Server is running and reachable on this port"),
+    "something in the escrow": (
+        with_something_in_the_escrow,
+        {},
+        "1 file(s) in the escrow cannot be read as a backup and may still hold the key",
+    ),
+    "deathsting does not answer": (
+        without_deathsting,
+        {},
+        "the server that is to become the RMS cannot be used: the server does not answer",
+    ),
+    "the database does not answer": (
+        without_the_database,
+        {},
+        "Check that SQL Server is running and reachable on this port",
+    ),
     "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
-    "hydra lets nobody in": (with_hydra_locked, {}, "hydra: preflight: whether it is the RMS, or has the key, is not known"),
+    "hydra lets nobody in": (
+        with_hydra_locked,
+        {},
+        "hydra: preflight: whether it is the RMS, or has the key, is not known",
+    ),
     "jupiter has a key": (with_a_key_on_jupiter, {}, "jupiter: preflight: there is a key in its registry"),
-    "no password for the backup": (None, {"rms_recover_without_key_backup_password": ""}, "no backup password of at least 8 characters is given"),
+    "no password for the backup": (
+        None,
+        {"rms_recover_without_key_backup_password": ""},
+        "no backup password of at least 8 characters is given",
+    ),
     "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "MOM.msi was not found on the server"),
-    "a password for the setup": (None, {"rms_recover_without_key_properties": {"ACTIONSPASSWORD": "x"}}, "ACTIONSPASSWORD would put a password"),
+    "a password for the setup": (
+        None,
+        {"rms_recover_without_key_properties": {"ACTIONSPASSWORD": "x"}},
+        "ACTIONSPASSWORD would put a password",
+    ),
     "not a management server": (
         None,
         {"rms_recover_without_key_target": "thunder"},
@@ -192,7 +237,9 @@ def test_before_sp1_there_is_no_new_key(start_lab: Any) -> None:
 
 @pytest.mark.soak
 # Every place with both ways to fail: tests/unit/lab/test_msiexec_mom.py.
-@pytest.mark.parametrize(("action", "place"), [("fail", "after-key"), ("fail", "after-registry"), ("drop", "after-database")])
+@pytest.mark.parametrize(
+    ("action", "place"), [("fail", "after-key"), ("fail", "after-registry"), ("drop", "after-database")]
+)
 def test_a_setup_that_fails_or_dies_is_named_and_run_again(lost: Player, place: str, action: Any) -> None:
     lost.lab.faults.add(Fault("deathsting", "command", f"MOM:{place}", action))
     run = recover(lost)

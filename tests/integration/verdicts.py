@@ -27,13 +27,17 @@ SERVICES = ("HealthService", "OMSDK", "OMCFG")
 
 
 def said_in(text: str) -> list[str]:
-    """What a text says about the role, in its order. Lines may be wrapped anywhere; the name of a task says what is to come, and no more."""
+    """What a text says about the role, in its order. Lines may be wrapped anywhere; the name of a task says what is to
+    come, and no more.
+    """
     lines = [line for line in text.splitlines() if not line.startswith(("TASK [", "PLAY [", "RUNNING HANDLER ["))]
     return [SENTENCES[found] for found in _SENTENCE.findall(" ".join(" ".join(lines).split()))]
 
 
 def stated(output: str, failures: Sequence[str], *, ended_well: bool) -> str | None:
-    """What a run says last about the role: its last failure that names it, else its last line that does. A failover that ended well says that it has moved."""
+    """What a run says last about the role: its last failure that names it, else its last line that does. A failover
+    that ended well says that it has moved.
+    """
     if ended_well:
         return MOVED
     for text in [*reversed(failures), output]:
@@ -44,7 +48,9 @@ def stated(output: str, failures: Sequence[str], *, ended_well: bool) -> str | N
 
 
 def truth(dump: Mapping[str, Any], target: str, old: str, group: str = "ODYSSEY") -> str:
-    """Where the role is, by the database and by the registries of both servers. The old RMS may call itself so until it is demoted."""
+    """Where the role is, by the database and by the registries of both servers. The old RMS may call itself so until it
+    is demoted.
+    """
     found = dump["groups"][group]
     by_database = str(found["rms"]).partition(".")[0].lower()
     roles = {name: role == "rms" for name, role in found["roles"].items()}
@@ -81,8 +87,19 @@ class Case:
             return f"one message says {' and '.join(self.sentences)}"
         if self.stated == CANNOT_BE_TOLD:
             return None
-        wrong = next((when for when, is_so in {"at its end": self.at_end, "later": self.settled}.items() if is_so != self.stated), None)
-        return f"the run says {self.stated}, and {wrong} the lab says {self.at_end if wrong == 'at its end' else self.settled}" if wrong else None
+        wrong = next(
+            (
+                when
+                for when, is_so in {"at its end": self.at_end, "later": self.settled}.items()
+                if is_so != self.stated
+            ),
+            None,
+        )
+        return (
+            f"the run says {self.stated}, and {wrong} the lab says {self.at_end if wrong == 'at its end' else self.settled}"
+            if wrong
+            else None
+        )
 
     @property
     def could_have_been_told(self) -> bool:

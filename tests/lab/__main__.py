@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``opsmgr-lab``, in a checkout ``python -m lab``: start a lab in the background, look at it, hurt it, stop it; or run a drill."""
+"""``opsmgr-lab``, in a checkout ``python -m lab``: start a lab in the background, look at it, hurt it, stop it; or run
+a drill.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="opsmgr-lab" if PACKAGE == "opsmgr_lab" else f"python -m {PACKAGE}", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="opsmgr-lab" if PACKAGE == "opsmgr_lab" else f"python -m {PACKAGE}", description=__doc__
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("up", _up, "start a lab in the background and wait until it answers"),
@@ -77,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--directory", type=Path, default=Path(".lab"), help="where the lab keeps its files (default: .lab)")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(".lab"), help="where the lab keeps its files (default: .lab)"
+    )
     parser.set_defaults(run=run)
     return parser
 
@@ -86,7 +92,9 @@ def _add_lab_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topology", default="odyssey", help="a name, or a path to a YAML file (default: odyssey)")
     parser.add_argument("--network", default="127.10", help="the first two numbers of all addresses (default: 127.10)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override the topology")
-    parser.add_argument("--scheme", choices=("http", "https"), default="http", help="what the inventory says (default: http)")
+    parser.add_argument(
+        "--scheme", choices=("http", "https"), default="http", help="what the inventory says (default: http)"
+    )
     parser.add_argument("--transport", choices=("ntlm", "basic"), default="ntlm", help="likewise (default: ntlm)")
 
 
@@ -94,13 +102,17 @@ def _add_fault_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("add", "clear"))
     parser.add_argument("--host", default="*", help="a host's name (default: all)")
     parser.add_argument("--kind", choices=get_args(Kind), default="command")
-    parser.add_argument("--name", default="*", help="WinRM action, program, service or statement; * and ? are wildcards")
+    parser.add_argument(
+        "--name", default="*", help="WinRM action, program, service or statement; * and ? are wildcards"
+    )
     parser.add_argument("--action", choices=get_args(Action), default="fail")
     parser.add_argument("--nth", type=int, default=1, help="begin at this match from now")
     parser.add_argument("--times", type=int, default=1, help="how often; 0 for ever")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long a stall is")
     parser.add_argument("--code", type=int, help="error code, as the layer has them")
-    parser.add_argument("--text", default="", help="error text; of drop, reset and stall of a message: after, or either")
+    parser.add_argument(
+        "--text", default="", help="error text; of drop, reset and stall of a message: after, or either"
+    )
     parser.add_argument("--fraction", type=float, default=1.0, help="hit only so many of these matches, such as 0.02")
     parser.add_argument("--seed", type=int, default=0, help="which ones these are")
 
@@ -143,7 +155,9 @@ def _wait_for(directory: Path, process: subprocess.Popen[bytes]) -> None:
     words = (directory / SERVER_LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_WORDS:]
     if not words:
         free = shutil.disk_usage(directory).free
-        words = [f"it ended with {process.returncode} and wrote nothing into {directory / SERVER_LOG}; {free} bytes are free there"]
+        words = [
+            f"it ended with {process.returncode} and wrote nothing into {directory / SERVER_LOG}; {free} bytes are free there"
+        ]
     raise UserError("the lab did not start:\n" + "\n".join(words))
 
 
@@ -186,7 +200,9 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _dump(options: argparse.Namespace) -> None:
-    sys.stdout.write(json.dumps(request(options.directory, "dump"), indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+    sys.stdout.write(
+        json.dumps(request(options.directory, "dump"), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    )
 
 
 def _log(options: argparse.Namespace) -> None:
@@ -203,7 +219,14 @@ def _power(options: argparse.Namespace) -> None:
 
 
 def _carry(options: argparse.Namespace) -> None:
-    request(options.directory, "carry", source=options.source, path=options.path, target=options.target, new_path=options.new_path)
+    request(
+        options.directory,
+        "carry",
+        source=options.source,
+        path=options.path,
+        target=options.target,
+        new_path=options.new_path,
+    )
 
 
 def _fault(options: argparse.Namespace) -> None:

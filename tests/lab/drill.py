@@ -88,12 +88,15 @@ class Stage:
         }
         if "PYTHONPATH" in os.environ:
             # The playbook's own calls of the lab run in another directory.
-            environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep))
+            environment["PYTHONPATH"] = os.pathsep.join(
+                os.path.abspath(path) for path in os.environ["PYTHONPATH"].split(os.pathsep)
+            )
         with subprocess.Popen(command, env=environment) as playing:
             try:
                 return playing.wait() == 0
             except KeyboardInterrupt as interruption:
-                # It got the same from the terminal, and says where it was; subprocess.run would kill it before. SIGTERM it gets here.
+                # It got the same from the terminal, and says where it was; subprocess.run would kill it before. SIGTERM
+                # it gets here.
                 if isinstance(interruption, _Terminated):
                     playing.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -141,7 +144,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _command(scenario: str, mode: str) -> str:
     """What a person types, in a checkout or where the lab is installed."""
-    return f"make drill SCENARIO={scenario} MODE={mode}" if PACKAGE == "lab" else f"opsmgr-lab drill --scenario {scenario} --mode {mode}"
+    return (
+        f"make drill SCENARIO={scenario} MODE={mode}"
+        if PACKAGE == "lab"
+        else f"opsmgr-lab drill --scenario {scenario} --mode {mode}"
+    )
 
 
 class _Terminated(KeyboardInterrupt):
@@ -155,7 +162,9 @@ def _interrupt(_number: int, _frame: object) -> None:
 def _parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="opsmgr-lab drill", description=__doc__)
     parser.add_argument("--scenario", choices=tuple(SCENARIOS), default="failover", help="what happens")
-    parser.add_argument("--mode", choices=("planned", "disaster"), default="planned", help="whether the old RMS still answers")
+    parser.add_argument(
+        "--mode", choices=("planned", "disaster"), default="planned", help="whether the old RMS still answers"
+    )
     place = f"where the drill keeps its files; what an earlier drill left there goes first (default: {DIRECTORY})"
     parser.add_argument("--directory", type=Path, default=DIRECTORY, help=place)
     options = parser.parse_args(arguments)
@@ -173,11 +182,15 @@ def _alone(directory: Path) -> Iterator[Stage]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"A drill runs in {directory} already. Wait for its end, or name another directory") from None
+            raise UserError(
+                f"A drill runs in {directory} already. Wait for its end, or name another directory"
+            ) from None
         stage = Stage(directory)
         if directory.exists() and any(directory.iterdir()):
             if not (directory / SERVER_LOG).exists():
-                raise UserError(f"{directory} has something in it that is not an earlier drill's. Name an empty directory")
+                raise UserError(
+                    f"{directory} has something in it that is not an earlier drill's. Name an empty directory"
+                )
             stage.lab("down")
             shutil.rmtree(directory)
         yield stage
@@ -189,7 +202,10 @@ def _drilled(stage: Stage, options: argparse.Namespace) -> int:
         stage.lab("up", "--topology", scenario.topology, "--network", NETWORK)
         before = stage.dump()
         started = time.monotonic()
-        played = all(stage.play(playbook, variables) for playbook, variables in scenario.plays(stage, _shared_variables(stage), options.mode))
+        played = all(
+            stage.play(playbook, variables)
+            for playbook, variables in scenario.plays(stage, _shared_variables(stage), options.mode)
+        )
         seconds = time.monotonic() - started
         after = stage.dump()
     finally:
@@ -204,7 +220,9 @@ def _drilled(stage: Stage, options: argparse.Namespace) -> int:
     failures = ([] if played else ["a playbook failed"]) + scenario.unproven(before, after)
     for failure in failures:
         say(f"NOT PROVEN: {failure}\n")
-    say(f"The drill ({options.scenario}, {options.mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n")
+    say(
+        f"The drill ({options.scenario}, {options.mode}) {'FAILED' if failures else 'ended well'}: the playbooks took {seconds:.0f} s.\n"
+    )
     return 1 if failures else 0
 
 
@@ -223,8 +241,17 @@ def _shared_variables(stage: Stage) -> Variables:
 
 
 def _failover(stage: Stage, shared: Variables, mode: str) -> Plays:
-    place = {"drill_lab_directory": str(stage.directory), "drill_lab_package": PACKAGE, "drill_lab_python": sys.executable}
-    return [(FAILOVER, {**shared, **place, "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)})]
+    place = {
+        "drill_lab_directory": str(stage.directory),
+        "drill_lab_package": PACKAGE,
+        "drill_lab_python": sys.executable,
+    }
+    return [
+        (
+            FAILOVER,
+            {**shared, **place, "rms_failover_mode": mode, "rms_failover_target": NEW_RMS, **_confirmed(NEW_RMS)},
+        )
+    ]
 
 
 def _failover_and_back(stage: Stage, shared: Variables, mode: str) -> Plays:
@@ -242,7 +269,10 @@ def _clustered_restore(stage: Stage, shared: Variables, _mode: str) -> Plays:
     if remains is None:
         raise LookupError(LOST_CLUSTER)
     files = stage.dump()["hosts"][SQL_SERVER]["files"]
-    paths = {name: next(path for path in files if path.endswith(f"\\{name}")) for name in (remains.database_backup, remains.key_backup)}
+    paths = {
+        name: next(path for path in files if path.endswith(f"\\{name}"))
+        for name in (remains.database_backup, remains.key_backup)
+    }
     for node in CLUSTER_NODES:
         stage.lab("carry", SQL_SERVER, paths[remains.key_backup], node, KEY_FILE)
     variables = {
@@ -279,7 +309,9 @@ def _unproven_failover(_before: Dump, after: Dump) -> list[str]:
 
 def _unproven_failback(before: Dump, after: Dump) -> list[str]:
     identical = configuration(before) == configuration(after)
-    return unproven(after, OLD_RMS, NEW_RMS) + ([] if identical else ["the configuration files are byte for byte what they were"])
+    return unproven(after, OLD_RMS, NEW_RMS) + (
+        [] if identical else ["the configuration files are byte for byte what they were"]
+    )
 
 
 def configuration(dump: Dump) -> dict[str, Any]:
@@ -297,14 +329,21 @@ def unproven(after: Dump, rms: str = NEW_RMS, former: str = OLD_RMS) -> list[str
     sdk = "running" if _is_before_sp1(after, former) and former == OLD_RMS else "stopped"
     claims = {
         f"the database names {rms} as RMS": short(group["rms"]) == rms,
-        f"only the registry of {rms} calls it the RMS": [name for name, role in group["roles"].items() if role == "rms"] == [rms],
+        f"only the registry of {rms} calls it the RMS": [name for name, role in group["roles"].items() if role == "rms"]
+        == [rms],
         f"{rms} has the group's key": group["key"][rms] == "right",
         f"every Run As secret can be decrypted on {rms}": bool(secrets_readable) and all(secrets_readable.values()),
         f"the three services run on {rms}": _services(after, rms) == ["running"] * 3,
-        f"{former} runs only what an ordinary management server does": _services(after, former) == ["running", sdk, "stopped"],
-        "the Health Service runs on the other management servers": all(_services(after, host)[0] == "running" for host in group["roles"]),
-        **{f"what is on {host} names {rms}": _names(places) == {rms} for host, places in group["root_named_by"].items()},
-        "the operational database is open to all and Service Broker is on": _database(after)["user_access"] == "MULTI_USER"
+        f"{former} runs only what an ordinary management server does": _services(after, former)
+        == ["running", sdk, "stopped"],
+        "the Health Service runs on the other management servers": all(
+            _services(after, host)[0] == "running" for host in group["roles"]
+        ),
+        **{
+            f"what is on {host} names {rms}": _names(places) == {rms} for host, places in group["root_named_by"].items()
+        },
+        "the operational database is open to all and Service Broker is on": _database(after)["user_access"]
+        == "MULTI_USER"
         and _database(after)["is_broker_enabled"],
         "the operational database was backed up": GROUP_DATABASE in _backed_up(after),
     }
@@ -325,26 +364,36 @@ def unproven_cluster(after: Dump, cluster: str = CLUSTER) -> list[str]:
         **{f"the registry of {node} calls it the RMS": group["roles"].get(node) == "rms" for node in nodes},
         **{f"{node} has the group's key": group["key"].get(node) == "right" for node in nodes},
         **{
-            f"every Run As secret can be decrypted on {node}": bool(group["run_as"].get(node)) and all(group["run_as"][node].values())
+            f"every Run As secret can be decrypted on {node}": bool(group["run_as"].get(node))
+            and all(group["run_as"][node].values())
             for node in nodes
         },
-        "the Health Service runs on the other management servers": all(_services(after, host)[0] == "running" for host in group["roles"] if host not in nodes),
-        **{f"what is on {host} names {VIRTUAL_SERVER}": _names(places) == {VIRTUAL_SERVER} for host, places in group["root_named_by"].items()},
-        "the operational database is open to all and Service Broker is on": _database(after)["user_access"] == "MULTI_USER"
+        "the Health Service runs on the other management servers": all(
+            _services(after, host)[0] == "running" for host in group["roles"] if host not in nodes
+        ),
+        **{
+            f"what is on {host} names {VIRTUAL_SERVER}": _names(places) == {VIRTUAL_SERVER}
+            for host, places in group["root_named_by"].items()
+        },
+        "the operational database is open to all and Service Broker is on": _database(after)["user_access"]
+        == "MULTI_USER"
         and _database(after)["is_broker_enabled"],
     }
     return [claim for claim, true in claims.items() if not true]
 
 
 def unproven_new_key(after: Dump) -> list[str]:
-    """What the lab's state does not prove of a group that got a new key because nobody had the old one; empty when everything is proven."""
+    """What the lab's state does not prove of a group that got a new key because nobody had the old one; empty when
+    everything is proven.
+    """
     group = after["groups"][GROUP]
     alive = {host: places for host, places in group["root_named_by"].items() if host != OLD_RMS}
     claims = {
         f"the database names {NEW_RMS} as RMS": short(group["rms"]) == NEW_RMS,
         f"the registry of {NEW_RMS} calls it the RMS": group["roles"][NEW_RMS] == "rms",
         f"{NEW_RMS} has the new key": group["key"][NEW_RMS] == "right",
-        "no old Run As secret can be decrypted with it": bool(group["run_as"][NEW_RMS]) and not any(group["run_as"][NEW_RMS].values()),
+        "no old Run As secret can be decrypted with it": bool(group["run_as"][NEW_RMS])
+        and not any(group["run_as"][NEW_RMS].values()),
         f"the three services run on {NEW_RMS}": _services(after, NEW_RMS) == ["running"] * 3,
         **{f"what is on {host} names {NEW_RMS}": _names(places) == {NEW_RMS} for host, places in alive.items()},
         "the operational database was backed up": GROUP_DATABASE in _backed_up(after),
@@ -401,7 +450,9 @@ def table(before: Dump, after: Dump, shown: tuple[str, str] = (OLD_RMS, NEW_RMS)
     lines += ["", *(f"{host} names {', '.join(sorted(_names(places)))} as RMS" for host, places in group.items())]
     database = _database(after)
     broker = "on" if database["is_broker_enabled"] else "OFF"
-    lines += [f"{GROUP_DATABASE}: {database['user_access']}, Service Broker {broker}, {len(_backed_up(after))} backup(s)"]
+    lines += [
+        f"{GROUP_DATABASE}: {database['user_access']}, Service Broker {broker}, {len(_backed_up(after))} backup(s)"
+    ]
     return "\n" + "\n".join(lines) + "\n\n"
 
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults a lab can be told to have: any message, command, service, cluster resource or SQL statement fails, stalls or is dropped.
+"""Faults a lab can be told to have: any message, command, service, cluster resource or SQL statement fails, stalls or
+is dropped.
 
 A message can also be cut off by a TCP reset, and its answer can arrive damaged or in part.
 """
@@ -27,13 +28,14 @@ EITHER = "either"
 class Fault:
     """One thing that goes wrong.
 
-    ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name, a cluster resource or the
-    start of a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for ever).
-    What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop``, ``reset`` and ``stall`` with the text ``after``
-    perform a message's operation and lose or delay only the answer, with ``either`` it is the one or the other.
+    ``name`` is a pattern: a WinRM action (``Send``), a program (``sc``), a service's key name, a cluster resource or
+    the start of a SQL statement.  The fault begins at the ``nth`` match from now and hits ``times`` matches (0: for
+    ever). What ``fail`` answers (``code``, ``text``) is the layer's natural error; ``drop``, ``reset`` and ``stall``
+    with the text ``after`` perform a message's operation and lose or delay only the answer, with ``either`` it is the
+    one or the other.
 
-    With a ``fraction``, only so many of those matches are hit, 0.02 being 2 %.  Which ones depends on ``seed``, the host and how many
-    matches that host had before, so the same conversation suffers the same.
+    With a ``fraction``, only so many of those matches are hit, 0.02 being 2 %.  Which ones depends on ``seed``, the
+    host and how many matches that host had before, so the same conversation suffers the same.
     """
 
     host: str

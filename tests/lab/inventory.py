@@ -32,7 +32,8 @@ INVENTORY_GROUPS = {
     "database": "opsmgr_database",
 }
 CLUSTER_GROUP = "opsmgr_rms_cluster"
-"""The nodes of clusters. The group is there without one, too: Ansible warns of a group that an inventory does not have."""
+"""The nodes of clusters. The group is there without one, too: Ansible warns of a group that an inventory does not have.
+"""
 Tree = dict[str, Any]
 
 
@@ -147,7 +148,11 @@ def description(topology: Topology, ca_file: str) -> Tree:
 
 def _clusters_description(topology: Topology) -> Tree:
     return {
-        cluster.name: {"nodes": list(cluster.nodes), "virtual_server": cluster.virtual_server, "address": cluster.address}
+        cluster.name: {
+            "nodes": list(cluster.nodes),
+            "virtual_server": cluster.virtual_server,
+            "address": cluster.address,
+        }
         for cluster in topology.clusters.values()
     }
 

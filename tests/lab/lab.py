@@ -66,7 +66,9 @@ _SQL_SERVICE = "MSSQLSERVER"
 
 
 class Lab:
-    """A management group to lose.  ``directory`` keeps certificates, log and files for others; without one it is temporary."""
+    """A management group to lose.  ``directory`` keeps certificates, log and files for others; without one it is
+    temporary.
+    """
 
     def __init__(
         self,
@@ -189,13 +191,20 @@ class Lab:
         """The whole state; two dumps are equal when nothing has changed between them."""
         return {
             "hosts": {name: host.dump() for name, host in self.hosts.items()},
-            "groups": {name: {**group.dump(self._members(name)), "root_named_by": self._pointers(name)} for name, group in self.groups.items()},
+            "groups": {
+                name: {**group.dump(self._members(name)), "root_named_by": self._pointers(name)}
+                for name, group in self.groups.items()
+            },
             "sql": {name: server.dump() for name, server in self.sql.items()},
             "clusters": {name: cluster.dump() for name, cluster in self.clusters.items()},
         }
 
     def _pointers(self, group: str) -> dict[str, dict[str, list[str]]]:
-        found = {spec.name: root_named_by(self.hosts[spec.name]) for spec in self.topology.hosts.values() if spec.group == group}
+        found = {
+            spec.name: root_named_by(self.hosts[spec.name])
+            for spec in self.topology.hosts.values()
+            if spec.group == group
+        }
         return {host: places for host, places in found.items() if places}
 
     def installation(self, host: str) -> Installation:
@@ -223,8 +232,14 @@ class Lab:
 
     def _group(self, group: GroupSpec) -> ManagementGroup:
         members = [spec for spec in self.topology.hosts.values() if spec.group == group.name]
-        servers = {spec.fqdn: spec.version for spec in members if spec.is_management_server or "rms_cluster" in spec.roles}
-        clustered = [cluster for cluster in self.topology.clusters.values() if self.topology.hosts[cluster.nodes[0]].group == group.name]
+        servers = {
+            spec.fqdn: spec.version for spec in members if spec.is_management_server or "rms_cluster" in spec.roles
+        }
+        clustered = [
+            cluster
+            for cluster in self.topology.clusters.values()
+            if self.topology.hosts[cluster.nodes[0]].group == group.name
+        ]
         for cluster in clustered:
             servers[_virtual_name(cluster)] = self.topology.hosts[cluster.nodes[0]].version
         root = _virtual_name(clustered[0]) if clustered else next(spec.fqdn for spec in members if "rms" in spec.roles)
@@ -260,7 +275,9 @@ class Lab:
             if "\\" in user.name and user.is_admin:  # the machine's administrators are the server's
                 logins[user.name] = Login(user.name, user.password, is_sysadmin=True, is_windows=True)
         host = self.hosts[spec.name]
-        server = SqlServer(spec.name, spec.address, SQL_PORT, self.recorder, self.faults, sql.version, logins, host.fs, host.registry)
+        server = SqlServer(
+            spec.name, spec.address, SQL_PORT, self.recorder, self.faults, sql.version, logins, host.fs, host.registry
+        )
         self.sql[spec.name] = server
         self._databases.add(server, spec.name, spec.fqdn, spec.address)
 
@@ -271,7 +288,9 @@ class Lab:
             return 1067
 
         display_name = "SQL Server (MSSQLSERVER)"
-        service = Service(_SQL_SERVICE, display_name, start="auto", on_start=start, on_stop=lambda _service: server.stop())
+        service = Service(
+            _SQL_SERVICE, display_name, start="auto", on_start=start, on_stop=lambda _service: server.stop()
+        )
         host.services.add(service)
         register_sql_server(host, sql.version)
 

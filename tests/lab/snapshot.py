@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a running lab, kept so that it can be brought back as often as needed: files, registries, services and databases.
+"""The state of a running lab, kept so that it can be brought back as often as needed: files, registries, services and
+databases.
 
 Clusters and hosts that were switched on or off since are not brought back.
 """
@@ -111,7 +112,9 @@ class _HostState:
         with host.lock:
             self._registry = {name: _copied(key) for name, key in host.registry.roots.items()}
             self._volumes = copy.deepcopy(host.fs.volumes)
-            self._services = {service.key: _KeptService(service.state, service.start) for service in host.services.all()}
+            self._services = {
+                service.key: _KeptService(service.state, service.start) for service in host.services.all()
+            }
 
     def restore(self) -> None:
         with self._host.lock:
@@ -133,7 +136,9 @@ class _HostState:
         services = self._host.services
         while wrong := [one.key for one in services.all() if self._services[one.key].state == state != one.state]:
             if time.monotonic() > deadline:
-                raise NotRestoredError(f"{', '.join(wrong)} of {self._host.name} cannot be brought to the state {state}")
+                raise NotRestoredError(
+                    f"{', '.join(wrong)} of {self._host.name} cannot be brought to the state {state}"
+                )
             for key in wrong:
                 order(key)
             services.settle()

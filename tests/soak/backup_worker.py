@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs secure_storage_backup as often as it is told, each time in a process of its own that can be killed: one JSON object a line in, one out.
+"""Runs secure_storage_backup as often as it is told, each time in a process of its own that can be killed: one JSON
+object a line in, one out.
 
 A process that is started anew each time would spend most of its time with imports.
 """

@@ -57,10 +57,17 @@ FAULTS = [
         for node in ("castor", "pollux")
         for place in ("before-change", "after-database", "after-registry")
     ),
-    *(Fault(node, "command", "SecureStorageBackup", "fail", code=1, nth=nth) for node in ("castor", "pollux") for nth in (1, 2)),
+    *(
+        Fault(node, "command", "SecureStorageBackup", "fail", code=1, nth=nth)
+        for node in ("castor", "pollux")
+        for nth in (1, 2)
+    ),
     *(Fault("*", "sql", statement, "fail") for statement in ("RESTORE DATABASE", "ALTER DATABASE")),
     *(Fault("*", "sql", statement, "drop") for statement in ("RESTORE DATABASE", "ALTER DATABASE")),
-    *(Fault("*", "resource", resource, "fail", times=4) for resource in ("RMS Disk", "HealthService", "OMSDK", "OMCFG")),
+    *(
+        Fault("*", "resource", resource, "fail", times=4)
+        for resource in ("RMS Disk", "HealthService", "OMSDK", "OMCFG")
+    ),
 ]
 
 

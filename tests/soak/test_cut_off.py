@@ -62,7 +62,9 @@ def test_a_message_that_fails_loses_nothing(odyssey: Player, fault: Fault) -> No
 
 @pytest.mark.parametrize("place", ["before-change", "after-database", "after-registry"])
 def test_a_promotion_that_dies_half_way_is_finished_by_the_next_run(odyssey: Player, place: str) -> None:
-    odyssey.lab.faults.add(Fault("deathsting", "command", f"ManagementServerConfigTool:{place}", "fail", code=1, text="it died"))
+    odyssey.lab.faults.add(
+        Fault("deathsting", "command", f"ManagementServerConfigTool:{place}", "fail", code=1, text="it died")
+    )
     first: Any = odyssey.play()
     assert not first.ended_well or place == "after-registry"
     odyssey.lab.faults.clear()

@@ -1,9 +1,11 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ten thousand key backups, each through a fault by chance, and each followed by a clean one: no good backup is lost, and nothing false is called good.
+"""Ten thousand key backups, each through a fault by chance, and each followed by a clean one: no good backup is lost,
+and nothing false is called good.
 
-OPSMGR_SOAK_BACKUPS says how many, OPSMGR_SOAK_SEED where the chances begin. A run is repeated with the seed that the test's name says.
+OPSMGR_SOAK_BACKUPS says how many, OPSMGR_SOAK_SEED where the chances begin. A run is repeated with the seed that the
+test's name says.
 """
 
 from __future__ import annotations
@@ -63,8 +65,12 @@ FAULTS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "500": lambda chance: message(chance, "fail", code=chance.choice([5, 2150858843, 2150859174, 2147943418])),
     "502 or 503": lambda chance: {"status": [chance.choice([502, 503]), chance.randint(1, 16)]},
     "tool crashed": lambda chance: command(chance, "drop"),
-    "tool failed, as with a full disk": lambda chance: command(chance, "fail", code=112, text="There is not enough space on the disk."),
-    "full disk here": lambda chance: {"disk_full": [chance.choice(["fsync", "link", "open", "fchmod"]), chance.randint(1, 8)]},
+    "tool failed, as with a full disk": lambda chance: command(
+        chance, "fail", code=112, text="There is not enough space on the disk."
+    ),
+    "full disk here": lambda chance: {
+        "disk_full": [chance.choice(["fsync", "link", "open", "fchmod"]), chance.randint(1, 8)]
+    },
     "killed": lambda chance: {"kill_after": chance.uniform(0.0, 0.5)},
 }
 
@@ -96,11 +102,25 @@ class Bench:
 
     def back_up(self, max_age: float, **fault: Any) -> dict[str, Any]:
         user = administrator(self.host)
-        options = {"escrow": self.escrow.directory, "backup_password": PASSWORD, "seal_certificates": [str(self.officer.certificate)]}
+        options = {
+            "escrow": self.escrow.directory,
+            "backup_password": PASSWORD,
+            "seal_certificates": [str(self.officer.certificate)],
+        }
         options |= {"keep": KEEP, "max_age": max_age, "management_group": "ODYSSEY", "conversation_timeout": 5}
-        variables = {"host": self.host.address, "port": 5985, "user": user.name, "password": user.password, "winrm_transport": ["ntlm"]}
+        variables = {
+            "host": self.host.address,
+            "port": 5985,
+            "user": user.name,
+            "password": user.password,
+            "winrm_transport": ["ntlm"],
+        }
         extras = {"ansible_winrm_operation_timeout_sec": 1, "ansible_winrm_read_timeout_sec": 2}
-        named = {"_extras": extras, "ansible_winrm_scheme": "http", **{f"ansible_{name}": value for name, value in variables.items()}}
+        named = {
+            "_extras": extras,
+            "ansible_winrm_scheme": "http",
+            **{f"ansible_{name}": value for name, value in variables.items()},
+        }
         job = {"host": RMS, "options": options, "variables": named, **fault}
         assert self.worker.stdin is not None
         assert self.worker.stdout is not None
@@ -183,10 +203,14 @@ def attempt(bench: Bench, course: Course, where: str, max_age: float, planned: d
     kept = {entry.path for entry in after}
     newer = [entry for entry in after if not before or entry.taken_at >= before[0].taken_at]
     if before and (not newer or len(after) < min(KEEP, len(before))):
-        course.broken.append(f"{where}: a good backup was lost: {[entry.path for entry in before]} became {sorted(kept)}: {result}")
+        course.broken.append(
+            f"{where}: a good backup was lost: {[entry.path for entry in before]} became {sorted(kept)}: {result}"
+        )
     if not result.get("failed") and "killed" not in result and result["backup"]["file"] not in kept:
         course.broken.append(f"{where}: called good and is not: {result}")
-    if result.get("failed") and ("Traceback" in str(result.get("msg")) or result.get("raised") not in (None, "AnsibleConnectionFailure")):
+    if result.get("failed") and (
+        "Traceback" in str(result.get("msg")) or result.get("raised") not in (None, "AnsibleConnectionFailure")
+    ):
         course.broken.append(f"{where}: not one sentence: {result}")
     return result
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whole failovers over a network that resets 2 % of all messages: none is refused for a reset in a look, none says what is not true.
+"""Whole failovers over a network that resets 2 % of all messages: none is refused for a reset in a look, none says what
+is not true.
 
 SWEEP_SEEDS=1-20 takes some of the seeds only. SWEEP_LOG names a file that gets a JSON line for each run.
 """

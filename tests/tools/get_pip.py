@@ -1,7 +1,8 @@
 """Give a new virtual environment its pip, from the interpreter and the configured package index.
 
-ansible-test downloads a script of this name from its makers' server, unless one is there already (tests/tools/sanity puts this
-one there). It is called with the packages to install, such as pip==24.2, and with --no-setuptools or --no-wheel.
+ansible-test downloads a script of this name from its makers' server, unless one is there already (tests/tools/sanity
+puts this one there). It is called with the packages to install, such as pip==24.2, and with --no-setuptools or
+--no-wheel.
 """
 
 from __future__ import annotations

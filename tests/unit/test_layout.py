@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "ansible_collections.opsmgr.recovery"
 
-# What the Python files of a folder may import, by the beginning of the dotted name; a file below a longer path obeys the longer one.
+# What the Python files of a folder may import, by the beginning of the dotted name; a file below a longer path obeys
+# the longer one.
 COLLECTION_IMPORTS = {
     "plugins/module_utils": ("plugins.module_utils",),
     "plugins/modules": ("plugins.module_utils",),
@@ -27,7 +28,8 @@ COLLECTION_IMPORTS = {
     "plugins/filter": ("plugins.module_utils",),
     "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
 }
-# These wrap the libraries that speak to another machine (folders where it is not decided which): nothing else imports them.
+# These wrap the libraries that speak to another machine (folders where it is not decided which): nothing else imports
+# them.
 WINRM = ("plugins/plugin_utils/bounded_transport.py", "plugins/plugin_utils/winrs.py")
 WRAPPED = {"winrm": WINRM, "requests": WINRM, "pyodbc": ("plugins/module_utils",)}
 
@@ -97,7 +99,9 @@ def test_plugins_know_no_lab(path: str) -> None:
 
 @pytest.mark.parametrize("path", python_files("tests/lab"))
 def test_the_lab_knows_no_plugin(path: str) -> None:
-    assert [name for name in imports_of(path) if begins_with(name, "ansible_collections") or begins_with(name, "plugins")] == []
+    assert [
+        name for name in imports_of(path) if begins_with(name, "ansible_collections") or begins_with(name, "plugins")
+    ] == []
 
 
 def test_there_was_something_to_read() -> None:

@@ -44,7 +44,9 @@ def run_tool(folder: Path, name: str, programs: dict[str, str], python: str = ""
         (set(), set(), ""),
     ],
 )
-def test_the_python_of_a_checkout(tmp_path: Path, with_venv: Collection[str], without_venv: Collection[str], chosen: str) -> None:
+def test_the_python_of_a_checkout(
+    tmp_path: Path, with_venv: Collection[str], without_venv: Collection[str], chosen: str
+) -> None:
     programs = dict.fromkeys(with_venv, WITH_VENV) | dict.fromkeys(without_venv, WITHOUT_VENV)
     assert run_tool(tmp_path, "python", programs).stdout.strip() == chosen
 
@@ -59,9 +61,15 @@ def test_the_python_of_a_checkout(tmp_path: Path, with_venv: Collection[str], wi
         ({"python3.13": WITH_VENV}, "", None),
     ],
 )
-def test_the_package_that_makes_environments(tmp_path: Path, there: dict[str, str], wished: str, package: str | None) -> None:
+def test_the_package_that_makes_environments(
+    tmp_path: Path, there: dict[str, str], wished: str, package: str | None
+) -> None:
     done = run_tool(tmp_path, "system_packages", {**there, "dpkg-query": NOT_INSTALLED, "id": ORDINARY_USER}, wished)
     assert done.returncode == 1
-    [named] = [line.partition(":")[2].split() for line in done.stderr.splitlines() if line.startswith("Missing system packages:")]
+    [named] = [
+        line.partition(":")[2].split()
+        for line in done.stderr.splitlines()
+        if line.startswith("Missing system packages:")
+    ]
     assert [name for name in named if name.endswith("-venv")] == ([package] if package else [])
     assert {"git", "libodbc2", "openssh-client", "openssl", "tdsodbc"} <= set(named)

@@ -8,14 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from integration.verdicts import CANNOT_BE_TOLD, HALF, MOVED, NOT_MOVED, Case, named_as_down, said_in, stated, stopped_services, truth
+from integration.verdicts import (
+    CANNOT_BE_TOLD,
+    HALF,
+    MOVED,
+    NOT_MOVED,
+    Case,
+    named_as_down,
+    said_in,
+    stated,
+    stopped_services,
+    truth,
+)
 
 HYDRA, DEATHSTING = "hydra.odyssey.com", "deathsting.odyssey.com"
 
 
 def dump(rms: str, hydra: str, deathsting: str, services: str = "running") -> dict[str, Any]:
     states = {name: {"state": services, "start": "auto"} for name in ("HealthService", "OMSDK", "OMCFG")}
-    return {"groups": {"ODYSSEY": {"rms": rms, "roles": {"hydra": hydra, "deathsting": deathsting}}}, "hosts": {"hydra": {"services": states}}}
+    return {
+        "groups": {"ODYSSEY": {"rms": rms, "roles": {"hydra": hydra, "deathsting": deathsting}}},
+        "hosts": {"hydra": {"services": states}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -50,7 +64,14 @@ def test_what_a_text_says(text: str, said: list[str]) -> None:
 
 
 def test_the_last_failure_counts_and_not_what_an_earlier_one_said() -> None:
-    assert stated("The role has not moved", ["The role has not moved", "The role has moved", "something else"], ended_well=False) == MOVED
+    assert (
+        stated(
+            "The role has not moved",
+            ["The role has not moved", "The role has moved", "something else"],
+            ended_well=False,
+        )
+        == MOVED
+    )
     assert stated("...The role has not moved...", ["something else"], ended_well=False) == NOT_MOVED
     assert stated("...", ["something else"], ended_well=False) is None
     assert stated("...", [], ended_well=True) == MOVED
@@ -69,7 +90,9 @@ def test_the_last_failure_counts_and_not_what_an_earlier_one_said() -> None:
         (None, NOT_MOVED, NOT_MOVED, False),
     ],
 )
-def test_a_sentence_is_true_when_it_is_said_and_stays_so(said: str | None, at_end: str, settled: str, true: bool) -> None:
+def test_a_sentence_is_true_when_it_is_said_and_stays_so(
+    said: str | None, at_end: str, settled: str, true: bool
+) -> None:
     assert (Case(said, at_end, settled).problem is None) is true
 
 
@@ -79,7 +102,10 @@ def test_a_run_that_was_killed_may_be_silent() -> None:
 
 
 def test_a_message_must_not_say_both() -> None:
-    assert Case(MOVED, MOVED, MOVED, sentences=(NOT_MOVED, MOVED)).problem == "one message says has_not_moved and has_moved"
+    assert (
+        Case(MOVED, MOVED, MOVED, sentences=(NOT_MOVED, MOVED)).problem
+        == "one message says has_not_moved and has_moved"
+    )
     assert Case(MOVED, MOVED, MOVED, sentences=(MOVED, MOVED)).problem is None
 
 

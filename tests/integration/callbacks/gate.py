@@ -1,7 +1,10 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds a run where a task begins, and lets copies of it go on from there: the tests of every message need the way there only once."""
+"""Holds a run where a task begins, and lets copies of it go on from there: the tests of every message need the way
+there only once.
+"""
+
 from __future__ import annotations
 
 DOCUMENTATION = """

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes every result as a JSON line for the tests, and cuts a run off where a test asks for it."""
+
 from __future__ import annotations
 
 DOCUMENTATION = """

@@ -40,7 +40,9 @@ def build_cluster(spec: ClusterSpec, hosts: Mapping[str, WindowsHost]) -> Cluste
 
 
 def add_services(cluster: Cluster, group_name: str) -> None:
-    """The three services of a clustered root as resources, each after network name and disk, the others also after the first [assumed]."""
+    """The three services of a clustered root as resources, each after network name and disk, the others also after the
+    first [assumed].
+    """
     group = cluster.group(group_name)
     for key in SERVICES:
         resource = _resource(cluster, group, key, "Generic Service", ServiceName=key, UseNetworkName="1")

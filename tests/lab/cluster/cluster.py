@@ -3,17 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A failover cluster: who is up, whether there is a quorum, and which resource is online where.
 
-People and programs only say what they want: a resource online or not, a group on another node.  One thread per cluster does
-the next thing that is missing, one after the other, so that nothing is ever online on two nodes: a group comes up on another
-node only after nothing of it is left on the old one.
+People and programs only say what they want: a resource online or not, a group on another node.  One thread per cluster
+does the next thing that is missing, one after the other, so that nothing is ever online on two nodes: a group comes up
+on another node only after nothing of it is left on the old one.
 
-A resource that fails is restarted as often as ``RestartThreshold`` allows (once), then its group fails over to the next node,
-as often as there are other nodes, then it stays Failed and what depends on it is offline; counting begins anew when somebody
-brings it online or moves its group [ms for the order and the numbers of Windows Server 2008; without the periods after which
-the real cluster forgets].
+A resource that fails is restarted as often as ``RestartThreshold`` allows (once), then its group fails over to the next
+node, as often as there are other nodes, then it stays Failed and what depends on it is offline; counting begins anew
+when somebody brings it online or moves its group [ms for the order and the numbers of Windows Server 2008; without the
+periods after which the real cluster forgets].
 
-Each node has a vote and so has the quorum disk: of two nodes and the disk one node alone goes on.  Without a majority the
-cluster service ends on every node and takes the resources with it; started again, it waits for a majority [ms].
+Each node has a vote and so has the quorum disk: of two nodes and the disk one node alone goes on.  Without a majority
+the cluster service ends on every node and takes the resources with it; started again, it waits for a majority [ms].
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ _Thing = TypeVar("_Thing", bound=_Named)
 
 
 class Cluster:
-    """A cluster of simulated hosts.  Every change that is refused raises :class:`Win32Error`, as the cluster API does [ms]."""
+    """A cluster of simulated hosts.  Every change that is refused raises :class:`Win32Error`, as the cluster API does
+    [ms].
+    """
 
     def __init__(self, name: str, hosts: Sequence[WindowsHost]) -> None:
         self.name = name.upper()
@@ -434,7 +436,13 @@ def _fault(node: Node, resource: Resource) -> int:
 
 def _log(node: Node, number: int, text: str) -> None:
     node.host.event_log.append(
-        {"log": "System", "source": "Microsoft-Windows-FailoverClustering", "id": number, "level": "error", "message": text}
+        {
+            "log": "System",
+            "source": "Microsoft-Windows-FailoverClustering",
+            "id": number,
+            "level": "error",
+            "message": text,
+        }
     )
 
 

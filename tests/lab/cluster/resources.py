@@ -74,7 +74,9 @@ class Group:
         found: list[Resource] = []
         while len(found) < len(self.resources):
             names = {resource.name for resource in found}
-            found += [resource for resource in self.resources if resource not in found and names.issuperset(resource.depends)][:1]
+            found += [
+                resource for resource in self.resources if resource not in found and names.issuperset(resource.depends)
+            ][:1]
         return found
 
     def dependents(self, resource: Resource) -> list[Resource]:
@@ -180,7 +182,9 @@ class NetworkName(ResourceType):
 
 
 class GenericService(ResourceType):
-    """A Windows service of the node.  It is online as soon as the service control manager says that the service runs [ms]."""
+    """A Windows service of the node.  It is online as soon as the service control manager says that the service runs
+    [ms].
+    """
 
     name = "Generic Service"
     properties = {"ServiceName": "", "StartupParameters": "", "UseNetworkName": "0"}

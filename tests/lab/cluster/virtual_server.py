@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A virtual server as its WinRM clients see it: whichever node has the address answers, nobody does while it is offline."""
+"""A virtual server as its WinRM clients see it: whichever node has the address answers, nobody does while it is
+offline.
+"""
 
 from __future__ import annotations
 

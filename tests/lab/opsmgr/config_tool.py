@@ -3,26 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ManagementServerConfigTool.exe: the role of the root management server moves here, or has moved away from here.
 
-``PromoteRMS [/DeleteExistingRMS:true|false]`` runs on the server to promote, after the key was restored there; without the
-switch it is ``false`` [field].  It warns and waits for ``Y`` [book]; ``y`` will do, anything else changes nothing [assumed].
-``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS`` runs on the old
-root when it can be reached again [ms].
+``PromoteRMS [/DeleteExistingRMS:true|false]`` runs on the server to promote, after the key was restored there; without
+the switch it is ``false`` [field].  It warns and waits for ``Y`` [book]; ``y`` will do, anything else changes nothing
+[assumed]. ``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS``
+runs on the old root when it can be reached again [ms].
 
-``InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>`` runs on the root that becomes the first node, ``AddRMSNode``
-with the same options on every other one, after the key was restored there [ms].  Both warn and wait for ``Y`` [assumed]; the
-first wants the disk online here, the second does not [assumed].  On a node ``PromoteRMS`` gives the role back to the virtual
-server and leaves the services to the cluster; it wants the disk online here [assumed].  A clustered root that ``true`` deleted
-cannot be created again before R2 [field].
+``InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>`` runs on the root that becomes the first node,
+``AddRMSNode`` with the same options on every other one, after the key was restored there [ms].  Both warn and wait for
+``Y`` [assumed]; the first wants the disk online here, the second does not [assumed].  On a node ``PromoteRMS`` gives
+the role back to the virtual server and leaves the services to the cluster; it wants the disk online here [assumed].  A
+clustered root that ``true`` deleted cannot be created again before R2 [field].
 
-The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there are
-``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is dropped
-there leaves what it did so far, and running it again does the rest.  ``UpdateDemotedRMS`` has the first and the last.
-Whether this is the root already is asked of the
-registry, for the same reason [assumed].
+The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there
+are ``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is
+dropped there leaves what it did so far, and running it again does the rest.  ``UpdateDemotedRMS`` has the first and the
+last. Whether this is the root already is asked of the registry, for the same reason [assumed].
 
-Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic and are
-started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in
-``secure_storage_backup.py`` [assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for ``Y``.
+Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic
+and are started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in
+``secure_storage_backup.py`` [assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for
+``Y``.
 """
 
 from __future__ import annotations

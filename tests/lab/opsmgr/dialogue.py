@@ -8,11 +8,13 @@ Host settings, each either one value for both tools or a mapping of the tool's n
 ``tool_reads``
     ``readkey`` (default: .NET ``Console.ReadKey``), ``getch`` (the C library's) or ``readline``.
 ``prompts``
-    ``whole`` (default), ``pieces`` (a question arrives in several chunks) or ``at_end`` (nothing is seen before the tool ends).
+    ``whole`` (default), ``pieces`` (a question arrives in several chunks) or ``at_end`` (nothing is seen before the
+    tool ends).
 ``password_echo``
     what is printed for each character of a password, nothing by default; only a tool that reads keys can do that.
 ``tool_exit_codes``
-    ``honest`` (default: 1 for a failure) or ``always_zero``: exit codes are undocumented, so a lab can make them worthless.
+    ``honest`` (default: 1 for a failure) or ``always_zero``: exit codes are undocumented, so a lab can make them
+    worthless.
 """
 
 from __future__ import annotations
@@ -137,7 +139,11 @@ def _read_line(dialogue: Dialogue, secret: bool) -> str:
     return dialogue.process.stdin.read_line() or ""
 
 
-_READERS: Mapping[str, Callable[[Dialogue, bool], str]] = {"readkey": _read_keys, "getch": _read_getch, "readline": _read_line}
+_READERS: Mapping[str, Callable[[Dialogue, bool], str]] = {
+    "readkey": _read_keys,
+    "getch": _read_getch,
+    "readline": _read_line,
+}
 
 
 def tool_program(tool: str, body: Callable[[Dialogue], None]) -> Program:
@@ -166,7 +172,10 @@ def tool_program(tool: str, body: Callable[[Dialogue], None]) -> Program:
 
 
 def _frames(tool: str) -> tuple[str, ...]:
-    return ("System.Console.ReadKey(Boolean intercept)", f"Microsoft.EnterpriseManagement.{tool}.Program.Main(String[] args)")
+    return (
+        "System.Console.ReadKey(Boolean intercept)",
+        f"Microsoft.EnterpriseManagement.{tool}.Program.Main(String[] args)",
+    )
 
 
 def _crash(dialogue: Dialogue, raised: UnhandledError) -> int:

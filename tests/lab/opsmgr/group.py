@@ -25,7 +25,9 @@ from .versions import Version
 class ManagementGroup:
     """One management group.  ``key`` is what its secrets were encrypted with when it was made."""
 
-    def __init__(self, spec: GroupSpec, root: str, servers: Mapping[str, Version], host: WindowsHost, sql: SqlServer) -> None:
+    def __init__(
+        self, spec: GroupSpec, root: str, servers: Mapping[str, Version], host: WindowsHost, sql: SqlServer
+    ) -> None:
         self.spec = spec
         self.key = new_key()
         self._sql = sql
@@ -34,7 +36,9 @@ class ManagementGroup:
         opsmgr_schema.create_operations_manager(sql, spec.database, spec.name, version=servers[root].server_version)
         for server, version in servers.items():
             is_root = server == root
-            opsmgr_schema.add_health_service(sql, spec.database, server, is_root=is_root, version=version.server_version)
+            opsmgr_schema.add_health_service(
+                sql, spec.database, server, is_root=is_root, version=version.server_version
+            )
         for account in spec.run_as:
             data = encrypt_secret(self.key, account.user, account.secret)
             opsmgr_schema.add_run_as(sql, spec.database, account.name, account.user, data)
@@ -61,7 +65,16 @@ class ManagementGroup:
             raise LookupError(name)
         folder = sql.folder + "\\Backup"
         now = to_storage(dt.datetime.now())
-        taken = take(database, sql.store, sql.files_of(database), name="", user="sa", server=sql.name.upper(), started=now, finished=now)
+        taken = take(
+            database,
+            sql.store,
+            sql.files_of(database),
+            name="",
+            user="sa",
+            server=sql.name.upper(),
+            started=now,
+            finished=now,
+        )
         append(host.fs, f"{folder}\\{remains.database_backup}", taken, overwrite=True)
         backup = pack_backup(KeyBackup(self.key, self.name, version), remains.key_password)
         host.fs.write(f"{folder}\\{remains.key_backup}", backup)
@@ -75,13 +88,17 @@ class ManagementGroup:
         """
         rows = (row for row in self._rows("MTV_HealthService") if row["IsManagementServer"])
         servers = {str(row["DisplayName"]): bool(row["IsRHS"]) for row in rows}
-        secrets = {str(row["UserName"]): bytes(row["SecureData"]) for row in self._rows("CredentialManagerSecureStorage")}
+        secrets = {
+            str(row["UserName"]): bytes(row["SecureData"]) for row in self._rows("CredentialManagerSecureStorage")
+        }
         checks = [bytes(row["SecureData"]) for row in self._rows("LabKeyCheck")]
         run_as = {host: _opened(installation.key, secrets) for host, installation in members.items()}
         return {
             "rms": next((name for name, is_root in sorted(servers.items()) if is_root), None),
             "servers": sorted(servers),
-            "roles": {host: "rms" if installation.is_root else "management_server" for host, installation in members.items()},
+            "roles": {
+                host: "rms" if installation.is_root else "management_server" for host, installation in members.items()
+            },
             "key": {host: _verdict(installation.key, run_as[host], checks) for host, installation in members.items()},
             "run_as": run_as,
             "cluster_damaged": self.cluster_damaged,

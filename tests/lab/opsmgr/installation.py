@@ -35,7 +35,9 @@ class Installation:
 
     @property
     def computer(self) -> str:
-        """The name by which the database knows the server whose services run here: on a node of a clustered root the virtual one's."""
+        """The name by which the database knows the server whose services run here: on a node of a clustered root the
+        virtual one's.
+        """
         return self.virtual_server or self.host.fqdn
 
     @property
@@ -49,7 +51,9 @@ class Installation:
         return str(self.host.registry.get(CLUSTER, "Drive", ""))
 
     def join_virtual_server(self, name: str, drive: str) -> None:
-        """Be a node of this clustered root from now on: the registry says root on every node, and the cluster starts the services [field]."""
+        """Be a node of this clustered root from now on: the registry says root on every node, and the cluster starts
+        the services [field].
+        """
         self.host.registry.set(CLUSTER, "VirtualServer", name)
         self.host.registry.set(CLUSTER, "Drive", drive)
         self.set_root(True)

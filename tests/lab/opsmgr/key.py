@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The key of the root management server, the secrets it protects and the file it is backed up to.
 
-The real formats are not documented; these are the lab's own [assumed].  What matters is kept: without the right 32 bytes
-no Run As secret can be read, a backup opens with its password only, and nothing in it can be changed unnoticed.
+The real formats are not documented; these are the lab's own [assumed].  What matters is kept: without the right 32
+bytes no Run As secret can be read, a backup opens with its password only, and nothing in it can be changed unnoticed.
 """
 
 from __future__ import annotations

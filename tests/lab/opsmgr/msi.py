@@ -3,19 +3,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """MOM.msi: Setup of a management server, and with ``CREATE_NEWKEY=1`` the way back without a key backup.
 
-On a computer without Operations Manager it installs an ordinary management server of the group that the database belongs to; it wants
-``ADDLOCAL=MOMServer``, ``MANAGEMENT_GROUP``, ``MOM_DB_SERVER`` and for each of ``ACTIONS`` and ``SDK`` either
-``..._USE_COMPUTER_ACCOUNT=1`` or an account with its password [ms, from memory].  The first server of a group becomes its root and makes
-the key [ms].  On a management server that is installed already it changes nothing, except with ``CREATE_NEWKEY=1`` from SP1 on [book]: the
-server gets a new key, which the database from now on takes for the group's, and no Run As secret can be read any more.  The server becomes
-the root by database and registry, and the old root an ordinary management server in the database [assumed]; with the host setting
-``new_key_promotes: false`` it only has the key, and is to be promoted.
+On a computer without Operations Manager it installs an ordinary management server of the group that the database
+belongs to; it wants ``ADDLOCAL=MOMServer``, ``MANAGEMENT_GROUP``, ``MOM_DB_SERVER`` and for each of ``ACTIONS`` and
+``SDK`` either ``..._USE_COMPUTER_ACCOUNT=1`` or an account with its password [ms, from memory].  The first server of a
+group becomes its root and makes the key [ms].  On a management server that is installed already it changes nothing,
+except with ``CREATE_NEWKEY=1`` from SP1 on [book]: the server gets a new key, which the database from now on takes for
+the group's, and no Run As secret can be read any more.  The server becomes the root by database and registry, and the
+old root an ordinary management server in the database [assumed]; with the host setting ``new_key_promotes: false`` it
+only has the key, and is to be promoted.
 
-A failed Setup puts the registry back as it was, and not the database [assumed].  Besides the fault that every program start asks for,
-there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``: ``fail`` makes the action fail that is under way,
-``drop`` ends Setup as a power failure does, and nothing is put back.  A property that the version does not know is ignored [ms].
+A failed Setup puts the registry back as it was, and not the database [assumed].  Besides the fault that every program
+start asks for, there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``: ``fail``
+makes the action fail that is under way, ``drop`` ends Setup as a power failure does, and nothing is put back.  A
+property that the version does not know is ignored [ms].
 
-Host settings: ``setup_seconds`` (0.5), ``setup_wants_reboot`` (false), ``new_key_promotes`` (true), ``windows_language`` (``en``, ``de``: of the log).
+Host settings: ``setup_seconds`` (0.5), ``setup_wants_reboot`` (false), ``new_key_promotes`` (true),
+``windows_language`` (``en``, ``de``: of the log).
 """
 
 from __future__ import annotations
@@ -42,7 +45,10 @@ _DIRECTORY = "C:\\Program Files\\System Center Operations Manager 2007"
 _DATABASE = "OperationsManager"
 _WAREHOUSE = "OperationsManagerDW"
 _SETUP_SECONDS = 0.5
-_ENDED = {"en": "Action ended 2:40:11: {action}. Return value {value}.", "de": "Aktion beendet um 2:40:11: {action}. Rückgabewert {value}."}
+_ENDED = {
+    "en": "Action ended 2:40:11: {action}. Return value {value}.",
+    "de": "Aktion beendet um 2:40:11: {action}. Rückgabewert {value}.",
+}
 
 
 class _FailedError(Exception):
@@ -84,7 +90,9 @@ def mom_package(version: Version, databases: Databases, register_services: Regis
 class _Setup:
     """One run of the package; what it says goes into the log."""
 
-    def __init__(self, process: Process, version: Version, databases: Databases, register_services: RegisterServices) -> None:
+    def __init__(
+        self, process: Process, version: Version, databases: Databases, register_services: RegisterServices
+    ) -> None:
         self._process = process
         self._host = process.host
         self._version = version
@@ -153,7 +161,10 @@ class _Setup:
             for role, account in (("ACTIONS", "ACTIONSUSER"), ("SDK", "SDK_ACCOUNT")):
                 if self._given.get(f"{role}_USE_COMPUTER_ACCOUNT") != "1":
                     self._wanted(account)
-                    self._wanted(account.removesuffix("USER").removesuffix("_ACCOUNT") + ("PASSWORD" if role == "ACTIONS" else "_PASSWORD"))
+                    self._wanted(
+                        account.removesuffix("USER").removesuffix("_ACCOUNT")
+                        + ("PASSWORD" if role == "ACTIONS" else "_PASSWORD")
+                    )
 
     @contextlib.contextmanager
     def _open(self, server: str, name: str) -> Iterator[OperationalDatabase]:

@@ -84,8 +84,8 @@ class OperationalDatabase:
     def promote(self, computer: str, *, delete_old: bool, virtual_root: str = "") -> None:
         """Make it the root; the old one is deleted or demoted, all at once or not at all.
 
-        ``virtual_root`` is the old one's name when it is clustered.  What is deleted of it leaves an entry that is no server any
-        more, as a real database keeps what it deleted for a while [assumed].
+        ``virtual_root`` is the old one's name when it is clustered.  What is deleted of it leaves an entry that is no
+        server any more, as a real database keeps what it deleted for a while [assumed].
         """
         with self._transaction():
             if delete_old and virtual_root:

@@ -19,7 +19,9 @@ def root_named_by(host: WindowsHost) -> dict[str, list[str]]:
     """Place to the names that stand there, for every place that names a root at all."""
     found = {path: list(_in_file(host, path)) for path in _configuration_files(host)}
     values = [(REPORTING, _DEFAULT), (MACHINE_SETTINGS, _DEFAULT)]
-    values += [(f"{GROUPS}\\{group}\\Parent Health Services\\0", "NetworkName") for group in host.registry.subkeys(GROUPS)]
+    values += [
+        (f"{GROUPS}\\{group}\\Parent Health Services\\0", "NetworkName") for group in host.registry.subkeys(GROUPS)
+    ]
     for key, value in values:
         name = host.registry.get(key, value, "")
         if name:

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SecureStorageBackup.exe: the key of the root management server to and from a file.
 
-``Backup <file>`` asks for a password twice, ``Restore <file>`` once [book].  At least eight characters [book]; the length is
-checked before the second question, a file to restore before the only one [assumed].  An existing file is overwritten
-[assumed].  The tool knows nothing of management groups: the key of another one restores without complaint [assumed].
+``Backup <file>`` asks for a password twice, ``Restore <file>`` once [book].  At least eight characters [book]; the
+length is checked before the second question, a file to restore before the only one [assumed].  An existing file is
+overwritten [assumed].  The tool knows nothing of management groups: the key of another one restores without complaint
+[assumed].
 
-Exit codes are undocumented.  Here [assumed]: 0 done, 1 every refusal, 0xE0434F4D an unhandled .NET exception; with the host
-setting ``tool_exit_codes: always_zero`` a refusal ends with 0 too.  Messages go to standard output, the report of an unhandled
-exception to standard error.
+Exit codes are undocumented.  Here [assumed]: 0 done, 1 every refusal, 0xE0434F4D an unhandled .NET exception; with the
+host setting ``tool_exit_codes: always_zero`` a refusal ends with 0 too.  Messages go to standard output, the report of
+an unhandled exception to standard error.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def _body(dialogue: Dialogue) -> None:
     try:
         work(dialogue, installation, arguments[1])
     except Win32Error as error:
-        raise ToolFailedError(_FILE_ERRORS.get(error.code, "file_error"), file=arguments[1], reason=error.text) from error
+        raise ToolFailedError(
+            _FILE_ERRORS.get(error.code, "file_error"), file=arguments[1], reason=error.text
+        ) from error
 
 
 def _has_wizard(dialogue: Dialogue) -> bool:

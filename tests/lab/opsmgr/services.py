@@ -3,20 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The three services of a management server.
 
-``HealthService`` is on every one of them, ``OMSDK`` and ``OMCFG`` do their work on the root only and are disabled elsewhere
-[ms].  All keep a session in the operational database and get a new one as soon as they lose it, so a database that is to be
-had alone must be taken from them.
+``HealthService`` is on every one of them, ``OMSDK`` and ``OMCFG`` do their work on the root only and are disabled
+elsewhere [ms].  All keep a session in the operational database and get a new one as soon as they lose it, so a database
+that is to be had alone must be taken from them.
 
-``OMSDK`` runs where the database can be reached, calls this server the root and has Run As secrets that the key here opens;
-anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].  Before SP1 it
-also runs on a former root, where the data warehouse's processing stays [book].  ``OMCFG``
-also needs ``OMSDK`` on the same server.  ``HealthService``, once (re)started, does as the database says: a former root
-becomes an ordinary management server [book], and comes back to the database if it was deleted from there [book].
+``OMSDK`` runs where the database can be reached, calls this server the root and has Run As secrets that the key here
+opens; anywhere else it starts and stops by itself a moment later, with an event and an exit code [assumed in detail].
+Before SP1 it also runs on a former root, where the data warehouse's processing stays [book].  ``OMCFG`` also needs
+``OMSDK`` on the same server.  ``HealthService``, once (re)started, does as the database says: a former root becomes an
+ordinary management server [book], and comes back to the database if it was deleted from there [book].
 
-On a node of a clustered root all three are started by hand, that is by the cluster, and are the virtual server's: its name is
-what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, with event 29104, where the registry does not say root or
-names a parent [field].  ``HealthService`` started on a node while another server is the root damages the clustered root [field];
-what exactly it does is not known, so here it only tells ``on_damage``.
+On a node of a clustered root all three are started by hand, that is by the cluster, and are the virtual server's: its
+name is what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, with event 29104, where the registry
+does not say root or names a parent [field].  ``HealthService`` started on a node while another server is the root
+damages the clustered root [field]; what exactly it does is not known, so here it only tells ``on_damage``.
 
 Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops.
 """
@@ -101,7 +101,11 @@ class SessionKeeper:
     def _watch(self) -> None:
         while not self._stopping.wait(_RECONNECT_SECONDS):
             with self._lock:
-                lost = [(owner, kept) for owner, kept in self._kept.items() if kept.database is None or kept.database.is_lost]
+                lost = [
+                    (owner, kept)
+                    for owner, kept in self._kept.items()
+                    if kept.database is None or kept.database.is_lost
+                ]
             for owner, kept in lost:
                 self._reconnect(owner, kept)
 
@@ -124,7 +128,9 @@ class SessionKeeper:
 class ManagementServices:
     """The services of one management server."""
 
-    def __init__(self, installation: Installation, databases: Databases, keeper: SessionKeeper, on_damage: Callable[[], None]) -> None:
+    def __init__(
+        self, installation: Installation, databases: Databases, keeper: SessionKeeper, on_damage: Callable[[], None]
+    ) -> None:
         self.installation = installation
         self._on_damage = on_damage
         self._databases = databases
@@ -182,7 +188,9 @@ class ManagementServices:
             number = reason.event
         host = self.installation.host
         message = f"The {service.display_name} failed: {reason}"
-        host.event_log.append({"log": "Operations Manager", "source": source, "id": number, "level": "error", "message": message})
+        host.event_log.append(
+            {"log": "Operations Manager", "source": source, "id": number, "level": "error", "message": message}
+        )
         if service.state == "running":
             host.services.fail(service.key, _SPECIFIC_ERROR, _SDK_ERROR)
 
@@ -229,7 +237,9 @@ class ManagementServices:
     def _check_root(self, database: OperationalDatabase) -> None:
         installation = self.installation
         if installation.virtual_server and (not installation.is_root or installation.has_parent):
-            raise ServiceStopsError("the registry of this node does not belong to a Root Management Server", _NODE_IS_NO_ROOT)
+            raise ServiceStopsError(
+                "the registry of this node does not belong to a Root Management Server", _NODE_IS_NO_ROOT
+            )
         root = database.root()
         if not root or root.lower() != self.installation.computer.lower():
             raise ServiceStopsError(f"this computer is not the Root Management Server, {root or 'no one'} is")

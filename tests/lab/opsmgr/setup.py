@@ -108,10 +108,13 @@ def register_sql_server(host: WindowsHost, version: str) -> None:
         host.fs.mkdir(f"{folder}\\{below}", exist_ok=True)
 
 
-def install_reporting(host: WindowsHost, version: Version, directory: str, membership: Membership, sql_version: str) -> None:
+def install_reporting(
+    host: WindowsHost, version: Version, directory: str, membership: Membership, sql_version: str
+) -> None:
     """A reporting server: two ``<ServerName>`` entries name the root [book], and a registry value does [field].
 
-    SQL Server 2005 numbers its instances, 2008 names them [field].  Host setting ``reporting_instance``: its name (MSSQLSERVER).
+    SQL Server 2005 numbers its instances, 2008 names them [field].  Host setting ``reporting_instance``: its name
+    (MSSQLSERVER).
     """
     install_product(host, version, directory, membership)
     instance = str(host.settings.get("reporting_instance", _DEFAULT_INSTANCE))
@@ -137,14 +140,24 @@ def install_reporting(host: WindowsHost, version: Version, directory: str, membe
 
 
 def _reads_its_configuration(host: WindowsHost, path: str) -> Callable[[Service], None]:
-    """Reporting Services starts, reads its configuration file, and ends by itself when that is missing or no XML [assumed in detail]."""
+    """Reporting Services starts, reads its configuration file, and ends by itself when that is missing or no XML
+    [assumed in detail].
+    """
 
     def on_running(service: Service) -> None:
         try:
             ElementTree.fromstring(host.fs.read(path))
         except (Win32Error, ElementTree.ParseError) as error:
             message = f"Report Server ({service.display_name}) cannot load the file {path}: {error}"
-            host.event_log.append({"log": "Application", "source": "Report Server Windows Service", "id": 128, "level": "error", "message": message})
+            host.event_log.append(
+                {
+                    "log": "Application",
+                    "source": "Report Server Windows Service",
+                    "id": 128,
+                    "level": "error",
+                    "message": message,
+                }
+            )
             if service.state == "running":
                 host.services.fail(service.key, _SERVICE_SPECIFIC_ERROR, 1)
 

@@ -5,8 +5,8 @@
 
 The warning of ``PromoteRMS`` is the book's; the password questions are Microsoft's, from memory [ms]; all the rest is
 [assumed], and so is every German sentence.  A host's setting ``texts`` (a mapping of the names below to other words)
-replaces any of them, the setting ``tool_language`` chooses the table.  What a language does not have is said in English,
-as half-translated programs do.
+replaces any of them, the setting ``tool_language`` chooses the table.  What a language does not have is said in
+English, as half-translated programs do.
 """
 
 from __future__ import annotations

@@ -170,7 +170,8 @@ def _back_up(engine: Engine, device: Device, kind: str, what: str) -> None:
     engine.tell(*_progress(device))
     names = [logical for _kind, logical, _path in taken.files]
     engine.tell(
-        message(4035, taken.pages, database.name, names[0], position), message(4035, 2, database.name, names[1], position)
+        message(4035, taken.pages, database.name, names[0], position),
+        message(4035, 2, database.name, names[1], position),
     )
     engine.tell(message(3014, what, taken.pages + 2, 0.21, (taken.pages + 2) / 128 / 0.21), Done())
 
@@ -289,7 +290,16 @@ def file_list(engine: Engine, statement: Statement) -> None:
     for number, (kind, logical, path) in enumerate(taken.files, 1):
         is_data = kind == "ROWS"
         rows.append(
-            (logical, path, "D" if is_data else "L", "PRIMARY" if is_data else None, 10485760, 35184372080640, number, taken.size)
+            (
+                logical,
+                path,
+                "D" if is_data else "L",
+                "PRIMARY" if is_data else None,
+                10485760,
+                35184372080640,
+                number,
+                taken.size,
+            )
         )
     engine.tell(ResultSet.of(_FILE, rows), Done(len(rows), command=SELECT_COMMAND))
 
@@ -324,7 +334,8 @@ def restore(engine: Engine, statement: Statement) -> None:
     _remember_restore(engine, device, taken)
     engine.tell(*_progress(device))
     engine.tell(
-        message(4035, taken.pages, database.name, taken.files[0][1], 1), message(4035, 2, database.name, taken.files[1][1], 1)
+        message(4035, taken.pages, database.name, taken.files[0][1], 1),
+        message(4035, 2, database.name, taken.files[1][1], 1),
     )
     engine.tell(message(3014, "RESTORE DATABASE", taken.pages + 2, 0.19, (taken.pages + 2) / 128 / 0.19), Done())
 

@@ -140,12 +140,17 @@ class _Parser:
 
     def continues(self, start: int, word: str, spent: set[str]) -> bool:
         """Whether a word that can begin a statement belongs to the one that began at ``start``."""
-        head, second = self.tokens[start].keyword, self.tokens[start + 1].keyword if start + 1 < len(self.tokens) else ""
+        head, second = (
+            self.tokens[start].keyword,
+            self.tokens[start + 1].keyword if start + 1 < len(self.tokens) else "",
+        )
         previous = self.tokens[self.at - 1].keyword
         if head == "ALTER":
             mine = ("SET",) if second == "DATABASE" else ("SET", "DROP", "ALTER")
             return (word == "ROLLBACK" and previous == "WITH") or (word in mine and self.first_time(head, spent))
-        if head in ("GRANT", "DENY", "REVOKE") or (head == "CREATE" and second in ("VIEW", "PROCEDURE", "PROC", "TRIGGER")):
+        if head in ("GRANT", "DENY", "REVOKE") or (
+            head == "CREATE" and second in ("VIEW", "PROCEDURE", "PROC", "TRIGGER")
+        ):
             return True
         if (head == "DROP" and word == "IF") or (word == "SELECT" and previous in _CONTINUES_SELECT):
             return True

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from .server import SqlServer
 
 Rows = Iterable[tuple[Any, ...]]
-_STATES = {"ONLINE": 0, "RESTORING": 1, "RECOVERING": 2, "RECOVERY_PENDING": 3, "SUSPECT": 4, "EMERGENCY": 5, "OFFLINE": 6}
+_STATES = {
+    "ONLINE": 0,
+    "RESTORING": 1,
+    "RECOVERING": 2,
+    "RECOVERY_PENDING": 3,
+    "SUSPECT": 4,
+    "EMERGENCY": 5,
+    "OFFLINE": 6,
+}
 _ACCESS = {"MULTI_USER": 0, "SINGLE_USER": 1, "RESTRICTED_USER": 2}
 _RECOVERY = {"FULL": 1, "BULK_LOGGED": 2, "SIMPLE": 3}
 _SMALL, _TINY, _PATH, _SID = SqlType("smallint"), SqlType("tinyint"), SqlType("nvarchar", 260), SqlType("varbinary", 85)

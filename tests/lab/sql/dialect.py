@@ -226,7 +226,9 @@ class _Translator:
                     return
                 columns.extend(self.star(item, tables))
             else:
-                columns.append((item.alias_or_name if not isinstance(item, exp.Func) else "", _type(item, tables, self.kinds)))
+                columns.append(
+                    (item.alias_or_name if not isinstance(item, exp.Func) else "", _type(item, tables, self.kinds))
+                )
         self.translated.columns = columns
 
     @staticmethod
@@ -271,5 +273,7 @@ def _column_type(item: exp.Column, tables: dict[str, Source]) -> SqlType | None:
 
 
 def translate(text: str, resolve: Resolver, kinds: Mapping[str, SqlType]) -> Translated:
-    """One query or change of rows for sqlite; raises 102 or what the resolver raises.  ``kinds`` are the variables' types."""
+    """One query or change of rows for sqlite; raises 102 or what the resolver raises.  ``kinds`` are the variables'
+    types.
+    """
     return _Translator(parse(text), resolve, kinds).run()

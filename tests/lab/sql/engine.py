@@ -309,7 +309,9 @@ class Engine:
         values, at = [], 2
         while at < close:
             end = min(_next_comma(tokens, at), close)
-            values.append(self.value(statement.text[tokens[at].start - tokens[0].start : tokens[end - 1].end - tokens[0].start]))
+            values.append(
+                self.value(statement.text[tokens[at].start - tokens[0].start : tokens[end - 1].end - tokens[0].start])
+            )
             at = end + 1
         if len(values) < 3:
             raise error(102, tokens[-1].value)
@@ -353,7 +355,9 @@ class Engine:
         after = tokens[at + 1 :]
         if at == 0 and after and after[0].kind == "word":
             raise error(156, after[0].text)
-        place = next((place for place in range(at, len(tokens)) if tokens[place].is_name and _ends_name(tokens, place)), at)
+        place = next(
+            (place for place in range(at, len(tokens)) if tokens[place].is_name and _ends_name(tokens, place)), at
+        )
         name, arguments = tokens[place].value, tokens[place + 1 :]
         if name.lower() == "sp_executesql" and arguments and arguments[0].kind in ("string", "variable"):
             self.nested(str(self.value(arguments[0].text)), self.variables)
@@ -362,7 +366,9 @@ class Engine:
         procedures.call(self, name, arguments)
 
     def database_of(self, prefix: tuple[Token, ...]) -> Database:
-        """The database that a procedure's name begins with, or the current one; what is before the name may be schema or database and schema."""
+        """The database that a procedure's name begins with, or the current one; what is before the name may be schema
+        or database and schema.
+        """
         if sum(token.text == "." for token in prefix) < 2:
             return self.session.database
         database = self.server.find(prefix[0].value)
@@ -413,7 +419,10 @@ _SQLITE_ERRORS: tuple[tuple[str, Callable[[re.Match[str], str], SqlError]], ...]
     (r"no such column: (?:.*\.)?(.+)", lambda found, head: error(207, found.group(1).strip('"'))),
     (r".*has no column named (.+)", lambda found, head: error(207, found.group(1))),
     (r"no such function: (.+)", lambda found, head: error(195, found.group(1))),
-    (r"You did not supply a value for binding (?:parameter )?:(\w+)\.?", lambda found, head: error(137, "@" + found.group(1))),
+    (
+        r"You did not supply a value for binding (?:parameter )?:(\w+)\.?",
+        lambda found, head: error(137, "@" + found.group(1)),
+    ),
     (r'near "(.*)": syntax error', lambda found, head: error(102, found.group(1))),
     (r".*(?:values for|has) \d+ .*columns?.*", lambda found, head: error(213)),
     (
@@ -465,7 +474,9 @@ def _next_comma(tokens: tuple[Token, ...], at: int) -> int:
 
 _HANDLERS: dict[str, Callable[[Engine, Statement], None]] = {
     **dict.fromkeys(("SELECT", "INSERT", "UPDATE", "DELETE"), Engine.query),
-    **dict.fromkeys(("DBCC", "CHECKPOINT", "GRANT", "DENY", "REVOKE", "SAVE TRANSACTION", "CREATE INDEX"), Engine.nothing),
+    **dict.fromkeys(
+        ("DBCC", "CHECKPOINT", "GRANT", "DENY", "REVOKE", "SAVE TRANSACTION", "CREATE INDEX"), Engine.nothing
+    ),
     "USE": Engine.use,
     "SET": Engine.set_option,
     "DECLARE": Engine.declare,

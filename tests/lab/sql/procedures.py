@@ -100,7 +100,17 @@ def who(engine: Engine, arguments: tuple[Token, ...]) -> None:
     for one in engine.server.session_list():
         status, command = ("RUNNABLE", "SELECT") if one.running else ("sleeping", "AWAITING COMMAND")
         rows.append(
-            (f"{one.spid:<5}", status, one.user, one.host, "  .", one.database.name, command, one.login_time, one.program)
+            (
+                f"{one.spid:<5}",
+                status,
+                one.user,
+                one.host,
+                "  .",
+                one.database.name,
+                command,
+                one.login_time,
+                one.program,
+            )
         )
     _answer(engine, columns, rows)
 
@@ -112,7 +122,9 @@ def reset_connection(engine: Engine, arguments: tuple[Token, ...]) -> None:
 
 def fixed_drives(engine: Engine, arguments: tuple[Token, ...]) -> None:
     """xp_fixeddrives."""
-    _answer(engine, [("drive", SqlType("varchar", 1)), ("MB free", INT)], sorted(engine.server.files.free_megabytes.items()))
+    _answer(
+        engine, [("drive", SqlType("varchar", 1)), ("MB free", INT)], sorted(engine.server.files.free_megabytes.items())
+    )
 
 
 # What the instance-aware procedures put in place of this beginning of a path: the key of their own instance [field].
@@ -122,7 +134,11 @@ _TEXT = SqlType("nvarchar", 4000)
 
 def read_own_registry(engine: Engine, arguments: tuple[Token, ...]) -> None:
     """xp_instance_regread with root, key and value; what is not there is told in a message, without rows [field]."""
-    given = [engine.variables.get(token.value[1:].lower()) if token.kind == "variable" else token.value for token in arguments if token.text != ","]
+    given = [
+        engine.variables.get(token.value[1:].lower()) if token.kind == "variable" else token.value
+        for token in arguments
+        if token.text != ","
+    ]
     if len(given) != 3:
         raise error(102, "xp_instance_regread")
     root, path, name = (str(one) for one in given)

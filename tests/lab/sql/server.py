@@ -143,7 +143,11 @@ class SqlServer:
     def broker_twin(self, database: Database) -> Database | None:
         """Another database with the same broker id whose broker is enabled."""
         for other in self.databases.values():
-            if other is not database and other.is_broker_enabled and other.service_broker_guid == database.service_broker_guid:
+            if (
+                other is not database
+                and other.is_broker_enabled
+                and other.service_broker_guid == database.service_broker_guid
+            ):
                 return other
         return None
 
@@ -171,7 +175,9 @@ class SqlServer:
 
     @property
     def instance_id(self) -> str:
-        """What Setup calls the default instance in paths and keys: SQL Server 2005 numbers them, 2008 names them [field]."""
+        """What Setup calls the default instance in paths and keys: SQL Server 2005 numbers them, 2008 names them
+        [field].
+        """
         major = self.wire_version[0]
         return "MSSQL.1" if major == 9 else f"MSSQL{major}.MSSQLSERVER"
 
@@ -224,7 +230,9 @@ class SqlServer:
             self.store.end(session, commit=False)
             self.notify()
         if session.on_end is not None:
-            threading.Thread(target=session.on_end, args=(why,), daemon=True, name=f"{self.name}-{session.spid}-ended").start()
+            threading.Thread(
+                target=session.on_end, args=(why,), daemon=True, name=f"{self.name}-{session.spid}-ended"
+            ).start()
 
     def reset(self, session: Session, *, keep_transaction: bool) -> None:
         """Give a pooled connection's next user a fresh session, when the client asks for that."""

@@ -20,7 +20,9 @@ VERSIONS = {
     "9.0": ("9.00.4035.00", "SP3", "Microsoft SQL Server 2005 - 9.00.4035.00 (X64)", (9, 0, 4035), 90),
     "10.0": ("10.0.2531.0", "SP1", "Microsoft SQL Server 2008 (SP1) - 10.0.2531.0 (X64)", (10, 0, 2531), 100),
 }
-"""What the server says about itself: product version, level, @@VERSION, the version on the wire, compatibility level [ms]."""
+"""What the server says about itself: product version, level, @@VERSION, the version on the wire, compatibility level
+[ms].
+"""
 
 
 class ServerFunctions:
@@ -64,7 +66,10 @@ class ServerFunctions:
             "HOST_NAME": (0, lambda: self._session().host),
             "APP_NAME": (0, lambda: self._session().program),
             "XACT_STATE": (0, lambda: int(self._session().trancount > 0)),
-            "CONNECTIONPROPERTY": (1, lambda name: {"net_transport": "TCP", "auth_scheme": "SQL"}.get(str(name).lower())),
+            "CONNECTIONPROPERTY": (
+                1,
+                lambda name: {"net_transport": "TCP", "auth_scheme": "SQL"}.get(str(name).lower()),
+            ),
         }
 
     def _properties(self) -> dict[str, Any]:

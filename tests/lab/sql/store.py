@@ -44,7 +44,9 @@ class Table:
 
 @dataclass
 class Database:
-    """One database: its options, its broker, its tables' definitions, and its own extended properties by their names in lower case."""
+    """One database: its options, its broker, its tables' definitions, and its own extended properties by their names in
+    lower case.
+    """
 
     name: str
     id: int
@@ -144,13 +146,17 @@ class Store:
 
     def rows(self, database: Database, table: Table) -> list[tuple[Any, ...]]:
         """A table's rows in the order of their insertion."""
-        return self.run(f"SELECT * FROM {quoted(stored_name(database, table.schema, table.name))} ORDER BY rowid").fetchall()
+        return self.run(
+            f"SELECT * FROM {quoted(stored_name(database, table.schema, table.name))} ORDER BY rowid"
+        ).fetchall()
 
     def insert(self, database: Database, table: Table, rows: Iterable[Iterable[Any]]) -> None:
         """Add whole rows to a table."""
         places = ", ".join("?" * len(table.columns))
         name = quoted(stored_name(database, table.schema, table.name))
-        self.sqlite.executemany(f"INSERT INTO {name} VALUES ({places})", [[to_storage(cell) for cell in row] for row in rows])
+        self.sqlite.executemany(
+            f"INSERT INTO {name} VALUES ({places})", [[to_storage(cell) for cell in row] for row in rows]
+        )
 
     def show(self, name: str, columns: list[tuple[str, SqlType]], rows: Iterable[Iterable[Any]]) -> None:
         """Put a catalogue view's present rows where a statement finds them."""

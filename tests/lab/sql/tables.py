@@ -63,7 +63,9 @@ def create_table(engine: Engine, statement: Statement) -> None:
 def _column(item: exp.ColumnDef) -> Column:
     kinds = {type(constraint.kind): constraint.kind for constraint in item.args.get("constraints") or []}
     not_null = kinds.get(exp.NotNullColumnConstraint)
-    nullable = (not_null is None or bool(not_null.args.get("allow_null"))) and exp.PrimaryKeyColumnConstraint not in kinds
+    nullable = (
+        not_null is None or bool(not_null.args.get("allow_null"))
+    ) and exp.PrimaryKeyColumnConstraint not in kinds
     default = kinds.get(exp.DefaultColumnConstraint)
     identity = exp.GeneratedAsIdentityColumnConstraint in kinds
     kind = parse_type(item.args["kind"].sql("tsql"))

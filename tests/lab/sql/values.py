@@ -73,7 +73,9 @@ DATETIME, FLOAT, BYTES = SqlType("datetime"), SqlType("float"), SqlType("varbina
 
 def parse_type(text: str) -> SqlType:
     """The type that a declaration names: ``nvarchar(256)``, ``varbinary(max)``, ``decimal(10, 2)``."""
-    match = re.fullmatch(r"\s*([\w ]+?)\s*(?:\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\))?\s*", text.replace("[", "").replace("]", ""))
+    match = re.fullmatch(
+        r"\s*([\w ]+?)\s*(?:\(\s*(\w+)\s*(?:,\s*(\d+)\s*)?\))?\s*", text.replace("[", "").replace("]", "")
+    )
     if match is None:
         return TEXT
     name = match.group(1).lower()

@@ -169,7 +169,13 @@ class _Decimal:
         return bytes([17, number >= 0]) + abs(number).to_bytes(16, "little")
 
 
-_FIXED_TYPES = {"bit": Bit(), "float": Float(8), "real": Float(4), "datetime": DateTime(), "uniqueidentifier": UniqueIdentifier()}
+_FIXED_TYPES = {
+    "bit": Bit(),
+    "float": Float(8),
+    "real": Float(4),
+    "datetime": DateTime(),
+    "uniqueidentifier": UniqueIdentifier(),
+}
 
 
 def _wire_type(kind: SqlType, tds_version: int) -> Any:
@@ -202,7 +208,11 @@ class Encoder:
 
     def call(self, outcome: Outcome, status: int, handle: int | None) -> bytes:
         """The answer to a procedure call: its events, its return status and the handle it returned."""
-        events = [event for event in outcome.events if not (isinstance(event, Done) and event.count is None and not event.failed)]
+        events = [
+            event
+            for event in outcome.events
+            if not (isinstance(event, Done) and event.count is None and not event.failed)
+        ]
         body = b"".join(self._event(event, more=True, in_procedure=True) for event in events)
         returned = struct.pack("<Bi", 0x79, status)
         if handle is not None:
@@ -223,14 +233,18 @@ class Encoder:
             return self._rows(event)
         if isinstance(event, Changed):
             return self._change(event)
-        status = (DoneStatus.MORE if more else DoneStatus.FINAL) | (DoneStatus.ERROR if event.failed else DoneStatus.FINAL)
+        status = (DoneStatus.MORE if more else DoneStatus.FINAL) | (
+            DoneStatus.ERROR if event.failed else DoneStatus.FINAL
+        )
         if event.count is not None:
             status |= DoneStatus.COUNT
         token = DONE_IN_PROC if in_procedure else 0xFD
         return self._done(token, status, event.count or 0, event.command)
 
     def _done(self, token: int, status: int, count: int, command: int = 0) -> bytes:
-        body: bytes = done(status=DoneStatus(status), current_command=command, row_count=count, tds_version=self.version)
+        body: bytes = done(
+            status=DoneStatus(status), current_command=command, row_count=count, tds_version=self.version
+        )
         return bytes([token]) + body[1:]
 
     def message(self, event: Message) -> bytes:

@@ -192,7 +192,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
 
 
 def parse_setting(text: str) -> Tree:
-    """An override from a command line: ``hosts.hydra.profile=2003``, or shorter for all hosts ``settings.tool_reads=getch``."""
+    """An override from a command line: ``hosts.hydra.profile=2003``, or shorter for all hosts
+    ``settings.tool_reads=getch``.
+    """
     path, sign, value = text.partition("=")
     if not sign or not path:
         raise ValueError(f"{text!r} is not of the form key=value")
@@ -293,9 +295,12 @@ def _group(name: str, body: Tree) -> GroupSpec:
     database = body["database"]
     accounts = ((account, value or {}) for account, value in (body.get("run_as") or {}).items())
     run_as = tuple(
-        RunAsSpec(account, str(value["user"]), str(value.get("secret") or random_password())) for account, value in accounts
+        RunAsSpec(account, str(value["user"]), str(value.get("secret") or random_password()))
+        for account, value in accounts
     )
-    return GroupSpec(name, database["host"], database["name"], database["warehouse"], run_as, _remains(name, body.get("remains")))
+    return GroupSpec(
+        name, database["host"], database["name"], database["warehouse"], run_as, _remains(name, body.get("remains"))
+    )
 
 
 def _remains(group: str, body: Tree | None) -> RemainsSpec | None:
@@ -322,9 +327,13 @@ def _check_group(group: GroupSpec, hosts: Mapping[str, HostSpec], clusters: Mapp
     roots = [host.name for host in hosts.values() if host.group == group.name and "rms" in host.roles]
     roots += [cluster.name for cluster in clusters.values() if hosts[cluster.nodes[0]].group == group.name]
     if len(roots) != 1:
-        raise ValueError(f"management group {group.name} needs exactly one host with the role rms, not {len(roots)} (a cluster is one)")
+        raise ValueError(
+            f"management group {group.name} needs exactly one host with the role rms, not {len(roots)} (a cluster is one)"
+        )
     if group.database_host not in hosts or "database" not in hosts[group.database_host].roles:
-        raise ValueError(f"management group {group.name} is on {group.database_host!r}, which is no host with the role database")
+        raise ValueError(
+            f"management group {group.name} is on {group.database_host!r}, which is no host with the role database"
+        )
 
 
 def _only_known(body: Tree, known: tuple[str, ...], where: str) -> None:

@@ -16,7 +16,10 @@ def fleet(groups: int) -> Tree:
     tree: Tree = {"groups": {}, "hosts": dict.fromkeys(("deathsting", "jupiter", "argus", "hermes"), False)}
     for number in range(1, groups):
         group, sql = f"GROUP{number:03}", f"sql{number // _GROUPS_ON_ONE_SERVER:02}"
-        tree["groups"][group] = {**body, "database": {"host": sql, "name": f"OM{number:03}", "warehouse": f"DW{number:03}"}}
+        tree["groups"][group] = {
+            **body,
+            "database": {"host": sql, "name": f"OM{number:03}", "warehouse": f"DW{number:03}"},
+        }
         tree["hosts"][f"rms{number:03}"] = {"roles": ["rms"], "group": group}
         tree["hosts"].setdefault(sql, {"roles": ["database"], "group": group, "media": None})
     return tree

@@ -166,7 +166,11 @@ class WindowsHost:
         """The environment that a logon's first program gets [ms]."""
         profile = self.windows
         domain, _at, account = session.user.rpartition("\\")
-        temp = self.fs.short_path(paths.join(session.profile, profile.temp)) if session.profile else f"{self.system_root}\\Temp"
+        temp = (
+            self.fs.short_path(paths.join(session.profile, profile.temp))
+            if session.profile
+            else f"{self.system_root}\\Temp"
+        )
         env = Environment(
             {
                 "ALLUSERSPROFILE": profile.all_users,
@@ -205,7 +209,9 @@ class WindowsHost:
     # Programs
 
     def install_program(self, path: str, program: Program, content: bytes) -> None:
-        """Put a program file and its behaviour in place; any copy with the same content behaves the same, on every host."""
+        """Put a program file and its behaviour in place; any copy with the same content behaves the same, on every
+        host.
+        """
         digest = hashlib.sha256(content).hexdigest()
         full = paths.absolute(path, "C:\\")
         with self.lock:
@@ -235,7 +241,8 @@ class WindowsHost:
         skip_cmd_shell: bool = False,
         codepage: int | None = None,
     ) -> RunningCommand:
-        """Start a command for a client; ``console`` asks for a console as standard input (``settings`` decide what comes).
+        """Start a command for a client; ``console`` asks for a console as standard input (``settings`` decide what
+        comes).
 
         Win32 error 267 for a current directory that does not exist, 87 for an unknown code page, 2 for a program that a
         command line without cmd.exe does not find.
@@ -276,7 +283,9 @@ class WindowsHost:
 
     @property
     def powered(self) -> bool:
-        """Whether the host is up: switched off, its commands and services are gone and its listeners refuse connections."""
+        """Whether the host is up: switched off, its commands and services are gone and its listeners refuse
+        connections.
+        """
         return not self._power.is_cut
 
     @powered.setter
@@ -329,7 +338,12 @@ class WindowsHost:
     def _install_windows(self) -> None:
         """The folders, files and registry keys of a fresh system."""
         profile = self.windows
-        folders = [profile.system32, f"{profile.system_root}\\Temp", f"{profile.all_users}", f"{profile.system32}\\Wbem"]
+        folders = [
+            profile.system32,
+            f"{profile.system_root}\\Temp",
+            f"{profile.all_users}",
+            f"{profile.system32}\\Wbem",
+        ]
         for folder in [*folders, *(f"{program_files}\\Common Files" for program_files in profile.program_files)]:
             self.fs.mkdir(folder, exist_ok=True)
         tools: dict[str, Program] = {"cmd.exe": cmd_exe, **inbox_tools(profile)}

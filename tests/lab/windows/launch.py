@@ -71,7 +71,9 @@ def stored_name(process: Process, path: str) -> str:
     return files.long_path(local) if local.lower() == path.lower() else path
 
 
-def child(parent: Process, image: str, token: str, tail: str, *, argv: list[str] | None = None, **handles: object) -> Process:
+def child(
+    parent: Process, image: str, token: str, tail: str, *, argv: list[str] | None = None, **handles: object
+) -> Process:
     """The process that ``parent`` starts: it inherits everything that ``handles`` (fields of Process) does not replace."""
     lifeline = Lifeline(parent.lifeline)
     created = replace(
@@ -99,7 +101,9 @@ def load(process: Process) -> Program:
 
 
 def run(process: Process, program: Program, *, recorded: bool = True) -> int:
-    """Run a program to its end: its unsigned exit code.  :class:`Killed` goes on when more than this program was killed."""
+    """Run a program to its end: its unsigned exit code.  :class:`Killed` goes on when more than this program was
+    killed.
+    """
     process.command.entered(process)
     code: int | None = None
     try:

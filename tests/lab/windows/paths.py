@@ -90,7 +90,9 @@ def has_wildcard(name: str) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _pattern(text: str) -> re.Pattern[str]:
-    """FindFirstFile's rules: ``*.*`` is everything, a dot before ``*`` may be the end, ``?`` at the end may be nothing [ms]."""
+    """FindFirstFile's rules: ``*.*`` is everything, a dot before ``*`` may be the end, ``?`` at the end may be nothing
+    [ms].
+    """
     if text == "*.*":
         text = "*"
     regex = ""

@@ -35,7 +35,10 @@ ROOTS = {
     "HKCR": "HKEY_CLASSES_ROOT",
     "HKCC": "HKEY_CURRENT_CONFIG",
 }
-ALIASES = {"HKCR": ("HKLM", "SOFTWARE\\Classes"), "HKCC": ("HKLM", "SYSTEM\\CurrentControlSet\\Hardware Profiles\\Current")}
+ALIASES = {
+    "HKCR": ("HKLM", "SOFTWARE\\Classes"),
+    "HKCC": ("HKLM", "SYSTEM\\CurrentControlSet\\Hardware Profiles\\Current"),
+}
 """Roots that are a place below another one [ms]."""
 SERVICE_ACCOUNTS = ("S-1-5-18", "S-1-5-19", "S-1-5-20")
 """Hives of LocalSystem, LocalService, NetworkService: closed to everyone who is not an administrator [field]."""
@@ -181,7 +184,13 @@ class Registry:
         return root, [part for part in rest.split("\\") if part]
 
     def _refuse_reading(self, root: str, parts: list[str], session: Session | None) -> None:
-        if session is not None and not session.is_admin and root == "HKU" and parts and parts[0].upper() in SERVICE_ACCOUNTS:
+        if (
+            session is not None
+            and not session.is_admin
+            and root == "HKU"
+            and parts
+            and parts[0].upper() in SERVICE_ACCOUNTS
+        ):
             raise Win32Error(5, "\\".join((root, *parts)))
 
     def _refuse_writing(self, root: str, parts: list[str], session: Session | None) -> None:
@@ -201,7 +210,9 @@ def _type_of(data: Data) -> Type:
 
 def _dump(key: Key) -> dict[str, Any]:
     keys = {key.subkeys[name].name: _dump(key.subkeys[name]) for name in sorted(key.subkeys)}
-    values = {key.values[name].name: [key.values[name].type, _shown(key.values[name].data)] for name in sorted(key.values)}
+    values = {
+        key.values[name].name: [key.values[name].type, _shown(key.values[name].data)] for name in sorted(key.values)
+    }
     return {**({"keys": keys} if keys else {}), **({"values": values} if values else {})}
 
 

@@ -221,7 +221,10 @@ class ServiceManager:
     def dump(self) -> dict[str, dict[str, Any]]:
         """State and start mode of all services; a service that is on its way is shown at its goal."""
         goals = {"start_pending": "running", "stop_pending": "stopped"}
-        return {service.key: {"state": goals.get(service.state, service.state), "start": service.start} for service in self.all()}
+        return {
+            service.key: {"state": goals.get(service.state, service.state), "start": service.start}
+            for service in self.all()
+        }
 
     # Inside
 

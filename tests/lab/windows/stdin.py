@@ -96,7 +96,9 @@ class _Buffer:
         return None
 
     def take_line(self) -> bytes | None:
-        """The next line of the pipe without its LF, at End what is left; None until there is one; EOFError after the last."""
+        """The next line of the pipe without its LF, at End what is left; None until there is one; EOFError after the
+        last.
+        """
         position = self.data.find(b"\n")
         if position < 0 and not self.ended:
             return None
@@ -115,7 +117,12 @@ class Stdin:
     """
 
     def __init__(
-        self, console: bool = False, crlf: Crlf = "two", encoding: str | int = "utf-8", *, lifeline: Lifeline | None = None
+        self,
+        console: bool = False,
+        crlf: Crlf = "two",
+        encoding: str | int = "utf-8",
+        *,
+        lifeline: Lifeline | None = None,
     ) -> None:
         self._buffer = _Buffer(console, crlf, encoding)
         self._lifeline = lifeline or Lifeline()
@@ -158,7 +165,8 @@ class Stdin:
     def read_line(self) -> str | None:
         """Console.ReadLine or C stdio: a line without its end; None at the end of a pipe.
 
-        On a pipe a line ends at LF, a CR before it is dropped, and CR alone ends nothing; on a console it ends at Enter.
+        On a pipe a line ends at LF, a CR before it is dropped, and CR alone ends nothing; on a console it ends at
+        Enter.
         """
         if self.console:
             return self._next_console_line()

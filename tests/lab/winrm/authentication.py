@@ -62,7 +62,9 @@ class Authenticator:
 
     @property
     def ntlm_allowed(self) -> bool:
-        """Whether the policy "Restrict NTLM: Incoming NTLM traffic" lets accounts in; without Kerberos here, denying it leaves Basic."""
+        """Whether the policy "Restrict NTLM: Incoming NTLM traffic" lets accounts in; without Kerberos here, denying it
+        leaves Basic.
+        """
         return bool(self._host.settings.get("ntlm", True))
 
     def authenticate(self, authorization: str | None) -> Outcome:

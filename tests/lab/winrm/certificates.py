@@ -50,13 +50,16 @@ class CertificateAuthority:
     def server_context(self, name: str, fqdn: str, address: str, valid_in_days: int = -1) -> ssl.SSLContext:
         """What a listener of this host needs to speak TLS.
 
-        :param valid_in_days: when its certificate begins to be valid; later than now where the server's clock is ahead of the client's
+        :param valid_in_days: when its certificate begins to be valid; later than now where the server's clock is ahead
+            of the client's
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server_certificate(name, fqdn, address, valid_in_days))
         return context
 
-    def _issue(self, key: ec.EllipticCurvePrivateKey, name: str, fqdn: str, address: str, valid_in_days: int) -> x509.Certificate:
+    def _issue(
+        self, key: ec.EllipticCurvePrivateKey, name: str, fqdn: str, address: str, valid_in_days: int
+    ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(each) for each in dict.fromkeys((fqdn.lower(), name.lower()))]
         names.append(x509.IPAddress(ipaddress.ip_address(address)))
         builder = _builder(fqdn, self._certificate.subject, key.public_key(), valid_in_days)
@@ -86,11 +89,15 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     builder = _builder(title, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)]), key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    usage = x509.KeyUsage(key_cert_sign=True, crl_sign=True, digital_signature=True, **dict.fromkeys(_NOT_A_CA_USAGE, False))
+    usage = x509.KeyUsage(
+        key_cert_sign=True, crl_sign=True, digital_signature=True, **dict.fromkeys(_NOT_A_CA_USAGE, False)
+    )
     return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
 
 
-def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_in_days: int = -1) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_in_days: int = -1
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

@@ -57,7 +57,9 @@ def unseal(context: SealingContext, body: bytes) -> bytes:
 
 
 def damage(body: bytes) -> bytes:
-    """An answer with one bit turned over: in the sealed text, so that its signature is wrong, or so that a readable one is no XML."""
+    """An answer with one bit turned over: in the sealed text, so that its signature is wrong, or so that a readable one
+    is no XML.
+    """
     at = len(body) // 2 if body.startswith(_BOUNDARY) else 0
     return body[:at] + bytes((body[at] ^ 1,)) + body[at + 1 :]
 

@@ -46,7 +46,11 @@ def answer(status: int, headers: Iterable[Header] = (), body: bytes = b"") -> by
     """The bytes of an answer.  Windows sends no reason phrase [field]."""
     lines = [f"HTTP/1.1 {status} "]
     lines += [f"{name}: {value}" for name, value in headers]
-    lines += ["Server: Microsoft-HTTPAPI/2.0", f"Date: {email.utils.formatdate(usegmt=True)}", f"Content-Length: {len(body)}"]
+    lines += [
+        "Server: Microsoft-HTTPAPI/2.0",
+        f"Date: {email.utils.formatdate(usegmt=True)}",
+        f"Content-Length: {len(body)}",
+    ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 

@@ -51,7 +51,9 @@ class Operations:
         }
 
     def perform(self, request: soap.Request, session: LogonSession, client_ip: str, notes: dict[str, Any]) -> str:
-        """The body of the answer to an authenticated user, or the fault; ``notes``, for the recorder, fills in either case."""
+        """The body of the answer to an authenticated user, or the fault; ``notes``, for the recorder, fills in either
+        case.
+        """
         self._check(request, session)
         if request.name == "Create":
             return self._create(request, session, client_ip, notes)
@@ -130,7 +132,13 @@ class Operations:
         self._shells.count_command(shell)
         try:
             running = self._host.start_command(
-                shell.session, line, cwd=shell.cwd, env=shell.env, console=console, skip_cmd_shell=direct, codepage=shell.codepage
+                shell.session,
+                line,
+                cwd=shell.cwd,
+                env=shell.env,
+                console=console,
+                skip_cmd_shell=direct,
+                codepage=shell.codepage,
             )
         except Win32Error as error:  # no such program or directory
             raise wsfaults.WSManFault(error.code, f"{error.text} ") from error
@@ -209,7 +217,9 @@ def _environment(wanted: etree._Element) -> dict[str, str]:
 
 
 def _command_line(wanted: etree._Element) -> str:
-    """The command and all its Arguments elements with a space between, as winrshost does; an empty one is refused [field]."""
+    """The command and all its Arguments elements with a space between, as winrshost does; an empty one is refused
+    [field].
+    """
     parts = []
     for element in wanted:
         name = etree.QName(element).localname

@@ -125,7 +125,9 @@ class WinRMServer:
         with self._lock:
             if state.tls is None and self._authority is not None:
                 host = state.host
-                state.tls = self._authority.server_context(host.name, host.fqdn, host.address, host.settings.get("certificate_valid_in_days", -1))
+                state.tls = self._authority.server_context(
+                    host.name, host.fqdn, host.address, host.settings.get("certificate_valid_in_days", -1)
+                )
             if state.tls is None:
                 raise RuntimeError("no certificate authority was given")
             return state.tls

@@ -104,7 +104,9 @@ def _read_header(request: Request, element: etree._Element) -> None:
     text = (element.text or "").strip()
     if name.localname not in _UNDERSTOOD.get(name.namespace or "", ()):
         if element.get(f"{{{SOAP}}}mustUnderstand") in ("true", "1"):
-            request.not_understood.append(wsfaults.NotUnderstood(element.prefix or "", name.localname, name.namespace or ""))
+            request.not_understood.append(
+                wsfaults.NotUnderstood(element.prefix or "", name.localname, name.namespace or "")
+            )
     elif name.localname == "Action":
         request.action = text
     elif name.localname == "MessageID":

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The SOAP faults of WinRM, with the codes and words of Windows.
 
-Codes and texts are those of ``wsmerror.h`` in the Windows SDK [ms]; the ones marked [field] were seen in captured answers
-of Windows servers; [assumed] marks a guess at which of them Windows would choose.
+Codes and texts are those of ``wsmerror.h`` in the Windows SDK [ms]; the ones marked [field] were seen in captured
+answers of Windows servers; [assumed] marks a guess at which of them Windows would choose.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def settings(**values: Any) -> dict[str, Any]:
     return {"defaults": {"settings": values}}
 
 
-def start(lab: Lab, host: str, line: str, *, cwd: str = DIRECTORY, console: bool = True, **session: bool) -> RunningCommand:
+def start(
+    lab: Lab, host: str, line: str, *, cwd: str = DIRECTORY, console: bool = True, **session: bool
+) -> RunningCommand:
     """Start a command as an administrator, unless ``is_admin=False``."""
     computer = lab.hosts[host]
     return computer.start_command(computer.session("ODYSSEY\\administrator", **session), line, cwd=cwd, console=console)

@@ -59,7 +59,9 @@ def test_offline_and_online_again_changes_nothing_else(lab: Lab) -> None:
     assert cluster(lab, "group RMS /online", "pollux").exit_code == 0
     assert where(lab) == ("CASTOR", "Online")
     after = lab.dump()
-    assert {key: after[key] for key in ("hosts", "groups", "clusters")} == {key: before[key] for key in ("hosts", "groups", "clusters")}
+    assert {key: after[key] for key in ("hosts", "groups", "clusters")} == {
+        key: before[key] for key in ("hosts", "groups", "clusters")
+    }
 
 
 def test_a_node_without_power_loses_its_groups_to_the_other(lab: Lab) -> None:
@@ -238,7 +240,13 @@ HealthService        RMS                  CASTOR          Online
 
 
 def test_the_tables_of_cluster_exe(lab: Lab) -> None:
-    tables = {"node": NODES, "group": GROUPS, "gemini group rms /stat": GROUP, "res OMSDK /priv": PRIVATE, "res OMSDK /listdep": DEPENDENCIES}
+    tables = {
+        "node": NODES,
+        "group": GROUPS,
+        "gemini group rms /stat": GROUP,
+        "res OMSDK /priv": PRIVATE,
+        "res OMSDK /listdep": DEPENDENCIES,
+    }
     for line, table in tables.items():
         assert cluster(lab, line).out == table.replace("\n", "\r\n"), line
     assert cluster(lab, "/cluster:gemini group RMS /move:pollux /wait:20").out == MOVED.replace("\n", "\r\n")
@@ -298,7 +306,10 @@ def test_what_is_refused_changes_nothing(lab: Lab) -> None:
     for line, code in REFUSED:
         ended = cluster(lab, line)
         assert ended.exit_code == code, (line, ended)
-        assert f"System error {code} has occurred (0x{code:08x})." in ended.out or "The syntax of this command is:" in ended.out
+        assert (
+            f"System error {code} has occurred (0x{code:08x})." in ended.out
+            or "The syntax of this command is:" in ended.out
+        )
     settled(lab)
     assert lab.dump()["clusters"] == before
 
@@ -339,7 +350,9 @@ def test_the_virtual_server_s_address_reaches_the_active_node_or_nobody(lab: Lab
     user = lab.hosts["castor"].users[0]
 
     def hostname() -> str:
-        session = winrm.Session(f"http://{address}:5985/wsman", (user.name, user.password), transport="ntlm", ca_trust_path="")
+        session = winrm.Session(
+            f"http://{address}:5985/wsman", (user.name, user.password), transport="ntlm", ca_trust_path=""
+        )
         return bytes(session.run_cmd("hostname").std_out).decode().strip()
 
     assert hostname() == "castor"
@@ -364,13 +377,20 @@ def test_the_inventory_has_the_virtual_server_as_root_and_the_nodes_by_themselve
     assert list(children["opsmgr_rms"]["hosts"]) == ["rmsvs"]
     assert list(children["opsmgr_management_servers"]["hosts"]) == ["deathsting", "jupiter"]
     castor = children["opsmgr_rms_cluster"]["hosts"]["castor"]
-    assert (castor["opsmgr_cluster_group"], castor["opsmgr_virtual_server"], castor["opsmgr_cluster_disk"]) == ("RMS", "rmsvs", "X:")
+    assert (castor["opsmgr_cluster_group"], castor["opsmgr_virtual_server"], castor["opsmgr_cluster_disk"]) == (
+        "RMS",
+        "rmsvs",
+        "X:",
+    )
 
 
 @pytest.mark.parametrize(
     ("overrides", "complaint"),
     [
-        ({"clusters": {"gemini": {"nodes": ["castor", "jupiter"]}}}, "'jupiter', which is no host with the role rms_cluster"),
+        (
+            {"clusters": {"gemini": {"nodes": ["castor", "jupiter"]}}},
+            "'jupiter', which is no host with the role rms_cluster",
+        ),
         ({"clusters": {"gemini": {"colour": "blue"}}}, "cluster gemini: unknown colour"),
         ({"hosts": {"hydra": {"roles": ["rms"]}}}, "needs exactly one host with the role rms, not 2"),
     ],

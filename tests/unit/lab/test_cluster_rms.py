@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import pytest
 from unit.lab.cluster_prompt import ALL_RUN, NONE_RUNS, cluster, settled, where
-from unit.lab.opsmgr_prompt import DIRECTORY, Ended, carry_key, group_of, provide_tools, quick_lab, run, settings, states
+from unit.lab.opsmgr_prompt import (
+    DIRECTORY,
+    Ended,
+    carry_key,
+    group_of,
+    provide_tools,
+    quick_lab,
+    run,
+    settings,
+    states,
+)
 
 from lab.faults import Fault
 from lab.lab import Lab
@@ -190,7 +200,10 @@ def test_a_cluster_without_operations_manager_waits_for_it() -> None:
         group = group_of(lab)
         assert (group["rms"], group["servers"], group["run_as"]) == (None, [], {"deathsting": {}, "jupiter": {}})
         assert not lab.installation("castor").is_management_server
-        assert set(lab.hosts["thunder"].fs.listdir(lab.sql["thunder"].folder + "\\Backup")) == {"OperationsManager.bak", "RMS-key.bin"}
+        assert set(lab.hosts["thunder"].fs.listdir(lab.sql["thunder"].folder + "\\Backup")) == {
+            "OperationsManager.bak",
+            "RMS-key.bin",
+        }
 
 
 def test_the_first_server_that_is_set_up_is_the_root(new: Lab) -> None:
@@ -231,7 +244,9 @@ def restore_what_is_left(lab: Lab) -> None:
         lab.hosts[host].services.stop("HealthService")
         lab.hosts[host].services.settle()
     with lab.sql["thunder"].connect("test", "master") as session:
-        session.execute(f"RESTORE DATABASE OperationsManager FROM DISK = '{folder}\\OperationsManager.bak' WITH REPLACE")
+        session.execute(
+            f"RESTORE DATABASE OperationsManager FROM DISK = '{folder}\\OperationsManager.bak' WITH REPLACE"
+        )
     for node in ("castor", "pollux"):
         lab.hosts[node].fs.write("C:\\key.bin", lab.hosts["thunder"].fs.read(f"{folder}\\RMS-key.bin"))
         assert run(lab, node, "SecureStorageBackup Restore C:\\key.bin", "for rehearsals only\r").exit_code == 0

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody at the keyboard reads when a drill cannot begin, and the table that a drill ends with. The drills themselves: make matrix."""
+"""What somebody at the keyboard reads when a drill cannot begin, and the table that a drill ends with. The drills
+themselves: make matrix.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ def test_whose_a_directory_is_that_one_cannot_write_to(tmp_path: Path, monkeypat
 
 def lab_up(directory: Path, *arguments: str, within: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*within, sys.executable, "-m", "lab", "up", "--directory", str(directory), *arguments]
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize(("host", "port"), [("hydra", 5985), ("deathsting", 5986), ("thunder", 1433)])
@@ -96,7 +100,15 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, host: str, port: int) -> 
 
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    mounts = ("unshare", "--mount", "--map-root-user", "sh", "-c", f'mount -t tmpfs -o size=4k tmpfs {tmp_path} && exec "$@"', "mounts")
+    mounts = (
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size=4k tmpfs {tmp_path} && exec "$@"',
+        "mounts",
+    )
     if subprocess.run([*mounts, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no file system of its own can be mounted here")
     up = lab_up(tmp_path / "lab", "--network", own_network().replace("127.", "127.1"), within=mounts)
@@ -106,5 +118,9 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 
 def test_the_table_shows_the_virtual_server_of_a_cluster_as_the_rms() -> None:
     dump = Lab("odyssey-cluster", network=own_network()).dump()
-    role, *_others = [line for line in drill.table(dump, dump, drill.CLUSTER_NODES).splitlines() if line.startswith("role by database")]
+    role, *_others = [
+        line
+        for line in drill.table(dump, dump, drill.CLUSTER_NODES).splitlines()
+        if line.startswith("role by database")
+    ]
     assert role.count("node of rmsvs, the RMS") == 4

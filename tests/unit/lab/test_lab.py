@@ -100,7 +100,9 @@ def test_the_book_s_procedure_over_the_wire(lab: Lab) -> None:
 
 def connect(lab: Lab, login: Any) -> pyodbc.Connection:
     server = lab.sql["thunder"]
-    parts = f"DRIVER=FreeTDS;SERVER={server.address};PORT=1433;TDS_Version=7.2;UID={login.name};PWD={{{login.password}}}"
+    parts = (
+        f"DRIVER=FreeTDS;SERVER={server.address};PORT=1433;TDS_Version=7.2;UID={login.name};PWD={{{login.password}}}"
+    )
     return pyodbc.connect(parts + ";DATABASE=OperationsManager", autocommit=True)
 
 
@@ -108,7 +110,10 @@ def test_the_database_answers_over_odbc(lab: Lab) -> None:
     with connect(lab, lab.topology.sql.login) as connection:
         rows = connection.execute("SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1").fetchall()
         assert [row[0] for row in rows] == ["hydra.odyssey.com"]
-        assert connection.execute("SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__").fetchone()[0] == "ODYSSEY"
+        assert (
+            connection.execute("SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__").fetchone()[0]
+            == "ODYSSEY"
+        )
     connection.close()
 
 
@@ -218,12 +223,18 @@ def test_reporting_and_web_console_name_the_root(lab: Lab) -> None:
         ("10.0", "OPSMGR", "MSRS10.OPSMGR", "ReportServer$OPSMGR"),
     ],
 )
-def test_reporting_services_is_where_its_version_puts_it(sql_version: str, instance: str, identity: str, key: str) -> None:
-    with quick_lab(sql={"version": sql_version}, hosts={"argus": {"settings": {"reporting_instance": instance}}}) as lab:
+def test_reporting_services_is_where_its_version_puts_it(
+    sql_version: str, instance: str, identity: str, key: str
+) -> None:
+    with quick_lab(
+        sql={"version": sql_version}, hosts={"argus": {"settings": {"reporting_instance": instance}}}
+    ) as lab:
         argus = lab.hosts["argus"]
         names = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server\\Instance Names\\RS"
         assert argus.registry.get(names, instance) == identity
-        assert argus.fs.exists(f"C:\\Program Files\\Microsoft SQL Server\\{identity}\\Reporting Services\\ReportServer\\rsreportserver.config")
+        assert argus.fs.exists(
+            f"C:\\Program Files\\Microsoft SQL Server\\{identity}\\Reporting Services\\ReportServer\\rsreportserver.config"
+        )
         assert key in argus.services
 
 
@@ -258,7 +269,9 @@ def test_the_command_line_from_up_to_down(tmp_path: Path) -> None:
     directory = tmp_path / ("long" * 30) / ".lab"
     network = own_network().replace("127.", "127.1")
     assert lab_command(directory, "down").returncode == 0
-    up = lab_command(directory, "up", "--topology", "odyssey-r2", "--network", network, "--set", "settings.tool_reads=readline")
+    up = lab_command(
+        directory, "up", "--topology", "odyssey-r2", "--network", network, "--set", "settings.tool_reads=readline"
+    )
     try:
         assert up.returncode == 0, up.stderr
         assert f"hydra       {network}.1.10  rms" in up.stdout

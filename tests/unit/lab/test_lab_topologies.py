@@ -43,7 +43,9 @@ def test_odyssey_is_the_book_s_management_group() -> None:
     assert odyssey.groups["ODYSSEY"].database == "OperationsManager"
 
 
-@pytest.mark.parametrize("name", ["odyssey", "odyssey-2003", "odyssey-hard", "odyssey-rtm", "odyssey-r2", "odyssey-no-key"])
+@pytest.mark.parametrize(
+    "name", ["odyssey", "odyssey-2003", "odyssey-hard", "odyssey-rtm", "odyssey-r2", "odyssey-no-key"]
+)
 def test_every_topology_is_sound(name: str) -> None:
     topology = load_topology(name)
     assert set(read(inventory(topology, NTLM))["children"]) == {
@@ -182,12 +184,17 @@ def test_a_fleet_names_the_group_of_each_host() -> None:
         "odyssey",
         {
             "groups": {"ILIAD": {"database": {"host": "troy", "name": "OpsDB", "warehouse": "OpsDW"}}},
-            "hosts": {"achilles": {"roles": ["rms"], "group": "ILIAD"}, "troy": {"roles": ["database"], "group": "ILIAD"}},
+            "hosts": {
+                "achilles": {"roles": ["rms"], "group": "ILIAD"},
+                "troy": {"roles": ["database"], "group": "ILIAD"},
+            },
         },
     )
     tree = read(inventory(fleet, NTLM))
     assert "vars" not in tree
-    assert {name: host["opsmgr_management_group"] for name, host in tree["children"]["opsmgr_rms"]["hosts"].items()} == {
+    assert {
+        name: host["opsmgr_management_group"] for name, host in tree["children"]["opsmgr_rms"]["hosts"].items()
+    } == {
         "hydra": "ODYSSEY",
         "achilles": "ILIAD",
     }

@@ -104,4 +104,4 @@ def test_start_takes_what_is_first_in_quotation_marks_for_a_title() -> None:
     host = host_with()
     assert run(host, 'start "hostname"').code == 0
     assert run(host, 'start "x" /wait hostname').out == "hydra\r\n"
-    assert run(host, 'start /nonsense hostname').err == 'Invalid switch - "/NONSENSE".\r\n'
+    assert run(host, "start /nonsense hostname").err == 'Invalid switch - "/NONSENSE".\r\n'

@@ -17,7 +17,8 @@ from lab.lab import Lab
 SETUP = 'start "" /wait msiexec /i D:\\Server\\amd64\\MOM.msi /qn /l*v C:\\mom.log '
 NEW_KEY = SETUP + "CREATE_NEWKEY=1 MANAGEMENT_GROUP=ODYSSEY"
 INSTALL = (
-    SETUP + "ADDLOCAL=MOMServer MANAGEMENT_GROUP=ODYSSEY MOM_DB_SERVER=thunder ACTIONS_USE_COMPUTER_ACCOUNT=1 SDK_USE_COMPUTER_ACCOUNT=1"
+    SETUP
+    + "ADDLOCAL=MOMServer MANAGEMENT_GROUP=ODYSSEY MOM_DB_SERVER=thunder ACTIONS_USE_COMPUTER_ACCOUNT=1 SDK_USE_COMPUTER_ACCOUNT=1"
 )
 QUICK = settings(setup_seconds=0.02)
 VESTA: dict[str, Any] = {**QUICK, "hosts": {"vesta": {"roles": ["management_server"], "installed": False}}}
@@ -93,7 +94,11 @@ def test_it_installs_a_management_server(bare: Lab) -> None:
     assert run(bare, "vesta", INSTALL, cwd="C:\\").exit_code == 0
     assert "vesta.odyssey.com" in group_of(bare)["servers"]
     assert (group_of(bare)["roles"]["vesta"], group_of(bare)["key"]["vesta"]) == ("management_server", "none")
-    assert states(bare, "vesta") == {"HealthService": ("running", "auto"), "OMSDK": ("stopped", "disabled"), "OMCFG": ("stopped", "disabled")}
+    assert states(bare, "vesta") == {
+        "HealthService": ("running", "auto"),
+        "OMSDK": ("stopped", "disabled"),
+        "OMCFG": ("stopped", "disabled"),
+    }
     assert run(bare, "vesta", INSTALL, cwd="C:\\").exit_code == 0
 
 
@@ -110,12 +115,16 @@ def test_a_setup_that_fails_says_in_which_action_and_leaves_nothing(bare: Lab, l
     bare.hosts["vesta"].settings["windows_language"] = "de"
     before = bare.dump()["groups"]
     assert run(bare, "vesta", line, cwd="C:\\").exit_code == 1603
-    assert f"Aktion beendet um 2:40:11: {action}. Rückgabewert 3.\r\n" in bare.hosts["vesta"].fs.read("C:\\mom.log").decode("utf-16")
+    assert f"Aktion beendet um 2:40:11: {action}. Rückgabewert 3.\r\n" in bare.hosts["vesta"].fs.read(
+        "C:\\mom.log"
+    ).decode("utf-16")
     assert bare.dump()["groups"] == before
 
 
 def test_media_of_another_version_are_refused(lab: Lab) -> None:
-    lab.hosts["deathsting"].registry.set("HKLM\\SOFTWARE\\Microsoft\\Microsoft Operations Manager\\3.0\\Setup", "ServerVersion", "6.1.7221.0")
+    lab.hosts["deathsting"].registry.set(
+        "HKLM\\SOFTWARE\\Microsoft\\Microsoft Operations Manager\\3.0\\Setup", "ServerVersion", "6.1.7221.0"
+    )
     assert run(lab, "deathsting", NEW_KEY).exit_code == 1638
 
 

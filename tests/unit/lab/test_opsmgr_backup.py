@@ -211,11 +211,17 @@ def test_an_existing_file_is_overwritten(lab: Lab) -> None:
     ("data", "typed", "words"),
     [
         (b"garbage", ONCE, "not a valid backup"),
-        (pack_backup(KeyBackup(new_key(), "ODYSSEY", "6.0.6278.0"), PASSWORD), "another one\r", "password is not correct"),
+        (
+            pack_backup(KeyBackup(new_key(), "ODYSSEY", "6.0.6278.0"), PASSWORD),
+            "another one\r",
+            "password is not correct",
+        ),
         (pack_backup(KeyBackup(new_key(), "ODYSSEY", "6.0.5000.0"), PASSWORD), ONCE, "created by version 6.0.5000.0"),
     ],
 )
-def test_a_backup_that_cannot_be_restored_leaves_the_key_as_it_was(lab: Lab, data: bytes, typed: str, words: str) -> None:
+def test_a_backup_that_cannot_be_restored_leaves_the_key_as_it_was(
+    lab: Lab, data: bytes, typed: str, words: str
+) -> None:
     lab.hosts["deathsting"].fs.write("C:\\key.bin", data)
     ended = run(lab, "deathsting", RESTORE, typed)
     assert ended.exit_code == 1

@@ -65,9 +65,12 @@ def host_with_programs() -> WindowsHost:
         ("if 10 gtr 9 echo numbers", "numbers"),
         ("for %a in (1 2) do @echo %a", "1\r\n2"),
         ("for /l %i in (3,-1,1) do @echo %i", "3\r\n2\r\n1"),
-        ("for /f \"tokens=1,2* delims=,\" %a in (\"x,y,z,w\") do @echo %c-%b-%a", "z,w-y-x"),
+        ('for /f "tokens=1,2* delims=," %a in ("x,y,z,w") do @echo %c-%b-%a', "z,w-y-x"),
         ("for /f \"delims=\" %a in ('echo a ^& echo b') do @echo [%a]", "[a ]\r\n[b]"),
-        ('for %a in ("C:\\Program Files\\x.txt") do @echo %~na %~xa %~dpa %a', 'x .txt C:\\Program Files\\ "C:\\Program Files\\x.txt"'),
+        (
+            'for %a in ("C:\\Program Files\\x.txt") do @echo %~na %~xa %~dpa %a',
+            'x .txt C:\\Program Files\\ "C:\\Program Files\\x.txt"',
+        ),
         ("set /a 2+3*4", "14"),
         ("ver", "\r\nMicrosoft Windows [Version 6.1.7601]"),
     ],
@@ -82,7 +85,10 @@ def test_lines(host: WindowsHost, line: str, expected: str) -> None:
         ('args "a b" c', ["[a b]", "[c]"]),
         ('args "a & b" c^&d', ["[a & b]", "[c&d]"]),
         ('"C:\\Program Files\\My & Tools\\args.exe" one "two three"', ["[one]", "[two three]"]),
-        ('cd /d "C:\\Program Files\\My & Tools"&& args.exe Backup "C:\\a b & c.bin"', ["[Backup]", "[C:\\a b & c.bin]"]),
+        (
+            'cd /d "C:\\Program Files\\My & Tools"&& args.exe Backup "C:\\a b & c.bin"',
+            ["[Backup]", "[C:\\a b & c.bin]"],
+        ),
         ('args a\\"b "c\\\\" d', ['[a"b]', "[c\\]", "[d]"]),
         ("args/x", ["[/x]"]),
         ("args a,b;c=d", ["[a,b;c=d]"]),
@@ -98,7 +104,9 @@ def test_the_two_cases_of_quotes_after_c(host: WindowsHost) -> None:
     assert run(host, 'cmd /c "C:\\a b\\args.exe"').code == 0, "exactly two quotes around a program's name stay"
     assert "'C:\\a' is not recognized" in run(host, 'cmd /s /c "C:\\a b\\args.exe"').err
     assert run(host, 'cmd /c ""C:\\a b\\args.exe" "x y""').lines == ["[x y]"]
-    assert "'C:\\Program' is not recognized" in run(host, 'cmd /c "C:\\Program Files\\My & Tools\\args.exe"').err, "a special character"
+    assert "'C:\\Program' is not recognized" in run(host, 'cmd /c "C:\\Program Files\\My & Tools\\args.exe"').err, (
+        "a special character"
+    )
     assert run(host, 'cmd /c "echo a" b').out == "a b\r\n", "the last quote goes wherever it is"
     assert run(host, 'cmd /c echo "a b"').out == '"a b"\r\n', "only a quote in front counts"
 
@@ -145,7 +153,10 @@ def test_delayed_expansion_needs_v_on(host: WindowsHost) -> None:
 def test_an_unknown_command_returns_1_and_leaves_9009(host: WindowsHost) -> None:
     ended = run(host, "foo bar")
     assert ended.code == 1
-    assert ended.err == "'foo' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
+    assert (
+        ended.err
+        == "'foo' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
+    )
     assert run(host, 'cmd /v:on /c "foo & echo !ERRORLEVEL!"').out == "9009\r\n"
     quoted = run(host, '"C:\\Windows\\no such.exe" x')
     assert quoted.err.startswith("'\"C:\\Windows\\no such.exe\"' is not recognized")
@@ -171,13 +182,19 @@ def test_syntax_errors(host: WindowsHost, line: str, message: str) -> None:
 
 def test_redirection(host: WindowsHost) -> None:
     host.fs.mkdir("C:\\t")
-    out(host, "echo one>C:\\t\\a.txt& echo two>>C:\\t\\a.txt& >C:\\t\\b.txt echo three& (echo 4& echo 5)>\"C:\\t\\c d.txt\"")
+    out(
+        host,
+        'echo one>C:\\t\\a.txt& echo two>>C:\\t\\a.txt& >C:\\t\\b.txt echo three& (echo 4& echo 5)>"C:\\t\\c d.txt"',
+    )
     assert host.fs.read("C:\\t\\a.txt") == b"one\r\ntwo\r\n"
     assert host.fs.read("C:\\t\\b.txt") == b"three\r\n"
     assert host.fs.read("C:\\t\\c d.txt") == b"4\r\n5\r\n"
     assert out(host, "echo x 2>nul 1>&2") == ""
     assert run(host, "type C:\\nope 2>&1").out == "The system cannot find the file specified.\r\n"
-    assert out(host, "(set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_)<C:\\t\\a.txt") == "opsmgr_a=one\r\nopsmgr_b=two\r\n"
+    assert (
+        out(host, "(set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_)<C:\\t\\a.txt")
+        == "opsmgr_a=one\r\nopsmgr_b=two\r\n"
+    )
     assert out(host, "echo digit2>C:\\t\\d.txt& type C:\\t\\d.txt") == "digit2\r\n"
     missing = run(host, "echo x>C:\\no\\such.txt")
     assert (missing.code, missing.err) == (1, "The system cannot find the path specified.\r\n")
@@ -186,8 +203,11 @@ def test_redirection(host: WindowsHost) -> None:
 
 def test_unquoted_output_belongs_to_the_pipe(host: WindowsHost) -> None:
     assert out(host, 'echo a b c| findstr /c:"b c"') == "a b c\r\n"
-    assert out(host, "(echo b& echo a)| sort | find /n /v \"\"") == "[1]a\r\n[2]b \r\n"
-    assert out(host, "echo x| (set /p opsmgr_v=& set opsmgr_)& if not defined opsmgr_v echo gone") == "opsmgr_v=x\r\ngone\r\n"
+    assert out(host, '(echo b& echo a)| sort | find /n /v ""') == "[1]a\r\n[2]b \r\n"
+    assert (
+        out(host, "echo x| (set /p opsmgr_v=& set opsmgr_)& if not defined opsmgr_v echo gone")
+        == "opsmgr_v=x\r\ngone\r\n"
+    )
     assert "'b' is not recognized" in run(host, "echo a^&b| more").err, "the side of a pipe is parsed twice"
 
 

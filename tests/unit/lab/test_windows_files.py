@@ -145,7 +145,10 @@ def test_copy_and_move_ask_before_they_overwrite(host: WindowsHost) -> None:
 
 def test_rename_and_move_folders(host: WindowsHost) -> None:
     out(host, 'ren "C:\\data\\sub folder" other')
-    assert run(host, "ren C:\\data\\a.txt b.bin").err == "A duplicate file name exists, or the file\r\ncannot be found.\r\n"
+    assert (
+        run(host, "ren C:\\data\\a.txt b.bin").err
+        == "A duplicate file name exists, or the file\r\ncannot be found.\r\n"
+    )
     assert out(host, "move C:\\data\\other C:\\moved") == "        1 dir(s) moved.\r\n"
     assert host.fs.read("C:\\moved\\c & d.txt") == b"x"
 
@@ -186,7 +189,10 @@ def test_cd(host: WindowsHost) -> None:
     assert run(host, "cd C:\\data\\a.txt").code == 1
     host.fs.add_drive("D")
     host.fs.mkdir("D:\\media")
-    assert out(host, "cd D:\\media& cd& D:& cd& cd C:") == "C:\\Users\\administrator\r\nD:\\media\r\nC:\\Users\\administrator\r\n"
+    assert (
+        out(host, "cd D:\\media& cd& D:& cd& cd C:")
+        == "C:\\Users\\administrator\r\nD:\\media\r\nC:\\Users\\administrator\r\n"
+    )
     assert run(host, "E:").err == "The system cannot find the drive specified.\r\n"
     assert out(host, "pushd C:\\data& cd& popd& cd") == "C:\\data\r\nC:\\Users\\administrator\r\n"
     assert "CMD does not support UNC paths" in run(host, "cd \\\\hydra\\x").err

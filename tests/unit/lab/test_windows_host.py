@@ -66,7 +66,10 @@ def test_a_share_of_another_host_needs_delegation(hosts: dict[str, WindowsHost])
     assert out(hosts["deathsting"], "type \\\\deathsting.odyssey.com\\backups\\key.bin") == "key\r\n", "its own share"
     assert run(hosts["hydra"], "type \\\\deathsting\\c$\\backups\\key.bin", can_delegate=True).out == "key\r\n"
     assert run(hosts["hydra"], "dir \\\\nowhere\\x").err == "The network path was not found.\r\n"
-    assert run(hosts["hydra"], "type \\\\deathsting\\nope\\x", can_delegate=True).err == "The network name cannot be found.\r\n"
+    assert (
+        run(hosts["hydra"], "type \\\\deathsting\\nope\\x", can_delegate=True).err
+        == "The network name cannot be found.\r\n"
+    )
     hosts["deathsting"].powered = False
     assert run(hosts["hydra"], line, can_delegate=True).err == "The network path was not found.\r\n"
 
@@ -95,7 +98,9 @@ def test_copies_of_a_program_behave_as_it_does(hosts: dict[str, WindowsHost]) ->
 
     hydra, deathsting = hosts["hydra"], hosts["deathsting"]
     hydra.install_program("C:\\media\\Tool.exe", tool, b"MZ tool of the media")
-    assert run(hydra, "copy C:\\media\\Tool.exe C:\\Windows\\Other.exe>nul& other").lines == ["I am C:\\Windows\\Other.exe"]
+    assert run(hydra, "copy C:\\media\\Tool.exe C:\\Windows\\Other.exe>nul& other").lines == [
+        "I am C:\\Windows\\Other.exe"
+    ]
     deathsting.fs.write("C:\\Tool.exe", hydra.fs.read("C:\\media\\Tool.exe"))
     assert run(deathsting, "C:\\tool").lines == ["I am C:\\Tool.exe"]
     deathsting.fs.write("C:\\Tool.exe", b"MZ something else")
@@ -214,7 +219,10 @@ def test_two_dumps_are_equal_when_nothing_changed(hosts: dict[str, WindowsHost])
     host = hosts["hydra"]
     host.services.add(Service("OMSDK", "OpsMgr SDK Service", start="auto", state="running"))
     before = host.dump()
-    run(host, "echo x>%TEMP%\\y& del %TEMP%\\y& net stop OMSDK& net start OMSDK& reg query HKCU & dir /s C:\\ & tasklist")
+    run(
+        host,
+        "echo x>%TEMP%\\y& del %TEMP%\\y& net stop OMSDK& net start OMSDK& reg query HKCU & dir /s C:\\ & tasklist",
+    )
     assert host.dump() == before
     run(host, "echo x>C:\\y")
     assert host.dump() != before

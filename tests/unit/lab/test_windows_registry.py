@@ -36,7 +36,9 @@ def test_query_on_2008_r2(host: WindowsHost) -> None:
         f"\r\n{LONG}\r\n    (Default)    REG_SZ    default\r\n\r\n"
         f"{LONG}\\MOMBins\r\n{LONG}\\Server Management Groups\r\n{LONG}\\Setup\r\n"
     )
-    assert out(host, f'reg query "{ROOT}\\MOMBins"') == f"\r\n{LONG}\\MOMBins\r\n    Value1    REG_BINARY    01AB\r\n\r\n"
+    assert (
+        out(host, f'reg query "{ROOT}\\MOMBins"') == f"\r\n{LONG}\\MOMBins\r\n    Value1    REG_BINARY    01AB\r\n\r\n"
+    )
     assert out(host, f'reg query "{ROOT}\\Setup" /v serverversion') == (
         f"\r\n{LONG}\\Setup\r\n    ServerVersion    REG_SZ    6.0.6278.0\r\n\r\n"
     )
@@ -59,7 +61,10 @@ def test_what_is_missing(host: WindowsHost) -> None:
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == "ERROR: The system was unable to find the specified registry key or value.\r\n"
     older = run(host_with_keys("2003"), "reg query HKLM\\nope")
-    assert (older.code, older.err) == (1, "\r\nError:  The system was unable to find the specified registry key or value\r\n")
+    assert (older.code, older.err) == (
+        1,
+        "\r\nError:  The system was unable to find the specified registry key or value\r\n",
+    )
     assert run(host, "reg query").err.startswith("ERROR: Invalid syntax.")
 
 
@@ -130,7 +135,9 @@ def test_registration_files() -> None:
     assert lines[3].endswith(",\\")
     assert len(lines[3]) < 80
     assert lines[4].startswith("  00")
-    found = list(parse_file(b'REGEDIT4\r\n\r\n[-HKEY_LOCAL_MACHINE\\y]\r\n[HKEY_LOCAL_MACHINE\\x]\r\n"gone"=-\r\n@="d"\r\n'))
+    found = list(
+        parse_file(b'REGEDIT4\r\n\r\n[-HKEY_LOCAL_MACHINE\\y]\r\n[HKEY_LOCAL_MACHINE\\x]\r\n"gone"=-\r\n@="d"\r\n')
+    )
     assert found == [
         ("-HKEY_LOCAL_MACHINE\\y", None),
         ("HKEY_LOCAL_MACHINE\\x", None),

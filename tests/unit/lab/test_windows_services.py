@@ -18,8 +18,16 @@ from lab.windows.services import Service
 
 def host_with_services(profile: str = "2008r2") -> WindowsHost:
     host = make_host(profile)
-    for key, display in (("HealthService", "OpsMgr Health Service"), ("OMSDK", "OpsMgr SDK Service"), ("OMCFG", "OpsMgr Config Service")):
-        host.services.add(Service(key, display, f"C:\\Program Files\\OpsMgr\\{key}.exe", start="auto", state="running", start_seconds=0.05))
+    for key, display in (
+        ("HealthService", "OpsMgr Health Service"),
+        ("OMSDK", "OpsMgr SDK Service"),
+        ("OMCFG", "OpsMgr Config Service"),
+    ):
+        host.services.add(
+            Service(
+                key, display, f"C:\\Program Files\\OpsMgr\\{key}.exe", start="auto", state="running", start_seconds=0.05
+            )
+        )
     return host
 
 
@@ -49,7 +57,9 @@ def test_a_stopped_service_shows_its_flags_on_2003_only(host: WindowsHost) -> No
         one.services.stop("OMSDK")
         assert one.services.wait("OMSDK", "stopped")
     assert "STATE              : 1  STOPPED \r\n        WIN32" in out(host, "sc query OMSDK")
-    assert "STOPPED \r\n                                (NOT_STOPPABLE,NOT_PAUSABLE,IGNORES_SHUTDOWN)\r\n" in out(older, "sc query OMSDK")
+    assert "STOPPED \r\n                                (NOT_STOPPABLE,NOT_PAUSABLE,IGNORES_SHUTDOWN)\r\n" in out(
+        older, "sc query OMSDK"
+    )
 
 
 def test_qc(host: WindowsHost) -> None:
@@ -157,7 +167,9 @@ def test_a_service_that_fails_to_start(host: WindowsHost) -> None:
     host.services["OMSDK"].on_start = lambda _service: 1067
     failed = run(host, "net start OMSDK")
     assert failed.code == 2
-    assert "could not be started.\r\n\r\nA system error has occurred.\r\n\r\nSystem error 1067 has occurred." in failed.err
+    assert (
+        "could not be started.\r\n\r\nA system error has occurred.\r\n\r\nSystem error 1067 has occurred." in failed.err
+    )
     assert "WIN32_EXIT_CODE    : 1067  (0x42b)" in out(host, "sc query OMSDK")
 
 
@@ -206,7 +218,10 @@ def test_net_session_tells_administrators(host: WindowsHost) -> None:
 
 def test_tasks(host: WindowsHost) -> None:
     assert '"OMSDK.exe"' in out(host, 'tasklist /fi "imagename eq omsdk.exe" /fo csv /nh')
-    assert out(host, 'tasklist /fi "imagename eq nope.exe"') == "INFO: No tasks are running which match the specified criteria.\r\n"
+    assert (
+        out(host, 'tasklist /fi "imagename eq nope.exe"')
+        == "INFO: No tasks are running which match the specified criteria.\r\n"
+    )
     assert run(host, "taskkill /f /im nope.exe").code == 128
     out(host, "taskkill /f /im OMSDK.exe")
     assert (host.services["OMSDK"].state, host.services["OMSDK"].exit_code) == ("stopped", 1067)

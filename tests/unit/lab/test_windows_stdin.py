@@ -77,7 +77,9 @@ def outcome(command: RunningCommand, expected: str) -> str:
 
 @pytest.mark.parametrize("size", [1, 5, 100])
 @pytest.mark.parametrize(("reader", "console", "line_end", "expected"), CELLS)
-def test_every_cell_of_the_table(host: WindowsHost, reader: str, console: bool, line_end: bytes, expected: str, size: int) -> None:
+def test_every_cell_of_the_table(
+    host: WindowsHost, reader: str, console: bool, line_end: bytes, expected: str, size: int
+) -> None:
     command = start(host, f"C:\\tool.exe {reader}", console=console)
     for piece in in_pieces((b"secret12" + line_end) * 2, size):
         command.feed(piece, False)
@@ -149,7 +151,9 @@ PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_"
         ("pipe", "two", CR, "opsmgr_a=x\ry\r\n"),
     ],
 )
-def test_a_harmless_conversation_tells_what_the_host_gives(mode: str, crlf: str, line_end: bytes, expected: str) -> None:
+def test_a_harmless_conversation_tells_what_the_host_gives(
+    mode: str, crlf: str, line_end: bytes, expected: str
+) -> None:
     host = make_host()
     host.settings.update(console_mode=mode, console_crlf=crlf)
     assert run(host, PROBE, b"x" + line_end + b"y" + line_end, console=True).out == expected

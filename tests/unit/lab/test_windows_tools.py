@@ -75,7 +75,9 @@ def test_hashfile(host: WindowsHost) -> None:
     assert ended.lines[1].replace(" ", "") == digest
     assert ended.lines[1].count(" ") == 31
     assert "SHA1 hash of" in out(host, "certutil -hashfile C:\\x\\key.bin")
-    assert run(host, "certutil -hashfile C:\\x\\key.bin sha256").code == 0xD00000BB, "names of algorithms are upper case"
+    assert run(host, "certutil -hashfile C:\\x\\key.bin sha256").code == 0xD00000BB, (
+        "names of algorithms are upper case"
+    )
     host.fs.write("C:\\x\\empty", b"")
     assert run(host, "certutil -hashfile C:\\x\\empty SHA256").code == 0x800703EE
     older = run(make_host("2003"), "certutil -hashfile C:\\x SHA256")
@@ -185,7 +187,8 @@ def test_chcp_changes_the_output_of_what_follows(host: WindowsHost) -> None:
     assert ended.pieces[-1] == "ü\r\n".encode()
 
 
-# --- tasklist ----------------------------------------------------------------------------------------------------------------------
+# --- tasklist
+# ----------------------------------------------------------------------------------------------------------------------
 
 LISTED = 'tasklist /nh /fo csv | findstr /i /c:"ManagementServerConfigTool.exe" /c:"TaskList.exe"'
 

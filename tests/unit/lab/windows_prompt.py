@@ -35,7 +35,9 @@ class Ended:
         return self.out.split("\r\n")[:-1]
 
 
-def start(host: WindowsHost, line: str, *, is_admin: bool = True, can_delegate: bool = False, **how: Any) -> RunningCommand:
+def start(
+    host: WindowsHost, line: str, *, is_admin: bool = True, can_delegate: bool = False, **how: Any
+) -> RunningCommand:
     """Start a command line."""
     session = host.session("ODYSSEY\\administrator", is_admin=is_admin, can_delegate=can_delegate)
     return host.start_command(session, line, **how)
@@ -54,7 +56,9 @@ def finish(command: RunningCommand, timeout: float = 60.0, encoding: str = "cp43
             return Ended(output.exit_code, b"".join(pieces).decode(encoding), errors.decode(encoding), pieces)
 
 
-def run(host: WindowsHost, line: str, typed: bytes | None = None, *, end: bool = True, timeout: float = 60.0, **how: Any) -> Ended:
+def run(
+    host: WindowsHost, line: str, typed: bytes | None = None, *, end: bool = True, timeout: float = 60.0, **how: Any
+) -> Ended:
     """Run a command line to its end; what is typed is there before it starts to read, ``end`` closes a pipe."""
     command = start(host, line, **how)
     command.feed(typed or b"", end)

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A table of bad values for every option of every module and every variable of every role, made from their argument specs.
+"""A table of bad values for every option of every module and every variable of every role, made from their argument
+specs.
 
 Each of them gets one sentence that names it, before anything is contacted or changed.
 """
@@ -27,13 +28,36 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values impo
 
 ROOT = Path(__file__).parents[3]
 PLUGINS = "ansible_collections.opsmgr.recovery.plugins"
-SQL_MODULES = ("database_backup", "database_restore", "management_group_info", "management_group_lock", "service_broker")
+SQL_MODULES = (
+    "database_backup",
+    "database_restore",
+    "management_group_info",
+    "management_group_lock",
+    "service_broker",
+)
 # Words of a password that no sentence may repeat.
 WORD = "Tr0ub4dor"
 TEXTS = {"NUL": f"{WORD}\0tail", "half a character": f"{WORD}\ud800tail"}
-NUMBERS = {"not a number": math.nan, "without end": math.inf, "less than nothing": -1, "1e30": 1e30, "1e400": "1e400", "words": "soon", "10**400": 10**400}
+NUMBERS = {
+    "not a number": math.nan,
+    "without end": math.inf,
+    "less than nothing": -1,
+    "1e30": 1e30,
+    "1e400": "1e400",
+    "words": "soon",
+    "10**400": 10**400,
+}
 NEVER_NUMBERS = ("not a number", "without end", "1e30", "10**400")
-PLAIN = {"str": "text of some length", "path": "/nowhere/at/all", "bool": True, "int": 1, "float": 1.0, "list": [], "dict": {}, "raw": "text"}
+PLAIN = {
+    "str": "text of some length",
+    "path": "/nowhere/at/all",
+    "bool": True,
+    "int": 1,
+    "float": 1.0,
+    "list": [],
+    "dict": {},
+    "raw": "text",
+}
 # What a module needs one of.
 ALSO_NEEDED: dict[str, dict[str, Any]] = {
     "secure_storage_restore": {"escrow": "/nowhere"},
@@ -77,7 +101,10 @@ def sql_specs() -> dict[str, Mapping[str, Any]]:
 
 def role_specs() -> dict[str, Mapping[str, Any]]:
     files = sorted((ROOT / "roles").glob("*/meta/argument_specs.yml"))
-    return {file.parent.parent.name: yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"] for file in files}
+    return {
+        file.parent.parent.name: yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+        for file in files
+    }
 
 
 def rows(specs: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
@@ -119,7 +146,11 @@ def test_the_table_is_long_and_knows_every_option() -> None:
     counts = {name: len(found) for name, found in ROWS.items()}
     print(f"bad inputs: {counts}, {sum(counts.values())} in all")
     assert sum(counts.values()) >= 200
-    assert all({row.option for row in rows({name: spec})} == set(spec) for specs in (ACTIONS, SQL, ROLES) for name, spec in specs.items())
+    assert all(
+        {row.option for row in rows({name: spec})} == set(spec)
+        for specs in (ACTIONS, SQL, ROLES)
+        for name, spec in specs.items()
+    )
 
 
 @pytest.mark.parametrize("row", ROWS["actions"], ids=str)
@@ -139,7 +170,9 @@ def test_options_of_actions(row: Row, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("row", ROWS["sql"], ids=str)
 def test_options_of_sql_modules(row: Row, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The action refuses what nothing can be, so that it never reaches the place where the module runs; the module refuses the rest."""
+    """The action refuses what nothing can be, so that it never reaches the place where the module runs; the module
+    refuses the rest.
+    """
     spec = SQL[row.subject]
     arguments = {option: PLAIN[described["type"]] for option, described in spec.items() if described.get("required")}
     arguments.update(ALSO_NEEDED.get(row.subject, {}))
@@ -173,7 +206,12 @@ def test_variables_of_roles(row: Row) -> None:
         require_one_sentence(row, " ".join(wrong))
         return
     specs = str(ROOT / "roles" / row.subject / "meta/argument_specs.yml")
-    result = run("role_variables", Connection(None, AssertionError("the server was contacted")), specs=specs, task_vars={row.option: row.value})
+    result = run(
+        "role_variables",
+        Connection(None, AssertionError("the server was contacted")),
+        specs=specs,
+        task_vars={row.option: row.value},
+    )
     assert result["failed"]
     require_one_sentence(row, result["msg"])
 

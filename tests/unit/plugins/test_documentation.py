@@ -22,7 +22,13 @@ ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
 PACKAGE = "ansible_collections.opsmgr.recovery.plugins"
 # Around ordinary modules, which have their documentation and their argument spec themselves.
-AROUND_MODULES = {"database_backup", "database_restore", "management_group_info", "management_group_lock", "service_broker"}
+AROUND_MODULES = {
+    "database_backup",
+    "database_restore",
+    "management_group_info",
+    "management_group_lock",
+    "service_broker",
+}
 ACTIONS = sorted({path.stem for path in (PLUGINS / "action").glob("[!_]*.py")} - AROUND_MODULES)
 SIDECARS = sorted(path.stem for path in (PLUGINS / "modules").glob("*.yml"))
 FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC}
@@ -84,7 +90,12 @@ def secrets_of(name: str) -> set[str]:
 
 def tasks(text: str) -> list[dict[str, Any]]:
     """The arguments of every task of this collection in some examples."""
-    return [arguments or {} for task in yaml.safe_load(text) for key, arguments in task.items() if key.startswith("opsmgr.recovery.")]
+    return [
+        arguments or {}
+        for task in yaml.safe_load(text)
+        for key, arguments in task.items()
+        if key.startswith("opsmgr.recovery.")
+    ]
 
 
 def all_keys(value: Any) -> set[str]:
@@ -122,7 +133,9 @@ def test_options_are_those_of_the_spec(name: str) -> None:
 def test_fragments_are_twins_of_the_shared_specs(fragment: str) -> None:
     cls = importlib.import_module(f"{PACKAGE}.doc_fragments.{fragment}").ModuleDocFragment
     options = yaml.safe_load(cls.DOCUMENTATION)["options"]
-    assert {option: compared(text) for option, text in options.items()} == {option: compared(spec) for option, spec in FRAGMENT_TWINS[fragment].items()}
+    assert {option: compared(text) for option, text in options.items()} == {
+        option: compared(spec) for option, spec in FRAGMENT_TWINS[fragment].items()
+    }
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -130,7 +143,9 @@ def test_every_option_is_described_and_says_what_happens_without_it(name: str) -
     for option, text in documentation(name)["options"].items():
         assert text.get("description"), option
         words = " ".join(text["description"]).lower()
-        assert text.get("required") or text.get("default") is not None or "left out" in words or "either o(" in words, option
+        assert text.get("required") or text.get("default") is not None or "left out" in words or "either o(" in words, (
+            option
+        )
 
 
 @pytest.mark.parametrize("name", ACTIONS)
@@ -153,7 +168,11 @@ def test_every_attribute_has_a_verdict(name: str) -> None:
 
 @pytest.mark.parametrize("name", SIDECARS)
 def test_examples_are_tasks_that_the_spec_accepts(name: str) -> None:
-    own = [task[f"opsmgr.recovery.{name}"] or {} for task in yaml.safe_load(sidecar(name)["EXAMPLES"]) if f"opsmgr.recovery.{name}" in task]
+    own = [
+        task[f"opsmgr.recovery.{name}"] or {}
+        for task in yaml.safe_load(sidecar(name)["EXAMPLES"])
+        if f"opsmgr.recovery.{name}" in task
+    ]
     assert own
     spec = spec_of(name)
     for arguments in own:
@@ -167,7 +186,9 @@ def test_no_secret_is_written_down(name: str) -> None:
     texts = sidecar(name)
     assert all_keys(texts["RETURN"]) & secrets == set()
     for arguments in tasks(texts["EXAMPLES"]):
-        assert [key for key in secrets & set(arguments) if not re.fullmatch(r"\{\{ vault_\w+ \}\}", arguments[key])] == []
+        assert [
+            key for key in secrets & set(arguments) if not re.fullmatch(r"\{\{ vault_\w+ \}\}", arguments[key])
+        ] == []
 
 
 @pytest.mark.parametrize("name", SIDECARS)
@@ -190,4 +211,8 @@ def test_a_group_of_shared_options_holds_who_has_them(group: str, spec: dict[str
 def test_windows_is_what_works_on_windows() -> None:
     windows = {name for name in ACTIONS if issubclass(action_class(name), OpsmgrAction)}
     assert set(action_groups()["windows"]) == windows
-    assert [name for name in windows if "opsmgr.recovery.windows" not in sidecar(name)["DOCUMENTATION"]["extends_documentation_fragment"]] == []
+    assert [
+        name
+        for name in windows
+        if "opsmgr.recovery.windows" not in sidecar(name)["DOCUMENTATION"]["extends_documentation_fragment"]
+    ] == []

@@ -52,9 +52,21 @@ def server() -> Iterator[HostileServer]:
 def connection(server: HostileServer) -> Any:
     """ansible-core's winrm connection plugin, as a play makes it."""
     made = connection_loader.get("ansible.builtin.winrm", PlayContext(), "/dev/null")
-    variables = {"host": "127.0.0.1", "port": server.port, "user": "administrator", "password": "not this one", "winrm_transport": ["basic"]}
+    variables = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": "administrator",
+        "password": "not this one",
+        "winrm_transport": ["basic"],
+    }
     extras = {"ansible_winrm_operation_timeout_sec": 1, "ansible_winrm_read_timeout_sec": SECONDS}
-    made.set_options(var_options={"_extras": extras, "ansible_winrm_scheme": "http", **{f"ansible_{name}": value for name, value in variables.items()}})
+    made.set_options(
+        var_options={
+            "_extras": extras,
+            "ansible_winrm_scheme": "http",
+            **{f"ansible_{name}": value for name, value in variables.items()},
+        }
+    )
     return made
 
 
@@ -81,7 +93,10 @@ def memory_mb() -> float:
 # Messages go nowhere else
 
 
-@pytest.mark.parametrize("status", ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"])
+@pytest.mark.parametrize(
+    "status",
+    ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"],
+)
 @pytest.mark.parametrize("action", ["Create", "Command", "Send", "Receive"])
 def test_no_redirect_is_followed(server: HostileServer, action: str, status: str) -> None:
     with HostileServer().running() as thief:
@@ -95,7 +110,11 @@ def test_no_redirect_is_followed(server: HostileServer, action: str, status: str
 # Nobody is held
 
 
-@pytest.mark.parametrize("deed", [drip("status"), drip("headers"), drip("body"), continue_for_ever], ids=["status", "headers", "body", "continue"])
+@pytest.mark.parametrize(
+    "deed",
+    [drip("status"), drip("headers"), drip("body"), continue_for_ever],
+    ids=["status", "headers", "body", "continue"],
+)
 @pytest.mark.parametrize("action", ["Create", "Command", "Receive"])
 def test_a_server_that_answers_for_ever_holds_nobody(server: HostileServer, action: str, deed: Deed) -> None:
     server.deeds[action] = deed
@@ -163,21 +182,38 @@ def test_what_the_connection_says_of_a_server_that_lets_nobody_in_is_harmless(se
     server.deeds["Create"] = fault(EVIL)
     with pytest.raises(AnsibleConnectionFailure) as caught:
         look(server)
-    assert not any((ord(character) < 32 and character != "\n") or character == "\u202e" for character in str(caught.value))
+    assert not any(
+        (ord(character) < 32 and character != "\n") or character == "\u202e" for character in str(caught.value)
+    )
 
 
-FORMS = [PASSWORD, PASSWORD.encode("utf-16-le").decode(), PASSWORD.upper(), PASSWORD[::-1], PASSWORD.encode().hex(), PASSWORD[:6] + "\r\n" + PASSWORD[6:]]
+FORMS = [
+    PASSWORD,
+    PASSWORD.encode("utf-16-le").decode(),
+    PASSWORD.upper(),
+    PASSWORD[::-1],
+    PASSWORD.encode().hex(),
+    PASSWORD[:6] + "\r\n" + PASSWORD[6:],
+]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_tool_that_says_the_password_back_in_any_form_is_not_repeated(server: HostileServer, form: str) -> None:
-    answers = iter([received(b"password:", None), received(f"\r\nIt was {form} it seems\r\nAccess denied.{EVIL}\r\n".encode(), "5")])
+    answers = iter(
+        [
+            received(b"password:", None),
+            received(f"\r\nIt was {form} it seems\r\nAccess denied.{EVIL}\r\n".encode(), "5"),
+        ]
+    )
     server.deeds["Receive"] = lambda exchange: exchange.answer(next(answers))
     talk = shell(server)[0].converse("backup", [ASK])
     assert server.heard(PASSWORD)
     assert "Access denied." in talk.transcript
     assert not any(part in talk.transcript for part in form.split("\r\n"))
-    assert not any((ord(character) < 32 and character != "\n") or character == "\u202e" for character in talk.transcript.replace("\r\n", "\n"))
+    assert not any(
+        (ord(character) < 32 and character != "\n") or character == "\u202e"
+        for character in talk.transcript.replace("\r\n", "\n")
+    )
 
 
 # Nonsense
@@ -189,7 +225,9 @@ def test_a_fault_does_not_tell_the_secret_in_any_form(server: HostileServer, act
     server.says, server.ends = b"password:", False
     answers = iter([received(server.says, None)] if action == "Receive" else [])
     refuse = fault(f"no: {form}".replace("\0", " "))
-    server.deeds[action] = lambda exchange: exchange.answer(first) if (first := next(answers, None)) else refuse(exchange)
+    server.deeds[action] = lambda exchange: (
+        exchange.answer(first) if (first := next(answers, None)) else refuse(exchange)
+    )
     with pytest.raises(ShellFault) as caught:
         shell(server)[0].converse("backup", [ASK])
     assert "********" in str(caught.value)
@@ -243,7 +281,9 @@ def test_a_shell_that_a_broken_connection_left_open_is_closed_over_a_new_one(ser
 
 
 @pytest.mark.parametrize("code", [5, 2150858843, 2150859174, 2147943418])
-def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attempt(server: HostileServer, code: int) -> None:
+def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attempt(
+    server: HostileServer, code: int
+) -> None:
     desk, session = shell(server)
     desk.run("hostname")
     deeds = iter([fault("not now", code)])

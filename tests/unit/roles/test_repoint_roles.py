@@ -13,7 +13,11 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-MODULES = {"reporting_repoint": "reporting_server_rms", "web_console_repoint": "web_console_rms", "console_repoint": "console_rms"}
+MODULES = {
+    "reporting_repoint": "reporting_server_rms",
+    "web_console_repoint": "web_console_rms",
+    "console_repoint": "console_rms",
+}
 # Options that have another name in the role.
 NAMES = {"timeout": "service_timeout"}
 
@@ -30,7 +34,9 @@ def options(role: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("role", MODULES)
 def test_every_option_of_the_module_is_a_variable_and_used(role: str) -> None:
-    spec = importlib.import_module(f"ansible_collections.opsmgr.recovery.plugins.action.{MODULES[role]}").ActionModule.SPEC
+    spec = importlib.import_module(
+        f"ansible_collections.opsmgr.recovery.plugins.action.{MODULES[role]}"
+    ).ActionModule.SPEC
     [task] = load(role, "tasks/main.yml")
     given = task[f"opsmgr.recovery.{MODULES[role]}"]
     assert set(given) == set(spec)
@@ -46,7 +52,9 @@ def test_every_option_of_the_module_is_a_variable_and_used(role: str) -> None:
 
 @pytest.mark.parametrize("role", MODULES)
 def test_defaults_are_those_of_the_argument_spec(role: str) -> None:
-    assert load(role, "defaults/main.yml") == {name: option["default"] for name, option in options(role).items() if not option.get("required")}
+    assert load(role, "defaults/main.yml") == {
+        name: option["default"] for name, option in options(role).items() if not option.get("required")
+    }
 
 
 @pytest.mark.parametrize("role", MODULES)

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of role rms_failover: names cannot break it, it needs no other file, and it can be read on any screen and on paper."""
+"""The report of role rms_failover: names cannot break it, it needs no other file, and it can be read on any screen and
+on paper.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,19 @@ from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.told_failover import cut_off, told
 from unit.roles.test_rms_key_backup import HOSTILE, Page
 
-TEMPLATE = (Path(__file__).resolve().parents[3] / "roles" / "rms_failover" / "templates" / "report.html.j2").read_text(encoding="utf-8")
+TEMPLATE = (Path(__file__).resolve().parents[3] / "roles" / "rms_failover" / "templates" / "report.html.j2").read_text(
+    encoding="utf-8"
+)
 SENTENCE = "deathsting: promote: it did not end well: " + "a long story " * 20
 
 
 def page(arguments: dict[str, Any]) -> str:
     record = run("rms_failover_record", Connection(None, AssertionError("was opened"), transport="local"), **arguments)
-    return Environment(undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE).render(__rms_failover_record=record)
+    return (
+        Environment(undefined=StrictUndefined, trim_blocks=True)
+        .from_string(TEMPLATE)
+        .render(__rms_failover_record=record)
+    )
 
 
 def hostile(value: Any) -> Any:
@@ -39,7 +47,9 @@ PAGES = {
     "ended well": page(told()),
     "stopped before": page(cut_off(3, msg=SENTENCE, past_point_of_no_return=False)),
     "stopped after": page(cut_off(4, msg=SENTENCE)),
-    "hostile": page({**hostile(told(undone=["left"], virtual_server="rmsvs", cluster_nodes=["hydra"])), "promotion_needed": True}),
+    "hostile": page(
+        {**hostile(told(undone=["left"], virtual_server="rmsvs", cluster_nodes=["hydra"])), "promotion_needed": True}
+    ),
 }
 # The texts of a drawing that are not inside their boxes.
 OUTSIDE = """[...document.querySelectorAll("svg g text")].filter((text) => {
@@ -98,7 +108,9 @@ def test_it_can_be_read_on_paper(browser: Browser, path: Path) -> None:
     assert sheets[0].startswith("RMS failover of ")
 
 
-@pytest.mark.parametrize(("name", "strong", "failed"), [("ended well", "rgb(26, 127, 55)", 0), ("stopped after", "rgb(179, 38, 30)", 1)])
+@pytest.mark.parametrize(
+    ("name", "strong", "failed"), [("ended well", "rgb(26, 127, 55)", 0), ("stopped after", "rgb(179, 38, 30)", 1)]
+)
 def test_the_verdict_is_seen_first(browser: Browser, path: Path, strong: str, failed: int) -> None:
     browser.look(path, width=360, scheme="light")
     verdict, drawings = browser.boxes(".verdict")[0], browser.boxes(".drawings")[0]
@@ -122,7 +134,10 @@ def test_the_rms_is_marked_in_both_drawings_and_arrows_end_at_its_box(browser: B
 @pytest.mark.parametrize("name", ["ended well"])
 def test_a_bar_is_where_its_step_was(browser: Browser, path: Path) -> None:
     browser.look(path, width=1280, scheme="light")
-    lefts = [inner["left"] - outer["left"] for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
+    lefts = [
+        inner["left"] - outer["left"]
+        for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)
+    ]
     assert lefts == sorted(lefts)
 
 
@@ -131,5 +146,7 @@ def test_a_bar_is_where_its_step_was(browser: Browser, path: Path) -> None:
 def test_the_point_of_no_return_is_a_line_above_its_step(browser: Browser, path: Path, width: int) -> None:
     browser.look(path, width=width, scheme="light")
     red = "[...document.querySelectorAll('tr, td')].filter((each) => getComputedStyle(each).borderTopColor === 'rgb(179, 38, 30)')"
-    shown = f"{red}.filter((each) => parseFloat(getComputedStyle(each).borderTopWidth) > 0).map((each) => each.className)"
+    shown = (
+        f"{red}.filter((each) => parseFloat(getComputedStyle(each).borderTopWidth) > 0).map((each) => each.className)"
+    )
     assert browser.measure(shown) == ["done no-return"]

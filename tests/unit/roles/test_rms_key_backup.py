@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of role rms_key_backup: names cannot break it, it needs no other file, and it shows what is old and what does not fit."""
+"""The report of role rms_key_backup: names cannot break it, it needs no other file, and it shows what is old and what
+does not fit.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ TEMPLATE = (ROLE / "templates" / "report.html.j2").read_text(encoding="utf-8")
 
 def row(host: str, **values: Any) -> dict[str, Any]:
     backup = {"taken_at": "2026-01-31T02:03:04Z", "age_hours": 7.5, "server_version": "6.0.6278.0", "seal": "cms"}
-    usual = {"server": host, "management_group": "ODYSSEY", "server_version": "6.0.6278.0", "outcome": "made", "problem": "", "in_escrow": ""}
+    usual = {
+        "server": host,
+        "management_group": "ODYSSEY",
+        "server_version": "6.0.6278.0",
+        "outcome": "made",
+        "problem": "",
+        "in_escrow": "",
+    }
     return {"host": host, **usual, "backup": backup, "other_version": False, **values}
 
 
@@ -30,7 +39,11 @@ def page(*rows: dict[str, Any], **values: Any) -> str:
         "made_at": "2026-01-31T02:04:00Z", "escrow": "/srv/escrow", "max_age_hours": 24.0, "counts": {"all": 1, "failed": 0, "good": 1},
         "hosts": list(rows), "not_tried": [], "groups_left": [], "escrow_problems": [], **values,
     }  # fmt: skip
-    return Environment(undefined=StrictUndefined, trim_blocks=True).from_string(TEMPLATE).render(__rms_key_backup_data=data)
+    return (
+        Environment(undefined=StrictUndefined, trim_blocks=True)
+        .from_string(TEMPLATE)
+        .render(__rms_key_backup_data=data)
+    )
 
 
 class Page(HTMLParser):
@@ -46,7 +59,11 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.opened.append(tag)
-        self.references += [name for name, _value in attrs if name in ("src", "href", "srcset", "action", "data") or name.startswith("on")]
+        self.references += [
+            name
+            for name, _value in attrs
+            if name in ("src", "href", "srcset", "action", "data") or name.startswith("on")
+        ]
 
     def handle_endtag(self, tag: str) -> None:
         self.closed.append(tag)
@@ -60,7 +77,16 @@ def test_hostile_names_are_only_text() -> None:
     texts = dict.fromkeys(("server", "management_group", "server_version", "problem", "in_escrow"), HOSTILE)
     lists: dict[str, Any] = {name: [HOSTILE] for name in ("not_tried", "groups_left", "escrow_problems")}
     bad, good = row(HOSTILE + "2", **texts, backup=backup, other_version=True), row("hydra", outcome=HOSTILE)
-    parsed = Page(page(bad, good, **lists, escrow=HOSTILE, made_at=HOSTILE, counts=dict.fromkeys(("all", "failed", "good"), HOSTILE)))
+    parsed = Page(
+        page(
+            bad,
+            good,
+            **lists,
+            escrow=HOSTILE,
+            made_at=HOSTILE,
+            counts=dict.fromkeys(("all", "failed", "good"), HOSTILE),
+        )
+    )
     assert "script" not in parsed.opened
     assert parsed.text.count(HOSTILE) == 18
     # Escaped where it is written: none was forgotten.
@@ -131,7 +157,9 @@ def test_failures_are_seen_first_and_marked(browser: Browser, tmp_path: Path, wi
     failed, good = browser.boxes("tbody tr.failed"), browser.boxes("tbody tr:not(.failed)")
     assert (len(failed), len(good)) == (5, 2)
     assert max(box["bottom"] for box in failed) <= min(box["top"] for box in good)
-    marks = browser.measure("[...document.querySelectorAll('tbody tr')].map((row) => getComputedStyle(row).borderLeftColor)")
+    marks = browser.measure(
+        "[...document.querySelectorAll('tbody tr')].map((row) => getComputedStyle(row).borderLeftColor)"
+    )
     assert marks == ["rgb(179, 38, 30)"] * 5 + ["rgba(0, 0, 0, 0)"] * 2
 
 
@@ -139,7 +167,10 @@ def test_a_bar_of_age_is_as_long_as_the_backup_is_old(browser: Browser, tmp_path
     ages = [0.0, 24.0, 84.0, 168.0, 9999.0]
     rows = [row("hydra", backup={**row("hydra")["backup"], "age_hours": age}) for age in ages]
     browser.look(written(tmp_path, page(*rows)), width=360, scheme="dark")
-    shares = [inner["width"] / outer["width"] for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)]
+    shares = [
+        inner["width"] / outer["width"]
+        for inner, outer in zip(browser.boxes(".bar span"), browser.boxes(".bar"), strict=True)
+    ]
     assert shares == pytest.approx([0.02, 0.14, 0.5, 1, 1], abs=0.01)
 
 
@@ -152,7 +183,11 @@ def test_it_is_printed_in_dark_ink_whatever_the_screen_shows(browser: Browser, t
 
 @pytest.mark.parametrize(("failed", "color"), [(0, "rgb(27, 31, 36)"), (1, "rgb(179, 38, 30)")])
 def test_no_failure_is_no_alarm(browser: Browser, tmp_path: Path, failed: int, color: str) -> None:
-    browser.look(written(tmp_path, page(row("hydra"), counts={"all": 1, "failed": failed, "good": 1 - failed})), width=1280, scheme="light")
+    browser.look(
+        written(tmp_path, page(row("hydra"), counts={"all": 1, "failed": failed, "good": 1 - failed})),
+        width=1280,
+        scheme="light",
+    )
     assert browser.measure("getComputedStyle(document.querySelector('.counts span')).color") == color
 
 

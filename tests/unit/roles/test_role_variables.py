@@ -43,7 +43,11 @@ class Role:
     @property
     def static(self) -> dict[str, Any]:
         """The defaults that do not depend on the inventory."""
-        return {name: default for name, default in self.defaults.items() if not (isinstance(default, str) and "{{" in default)}
+        return {
+            name: default
+            for name, default in self.defaults.items()
+            if not (isinstance(default, str) and "{{" in default)
+        }
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
@@ -67,12 +71,22 @@ def role(name: str, required: tuple[str, ...] = (), secrets: tuple[str, ...] = (
 FAILOVER = role(
     "rms_failover",
     ("target",),
-    ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "signing_key_passphrase", "sql_login_password"),
+    (
+        "backup_password",
+        "seal_passphrase",
+        "seal_private_key_passphrase",
+        "signing_key_passphrase",
+        "sql_login_password",
+    ),
 )
 ALL = [
     FAILOVER,
     role("rms_recover_without_key", ("target",), ("backup_password", "seal_passphrase", "signing_key_passphrase")),
-    role("clustered_rms_restore", (), ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "signing_key_passphrase")),
+    role(
+        "clustered_rms_restore",
+        (),
+        ("backup_password", "seal_passphrase", "seal_private_key_passphrase", "signing_key_passphrase"),
+    ),
     role("rms_key_backup", (), ("password", "seal_passphrase", "signing_key_passphrase")),
     role("awx_setup", ("escrow",), ("password", "oauth_token", "credential_inputs", "notification_configuration")),
 ]
@@ -100,7 +114,10 @@ def test_defaults_are_the_same_unless_they_depend_on_the_inventory(role: Role) -
 
 @each_role
 def test_static_defaults_are_accepted(role: Role) -> None:
-    spec = {name: {key: value for key, value in role.options[name].items() if key not in ("description", "default")} for name in role.static}
+    spec = {
+        name: {key: value for key, value in role.options[name].items() if key not in ("description", "default")}
+        for name in role.static
+    }
     assert ArgumentSpecValidator(spec).validate(role.static).error_messages == []
 
 

@@ -37,5 +37,9 @@ def keys(node: yaml.MappingNode) -> list[str]:
 def test_no_key_is_given_twice(path: Path) -> None:
     """Ansible warns of a key that overrides one that is merged in, at each run."""
     document = yaml.compose(path.read_text(encoding="utf-8"))
-    twice = [key for mapping in mappings(document) for key in set(keys(mapping)) if keys(mapping).count(key) > 1] if document else []
+    twice = (
+        [key for mapping in mappings(document) for key in set(keys(mapping)) if keys(mapping).count(key) > 1]
+        if document
+        else []
+    )
     assert twice == []

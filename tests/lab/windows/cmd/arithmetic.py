@@ -90,7 +90,8 @@ def _number(text: str) -> int:
         return _wrap(int(text, 8 if re.fullmatch(r"0\d+", text) else 0))
     except ValueError as error:
         raise ArithmeticProblem(
-            "Invalid number.  Numeric constants are either decimal (17),\r\nhexadecimal (0x11), or octal (021).", 1073750992
+            "Invalid number.  Numeric constants are either decimal (17),\r\nhexadecimal (0x11), or octal (021).",
+            1073750992,
         ) from error
 
 

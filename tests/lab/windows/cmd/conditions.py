@@ -56,5 +56,12 @@ def _compare(left: str, operator: str, right: str, ignore_case: bool) -> bool:
         order = (int(left, 0) > int(right, 0)) - (int(left, 0) < int(right, 0))
     except ValueError:
         order = (left > right) - (left < right)
-    answers = {"equ": order == 0, "neq": order != 0, "lss": order < 0, "leq": order <= 0, "gtr": order > 0, "geq": order >= 0}
+    answers = {
+        "equ": order == 0,
+        "neq": order != 0,
+        "lss": order < 0,
+        "leq": order <= 0,
+        "gtr": order > 0,
+        "geq": order >= 0,
+    }
     return answers[operator]

@@ -194,7 +194,11 @@ def _move(shell: Interpreter, io: Process, arguments: str) -> int:
     code = 0
     for path in _movable(io, source):
         goal = target_of(io, path, target)
-        if io.files.is_file(goal) and io.files.absolute(goal) != io.files.absolute(path) and not overwriting.allowed(goal):
+        if (
+            io.files.is_file(goal)
+            and io.files.absolute(goal) != io.files.absolute(path)
+            and not overwriting.allowed(goal)
+        ):
             continue
         try:
             io.files.move(path, goal, replace=True)
@@ -228,7 +232,11 @@ def _ren(shell: Interpreter, io: Process, arguments: str) -> int:
         io.complain(SYNTAX)
         return 1
     prefix, backslash, name = words[0].rpartition("\\")
-    names = [entry.name for entry in io.files.entries(prefix + backslash or ".", name)] if paths.has_wildcard(name) else [name]
+    names = (
+        [entry.name for entry in io.files.entries(prefix + backslash or ".", name)]
+        if paths.has_wildcard(name)
+        else [name]
+    )
     code = 0
     for old in names:
         new = renamed(old, words[1]) if paths.has_wildcard(words[1]) else words[1]

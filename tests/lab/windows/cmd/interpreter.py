@@ -150,7 +150,9 @@ class Interpreter:
             elif item.operator == "<":
                 stdin = self._input_file(self.expand(item.target).replace('"', ""))
             elif item.operator in (">", ">>"):
-                outputs[item.handle] = self._output_file(self.expand(item.target).replace('"', ""), item.operator == ">>")
+                outputs[item.handle] = self._output_file(
+                    self.expand(item.target).replace('"', ""), item.operator == ">>"
+                )
         return Handles(stdin, outputs)
 
     def _input_file(self, path: str) -> Stdin:
@@ -268,7 +270,9 @@ class Interpreter:
             rest = "/" + switch + rest
         name = token.replace('"', "")
         io = self._io(handles)
-        image = launch.find_executable(io, name, launch.executable_extensions(io.env.get("PATHEXT", ""))) if name else None
+        image = (
+            launch.find_executable(io, name, launch.executable_extensions(io.env.get("PATHEXT", ""))) if name else None
+        )
         if image is None:
             return self._not_found(io, token, name)
         process = launch.child(io, image, token, rest)
@@ -290,7 +294,9 @@ class Interpreter:
             self.errorlevel = 1
             io.complain("The system cannot find the path specified.")
         else:
-            io.complain(f"'{token}' is not recognized as an internal or external command,", "operable program or batch file.")
+            io.complain(
+                f"'{token}' is not recognized as an internal or external command,", "operable program or batch file."
+            )
         return 1
 
     def _not_a_program(self, image: str) -> list[str]:

@@ -172,7 +172,9 @@ def _lines(shell: Interpreter, node: For, handles: Handles) -> int:
         text = _source(shell, rules, shell.expand(node.items).strip(), handles)
     except Win32Error as error:
         missing = f"The system cannot find the file {error.path}."
-        handles.output(2).write(shell.process.encode((missing if error.code == 2 else error.text) + "\r\n"), apart=False)
+        handles.output(2).write(
+            shell.process.encode((missing if error.code == 2 else error.text) + "\r\n"), apart=False
+        )
         return 1
     found = (_split(line, rules, node.variable) for line in re.split(r"\r?\n", text)[rules.skip :])
     return _iterate(shell, node, handles, (values for values in found if values))
@@ -191,7 +193,9 @@ def _source(shell: Interpreter, rules: _LineRules, items: str, handles: Handles)
 def _output_of(shell: Interpreter, line: str, handles: Handles) -> str:
     """The output of ``cmd /c line``, a new cmd.exe."""
     capture = Capture()
-    process = replace(shell.process, env=shell.process.env.copy(), stdin=handles.stdin, stdout=capture, stderr=handles.output(2))
+    process = replace(
+        shell.process, env=shell.process.env.copy(), stdin=handles.stdin, stdout=capture, stderr=handles.output(2)
+    )
     with contextlib.suppress(CmdExit):
         type(shell)(process).execute_line(line)
     return shell.process.decode(capture.data)

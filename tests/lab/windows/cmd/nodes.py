@@ -64,7 +64,9 @@ class Sequence:
 
 @dataclass
 class If:
-    """``if``; ``operator`` is ``errorlevel``, ``exist``, ``defined``, ``cmdextversion``, ``==`` or ``equ`` and the like."""
+    """``if``; ``operator`` is ``errorlevel``, ``exist``, ``defined``, ``cmdextversion``, ``==`` or ``equ`` and the
+    like.
+    """
 
     operator: str
     left: str

@@ -4,8 +4,9 @@
 """cmd.exe's second phase: a line whose %variables% are expanded already becomes commands.
 
 The rules are those of the well known descriptions of cmd.exe's phases [field]: quotes switch off everything up to the
-next quote or the end of the line, ``^`` takes the next character as it is, ``)`` ends a block only inside one, operators
-bind ``|`` before ``&&`` before ``||`` before ``&``, and the body of ``if`` and ``for`` is the rest of the line.
+next quote or the end of the line, ``^`` takes the next character as it is, ``)`` ends a block only inside one,
+operators bind ``|`` before ``&&`` before ``||`` before ``&``, and the body of ``if`` and ``for`` is the rest of the
+line.
 """
 
 from __future__ import annotations
@@ -155,7 +156,9 @@ class Parser:
         if self.peek() == "(":
             return self.block()
         keyword = self.next_word_is("if", "for", "rem")
-        if not keyword or (keyword != "rem" and self.line[self.position + len(keyword) :].lstrip(DELIMITERS)[:2] == "/?"):
+        if not keyword or (
+            keyword != "rem" and self.line[self.position + len(keyword) :].lstrip(DELIMITERS)[:2] == "/?"
+        ):
             return None
         self.position += len(keyword)
         if keyword == "if":

@@ -20,7 +20,9 @@ _KNOWN = ("b", "i", "min", "max", "low", "normal", "high", "wait")
 
 
 def _start(shell: Interpreter, io: Process, arguments: str) -> int:
-    """``start ["title"] [/b] [/wait] program ...``: what stands first in quotation marks is a title, whatever it looks like."""
+    """``start ["title"] [/b] [/wait] program ...``: what stands first in quotation marks is a title, whatever it looks
+    like.
+    """
     title = _TITLE.match(arguments)
     rest = arguments[title.end() :] if title else arguments
     switches: set[str] = set()
@@ -29,7 +31,7 @@ def _start(shell: Interpreter, io: Process, arguments: str) -> int:
         rest = rest[found.end() :]
     unknown = sorted(switches.difference(_KNOWN))
     if unknown:
-        io.complain(f"Invalid switch - \"/{unknown[0].upper()}\".")
+        io.complain(f'Invalid switch - "/{unknown[0].upper()}".')
         return 1
     if not rest.strip():
         return 0

@@ -65,7 +65,9 @@ def _inside_quotes(text: str) -> str:
 
 
 def _show_variables(shell: Interpreter, io: Process, prefix: str) -> int:
-    found = [f"{name}={shell.process.env[name]}" for name in shell.process.env if name.upper().startswith(prefix.upper())]
+    found = [
+        f"{name}={shell.process.env[name]}" for name in shell.process.env if name.upper().startswith(prefix.upper())
+    ]
     if not found and prefix:
         io.complain(f"Environment variable {prefix} not defined")
         return 1

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """certutil.exe: -encode, -decode, and -hashfile (not on Windows Server 2003).
 
-Exit codes are HRESULTs.  Everything goes to standard output.  ``-hashfile`` separates bytes by blanks and takes only upper
-case names of algorithms on 2008 R2 [field]; it cannot map an empty file (0x800703ee) [field].  What an unknown verb of
-2003 and an empty file for ``-encode`` answer is [assumed].
+Exit codes are HRESULTs.  Everything goes to standard output.  ``-hashfile`` separates bytes by blanks and takes only
+upper case names of algorithms on 2008 R2 [field]; it cannot map an empty file (0x800703ee) [field].  What an unknown
+verb of 2003 and an empty file for ``-encode`` answer is [assumed].
 """
 
 from __future__ import annotations
@@ -134,7 +134,11 @@ def _succeeded(process: Process, verb: str) -> int:
 
 
 Verb = Callable[[Process, list[str], bool], int]
-VERBS: dict[str, tuple[Verb, int, int]] = {"encode": (_encode, 2, 2), "decode": (_decode, 2, 2), "hashfile": (_hashfile, 1, 2)}
+VERBS: dict[str, tuple[Verb, int, int]] = {
+    "encode": (_encode, 2, 2),
+    "decode": (_decode, 2, 2),
+    "hashfile": (_hashfile, 1, 2),
+}
 """Verb -> its function, least and most arguments."""
 
 

@@ -145,7 +145,11 @@ def _node_status(request: _Request) -> int:
     nodes = [request.cluster.node(request.name)] if request.name else request.cluster.nodes
     title = f"Listing status for node '{request.name}':" if request.name else "Listing status for all available nodes:"
     request.process.say(title, "")
-    _say_table(request.process, (("Node", -14), ("Node ID", 7), ("Status", -21)), (_node_row(request.cluster, node) for node in nodes))
+    _say_table(
+        request.process,
+        (("Node", -14), ("Node ID", 7), ("Status", -21)),
+        (_node_row(request.cluster, node) for node in nodes),
+    )
     return 0
 
 
@@ -156,7 +160,11 @@ def _node_row(cluster: Cluster, node: Node) -> tuple[str, ...]:
 def _group_status(request: _Request) -> int:
     request.takes("status")
     groups = [request.cluster.group(request.name)] if request.name else request.cluster.groups
-    title = f"Listing status for resource group '{request.name}':" if request.name else "Listing status for all available resource groups:"
+    title = (
+        f"Listing status for resource group '{request.name}':"
+        if request.name
+        else "Listing status for all available resource groups:"
+    )
     request.process.say(title, "")
     _say_groups(request.process, groups)
     return 0
@@ -174,7 +182,9 @@ def _group_to_online(request: _Request, group: Group) -> None:
 
 def _group_offline(request: _Request) -> int:
     request.takes("offline", "wait")
-    return _change_group(request, "Taking resource group '{}' offline...", lambda request, group: request.cluster.offline(group))
+    return _change_group(
+        request, "Taking resource group '{}' offline...", lambda request, group: request.cluster.offline(group)
+    )
 
 
 def _group_move(request: _Request) -> int:
@@ -214,7 +224,11 @@ def _group_delete(request: _Request) -> int:
 def _resource_status(request: _Request) -> int:
     request.takes("status")
     resources = [request.cluster.resource(request.name)] if request.name else request.cluster.resources()
-    title = f"Listing status for resource '{request.name}':" if request.name else "Listing status for all available resources:"
+    title = (
+        f"Listing status for resource '{request.name}':"
+        if request.name
+        else "Listing status for all available resources:"
+    )
     request.process.say(title, "")
     _say_resources(request, resources)
     return 0
@@ -340,7 +354,11 @@ def _shown(value: str) -> str:
 def _quorum(request: _Request) -> int:
     request.takes("quorum")
     quorum = request.cluster.quorum
-    row = (quorum.name, f"{quorum.private['Drive']}\\MSCS\\", "4194304") if quorum else ("Majority Node Set", "", "4194304")
+    row = (
+        (quorum.name, f"{quorum.private['Drive']}\\MSCS\\", "4194304")
+        if quorum
+        else ("Majority Node Set", "", "4194304")
+    )
     _say_table(request.process, (("Quorum Resource Name", -20), ("Device", -40), ("Max Log Size", -12)), [row])
     return 0
 
@@ -416,6 +434,9 @@ def _say_table(process: Process, columns: Sequence[tuple[str, int]], rows: Itera
     """Rows below a line of dashes; a column with a positive width is flush right [field]."""
     lines = [tuple(title for title, _width in columns), tuple("-" * abs(width) for _title, width in columns), *rows]
     for line in lines:
-        cells = (cell.ljust(-width) if width < 0 else cell.rjust(width) for cell, (_title, width) in zip(line, columns, strict=True))
+        cells = (
+            cell.ljust(-width) if width < 0 else cell.rjust(width)
+            for cell, (_title, width) in zip(line, columns, strict=True)
+        )
         process.say(" ".join(cells).rstrip())
     process.say("")

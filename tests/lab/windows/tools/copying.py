@@ -32,7 +32,9 @@ def _tree(process: Process, folder: str, patterns: list[str], *, deep: bool) -> 
 def xcopy(process: Process) -> int:
     """``xcopy source [target] [/y] [/s] [/e] [/i] [/q]``: 0 done, 4 a failure, 1 nothing to copy [ms]."""
     words = [word for word in process.argv[1:] if not word.startswith("/")]
-    flags = {flag for word in process.argv[1:] if word.startswith("/") for flag in re.findall(r"/([a-z-]+)", word.lower())}
+    flags = {
+        flag for word in process.argv[1:] if word.startswith("/") for flag in re.findall(r"/([a-z-]+)", word.lower())
+    }
     if not 1 <= len(words) <= 2:
         process.complain("Invalid number of parameters", "0 File(s) copied")
         return FAILED
@@ -131,7 +133,9 @@ def robocopy(process: Process) -> int:
         try:
             copied += _robocopy_one(process, paths.join(source, path), goal, is_folder=is_folder)
         except Win32Error as error:
-            process.say(f"ERROR {error.code} (0x{error.code:08X}) Copying File {paths.join(source, path)}", error.text, "")
+            process.say(
+                f"ERROR {error.code} (0x{error.code:08X}) Copying File {paths.join(source, path)}", error.text, ""
+            )
             failed += 1
     if "njs" not in flags:
         process.say("", "-" * 78, "", f"   Files : {len(found):>9}{copied:>10}{failed:>10}", "")

@@ -84,7 +84,9 @@ def sort(process: Process) -> int:
     except Win32Error as error:
         process.complain(f"{files[0]}{error.text}")
         return 1
-    lines = sorted(process.decode(data).splitlines(), key=str.lower, reverse=any(word.lower().startswith("/r") for word in words))
+    lines = sorted(
+        process.decode(data).splitlines(), key=str.lower, reverse=any(word.lower().startswith("/r") for word in words)
+    )
     output = process.encode("".join(line + "\r\n" for line in lines))
     if target:
         process.files.write(target, output)
@@ -127,7 +129,9 @@ def _binary_differences(files: list[str], contents: list[bytes]) -> list[str]:
 def _text_differences(files: list[str], contents: list[bytes]) -> list[str]:
     """Everything from the first to the last line that differs [assumed: the real tool resynchronizes]."""
     one, two = (content.decode("latin-1").splitlines() for content in contents)
-    start = next((index for index, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two)))
+    start = next(
+        (index for index, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two))
+    )
     return [f"***** {files[0]}", *one[start:], f"***** {files[1].upper()}", *two[start:], "*****"]
 
 
@@ -142,7 +146,11 @@ def where(process: Process) -> int:
         for word in (word for word in words if not word.startswith("/")):
             folder, colon, pattern = word.rpartition(":")
             places = [folder] if colon else [process.cwd, *process.env.get("PATH", "").split(";")]
-            found += [path for place in places for path in _where_in(process, process.env.get(place.strip("$"), place), pattern)]
+            found += [
+                path
+                for place in places
+                for path in _where_in(process, process.env.get(place.strip("$"), place), pattern)
+            ]
     unique = list(dict.fromkeys(found))
     if not unique:
         process.complain("INFO: Could not find files for the given pattern(s).")
@@ -155,8 +163,14 @@ def _where_in(process: Process, folder: str, pattern: str) -> list[str]:
     extensions = ["", *process.env.get("PATHEXT", "").split(";")]
     if not folder or not process.files.is_dir(folder):
         return []
-    entries = [entry for entry in process.files.entries(folder) if process.files.is_file(paths.join(folder, entry.name))]
-    names = [entry.name for entry in entries if any(paths.matches(pattern + extension, entry.name) for extension in extensions)]
+    entries = [
+        entry for entry in process.files.entries(folder) if process.files.is_file(paths.join(folder, entry.name))
+    ]
+    names = [
+        entry.name
+        for entry in entries
+        if any(paths.matches(pattern + extension, entry.name) for extension in extensions)
+    ]
     return [paths.join(process.files.absolute(folder), name) for name in names]
 
 

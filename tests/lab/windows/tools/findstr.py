@@ -43,7 +43,12 @@ def translate(text: str) -> str:
         elif char == "[" and "]" in rest[1:]:
             end = rest.index("]", 1)
             negated = rest.startswith("^")
-            result += "[" + ("^" if negated else "") + rest[int(negated) : end].replace("\\", "\\\\").replace("[", "\\[") + "]"
+            result += (
+                "["
+                + ("^" if negated else "")
+                + rest[int(negated) : end].replace("\\", "\\\\").replace("[", "\\[")
+                + "]"
+            )
             index += end + 1
         elif char == "*" and result not in ("", "^"):
             result += "*"
@@ -87,7 +92,9 @@ def _parse(process: Process) -> _Search | None:
 
 
 def _compiled(strings: list[str], flags: set[str], *, expression: bool) -> re.Pattern[str]:
-    """``/c:`` texts are literal unless ``/r``; others are expressions when they contain a special character, unless ``/l``."""
+    """``/c:`` texts are literal unless ``/r``; others are expressions when they contain a special character, unless
+    ``/l``.
+    """
     is_expression = "r" in flags or ("l" not in flags and expression and bool(set("".join(strings)) & _META))
     parts = [translate(text) if is_expression else re.escape(text) for text in strings]
     if "b" in flags:
@@ -101,7 +108,11 @@ def _compiled(strings: list[str], flags: set[str], *, expression: bool) -> re.Pa
 
 def _lines(data: bytes) -> list[bytes]:
     """Lines with their ends; CR LF is added to a last one without."""
-    lines = data.splitlines(keepends=True) if b"\r" not in data.replace(b"\r\n", b"") else re.findall(rb"[^\n]*\n|[^\n]+$", data)
+    lines = (
+        data.splitlines(keepends=True)
+        if b"\r" not in data.replace(b"\r\n", b"")
+        else re.findall(rb"[^\n]*\n|[^\n]+$", data)
+    )
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\r\n"
     return lines

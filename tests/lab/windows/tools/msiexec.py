@@ -1,14 +1,17 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""msiexec.exe, the client of Windows Installer: ``msiexec /i package /qn [/norestart] [/l*v log] [PROPERTY=value ...]``.
+"""msiexec.exe, the client of Windows Installer: ``msiexec /i package /qn [/norestart] [/l*v log] [PROPERTY=value
+...]``.
 
-The work is done by the service ``msiserver``, whose process is called msiexec.exe, too, and stays for some minutes after the work
-[field].  So a client that is killed does not end the work; with the host setting ``installer_survives: false`` it does, because which of
-the two happens is not documented [assumed].  One installation at a time: a second one gets 1618 [ms].
+The work is done by the service ``msiserver``, whose process is called msiexec.exe, too, and stays for some minutes
+after the work [field].  So a client that is killed does not end the work; with the host setting ``installer_survives:
+false`` it does, because which of the two happens is not documented [assumed].  One installation at a time: a second one
+gets 1618 [ms].
 
-A package is a program of the lab: its arguments are its properties, what it says is the log, its exit code is msiexec's.
-A verbose log is UTF-16 and says in the language of Windows which action ended how: ``Return value 3`` is a failure [field].
+A package is a program of the lab: its arguments are its properties, what it says is the log, its exit code is
+msiexec's. A verbose log is UTF-16 and says in the language of Windows which action ended how: ``Return value 3`` is a
+failure [field].
 """
 
 from __future__ import annotations
@@ -98,7 +101,11 @@ def _watch(process: Process) -> int:
     """Let the service do the work, in a command of its own, and wait for its end."""
     host = process.host
     work = host.start_command(
-        process.session, f"msiexec.exe /V{process.command_line}", cwd=process.cwd, env=dict(process.env.items()), skip_cmd_shell=True
+        process.session,
+        f"msiexec.exe /V{process.command_line}",
+        cwd=process.cwd,
+        env=dict(process.env.items()),
+        skip_cmd_shell=True,
     )
     try:
         while not work.wait(_POLL_SECONDS):
@@ -125,8 +132,12 @@ def _install(process: Process, request: _Request) -> int:
     except Win32Error:
         return LOG_FAILED
     process.stdout = log
-    process.say("=== Verbose logging started  Build type: SHIP UNICODE 5.00.7601.00  Calling process: C:\\Windows\\system32\\msiexec.exe ===")
-    process.say(f"MSI (c): Command Line: {' '.join(request.properties)} CURRENTDIRECTORY={process.cwd} CLIENTUILEVEL=3 CLIENTPROCESSID={process.pid}")
+    process.say(
+        "=== Verbose logging started  Build type: SHIP UNICODE 5.00.7601.00  Calling process: C:\\Windows\\system32\\msiexec.exe ==="
+    )
+    process.say(
+        f"MSI (c): Command Line: {' '.join(request.properties)} CURRENTDIRECTORY={process.cwd} CLIENTUILEVEL=3 CLIENTPROCESSID={process.pid}"
+    )
     code = _run_package(process, request)
     process.say(*([f"MSI (s): {message(code)}"] if code not in (0, *REBOOTS) else []))
     process.say(f"MSI (c): MainEngineThread is returning {code}", "=== Verbose logging stopped ===")
@@ -137,7 +148,9 @@ def _run_package(process: Process, request: _Request) -> int:
     program = _package(process, request.package)
     if isinstance(program, int):
         return program
-    package = launch.child(process, process.files.absolute(request.package), "", "", argv=[request.package, *request.properties])
+    package = launch.child(
+        process, process.files.absolute(request.package), "", "", argv=[request.package, *request.properties]
+    )
     return launch.run(package, program)
 
 

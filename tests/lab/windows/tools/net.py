@@ -102,7 +102,11 @@ def _stop(process: Process, words: list[str]) -> int:
     if service.state == "stopped":
         return _complaint(process, 3521, f"The {service.display_name} service is not started.")
     dependents = process.host.services.dependents(service)
-    if dependents and process.session.is_admin and not _agreed(process, service, dependents, asked=len(names) == len(words)):
+    if (
+        dependents
+        and process.session.is_admin
+        and not _agreed(process, service, dependents, asked=len(names) == len(words))
+    ):
         return FAILED
     for one in [*dependents, service]:
         code = _stop_one(process, one)

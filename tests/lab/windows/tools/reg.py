@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """reg.exe: query, add, delete, copy, export, import, compare.
 
-Windows Server 2003 begins its listings with ``! REG.EXE VERSION 3.0`` and separates with tabs, 2008 R2 with four blanks;
-errors go to standard error, the exit code is 0, 1, and 2 for a comparison that found differences [ms].
+Windows Server 2003 begins its listings with ``! REG.EXE VERSION 3.0`` and separates with tabs, 2008 R2 with four
+blanks; errors go to standard error, the exit code is 0, 1, and 2 for a comparison that found differences [ms].
 """
 
 from __future__ import annotations
@@ -260,7 +260,9 @@ def _copy(process: Process, words: list[str]) -> int:
 
 
 def _export(process: Process, words: list[str]) -> int:
-    """``reg export key file [/y]``; ``/y`` is known from Vista on, before that an existing file is replaced at once [assumed]."""
+    """``reg export key file [/y]``; ``/y`` is known from Vista on, before that an existing file is replaced at once
+    [assumed].
+    """
     call = _parse(process, words, set(), _flags(process, *(("/y",) if process.host.windows.wide else ())))
     if len(call.words) != 2:
         raise invalid_syntax()
@@ -363,7 +365,9 @@ def reg(process: Process) -> int:
 def _complain(process: Process, text: str, command: str) -> None:
     """An error in the words of the profile's tool [field]."""
     usage = text.startswith("Invalid syntax")
-    hint = [f'Type "REG {command} /?" for usage.' if command in map(str.upper, COMMANDS) else 'Type "REG /?" for usage.']
+    hint = [
+        f'Type "REG {command} /?" for usage.' if command in map(str.upper, COMMANDS) else 'Type "REG /?" for usage.'
+    ]
     if process.host.windows.wide:
         process.complain(f"ERROR: {text.rstrip('.')}.", *(hint if usage else []))
     else:

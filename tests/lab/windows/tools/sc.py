@@ -175,7 +175,11 @@ def _config(process: Process, words: list[str]) -> int:
     """``sc config name start= auto``: option and value are two words; ``start=auto`` is a usage error, 1639 [field]."""
     pairs = list(zip(words[1::2], words[2::2], strict=False))
     legal = len(words) % 2 == 1 and all(key.lower() in _CONFIG_KEYS for key, _value in pairs)
-    if not words or not legal or any(key.lower() == "start=" and value.lower() not in _START_VALUES for key, value in pairs):
+    if (
+        not words
+        or not legal
+        or any(key.lower() == "start=" and value.lower() not in _START_VALUES for key, value in pairs)
+    ):
         process.say(*CONFIG_USAGE)
         return SYNTAX_ERROR
     if words[0] not in process.host.services:

@@ -57,7 +57,11 @@ def _fits(task: Task, criterion: str) -> bool:
     if len(words) != 3:
         raise ValueError(criterion)
     name, operator, wanted = words[0].lower(), words[1].lower(), words[2].lower()
-    actual = {"imagename": task.image.lower(), "pid": str(task.pid), "services": task.service.key.lower() if task.service else ""}
+    actual = {
+        "imagename": task.image.lower(),
+        "pid": str(task.pid),
+        "services": task.service.key.lower() if task.service else "",
+    }
     if name not in actual or operator not in ("eq", "ne"):
         raise ValueError(criterion)
     same = actual[name].startswith(wanted[:-1]) if wanted.endswith("*") else actual[name] == wanted
@@ -117,13 +121,21 @@ def _row(row: tuple[str, ...]) -> str:
 def taskkill(process: Process) -> int:
     """``taskkill [/f] [/t] /im name | /pid number``: 128 when there is no such process."""
     values, _flags = _options(process.argv[1:], {"/im", "/pid", "/fi"})
-    wanted = [("image", name) for name in values.get("/im", [])] + [("pid", number) for number in values.get("/pid", [])]
+    wanted = [("image", name) for name in values.get("/im", [])] + [
+        ("pid", number) for number in values.get("/pid", [])
+    ]
     if not wanted:
-        process.complain("ERROR: Invalid syntax. Neither /FI nor /PID nor /IM were specified.", 'Type "TASKKILL /?" for usage.')
+        process.complain(
+            "ERROR: Invalid syntax. Neither /FI nor /PID nor /IM were specified.", 'Type "TASKKILL /?" for usage.'
+        )
         return 1
     code = 0
     for kind, name in wanted:
-        hits = [task for task in tasks(process) if name.lower() == (task.image.lower() if kind == "image" else str(task.pid))]
+        hits = [
+            task
+            for task in tasks(process)
+            if name.lower() == (task.image.lower() if kind == "image" else str(task.pid))
+        ]
         if not hits:
             process.complain(f'ERROR: The process "{name}" not found.')
             code = NOT_FOUND

@@ -55,7 +55,9 @@ def connect(server: SqlServer) -> Connect:
         encryption: str = "off",
         autocommit: bool = True,
     ) -> pyodbc.Connection:
-        text = f"DRIVER={{FreeTDS}};SERVER={server.address};PORT=1433;TDS_Version={tds};Encryption={encryption};APP=drill;"
+        text = (
+            f"DRIVER={{FreeTDS}};SERVER={server.address};PORT=1433;TDS_Version={tds};Encryption={encryption};APP=drill;"
+        )
         return pyodbc.connect(f"{text}UID={user};PWD={password};DATABASE={database}", timeout=5, autocommit=autocommit)
 
     return open_connection

@@ -48,7 +48,9 @@ def test_the_books_three_statements(server: SqlServer, admin: pyodbc.Connection)
     assert access(server) == ("MULTI_USER", True)
 
 
-def test_rollback_immediate_ends_the_others_and_says_so(server: SqlServer, admin: pyodbc.Connection, connect: Connect) -> None:
+def test_rollback_immediate_ends_the_others_and_says_so(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect
+) -> None:
     other = connect(autocommit=False)
     other.execute("DELETE FROM MTV_HealthService")
     cursor = admin.execute(SINGLE)
@@ -162,7 +164,9 @@ def test_inside_a_transaction_it_is_refused(server: SqlServer, connect: Connect,
     connection.execute("SET IMPLICIT_TRANSACTIONS OFF; " + SINGLE)
 
 
-def test_broker_waits_for_the_others(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:
+def test_broker_waits_for_the_others(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors
+) -> None:
     other = connect()
     refused(admin, BROKER + " WITH NO_WAIT")
     admin.execute("SET LOCK_TIMEOUT 100")

@@ -44,12 +44,17 @@ def test_a_backup_is_listed_in_the_file_and_in_msdb(server: SqlServer, admin: py
     assert "successfully processed" in said[-1]
     admin.execute("BACKUP DATABASE OperationsManager TO DISK = ? WITH NOINIT, COPY_ONLY", PATH)
     rows = admin.execute(f"RESTORE HEADERONLY FROM DISK = N'{PATH}'").fetchall()
-    assert [(row.BackupName, row.Position, row.DatabaseName, row.HasBackupChecksums, row.IsCopyOnly) for row in rows] == [
+    assert [
+        (row.BackupName, row.Position, row.DatabaseName, row.HasBackupChecksums, row.IsCopyOnly) for row in rows
+    ] == [
         ("before the drill", 1, "OperationsManager", True, False),
         (None, 2, "OperationsManager", False, True),
     ]
     files = admin.execute(f"RESTORE FILELISTONLY FROM DISK = N'{PATH}'").fetchall()
-    assert [(row.LogicalName, row.Type) for row in files] == [("OperationsManager", "D"), ("OperationsManager_log", "L")]
+    assert [(row.LogicalName, row.Type) for row in files] == [
+        ("OperationsManager", "D"),
+        ("OperationsManager_log", "L"),
+    ]
     last = "SELECT MAX(backup_finish_date), COUNT(*) FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
     finished, count = admin.execute(last, "OperationsManager").fetchone()
     assert finished is not None
@@ -83,12 +88,16 @@ def test_a_copy_beside_the_original_has_its_broker_id_and_no_broker(
     assert copy.service_broker_guid == original.service_broker_guid
     assert (copy.is_broker_enabled, original.is_broker_enabled) == (False, True)
     refused(admin, "ALTER DATABASE Copy SET ENABLE_BROKER")
-    assert admin.execute("SELECT SecureData FROM Copy.dbo.CredentialManagerSecureStorage").fetchval() == b"\x00secret\xff"
+    assert (
+        admin.execute("SELECT SecureData FROM Copy.dbo.CredentialManagerSecureStorage").fetchval() == b"\x00secret\xff"
+    )
     assert server.store.dump(copy) == server.store.dump(original)
     assert errors() == [1834, 9772]
 
 
-def test_a_restore_brings_the_rows_back(server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors) -> None:
+def test_a_restore_brings_the_rows_back(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors
+) -> None:
     admin.execute(BACKUP)
     admin.execute("DELETE FROM OperationsManager.dbo.MTV_HealthService")
     restore = f"RESTORE DATABASE OperationsManager FROM DISK = N'{PATH}'"
@@ -131,7 +140,9 @@ def test_a_restore_is_remembered_with_the_identity_of_its_backup(server: SqlServ
     assert tuple(row) == ("Copy", identity)
 
 
-def test_a_stalled_backup_tells_its_progress_to_an_administrator_only(server: SqlServer, admin: pyodbc.Connection, connect: Connect) -> None:
+def test_a_stalled_backup_tells_its_progress_to_an_administrator_only(
+    server: SqlServer, admin: pyodbc.Connection, connect: Connect
+) -> None:
     assert server.faults is not None
     server.faults.add(Fault("thunder", "sql", "BACKUP DATABASE", "stall", seconds=2))
     number = admin.execute("SELECT @@SPID").fetchval()
@@ -146,14 +157,19 @@ def test_a_stalled_backup_tells_its_progress_to_an_administrator_only(server: Sq
     assert connect("master", "reader").execute("SELECT COUNT(*) FROM sys.sysprocesses").fetchval() == 1
 
 
-REGISTRY = "EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\\Microsoft\\MSSQLServer\\{key}', N'{value}'"
+REGISTRY = (
+    "EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\\Microsoft\\MSSQLServer\\{key}', N'{value}'"
+)
 
 
 @pytest.mark.parametrize("user", ["sa", "reader"])
 def test_the_registry_tells_where_backups_go(server: SqlServer, connect: Connect, user: str) -> None:
     connection = connect("master", user)
     row = connection.execute(REGISTRY.format(key="MSSQLServer", value="BackupDirectory")).fetchone()
-    assert tuple(row) == ("BackupDirectory", "C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup")
+    assert tuple(row) == (
+        "BackupDirectory",
+        "C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup",
+    )
     assert [column[0] for column in row.cursor_description] == ["Value", "Data"]
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Extended properties of databases, by pyodbc and FreeTDS: names are unique, values bounded, and they travel with a backup."""
+"""Extended properties of databases, by pyodbc and FreeTDS: names are unique, values bounded, and they travel with a
+backup.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def read(connection: pyodbc.Connection, like: str = "%") -> list[tuple[str, str]
     return [(row.name, row.value) for row in connection.execute(READ, like).fetchall()]
 
 
-def test_a_property_is_added_once_changed_and_dropped(connect: Connect, errors: Callable[[], list[int]], server: SqlServer) -> None:
+def test_a_property_is_added_once_changed_and_dropped(
+    connect: Connect, errors: Callable[[], list[int]], server: SqlServer
+) -> None:
     first, second = connect(), connect()
     first.execute(ADD, "Whose", 'née "x"')
     with pytest.raises(pyodbc.Error, match="Property 'WHOSE' already exists for 'object specified'"):
@@ -55,7 +59,9 @@ def test_a_property_is_added_once_changed_and_dropped(connect: Connect, errors: 
         ("nowhere.sys.sp_dropextendedproperty 'a'", 911),
     ],
 )
-def test_a_call_is_carried_out_or_refused(server: SqlServer, connect: Connect, errors: Callable[[], list[int]], call: str, number: int | None) -> None:
+def test_a_call_is_carried_out_or_refused(
+    server: SqlServer, connect: Connect, errors: Callable[[], list[int]], call: str, number: int | None
+) -> None:
     connection = connect("master")
     if number is None:
         connection.execute(f"EXEC {call}")
@@ -67,7 +73,9 @@ def test_a_call_is_carried_out_or_refused(server: SqlServer, connect: Connect, e
 
 
 @pytest.mark.parametrize(("length", "refused"), [(3750, False), (3751, True)])
-def test_a_value_has_at_most_7500_bytes(connect: Connect, errors: Callable[[], list[int]], length: int, refused: bool) -> None:
+def test_a_value_has_at_most_7500_bytes(
+    connect: Connect, errors: Callable[[], list[int]], length: int, refused: bool
+) -> None:
     connection = connect()
     try:
         connection.execute(ADD, "a", "x" * length)
@@ -86,7 +94,9 @@ def test_who_may_not_change_the_database_only_reads(connect: Connect, errors: Ca
     assert read(reader) == [("a", "x")]
 
 
-def test_each_database_has_its_own_and_a_restore_brings_those_of_the_backup(server: SqlServer, connect: Connect) -> None:
+def test_each_database_has_its_own_and_a_restore_brings_those_of_the_backup(
+    server: SqlServer, connect: Connect
+) -> None:
     server.add_database("Other")
     connection = connect()
     connection.execute(ADD, "a", "then")

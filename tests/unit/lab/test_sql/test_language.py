@@ -81,7 +81,10 @@ def test_a_service_asks_with_question_marks_and_reads_by_name(server: SqlServer)
     with server.connect("OMSDK", "OperationsManager") as session:
         session.execute("UPDATE MTV_HealthService SET IsGateway = ? WHERE DisplayName = ?", [True, "hydra.odyssey.com"])
         rows = session.query("SELECT DisplayName, IsGateway FROM MTV_HealthService WHERE DisplayName <> '?' ORDER BY 1")
-    assert [(row[0], row["isgateway"]) for row in rows] == [("deathsting.odyssey.com", False), ("hydra.odyssey.com", True)]
+    assert [(row[0], row["isgateway"]) for row in rows] == [
+        ("deathsting.odyssey.com", False),
+        ("hydra.odyssey.com", True),
+    ]
     assert rows[0].DisplayName == "deathsting.odyssey.com"
     assert server.sessions == {}
 

@@ -164,7 +164,9 @@ def test_many_statements_in_one_batch(connect: Connect) -> None:
         ("INSERT INTO __MOMManagementGroupInfo__ (ManagementGroupName) VALUES ('x')", 515),
     ],
 )
-def test_errors_have_the_servers_numbers(connect: Connect, errors: Callable[[], list[int]], sql: str, number: int) -> None:
+def test_errors_have_the_servers_numbers(
+    connect: Connect, errors: Callable[[], list[int]], sql: str, number: int
+) -> None:
     with connect() as connection, pytest.raises(pyodbc.Error):
         connection.execute(sql)
     assert errors() == [number]
@@ -216,9 +218,16 @@ def test_a_query_timeout_cancels_and_the_connection_lives_on(connect: Connect) -
 
 def test_the_session_table_shows_who_is_there(connect: Connect) -> None:
     with connect() as connection, connect("master", "ODYSSEY\\administrator"):
-        rows = connection.execute("SELECT loginame, DB_NAME(dbid), program_name FROM sys.sysprocesses ORDER BY spid").fetchall()
-        spid, count = connection.execute("SELECT @@SPID, COUNT(*) FROM sys.dm_exec_sessions WHERE session_id = @@SPID").fetchone()
-    assert [tuple(row) for row in rows] == [("sa", "OperationsManager", "drill"), ("ODYSSEY\\administrator", "master", "drill")]
+        rows = connection.execute(
+            "SELECT loginame, DB_NAME(dbid), program_name FROM sys.sysprocesses ORDER BY spid"
+        ).fetchall()
+        spid, count = connection.execute(
+            "SELECT @@SPID, COUNT(*) FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
+        ).fetchone()
+    assert [tuple(row) for row in rows] == [
+        ("sa", "OperationsManager", "drill"),
+        ("ODYSSEY\\administrator", "master", "drill"),
+    ]
     assert (spid, count) == (51, 1)
 
 

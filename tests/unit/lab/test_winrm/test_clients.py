@@ -108,9 +108,13 @@ def test_unencrypted_soap_after_ntlm_needs_allow_unencrypted(host: ScriptedHost,
     connection.close_shell(connection.open_shell())
 
 
-def test_message_encryption_inside_https(protocol: Connect, authority: CertificateAuthority, host: ScriptedHost) -> None:
+def test_message_encryption_inside_https(
+    protocol: Connect, authority: CertificateAuthority, host: ScriptedHost
+) -> None:
     url = f"https://{host.address}:5986/wsman"
-    connection = Protocol(url, "ntlm", USER, PASSWORD, ca_trust_path=str(authority.ca_file), message_encryption="always")
+    connection = Protocol(
+        url, "ntlm", USER, PASSWORD, ca_trust_path=str(authority.ca_file), message_encryption="always"
+    )
     connection.close_shell(connection.open_shell())
 
 
@@ -124,7 +128,11 @@ def test_everything_about_a_shell_reaches_the_command(host: ScriptedHost, protoc
     connection.cleanup_command(shell, command)
     connection.close_shell(shell)
     started = host.commands[0].started_with
-    assert (started["cwd"], started["env"], started["codepage"]) == ("C:\\Program Files\\R&D", {"A": "1 < 2", "B": ""}, 850)
+    assert (started["cwd"], started["env"], started["codepage"]) == (
+        "C:\\Program Files\\R&D",
+        {"A": "1 < 2", "B": ""},
+        850,
+    )
     assert (started["console"], started["skip_cmd_shell"]) == (False, True)
 
 
@@ -162,7 +170,9 @@ def test_a_conversation(host: ScriptedHost, protocol: Connect) -> None:
     assert (sent[0]["stdin"], sent[0]["stdin_program"]) == (b"s\xe4cret\r".decode("cp437"), "ask")
 
 
-def test_input_reaches_a_command_while_another_connection_waits_for_output(host: ScriptedHost, protocol: Connect) -> None:
+def test_input_reaches_a_command_while_another_connection_waits_for_output(
+    host: ScriptedHost, protocol: Connect
+) -> None:
     host.scripts["echo"] = lambda command: command.out(command.read_until(b"\n"))
     waiting, sending = protocol(), protocol()
     shell = waiting.open_shell()

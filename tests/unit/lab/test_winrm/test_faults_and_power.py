@@ -46,8 +46,22 @@ Connect = Callable[..., Protocol]
 def test_a_fault_begins_at_the_nth_match_and_is_used_up() -> None:
     faults = Faults()
     faults.add(Fault("Hydra", "command", "SC*", "fail", nth=2, times=2))
-    names = [("hydra", "sc"), ("deathsting", "sc"), ("hydra", "net"), ("hydra", "sc"), ("hydra", "Sc.exe"), ("hydra", "sc")]
-    assert [faults.match(host, "command", name) is not None for host, name in names] == [False, False, False, True, True, False]
+    names = [
+        ("hydra", "sc"),
+        ("deathsting", "sc"),
+        ("hydra", "net"),
+        ("hydra", "sc"),
+        ("hydra", "Sc.exe"),
+        ("hydra", "sc"),
+    ]
+    assert [faults.match(host, "command", name) is not None for host, name in names] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert faults.pending() == []
 
 
@@ -74,20 +88,29 @@ def test_a_fraction_of_the_matches_is_hit_and_always_the_same_ones() -> None:
 
     alone = struck(7, ["hydra"])
     assert 8 <= len(alone) <= 35
-    assert struck(7, ["deathsting", "hydra"])[-len(alone):] == alone, "what other hosts do changes nothing"
+    assert struck(7, ["deathsting", "hydra"])[-len(alone) :] == alone, "what other hosts do changes nothing"
     assert struck(8, ["hydra"]) != alone
 
 
 def test_either_side_of_a_message_can_be_lost() -> None:
     faults = Faults()
     faults.add(Fault("*", "message", "*", "reset", times=0, text="either", seed=1))
-    assert {fault.text for fault in (faults.match("hydra", "message", "Send") for _number in range(40)) if fault} == {"", "after"}
+    assert {fault.text for fault in (faults.match("hydra", "message", "Send") for _number in range(40)) if fault} == {
+        "",
+        "after",
+    }
 
 
 def test_a_window_of_matches_holds_for_a_fraction_too() -> None:
     faults = Faults()
     faults.add(Fault("*", "message", "*", "reset", nth=3, times=2, fraction=0.999999))
-    assert [faults.match("hydra", "message", "Send") is not None for _number in range(5)] == [False, False, True, True, False]
+    assert [faults.match("hydra", "message", "Send") is not None for _number in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert faults.pending() == []
 
 
@@ -125,7 +148,9 @@ def test_only_the_answer_stalls(host: ScriptedHost, server: WinRMServer, protoco
 
 
 @pytest.mark.parametrize(("action", "text"), [("reset", "after"), ("corrupt", ""), ("truncate", "")])
-def test_a_login_can_be_lost_too(host: ScriptedHost, server: WinRMServer, protocol: Connect, action: Any, text: str) -> None:
+def test_a_login_can_be_lost_too(
+    host: ScriptedHost, server: WinRMServer, protocol: Connect, action: Any, text: str
+) -> None:
     host.faults.add(Fault("hydra", "message", "login", action, text=text))
     # A client may not miss the end of headers, but then it is not logged in.
     with pytest.raises((requests.RequestException, WinRMTransportError)):
@@ -134,7 +159,9 @@ def test_a_login_can_be_lost_too(host: ScriptedHost, server: WinRMServer, protoc
     protocol().open_shell()
 
 
-def test_a_message_is_dropped_before_anything_is_done(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+def test_a_message_is_dropped_before_anything_is_done(
+    host: ScriptedHost, server: WinRMServer, protocol: Connect
+) -> None:
     host.faults.add(Fault("hydra", "message", "Create", "drop"))
     with pytest.raises(requests.ConnectionError):
         protocol().open_shell()
@@ -151,15 +178,21 @@ def test_only_the_answer_is_dropped(host: ScriptedHost, server: WinRMServer, pro
 
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
 @pytest.mark.parametrize(("text", "shells"), [("", 0), ("after", 1)])
-def test_a_reset_is_one_of_tcp(host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str, text: str, shells: int) -> None:
+def test_a_reset_is_one_of_tcp(
+    host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str, text: str, shells: int
+) -> None:
     host.faults.add(Fault("hydra", "message", "Create", "reset", text=text))
     # Below TLS, Python's client takes it for the end of the connection.
-    with pytest.raises(requests.ConnectionError, match="Connection reset by peer" if transport == "ntlm" else "Connection aborted"):
+    with pytest.raises(
+        requests.ConnectionError, match="Connection reset by peer" if transport == "ntlm" else "Connection aborted"
+    ):
         protocol(transport).open_shell()
     assert len(server.shells("hydra")) == shells
 
 
-def test_a_sealed_answer_with_a_wrong_bit_cannot_be_unsealed(host: ScriptedHost, server: WinRMServer, protocol: Connect) -> None:
+def test_a_sealed_answer_with_a_wrong_bit_cannot_be_unsealed(
+    host: ScriptedHost, server: WinRMServer, protocol: Connect
+) -> None:
     host.faults.add(Fault("hydra", "message", "Create", "corrupt"))
     with pytest.raises(BadMICError):
         protocol().open_shell()
@@ -175,7 +208,9 @@ def test_a_plain_answer_with_a_wrong_bit_is_no_xml(host: ScriptedHost, server: W
 
 
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
-def test_an_answer_that_ends_in_its_middle(host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str) -> None:
+def test_an_answer_that_ends_in_its_middle(
+    host: ScriptedHost, server: WinRMServer, protocol: Connect, transport: str
+) -> None:
     connection = protocol(transport)
     shell = connection.open_shell()
     host.faults.add(Fault("hydra", "message", "Command", "truncate"))
@@ -245,7 +280,9 @@ def test_a_hundred_hosts_in_one_process(authority: CertificateAuthority) -> None
     hosts = [ScriptedHost(f"host{number}", next_address()) for number in range(100)]
     for host in hosts:
         host.add_user(USER, PASSWORD)
-        host.scripts["hostname"] = lambda command: command.out(b"this is " + command.started_with["session"].user.encode())
+        host.scripts["hostname"] = lambda command: command.out(
+            b"this is " + command.started_with["session"].user.encode()
+        )
     threads_before = set(threading.enumerate())
     server = WinRMServer(hosts, authority)
     server.start()
@@ -254,7 +291,10 @@ def test_a_hundred_hosts_in_one_process(authority: CertificateAuthority) -> None
     for host in hosts[::20]:
         connection = Protocol(f"http://{host.address}:5985/wsman", "ntlm", USER, PASSWORD, ca_trust_path="")
         shell = connection.open_shell()
-        assert connection.get_command_output(shell, connection.run_command(shell, "hostname"))[0] == b"this is " + USER.encode()
+        assert (
+            connection.get_command_output(shell, connection.run_command(shell, "hostname"))[0]
+            == b"this is " + USER.encode()
+        )
     server.stop()
     for host in hosts:
         for port in (5985, 5986):
@@ -277,7 +317,10 @@ def test_certificates_name_the_host_and_are_kept(
         plain = socket.create_connection((host.address, 5986), timeout=5)
         with trusting.wrap_socket(plain, server_hostname=name) as secure:
             assert secure.getpeercert()
-    with pytest.raises(ssl.SSLCertVerificationError), socket.create_connection((host.address, 5986), timeout=5) as plain:
+    with (
+        pytest.raises(ssl.SSLCertVerificationError),
+        socket.create_connection((host.address, 5986), timeout=5) as plain,
+    ):
         trusting.wrap_socket(plain, server_hostname="deathsting")
     again = make_ca(authority.directory)
     before = again.server_certificate(host.name, host.fqdn, host.address).read_bytes()

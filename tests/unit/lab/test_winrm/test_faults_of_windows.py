@@ -138,7 +138,9 @@ def test_the_number_of_shells_is_a_setting(host: ScriptedHost, protocol: Connect
     assert fault_of(connection.open_shell)[0] == 2150859173
 
 
-def test_ended_commands_count_against_a_users_operations_until_the_shell_is_closed(host: ScriptedHost, protocol: Connect) -> None:
+def test_ended_commands_count_against_a_users_operations_until_the_shell_is_closed(
+    host: ScriptedHost, protocol: Connect
+) -> None:
     host.settings["max_operations"] = 2
     connection = protocol()
     shell = connection.open_shell()
@@ -291,7 +293,9 @@ def test_chunked_requests(raw: Raw, host: ScriptedHost) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(["", "Create", "Command", "Send", "Receive", "Signal", "Delete"]),
-    body=st.sampled_from(["<rsp:Shell/>", "<rsp:CommandLine/>", "<rsp:Send/>", "<!--x--><rsp:Receive/>", "<?x y?>", "x"]),
+    body=st.sampled_from(
+        ["<rsp:Shell/>", "<rsp:CommandLine/>", "<rsp:Send/>", "<!--x--><rsp:Receive/>", "<?x y?>", "x"]
+    ),
     junk=st.text(alphabet="<>&/:\"'= \n\0\ud7ff0aS", max_size=12),
     at=st.integers(0, 900),
 )

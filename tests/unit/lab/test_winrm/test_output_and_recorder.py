@@ -34,7 +34,9 @@ def receive_sizes(host: ScriptedHost) -> list[int]:
 
 
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
-def test_a_megabyte_of_output_comes_in_envelopes_of_150_kilobytes(host: ScriptedHost, protocol: Connect, transport: str) -> None:
+def test_a_megabyte_of_output_comes_in_envelopes_of_150_kilobytes(
+    host: ScriptedHost, protocol: Connect, transport: str
+) -> None:
     host.scripts["type big"] = lambda command: command.out(MEGABYTE) or command.err(MEGABYTE[:1000])
     connection = protocol(transport)
     shell = connection.open_shell()
@@ -57,7 +59,9 @@ def _ask_for_envelopes_of(connection: Protocol, size: str, monkeypatch: pytest.M
     monkeypatch.setattr(connection, "build_wsman_header", smaller)
 
 
-def test_a_client_can_ask_for_smaller_envelopes(host: ScriptedHost, protocol: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_can_ask_for_smaller_envelopes(
+    host: ScriptedHost, protocol: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host.scripts["type big"] = lambda command: command.out(MEGABYTE[:200000])
     connection = protocol()
     _ask_for_envelopes_of(connection, "32768", monkeypatch)
@@ -111,7 +115,15 @@ def test_the_recorder_counts_the_bytes_on_the_wire(host: ScriptedHost, server: W
     connection.get_command_output(shell, connection.run_command(shell, "ver"))
     connection.close_shell(shell, close_session=False)
     entries = host.recorder.entries
-    assert [entry["action"] for entry in entries] == ["login", "login", "login", "Create", "Command", "Receive", "Delete"]
+    assert [entry["action"] for entry in entries] == [
+        "login",
+        "login",
+        "login",
+        "Create",
+        "Command",
+        "Receive",
+        "Delete",
+    ]
     assert sum(entry["bytes_in"] for entry in entries) == proxy.to_server
     assert sum(entry["bytes_out"] for entry in entries) == proxy.to_client
     connection.transport.close_session()
@@ -125,7 +137,11 @@ def test_what_a_request_leaves_in_the_recorder(host: ScriptedHost, protocol: Con
     connection.get_command_output(shell, command)
     entries = {entry["action"]: entry for entry in host.recorder.entries}
     assert {entry["connection"] for entry in host.recorder.entries} == {entries["Create"]["connection"]}
-    assert (entries["Create"]["scheme"], entries["Create"]["transport"], entries["Create"]["shell"]) == ("http", "ntlm", shell)
+    assert (entries["Create"]["scheme"], entries["Create"]["transport"], entries["Create"]["shell"]) == (
+        "http",
+        "ntlm",
+        shell,
+    )
     assert entries["Command"]["command"] == "wait"
     assert (entries["Send"]["stdin"], entries["Send"]["stdin_program"]) == ("geheim\r\n", "wait")
     assert entries["Send"]["command_id"] == command

@@ -17,7 +17,9 @@ from unit.plugins.plugin_utils.recorded_server import RecordedServer
 class Connection:
     """The part of ansible-core's winrm connection that the actions use."""
 
-    def __init__(self, recorded: RecordedServer | None, error: Exception | None = None, transport: str = "winrm") -> None:
+    def __init__(
+        self, recorded: RecordedServer | None, error: Exception | None = None, transport: str = "winrm"
+    ) -> None:
         self.transport = transport
         self.shell_id: str | None = None
         self.protocol: Any = None
@@ -42,14 +44,26 @@ class Connection:
         self.shell_id = self.protocol = None
 
 
-def run(name: str, connection: Connection, check_mode: bool = False, task_vars: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+def run(
+    name: str,
+    connection: Connection,
+    check_mode: bool = False,
+    task_vars: dict[str, Any] | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
     """The result of one task; `task_vars` are values and not templates."""
     task = Task()
     task.action = f"opsmgr.recovery.{name}"
     task.args = arguments
     task.check_mode = check_mode
     action = action_loader.get(
-        task.action, task=task, connection=connection, play_context=Mock(), loader=Mock(), templar=Mock(template=lambda value: value), shared_loader_obj=Mock()
+        task.action,
+        task=task,
+        connection=connection,
+        play_context=Mock(),
+        loader=Mock(),
+        templar=Mock(template=lambda value: value),
+        shared_loader_obj=Mock(),
     )
     result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "hydra", **(task_vars or {})})
     return result

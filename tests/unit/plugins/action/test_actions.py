@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Windows-side actions as a task sees them: whole results, one sentence for each failure, closed connections, no secret anywhere."""
+"""The Windows-side actions as a task sees them: whole results, one sentence for each failure, closed connections, no
+secret anywhere.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,25 @@ import requests
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from unit.plugins.action.bench import Connection, run, texts
 from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Happens, Hears, Script, Silence, fault
-from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, WARNING, R, RecordedServer, fetched
+from unit.plugins.plugin_utils.recorded_server import (
+    ASK,
+    FINGERPRINT,
+    OTHER_FINGERPRINT,
+    PASSWORD,
+    WARNING,
+    R,
+    RecordedServer,
+    fetched,
+)
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
 
 PASSPHRASE = "seal it well & twice"
-UNREACHABLE = AnsibleConnectionFailure("ntlm: HTTPConnectionPool: Max retries exceeded: [Errno 111] Connection refused'))")
+UNREACHABLE = AnsibleConnectionFailure(
+    "ntlm: HTTPConnectionPool: Max retries exceeded: [Errno 111] Connection refused'))"
+)
 
 # Each action with arguments that it accepts, and the keys of its result.
 ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -28,7 +41,10 @@ ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "management_server_rms": ({"rms": "deathsting.odyssey.com"}, {"reports_to", "services", "restarted", "warnings"}),
     "management_services": ({"sdk_service": "running"}, {"services"}),
     "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
-    "rms_promotion": ({"existing_rms_clustered": False}, {"is_rms", "command", "transcript", "exit_code", "past_point_of_no_return"}),
+    "rms_promotion": (
+        {"existing_rms_clustered": False},
+        {"is_rms", "command", "transcript", "exit_code", "past_point_of_no_return"},
+    ),
     "secure_storage_backup": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "reused"}),
     "secure_storage_restore": ({"escrow": "/nowhere", "backup_password": PASSWORD}, {"backup", "key", "warnings"}),
     "sql_server_services": ({}, {"services"}),
@@ -50,7 +66,8 @@ def no_secret(result: dict[str, Any]) -> None:
             assert secret not in text
 
 
-# --- every action ------------------------------------------------------------------------------------------------------------------
+# --- every action
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -64,7 +81,10 @@ def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str
     assert keys | {"changed", "failed", "msg", "started_at", "elapsed_seconds"} <= result.keys()
     assert (result["changed"], result["failed"]) == (False, True)
     assert result["msg"].startswith("hydra: ")
-    assert "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server." in result["msg"]
+    assert (
+        "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server."
+        in result["msg"]
+    )
     assert connection.closed_shells == ["shell-1"]
     no_secret(result)
 
@@ -83,7 +103,11 @@ def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) 
 
 def test_management_server_info_can_report_it_instead() -> None:
     result = run("management_server_info", Connection(None, UNREACHABLE), report_unreachable=True)
-    assert (result["reachable"], result["problem"], result["server"]) == (False, "the server does not answer: [Errno 111] Connection refused", None)
+    assert (result["reachable"], result["problem"], result["server"]) == (
+        False,
+        "the server does not answer: [Errno 111] Connection refused",
+        None,
+    )
     assert not result.get("failed")
 
 
@@ -122,13 +146,16 @@ def test_a_password_that_the_tool_would_refuse_is_refused_here(name: str) -> Non
     assert "the backup password has 5 characters, and SecureStorageBackup takes at least 8" in result["msg"]
 
 
-# --- rms_promotion -----------------------------------------------------------------------------------------------------------------
+# --- rms_promotion
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def promotable(clock: Clock, script: Script, **changes: Any) -> RecordedServer:
     recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": script}, **changes)
     promoted = Happens(lambda: setattr(recorded, "is_rms", True))
-    recorded.scripts["PromoteRMS"] = [each for step in script for each in ([promoted, step] if isinstance(step, Ends) else [step])]
+    recorded.scripts["PromoteRMS"] = [
+        each for step in script for each in ([promoted, step] if isinstance(step, Ends) else [step])
+    ]
     return recorded
 
 
@@ -155,18 +182,30 @@ def test_promotion(clock: Clock) -> None:
     ],
     ids=["never ends", "connection lost", "an answer that cannot be unsealed", "shell gone"],
 )
-def test_past_the_point_of_no_return_nothing_is_called_undone(clock: Clock, after_the_answer: Script, found: str) -> None:
+def test_past_the_point_of_no_return_nothing_is_called_undone(
+    clock: Clock, after_the_answer: Script, found: str
+) -> None:
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), *after_the_answer], promotion_running=[False, *[True] * 2000])
     connection = Connection(recorded)
     result = run("rms_promotion", connection, existing_rms_clustered=False)
     assert (result["failed"], result["changed"], result["past_point_of_no_return"]) == (True, True, True)
     assert found in result["msg"]
     assert "Done so far: the question was answered with Y." in result["msg"]
-    assert "shell-1" not in [*connection.closed_shells, *recorded.protocol.closed], "deleting the shell would kill the program in it"
+    assert "shell-1" not in [*connection.closed_shells, *recorded.protocol.closed], (
+        "deleting the shell would kill the program in it"
+    )
     assert not any(command.startswith("reg delete") for command in recorded.commands)
 
 
-@pytest.mark.parametrize("script", [[Silence(5000)], [b"No key.", Ends(1)], [Breaks(requests.exceptions.ConnectionError())], [b"Sure?", Silence(5000)]])
+@pytest.mark.parametrize(
+    "script",
+    [
+        [Silence(5000)],
+        [b"No key.", Ends(1)],
+        [Breaks(requests.exceptions.ConnectionError())],
+        [b"Sure?", Silence(5000)],
+    ],
+)
 def test_before_the_point_of_no_return_nothing_is_changed(clock: Clock, script: Script) -> None:
     recorded = promotable(clock, script)
     connection = Connection(recorded)
@@ -182,12 +221,21 @@ def test_a_promotion_whose_connection_broke_is_looked_at_until_it_has_ended(cloc
     lost = Breaks(requests.exceptions.ConnectionError())
     recorded.scripts["PromoteRMS"] = [WARNING, Hears(b"Y\r"), ends, lost]
     result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
-    assert (result.get("failed"), result["is_rms"], result["exit_code"], result["past_point_of_no_return"]) == (None, True, 0, True)
+    assert (result.get("failed"), result["is_rms"], result["exit_code"], result["past_point_of_no_return"]) == (
+        None,
+        True,
+        0,
+        True,
+    )
     assert sum("PromoteRMS" in command for command in recorded.commands) == 1
 
 
 def test_promotion_without_effect_is_past_the_point_and_failed(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")], "ping": [Silence(1), Ends()]})
+    recorded = RecordedServer(
+        clock,
+        is_rms=False,
+        scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")], "ping": [Silence(1), Ends()]},
+    )
     result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
     assert (result["failed"], result["past_point_of_no_return"], result["is_rms"]) == (True, True, False)
     assert "the registry does not call this server the RMS" in result["msg"]
@@ -219,7 +267,12 @@ def test_never_a_second_one_without_proof_that_the_first_has_ended(clock: Clock,
     """tasklist fails, or finds nothing under load."""
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], promotion_running=[None] * 2000, mark=mark)
     result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
-    assert (result["failed"], recorded.ran("PromoteRMS"), recorded.ran("taskkill"), recorded.mark) == (True, False, False, mark)
+    assert (result["failed"], recorded.ran("PromoteRMS"), recorded.ran("taskkill"), recorded.mark) == (
+        True,
+        False,
+        False,
+        mark,
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,16 +302,29 @@ def test_nothing_needs_to_be_said_to_keep_the_existing_rms(clock: Clock, cluster
     recorded = promotable(clock, [WARNING, Hears(b"Y\r"), Ends()], services={"ClusSvc": ("running", "auto")})
     said = {} if clustered is None else {"existing_rms_clustered": clustered}
     result = run("rms_promotion", Connection(recorded), delete_existing_rms=False, **said)
-    assert (result["is_rms"], result["command"]) == (True, "ManagementServerConfigTool.exe PromoteRMS /DeleteExistingRMS:false")
+    assert (result["is_rms"], result["command"]) == (
+        True,
+        "ManagementServerConfigTool.exe PromoteRMS /DeleteExistingRMS:false",
+    )
 
 
-# --- the key -----------------------------------------------------------------------------------------------------------------------
+# --- the key
+# -----------------------------------------------------------------------------------------------------------------------
 
 
-def back_up(clock: Clock, escrow: Path, check_mode: bool = False, **options: Any) -> tuple[dict[str, Any], RecordedServer]:
+def back_up(
+    clock: Clock, escrow: Path, check_mode: bool = False, **options: Any
+) -> tuple[dict[str, Any], RecordedServer]:
     recorded = RecordedServer(clock, **options.pop("server", {}))
     recorded.backs_up(fetched(KEY_FILE))
-    return run("secure_storage_backup", Connection(recorded), check_mode, escrow=str(escrow), backup_password=PASSWORD, **options), recorded
+    return run(
+        "secure_storage_backup",
+        Connection(recorded),
+        check_mode,
+        escrow=str(escrow),
+        backup_password=PASSWORD,
+        **options,
+    ), recorded
 
 
 def test_a_backup_is_made_once_and_then_reused(clock: Clock, tmp_path: Path) -> None:
@@ -277,21 +343,35 @@ def test_a_backup_is_made_once_and_then_reused(clock: Clock, tmp_path: Path) -> 
      {"server": {"version": "6.0.6278.0"}}],
     ids=["another seal", "too old", "another key", "nobody knows which key", "another version"],
 )  # fmt: skip
-def test_a_backup_that_does_not_answer_for_this_key_is_not_reused(clock: Clock, tmp_path: Path, options: dict[str, Any]) -> None:
+def test_a_backup_that_does_not_answer_for_this_key_is_not_reused(
+    clock: Clock, tmp_path: Path, options: dict[str, Any]
+) -> None:
     back_up(clock, tmp_path, server={"hashfile": options.get("server", {}).get("hashfile", True)})
     assert back_up(clock, tmp_path, **options)[0]["reused"] is False
 
 
 def test_check_mode_predicts_a_backup(clock: Clock, tmp_path: Path) -> None:
     result, recorded = back_up(clock, tmp_path / "escrow", check_mode=True)
-    assert (result["changed"], result["backup"]["sha256"], result["backup"]["server"], len(recorded.commands)) == (True, None, "HYDRA", 1)
+    assert (result["changed"], result["backup"]["sha256"], result["backup"]["server"], len(recorded.commands)) == (
+        True,
+        None,
+        "HYDRA",
+        1,
+    )
     assert not (tmp_path / "escrow").exists()
 
 
-def restore(clock: Clock, escrow: Path, effect: str | None, words: bytes = b"Done.", check_mode: bool = False, **server: Any) -> dict[str, Any]:
+def restore(
+    clock: Clock, escrow: Path, effect: str | None, words: bytes = b"Done.", check_mode: bool = False, **server: Any
+) -> dict[str, Any]:
     """Restore on a server whose key has the fingerprint `effect` afterwards."""
     recorded = RecordedServer(clock, is_rms=False, **{"fingerprint": None, **server})
-    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\n" + words)]
+    recorded.scripts["exe Restore"] = [
+        ASK,
+        Hears(PASSWORD.encode() + b"\r"),
+        PASSWORD.encode(),
+        Ends(0, b"\r\n" + words),
+    ]
     recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", effect)
     return run("secure_storage_restore", Connection(recorded), check_mode, escrow=str(escrow), backup_password=PASSWORD)
 
@@ -308,7 +388,12 @@ def test_a_restore_is_proved_by_the_registry(clock: Clock, tmp_path: Path) -> No
     ("before", "effect", "said", "found"),
     [
         (None, None, b"Done.", "there is still no key in the registry below HKLM"),
-        (OTHER_FINGERPRINT, OTHER_FINGERPRINT, b"Done.", "the key in the registry is still another one: the password is wrong, or the tool failed"),
+        (
+            OTHER_FINGERPRINT,
+            OTHER_FINGERPRINT,
+            b"Done.",
+            "the key in the registry is still another one: the password is wrong, or the tool failed",
+        ),
         (None, OTHER_FINGERPRINT, b"An error occurred.", "it complained"),
     ],
 )
@@ -333,11 +418,20 @@ def test_other_bytes_in_the_registry_are_no_failure_but_a_warning(clock: Clock, 
     ]
 
 
-def restore_file(recorded: RecordedServer, effect: str, check_mode: bool = False, words: bytes = b"Done.") -> dict[str, Any]:
+def restore_file(
+    recorded: RecordedServer, effect: str, check_mode: bool = False, words: bytes = b"Done."
+) -> dict[str, Any]:
     """Restore a key file that the server reaches itself; `effect` is the fingerprint that its key gives."""
-    recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\n" + words)]
+    recorded.scripts["exe Restore"] = [
+        ASK,
+        Hears(PASSWORD.encode() + b"\r"),
+        PASSWORD.encode(),
+        Ends(0, b"\r\n" + words),
+    ]
     recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", effect)
-    result = run("secure_storage_restore", Connection(recorded), check_mode, path="C:\\key.bin", backup_password=PASSWORD)
+    result = run(
+        "secure_storage_restore", Connection(recorded), check_mode, path="C:\\key.bin", backup_password=PASSWORD
+    )
     no_secret(result)
     return result
 
@@ -347,9 +441,16 @@ def test_a_file_that_was_restored_is_not_restored_again_unless_file_or_key_is_an
     assert restore_file(recorded, FINGERPRINT, check_mode=True)["changed"] is True
     assert recorded.restored == {}
     assert restore_file(recorded, FINGERPRINT)["changed"] is True
-    assert recorded.restored == {"KeyBefore": "absent", "RestoredFrom": "sha256:" + "f" * 64, "KeyAfter": "sha256:" + FINGERPRINT}
+    assert recorded.restored == {
+        "KeyBefore": "absent",
+        "RestoredFrom": "sha256:" + "f" * 64,
+        "KeyAfter": "sha256:" + FINGERPRINT,
+    }
     started = len(recorded.commands)
-    assert [restore_file(recorded, FINGERPRINT, check_mode)["changed"] for check_mode in (True, False)] == [False, False]
+    assert [restore_file(recorded, FINGERPRINT, check_mode)["changed"] for check_mode in (True, False)] == [
+        False,
+        False,
+    ]
     assert not any("exe Restore" in command for command in recorded.commands[started:])
     recorded.file_hash = "e" * 64
     assert restore_file(recorded, OTHER_FINGERPRINT)["changed"] is True
@@ -381,7 +482,10 @@ def test_a_backup_whose_key_has_other_bytes_here_is_not_restored_again(clock: Cl
     recorded = RecordedServer(clock, is_rms=False, fingerprint=None)
     recorded.scripts["exe Restore"] = [ASK, Hears(PASSWORD.encode() + b"\r"), PASSWORD.encode(), Ends(0, b"\r\nDone.")]
     recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", OTHER_FINGERPRINT)
-    changed = [run("secure_storage_restore", Connection(recorded), escrow=str(tmp_path), backup_password=PASSWORD)["changed"] for _time in range(2)]
+    changed = [
+        run("secure_storage_restore", Connection(recorded), escrow=str(tmp_path), backup_password=PASSWORD)["changed"]
+        for _time in range(2)
+    ]
     assert changed == [True, False]
 
 
@@ -396,7 +500,8 @@ def test_check_mode_predicts_a_restore(clock: Clock, tmp_path: Path) -> None:
     assert (result["changed"], result["key"]["fingerprint"]) == (True, "sha256:" + FINGERPRINT)
 
 
-# --- the others --------------------------------------------------------------------------------------------------------------------
+# --- the others
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_demotion(clock: Clock) -> None:
@@ -404,7 +509,11 @@ def test_demotion(clock: Clock) -> None:
     recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
     result = run("rms_demotion", Connection(recorded))
     assert (result["changed"], result["is_rms"]) == (True, False)
-    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "stopped, disabled", "OMCFG": "stopped, disabled"}
+    assert result["services"] == {
+        "HealthService": "running, auto",
+        "OMSDK": "stopped, disabled",
+        "OMCFG": "stopped, disabled",
+    }
     again = run("rms_demotion", Connection(recorded))
     assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
 
@@ -418,7 +527,10 @@ def test_a_demotion_in_check_mode(clock: Clock) -> None:
     recorded = RecordedServer(clock)
     result = run("rms_demotion", Connection(recorded), check_mode=True)
     assert result["changed"] is True
-    assert result["diff"]["after"] == "RMS: False\nHealthService: running, auto\nOMSDK: stopped, disabled\nOMCFG: stopped, disabled\n"
+    assert (
+        result["diff"]["after"]
+        == "RMS: False\nHealthService: running, auto\nOMSDK: stopped, disabled\nOMCFG: stopped, disabled\n"
+    )
     assert len(recorded.commands) == 1
 
 
@@ -427,7 +539,11 @@ def test_a_demotion_before_sp1_leaves_the_sdk_service_running(clock: Clock) -> N
     demoted = {**recorded.services, "OMSDK": ("stopped", "disabled")}
     recorded.effects["UpdateDemotedRMS"] = lambda: vars(recorded).update(is_rms=False, services=demoted)
     result = run("rms_demotion", Connection(recorded), sdk_service="running")
-    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "running, auto", "OMCFG": "stopped, disabled"}
+    assert result["services"] == {
+        "HealthService": "running, auto",
+        "OMSDK": "running, auto",
+        "OMCFG": "stopped, disabled",
+    }
     assert run("rms_demotion", Connection(recorded), sdk_service="running")["changed"] is False
 
 
@@ -449,11 +565,19 @@ def test_a_management_server_that_reports_to_the_old_rms_restarts_its_health_ser
     assert not recorded.ran("sc stop")
 
 
-@pytest.mark.parametrize(("parent", "restart_unknown", "changed"), [("DEATHSTING", False, False), (None, False, False), (None, True, True)])
+@pytest.mark.parametrize(
+    ("parent", "restart_unknown", "changed"), [("DEATHSTING", False, False), (None, False, False), (None, True, True)]
+)
 def test_one_that_is_not_known_to_report_elsewhere_is_left_alone_unless_told_to(
     clock: Clock, parent: str | None, restart_unknown: bool, changed: bool
 ) -> None:
-    result = run("management_server_rms", Connection(follower(clock, parent)), check_mode=True, rms=RMS, restart_unknown=restart_unknown)
+    result = run(
+        "management_server_rms",
+        Connection(follower(clock, parent)),
+        check_mode=True,
+        rms=RMS,
+        restart_unknown=restart_unknown,
+    )
     assert result["changed"] is changed
 
 
@@ -461,8 +585,14 @@ def test_one_that_is_not_known_to_report_elsewhere_is_left_alone_unless_told_to(
     ("changes", "message"),
     [
         ({"is_rms": True}, "the registry of this server calls it the RMS itself. Demote it first"),
-        ({"services": {"ClusSvc": ("running", "auto")}}, "this is a cluster node, and HealthService belongs to its cluster"),
-        ({"services": {"HealthService": ("stopped", "disabled")}}, "HealthService is disabled. If it is to work again, run: sc config HealthService"),
+        (
+            {"services": {"ClusSvc": ("running", "auto")}},
+            "this is a cluster node, and HealthService belongs to its cluster",
+        ),
+        (
+            {"services": {"HealthService": ("stopped", "disabled")}},
+            "HealthService is disabled. If it is to work again, run: sc config HealthService",
+        ),
     ],
     ids=["the RMS", "a cluster node", "disabled"],
 )
@@ -477,7 +607,14 @@ def test_a_health_service_that_is_not_to_be_restarted(clock: Clock, changes: dic
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_backup_that_is_none_is_refused(clock: Clock, tmp_path: Path, check_mode: bool) -> None:
     connection = Connection(RecordedServer(clock))
-    result = run("secure_storage_restore", connection, check_mode, escrow=str(tmp_path), backup_password=PASSWORD, backup={"file": "x"})
+    result = run(
+        "secure_storage_restore",
+        connection,
+        check_mode,
+        escrow=str(tmp_path),
+        backup_password=PASSWORD,
+        backup={"file": "x"},
+    )
     assert "the backup with SHA-256 None is not in" in result["msg"]
 
 
@@ -488,10 +625,15 @@ def test_support_tools_without_media(clock: Clock) -> None:
 
 def test_support_tools_are_copied_from_the_media(clock: Clock) -> None:
     recorded = RecordedServer(clock, tools=[], media=[r"D:\SupportTools\amd64"])
-    recorded.scripts["copy /b /y \"D:"] = [Ends()]
-    recorded.effects["copy /b /y \"D:"] = lambda: setattr(recorded, "tools", ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
+    recorded.scripts['copy /b /y "D:'] = [Ends()]
+    recorded.effects['copy /b /y "D:'] = lambda: setattr(
+        recorded, "tools", ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"]
+    )
     result = run("support_tools", Connection(recorded))
-    assert (result["changed"], result["copied"]) == (True, ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
+    assert (result["changed"], result["copied"]) == (
+        True,
+        ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"],
+    )
 
 
 def test_services_are_changed_and_described(clock: Clock) -> None:
@@ -517,7 +659,10 @@ def test_a_registry_value_that_is_no_number_is_one_sentence(clock: Clock, name: 
     result = run(name, Connection(RecordedServer(clock, groups=groups)), **ACTIONS[name][0])
     assert (result["failed"], result["changed"]) == (True, False)
     assert "and not a number" in result["msg"]
-# --- preflight_info ----------------------------------------------------------------------------------------------------------------
+
+
+# --- preflight_info
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> None:
@@ -525,7 +670,13 @@ def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> Non
         "groups": {"all": ["argus"], "opsmgr_reportng": ["argus"]},
         "hostvars": {"argus": {"ansible_connection": "ssh"}},
     }
-    told = run("preflight_info", Connection(None), task_vars=known, windows_hosts=["argus", "nobody"], configuration_hosts=["argus"])
+    told = run(
+        "preflight_info",
+        Connection(None),
+        task_vars=known,
+        windows_hosts=["argus", "nobody"],
+        configuration_hosts=["argus"],
+    )
     assert told["changed"] is False
     misspelt, connection = told["problems"]
     assert misspelt.startswith("controller: preflight: The inventory has the group opsmgr_reportng")

@@ -15,7 +15,14 @@ import requests
 from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script, Silence
 from unit.plugins.plugin_utils.recorded_node import RecordedNode, RecordedResource
-from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, OTHER_FINGERPRINT, PASSWORD, RecordedServer, fetched
+from unit.plugins.plugin_utils.recorded_server import (
+    ASK,
+    FINGERPRINT,
+    OTHER_FINGERPRINT,
+    PASSWORD,
+    RecordedServer,
+    fetched,
+)
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 from unit.plugins.plugin_utils.test_windows_files import BACKUP, NEW, OLD, PATH, Disk
 
@@ -69,7 +76,8 @@ def and_never_answers_again(recorded: RecordedServer) -> RecordedServer:
     return recorded
 
 
-# --- services ----------------------------------------------------------------------------------------------------------------------
+# --- services
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_two_services_are_stopped_and_the_third_is_refused(clock: Clock) -> None:
@@ -114,7 +122,9 @@ def test_a_service_of_sql_server_is_refused(clock: Clock, order: str, changed: b
     assert (result["failed"], result["changed"], result["services"]) == (True, changed, services)
 
 
-@pytest.mark.parametrize(("order", "changed", "state"), [("sc stop", False, "running, auto"), ("sc start", True, "stopped, auto")])
+@pytest.mark.parametrize(
+    ("order", "changed", "state"), [("sc stop", False, "running, auto"), ("sc start", True, "stopped, auto")]
+)
 def test_a_health_service_that_is_not_restarted(clock: Clock, order: str, changed: bool, state: str) -> None:
     recorded = refusing(RecordedServer(clock, is_rms=False), f"{order} HealthService")
     result = run("management_server_rms", Connection(recorded), rms="deathsting.odyssey.com")
@@ -128,13 +138,14 @@ def test_a_restart_that_nobody_saw_the_end_of_may_have_happened(clock: Clock) ->
     assert (result["failed"], result["changed"], result["services"]) == (True, True, {"HealthService": "running, auto"})
 
 
-# --- tools -------------------------------------------------------------------------------------------------------------------------
+# --- tools
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def test_one_of_two_tools_is_copied(clock: Clock) -> None:
     recorded = RecordedServer(clock, tools=[], media=[r"D:\SupportTools\amd64"])
-    recorded.scripts["copy /b /y \"D:"] = [Ends()]
-    recorded.effects["copy /b /y \"D:"] = lambda: setattr(recorded, "tools", ["SecureStorageBackup.exe"])
+    recorded.scripts['copy /b /y "D:'] = [Ends()]
+    recorded.effects['copy /b /y "D:'] = lambda: setattr(recorded, "tools", ["SecureStorageBackup.exe"])
     result = run("support_tools", Connection(recorded))
     assert (result["failed"], result["changed"], result["copied"]) == (True, True, ["SecureStorageBackup.exe"])
 
@@ -146,15 +157,18 @@ def test_no_tool_is_copied(clock: Clock) -> None:
 
 def test_tools_that_may_have_been_copied_are_named_for_an_undo(clock: Clock) -> None:
     recorded = RecordedServer(clock, tools=["SecureStorageBackup.exe"], media=[r"D:\SupportTools\amd64"])
-    losing(recorded, "copy /b /y \"D:", lambda: None)
+    losing(recorded, 'copy /b /y "D:', lambda: None)
     result = run("support_tools", Connection(and_never_answers_again(recorded)))
     assert (result["failed"], result["changed"], result["copied"]) == (True, True, ["ManagementServerConfigTool.exe"])
 
 
-# --- the key -----------------------------------------------------------------------------------------------------------------------
+# --- the key
+# -----------------------------------------------------------------------------------------------------------------------
 
 
-def restoring(clock: Clock, escrow: Path, script: Script, before: str | None, after: str | None, **server: Any) -> RecordedServer:
+def restoring(
+    clock: Clock, escrow: Path, script: Script, before: str | None, after: str | None, **server: Any
+) -> RecordedServer:
     """A server whose key becomes `after` when the tool is told the password."""
     source = RecordedServer(clock)
     source.backs_up(fetched(KEY_FILE))
@@ -179,7 +193,15 @@ COMPLAINS: Script = [Ends(1, b"An error occurred.")]
         (LOST, OTHER_FINGERPRINT, OTHER_FINGERPRINT, True),
         ([Silence(5000)], OTHER_FINGERPRINT, FINGERPRINT, True),
     ],
-    ids=["no key", "old key", "a key", "another key", "lost, with effect", "lost, perhaps with effect", "never ends, with effect"],
+    ids=[
+        "no key",
+        "old key",
+        "a key",
+        "another key",
+        "lost, with effect",
+        "lost, perhaps with effect",
+        "never ends, with effect",
+    ],
 )
 def test_a_restore_that_fails_says_which_key_is_there(
     clock: Clock, tmp_path: Path, script: Script, before: str | None, after: str | None, changed: bool
@@ -196,7 +218,8 @@ def test_a_key_whose_fingerprint_cannot_be_seen_may_have_been_replaced(clock: Cl
     assert (result["failed"], result["changed"], result["key"]) == (True, True, {"present": True, "fingerprint": None})
 
 
-# --- demotion ----------------------------------------------------------------------------------------------------------------------
+# --- demotion
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("demoted", [False, True])
@@ -219,16 +242,23 @@ def test_a_demoted_server_whose_service_cannot_be_disabled(clock: Clock) -> None
     recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
     result = run("rms_demotion", Connection(refusing(recorded, "sc stop OMSDK")))
     assert (result["failed"], result["changed"], result["is_rms"]) == (True, True, False)
-    assert result["services"] == {"HealthService": "running, auto", "OMSDK": "running, disabled", "OMCFG": "stopped, disabled"}
+    assert result["services"] == {
+        "HealthService": "running, auto",
+        "OMSDK": "running, disabled",
+        "OMCFG": "stopped, disabled",
+    }
 
 
 def test_a_demotion_that_was_answered_and_goes_on_may_still_change_the_server(clock: Clock) -> None:
-    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": [b"Type Y to continue", Hears(b"Y\r"), Silence(5000)]})
+    recorded = RecordedServer(
+        clock, scripts={"UpdateDemotedRMS": [b"Type Y to continue", Hears(b"Y\r"), Silence(5000)]}
+    )
     result = run("rms_demotion", Connection(recorded))
     assert (result["failed"], result["changed"], result["is_rms"]) == (True, True, True)
 
 
-# --- cluster -----------------------------------------------------------------------------------------------------------------------
+# --- cluster
+# -----------------------------------------------------------------------------------------------------------------------
 
 NODE = {"virtual_server": "rmsvs", "disk": "X:"}
 SERVICES = {"group": "RMS", "network_name": "RMS Name", "disk": "RMS Disk"}
@@ -237,7 +267,10 @@ SERVICES = {"group": "RMS", "network_name": "RMS Name", "disk": "RMS Disk"}
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_node_whose_tool_fails_is_judged_by_its_effect(clock: Clock, joined: bool) -> None:
     recorded = RecordedNode(
-        clock, is_rms=False, has_parent=True, scripts={"AddRMSNode": LOST if joined else [Ends(1, b"No.")], "ping": [Silence(1), Ends()]}
+        clock,
+        is_rms=False,
+        has_parent=True,
+        scripts={"AddRMSNode": LOST if joined else [Ends(1, b"No.")], "ping": [Silence(1), Ends()]},
     )
     recorded.effects["AddRMSNode"] = lambda: recorded.__dict__.update(is_rms=joined, has_parent=not joined)
     result = run("rms_cluster_node", Connection(recorded), **NODE)
@@ -248,7 +281,11 @@ def test_a_node_whose_start_mode_is_refused(clock: Clock) -> None:
     recorded = RecordedNode(clock, services={"HealthService": RUNS, "OMSDK": OFF})
     result = run("rms_cluster_node", Connection(refusing(recorded, "sc config OMSDK start= demand")), **NODE)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert result["services"] == {"HealthService": "running, demand", "OMSDK": "stopped, disabled", "OMCFG": "running, demand"}
+    assert result["services"] == {
+        "HealthService": "running, demand",
+        "OMSDK": "stopped, disabled",
+        "OMCFG": "running, demand",
+    }
 
 
 def test_the_second_command_of_the_cluster_is_refused(clock: Clock) -> None:
@@ -267,7 +304,9 @@ def test_the_first_command_of_the_cluster_is_refused(clock: Clock) -> None:
     node = RecordedNode(clock)
     node.resources["OMSDK"] = RecordedResource(service="OMSDK", needs=["RMS Name", "HealthService"])
     usual = node._resource
-    node._resource = lambda command: (False, "System error 5019 has occurred (0x0000139b).") if "/adddep" in command else usual(command)  # type: ignore
+    node._resource = lambda command: (
+        (False, "System error 5019 has occurred (0x0000139b).") if "/adddep" in command else usual(command)
+    )  # type: ignore
     result = run("rms_cluster_services", Connection(node), **SERVICES)
     assert (result["failed"], result["changed"]) == (True, False)
     assert result["resources"]["OMSDK"]["depends_on"] == ["RMS Name", "HealthService"]
@@ -292,7 +331,8 @@ def test_a_group_that_was_moved_when_the_connection_broke(clock: Clock, gone: bo
     assert result["group"] == (None if gone else {"name": "RMS", "node": "POLLUX", "state": "online"})
 
 
-# --- names of the RMS --------------------------------------------------------------------------------------------------------------
+# --- names of the RMS
+# --------------------------------------------------------------------------------------------------------------
 
 RMS = "deathsting.odyssey.com"
 
@@ -323,7 +363,9 @@ def test_a_file_that_could_not_be_replaced(clock: Clock, backup: str) -> None:
 
 
 @pytest.mark.parametrize(("found", "changes"), [(OLD, []), (NEW, CHANGES), (b"<something-else/>", None)])
-def test_a_file_whose_replacement_nobody_saw_the_end_of(clock: Clock, backup: str, found: bytes, changes: list[Any] | None) -> None:
+def test_a_file_whose_replacement_nobody_saw_the_end_of(
+    clock: Clock, backup: str, found: bytes, changes: list[Any] | None
+) -> None:
     disk = Disk(clock)
     edit, work = edit_of(disk)
     usual = disk.respond
@@ -345,7 +387,10 @@ def test_a_file_whose_replacement_nobody_saw_the_end_of(clock: Clock, backup: st
 @pytest.mark.parametrize("stored", [RMS, "hydra.odyssey.com"])
 def test_a_registry_value_whose_writing_nobody_saw_the_end_of(clock: Clock, stored: str) -> None:
     recorded = losing(RecordedServer(clock), "reg add", lambda: None)
-    recorded._answer = lambda command: (True, recorded._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\Key", DefaultSDKServiceMachine=stored))  # type: ignore
+    recorded._answer = lambda command: (
+        True,
+        recorded._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\Key", DefaultSDKServiceMachine=stored),
+    )  # type: ignore
     opsmgr: Any = SimpleNamespace(windows=WindowsHost(Shell(recorded.protocol, "shell-1")))
     work = Work({"rms": RMS}, False, opsmgr, {"changed": False, "diff": []})
     with pytest.raises(ConnectionLost):
@@ -353,7 +398,8 @@ def test_a_registry_value_whose_writing_nobody_saw_the_end_of(clock: Clock, stor
     assert (work.result["changed"], work.result["registry"]) == (True, stored)
 
 
-# --- setups ------------------------------------------------------------------------------------------------------------------------
+# --- setups
+# ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("script", [LOST, [Silence(5000)], [Ends(1603)]], ids=["lost", "never ends", "fails"])

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The actions for a clustered RMS: what they see, what they refuse, what they change, and what a second run finds left to do."""
+"""The actions for a clustered RMS: what they see, what they refuse, what they change, and what a second run finds left
+to do.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def orders(node: RecordedNode) -> list[str]:
     return [command.partition(" /")[2] for command in node.commands if command.startswith("cluster group")]
 
 
-CHANGES = re.compile(r"cluster (group|resource) \S.* /(?!priv\)|listdep)|reg (add|delete) |reg export .*\.reg|InstallCluster|AddRMSNode")
+CHANGES = re.compile(
+    r"cluster (group|resource) \S.* /(?!priv\)|listdep)|reg (add|delete) |reg export .*\.reg|InstallCluster|AddRMSNode"
+)
 
 
 def changes(node: RecordedNode) -> list[str]:
@@ -49,7 +53,8 @@ def changes(node: RecordedNode) -> list[str]:
     return [command for command in node.commands if CHANGES.search(command)]
 
 
-# --- every action ------------------------------------------------------------------------------------------------------------------
+# --- every action
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -85,7 +90,8 @@ def test_what_is_so_already_is_left_alone(clock: Clock, name: str) -> None:
     assert result["diff"]["before"] == result["diff"]["after"]
 
 
-# --- rms_cluster_group -------------------------------------------------------------------------------------------------------------
+# --- rms_cluster_group
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_look_at_the_group(clock: Clock) -> None:
@@ -139,7 +145,13 @@ def test_prepared_is_everything_online_but_the_services(clock: Clock, found: str
     predicted = run("rms_cluster_group", Connection(node), True, **wanted)
     assert (predicted["changed"], changes(node)) == (True, [])
     result = run("rms_cluster_group", Connection(node), **wanted)
-    assert result["resources"] == {"RMS Disk": "online", "RMS Name": "online", "HealthService": "offline", "OMSDK": "offline", "OMCFG": "offline"}
+    assert result["resources"] == {
+        "RMS Disk": "online",
+        "RMS Name": "online",
+        "HealthService": "offline",
+        "OMSDK": "offline",
+        "OMCFG": "offline",
+    }
     assert result["group"]["node"].lower() == node_name
     assert result["diff"]["after"].lower() == predicted["diff"]["after"].lower()
     assert run("rms_cluster_group", Connection(node), **wanted)["changed"] is False
@@ -178,7 +190,9 @@ def test_a_service_that_stops_again(clock: Clock) -> None:
     assert "the resource OMSDK is failed" in result["msg"]
 
 
-@pytest.mark.parametrize(("node_state", "expected"), [("Down", "the node pollux is down"), ("Paused", "the node pollux is paused")])
+@pytest.mark.parametrize(
+    ("node_state", "expected"), [("Down", "the node pollux is down"), ("Paused", "the node pollux is paused")]
+)
 def test_a_node_that_is_not_up_gets_no_group(clock: Clock, node_state: str, expected: str) -> None:
     node = RecordedNode(clock, nodes={"CASTOR": "Up", "POLLUX": node_state})
     result = run("rms_cluster_group", Connection(node), node="pollux", **GROUP)
@@ -196,11 +210,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "words"), WRONG)
 @pytest.mark.parametrize("arguments", [{"state": "online"}, {"node": "pollux"}])
-def test_nothing_comes_online_on_a_node_whose_registry_is_wrong(clock: Clock, fields: dict[str, Any], words: str, arguments: dict[str, str]) -> None:
+def test_nothing_comes_online_on_a_node_whose_registry_is_wrong(
+    clock: Clock, fields: dict[str, Any], words: str, arguments: dict[str, str]
+) -> None:
     node = RecordedNode(clock, **fields)
     node.goes("Offline" if "state" in arguments else "Online")
     predicted = run("rms_cluster_group", Connection(node), True, **GROUP, **arguments)
-    assert predicted["warnings"] == [f"This will be refused if no earlier task puts the registry of this node right: {words}."]
+    assert predicted["warnings"] == [
+        f"This will be refused if no earlier task puts the registry of this node right: {words}."
+    ]
     result = run("rms_cluster_group", Connection(node), **GROUP, **arguments)
     assert f"the registry of this node is not that of a clustered RMS: {words}. Set registry to repair" in result["msg"]
     assert (result["changed"], changes(node), result["registry"]["consistent"]) == (False, [], False)
@@ -219,11 +237,19 @@ def test_the_registry_is_exported_and_repaired_check_run_run(clock: Clock, field
     node = RecordedNode(clock, **fields)
     node.goes("Offline")
     predicted = run("rms_cluster_group", Connection(node), True, registry="repair", **GROUP)
-    assert (predicted["changed"], predicted["backup"], node.exported, node.has_parent) == (True, None, [], fields.get("has_parent", False))
+    assert (predicted["changed"], predicted["backup"], node.exported, node.has_parent) == (
+        True,
+        None,
+        [],
+        fields.get("has_parent", False),
+    )
     result = run("rms_cluster_group", Connection(node), registry="repair", **GROUP)
     assert (result["changed"], result["registry"], result["warnings"]) == (True, CONSISTENT, [])
     assert node.exported == [result["backup"]]
-    assert re.fullmatch(r"C:\\Program Files\\System Center Operations Manager 2007\\ServerManagementGroups-\d{8}T\d{6}Z\.reg", result["backup"])
+    assert re.fullmatch(
+        r"C:\\Program Files\\System Center Operations Manager 2007\\ServerManagementGroups-\d{8}T\d{6}Z\.reg",
+        result["backup"],
+    )
     assert result["diff"] == predicted["diff"]
     again = run("rms_cluster_group", Connection(node), registry="repair", **GROUP)
     assert (again["changed"], again["backup"]) == (False, None)
@@ -260,13 +286,17 @@ def test_a_repair_that_does_not_hold_is_an_error(clock: Clock) -> None:
     assert (result["changed"], [result["backup"]]) == (True, node.exported)
 
 
-# --- rms_cluster_services ----------------------------------------------------------------------------------------------------------
+# --- rms_cluster_services
+# ----------------------------------------------------------------------------------------------------------
 
 
 def bare(clock: Clock, **resources: RecordedResource) -> RecordedNode:
     """A node whose group has network name and disk, and perhaps more."""
     node = RecordedNode(clock)
-    node.resources = {**{name: node.resources[name] for name in ("RMS Disk", "RMS Name", "Cluster IP Address")}, **resources}
+    node.resources = {
+        **{name: node.resources[name] for name in ("RMS Disk", "RMS Name", "Cluster IP Address")},
+        **resources,
+    }
     return node
 
 
@@ -278,7 +308,9 @@ def test_services_check_run_run(clock: Clock) -> None:
     result = run("rms_cluster_services", Connection(node), **SERVICES)
     assert (result["changed"], result["commands"], result["diff"]) == (True, predicted["commands"], predicted["diff"])
     both = ["RMS Name", "RMS Disk"]
-    assert {name: (resource.service, resource.needs) for name, resource in node.resources.items() if resource.service} == {
+    assert {
+        name: (resource.service, resource.needs) for name, resource in node.resources.items() if resource.service
+    } == {
         "HealthService": ("HealthService", both),
         "OMSDK": ("OMSDK", [*both, "HealthService"]),
         "OMCFG": ("OMCFG", [*both, "HealthService"]),
@@ -304,7 +336,9 @@ def test_resources_are_known_by_their_service_whatever_their_name(clock: Clock) 
 
 def test_own_names(clock: Clock) -> None:
     node = bare(clock)
-    result = run("rms_cluster_services", Connection(node), health_resource="H", sdk_resource="S", config_resource="C", **SERVICES)
+    result = run(
+        "rms_cluster_services", Connection(node), health_resource="H", sdk_resource="S", config_resource="C", **SERVICES
+    )
     assert [each["name"] for each in result["resources"].values()] == ["H", "S", "C"]
     assert node.resources["S"].needs == ["RMS Name", "RMS Disk", "H"]
 
@@ -326,14 +360,20 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(clock: Clock, cut: int) 
 )
 def test_network_name_and_disk_must_be_in_the_group(clock: Clock, option: str, name: str, where: str) -> None:
     result = run("rms_cluster_services", Connection(RecordedNode(clock)), **{**SERVICES, option: name})
-    assert f"the resource {name!r} is not in the group RMS: {where}; the group has: RMS Disk, RMS Name, HealthService, OMSDK, OMCFG" in result["msg"]
+    assert (
+        f"the resource {name!r} is not in the group RMS: {where}; the group has: RMS Disk, RMS Name, HealthService, OMSDK, OMCFG"
+        in result["msg"]
+    )
 
 
 @pytest.mark.parametrize(
     ("resource", "words"),
     [
         (RecordedResource(service="Spooler"), "the resource OMSDK is there, but starts Spooler and not OMSDK"),
-        (RecordedResource(service="OMSDK", group="Cluster Group"), "the resource 'OMSDK' is not in the group RMS: it is in the group Cluster Group"),
+        (
+            RecordedResource(service="OMSDK", group="Cluster Group"),
+            "the resource 'OMSDK' is not in the group RMS: it is in the group Cluster Group",
+        ),
     ],
 )
 def test_a_name_that_is_taken(clock: Clock, resource: RecordedResource, words: str) -> None:
@@ -347,7 +387,10 @@ def test_commands_without_effect_are_an_error(clock: Clock) -> None:
     node = bare(clock)
     node._private = lambda name, resource, setting: ""  # type: ignore[method-assign]
     result = run("rms_cluster_services", Connection(node), **SERVICES)
-    assert 'is still needed: cluster resource "HealthService" /priv ServiceName=HealthService UseNetworkName=1; ' in result["msg"]
+    assert (
+        'is still needed: cluster resource "HealthService" /priv ServiceName=HealthService UseNetworkName=1; '
+        in result["msg"]
+    )
     assert result["changed"] is True
 
 
@@ -365,7 +408,8 @@ def test_a_dependency_that_cannot_be_added_while_online(clock: Clock) -> None:
     assert "Take the group offline first" in result["msg"]
 
 
-# --- rms_cluster_node --------------------------------------------------------------------------------------------------------------
+# --- rms_cluster_node
+# --------------------------------------------------------------------------------------------------------------
 
 
 def joining(clock: Clock, action: str, script: Script, works: bool = True, **fields: Any) -> RecordedNode:
@@ -385,13 +429,21 @@ SILENT: Script = [Ends(0, b"Done.")]
 ASKS: Script = [b"This changes the database. Type Y to continue:", Hears(b"Y\r"), Ends(0, b"\r\nDone.")]
 OFF = ("stopped", "disabled")
 RUNS = ("running", "auto")
-ORDINARY: dict[str, Any] = {"is_rms": False, "has_parent": True, "services": {"HealthService": RUNS, "OMSDK": OFF, "OMCFG": OFF}}
+ORDINARY: dict[str, Any] = {
+    "is_rms": False,
+    "has_parent": True,
+    "services": {"HealthService": RUNS, "OMSDK": OFF, "OMCFG": OFF},
+}
 FIRST: dict[str, Any] = {"services": dict.fromkeys(("HealthService", "OMSDK", "OMCFG"), RUNS)}
 
 
 @pytest.mark.parametrize("script", [SILENT, ASKS])
-@pytest.mark.parametrize(("first", "action", "fields"), [(False, "AddRMSNode", ORDINARY), (True, "InstallCluster", FIRST)])
-def test_a_node_joins_check_run_run(clock: Clock, script: Script, first: bool, action: str, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("first", "action", "fields"), [(False, "AddRMSNode", ORDINARY), (True, "InstallCluster", FIRST)]
+)
+def test_a_node_joins_check_run_run(
+    clock: Clock, script: Script, first: bool, action: str, fields: dict[str, Any]
+) -> None:
     node = joining(clock, action, script, **fields)
     predicted = run("rms_cluster_node", Connection(node), True, first=first, **NODE)
     assert (predicted["changed"], changes(node)) == (True, [])
@@ -400,7 +452,9 @@ def test_a_node_joins_check_run_run(clock: Clock, script: Script, first: bool, a
     assert {text.partition(", ")[2] for text in result["services"].values()} == {"demand"}
     assert result["command"] == predicted["command"] == f"ManagementServerConfigTool.exe {action} /vs:rmsvs /disk:X:"
     assert result["transcript"].endswith("Done.")
-    assert node.ran('cd /d "C:\\Program Files\\System Center Operations Manager 2007\\"&& ManagementServerConfigTool.exe')
+    assert node.ran(
+        'cd /d "C:\\Program Files\\System Center Operations Manager 2007\\"&& ManagementServerConfigTool.exe'
+    )
     again = run("rms_cluster_node", Connection(node), first=first, **NODE)
     assert (again["changed"], again["command"], len(changes(node))) == (False, None, 1)
 
@@ -408,7 +462,11 @@ def test_a_node_joins_check_run_run(clock: Clock, script: Script, first: bool, a
 @pytest.mark.parametrize(
     ("fields", "first", "words"),
     [
-        ({"services": {"ClusSvc": ("stopped", "auto")}}, False, "the cluster service (ClusSvc) does not run on this server"),
+        (
+            {"services": {"ClusSvc": ("stopped", "auto")}},
+            False,
+            "the cluster service (ClusSvc) does not run on this server",
+        ),
         ({"tools": []}, False, "ManagementServerConfigTool.exe is not in"),
         ({"fingerprint": None}, False, "the group's key is not on this server"),
         ({}, True, "the registry does not call this server the RMS"),
@@ -419,7 +477,9 @@ def test_a_server_that_is_not_ready(clock: Clock, fields: dict[str, Any], first:
     result = run("rms_cluster_node", Connection(node), first=first, **NODE)
     assert words in result["msg"]
     assert (result["changed"], changes(node)) == (False, [])
-    assert bool(run("rms_cluster_node", Connection(node), True, first=first, **NODE).get("failed")) is ("services" in fields)
+    assert bool(run("rms_cluster_node", Connection(node), True, first=first, **NODE).get("failed")) is (
+        "services" in fields
+    )
 
 
 @pytest.mark.parametrize(
@@ -434,13 +494,20 @@ def test_a_server_that_is_not_ready(clock: Clock, fields: dict[str, Any], first:
     ],
 )
 def test_options_are_checked_before_anything_is_opened(arguments: dict[str, str], words: str) -> None:
-    assert words in run("rms_cluster_node", Connection(None, AssertionError("was opened")), **{**NODE, **arguments})["msg"]
+    assert (
+        words in run("rms_cluster_node", Connection(None, AssertionError("was opened")), **{**NODE, **arguments})["msg"]
+    )
 
 
 def test_a_tool_without_effect(clock: Clock) -> None:
-    node = joining(clock, "AddRMSNode", [Ends(1, b"The virtual server was not found.")], works=False, seconds=1, **ORDINARY)
+    node = joining(
+        clock, "AddRMSNode", [Ends(1, b"The virtual server was not found.")], works=False, seconds=1, **ORDINARY
+    )
     result = run("rms_cluster_node", Connection(node), **NODE)
-    assert "IsRootHealthService is not 1 and the key Parent Health Services is there; it wrote: The virtual server was not found" in result["msg"]
+    assert (
+        "IsRootHealthService is not 1 and the key Parent Health Services is there; it wrote: The virtual server was not found"
+        in result["msg"]
+    )
     assert result["changed"] is True
 
 
@@ -454,8 +521,14 @@ def test_a_tool_that_asks_something_else(clock: Clock) -> None:
 def test_a_first_node_without_visible_effect(clock: Clock) -> None:
     node = joining(clock, "InstallCluster", [Ends(0, b"The disk is not here.")], works=False, seconds=1, **FIRST)
     result = run("rms_cluster_node", Connection(node), first=True, **NODE)
-    assert "none of the services has the start mode demand, as they have on a node; it wrote: The disk is not here" in result["msg"]
-    assert "If the operational database calls rmsvs the RMS, set the start mode of HealthService to manual" in result["msg"]
+    assert (
+        "none of the services has the start mode demand, as they have on a node; it wrote: The disk is not here"
+        in result["msg"]
+    )
+    assert (
+        "If the operational database calls rmsvs the RMS, set the start mode of HealthService to manual"
+        in result["msg"]
+    )
     assert {mode for name, (_state, mode) in node.services.items() if name != "ClusSvc"} == {"auto"}
 
 

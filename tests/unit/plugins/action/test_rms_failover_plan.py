@@ -24,15 +24,31 @@ PASSPHRASE = "seal it well & twice"
 
 def plan(situation: dict[str, Any], **arguments: Any) -> dict[str, Any]:
     seen = {name: situation[name] for name in ("hydra", "deathsting", "kraken")}
-    looks = [{"item": name, "server": server, "reachability": "reachable" if server else "silent"} for name, server in seen.items()]
-    given = {"target": "deathsting", "management_group": "ODYSSEY", "inventory_rms": ["hydra"], "servers": looks, "database": situation["database"]}
-    result = run("rms_failover_plan", Connection(None, AssertionError("was opened"), transport="local"), check_mode=True, **{**given, **arguments})
+    looks = [
+        {"item": name, "server": server, "reachability": "reachable" if server else "silent"}
+        for name, server in seen.items()
+    ]
+    given = {
+        "target": "deathsting",
+        "management_group": "ODYSSEY",
+        "inventory_rms": ["hydra"],
+        "servers": looks,
+        "database": situation["database"],
+    }
+    result = run(
+        "rms_failover_plan",
+        Connection(None, AssertionError("was opened"), transport="local"),
+        check_mode=True,
+        **{**given, **arguments},
+    )
     assert not any(secret in text for text in texts(result) for secret in (PASSWORD, PASSPHRASE))
     return result
 
 
 def disaster(escrow: Path, **arguments: Any) -> dict[str, Any]:
-    return plan({**healthy(), "hydra": None}, mode="disaster", escrow=str(escrow), backup_password=PASSWORD, **arguments)
+    return plan(
+        {**healthy(), "hydra": None}, mode="disaster", escrow=str(escrow), backup_password=PASSWORD, **arguments
+    )
 
 
 def test_a_planned_failover_needs_a_place_for_the_backup_and_its_password(tmp_path: Path) -> None:
@@ -91,7 +107,9 @@ def test_a_finished_failover_needs_no_key() -> None:
         (PASSPHRASE, " blank ", "the seal passphrase is empty or begins or ends with white space"),
     ],
 )
-def test_in_a_disaster_the_backup_is_opened_before_anything_is_done(tmp_path: Path, seal: str | None, passphrase: str | None, sentence: str | None) -> None:
+def test_in_a_disaster_the_backup_is_opened_before_anything_is_done(
+    tmp_path: Path, seal: str | None, passphrase: str | None, sentence: str | None
+) -> None:
     origin = BackupOrigin("ODYSSEY", "HYDRA", R2, datetime(2026, 3, 1, tzinfo=timezone.utc))
     open_escrow(str(tmp_path)).store(b"key file", origin, seal_for_writing(seal))
     result = disaster(tmp_path, **({} if passphrase is None else {"seal_passphrase": passphrase}))

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the record says of failovers that ended well, stopped at each side of the point of no return, or had nothing to do."""
+"""What the record says of failovers that ended well, stopped at each side of the point of no return, or had nothing to
+do.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ SENTENCE = "deathsting: promote: it did not end well. Look at it."
 
 
 def record(arguments: dict[str, Any]) -> dict[str, Any]:
-    found = run("rms_failover_record", Connection(None, AssertionError("was opened"), transport="local"), check_mode=True, **arguments)
+    found = run(
+        "rms_failover_record",
+        Connection(None, AssertionError("was opened"), transport="local"),
+        check_mode=True,
+        **arguments,
+    )
     assert found["changed"] is False
     assert len(found["drawings"]["bars"]) == len(found["record"]["steps"])
     recorded: dict[str, Any] = found["record"]
@@ -51,19 +58,39 @@ def test_a_failover_that_ended_well() -> None:
         "Consoles on hermes and argus open it",
     ]
     assert titles(recorded, "as it was") == ["Services of deathsting running"]
-    assert (recorded["steps"][-1]["started_at"], recorded["steps"][-1]["elapsed_seconds"]) == ("2026-01-31T02:03:44Z", 3.0)
-    assert roles(recorded["before"]) == {"hydra": "RMS", "deathsting": "management server", "kraken": "management server"}
-    assert roles(recorded["after"]) == {"hydra": "management server", "deathsting": "RMS", "kraken": "management server"}
-    assert (named(recorded["before"]), named(recorded["after"])) == (["hydra.odyssey.com"] * 3, ["deathsting.odyssey.com"] * 3)
+    assert (recorded["steps"][-1]["started_at"], recorded["steps"][-1]["elapsed_seconds"]) == (
+        "2026-01-31T02:03:44Z",
+        3.0,
+    )
+    assert roles(recorded["before"]) == {
+        "hydra": "RMS",
+        "deathsting": "management server",
+        "kraken": "management server",
+    }
+    assert roles(recorded["after"]) == {
+        "hydra": "management server",
+        "deathsting": "RMS",
+        "kraken": "management server",
+    }
+    assert (named(recorded["before"]), named(recorded["after"])) == (
+        ["hydra.odyssey.com"] * 3,
+        ["deathsting.odyssey.com"] * 3,
+    )
     assert recorded["versions"]["operations_manager"] == ["2007 R2 (6.1.7221.0)"]
-    assert (recorded["versions"]["collection"], recorded["versions"]["sql_server"]) == (COLLECTION_VERSION, "10.0.6556.0")
+    assert (recorded["versions"]["collection"], recorded["versions"]["sql_server"]) == (
+        COLLECTION_VERSION,
+        "10.0.6556.0",
+    )
 
 
 def test_one_that_stopped_before_the_point_of_no_return() -> None:
     undone = {"text": "services of * running again", "results": [{**result(22), "item": "hydra"}]}
     arguments = cut_off(3, msg=SENTENCE, is_rms=False, past_point_of_no_return=False)
     recorded = record({**arguments, "steps": [*arguments["steps"], undone]})
-    assert (recorded["outcome"], recorded["headline"]) == ("stopped before the point of no return", "The role has not moved: hydra is the RMS")
+    assert (recorded["outcome"], recorded["headline"]) == (
+        "stopped before the point of no return",
+        "The role has not moved: hydra is the RMS",
+    )
     assert (recorded["problems"], recorded["left"]) == ([SENTENCE], [])
     assert "begins anew" in recorded["advice"]
     assert titles(recorded, "failed") == ["deathsting promoted to the RMS"]
@@ -79,7 +106,10 @@ def test_one_that_stopped_before_the_point_of_no_return() -> None:
     ("failure", "headline"),
     [
         ({"is_rms": None}, "It is not proven that deathsting is the RMS: the promotion began and did not end well"),
-        ({"past_point_of_no_return": True}, "It is not proven that deathsting is the RMS: the promotion began and did not end well"),
+        (
+            {"past_point_of_no_return": True},
+            "It is not proven that deathsting is the RMS: the promotion began and did not end well",
+        ),
     ],
 )
 def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any], headline: str) -> None:
@@ -91,24 +121,40 @@ def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any
     ("verdict", "outcome", "headline"),
     [
         ("has_not_moved", "stopped before the point of no return", "The role has not moved: hydra is the RMS"),
-        ("has_moved", "stopped after the point of no return", "deathsting is the RMS, but the failover is not finished"),
+        (
+            "has_moved",
+            "stopped after the point of no return",
+            "deathsting is the RMS, but the failover is not finished",
+        ),
         ("cannot_be_told", "stopped after the point of no return", "It cannot be told whether the role has moved"),
     ],
 )
-def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(verdict: str, outcome: str, headline: str) -> None:
+def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(
+    verdict: str, outcome: str, headline: str
+) -> None:
     """A task that was killed returned nothing."""
     arguments = {**cut_off(3, msg=SENTENCE), "verdict": {"verdict": verdict, "started_at": ASKED_AGAIN_AT}}
     assert [record(arguments)[name] for name in ("outcome", "headline")] == [outcome, headline]
     older = {**arguments, "verdict": {"verdict": verdict, "started_at": "2026-01-31T02:03:03Z"}}
-    assert record(older)["headline"] == "It is not proven that deathsting is the RMS: the promotion began and did not end well"
+    assert (
+        record(older)["headline"]
+        == "It is not proven that deathsting is the RMS: the promotion began and did not end well"
+    )
 
 
 def test_one_that_stopped_after_the_point_of_no_return() -> None:
     recorded = record(cut_off(4, msg=SENTENCE))
-    assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", "deathsting is the RMS, but the failover is not finished")
+    assert (recorded["outcome"], recorded["headline"]) == (
+        "stopped after the point of no return",
+        "deathsting is the RMS, but the failover is not finished",
+    )
     ahead = titles(recorded, "failed", "not reached")
     assert ahead[0] == "Services of deathsting running"
-    assert ahead[1:] == ["hydra made an ordinary management server", "Web console hermes pointed at it", "Consoles on hermes and argus open it"]
+    assert ahead[1:] == [
+        "hydra made an ordinary management server",
+        "Web console hermes pointed at it",
+        "Consoles on hermes and argus open it",
+    ]
     assert recorded["advice"].endswith(f"It does only what is left: {'; '.join(ahead)}.")
     assert recorded["left"] != []
     # The database was not asked since; each registry is as the steps read it.
@@ -119,12 +165,21 @@ def test_one_that_stopped_after_the_point_of_no_return() -> None:
 
 def test_one_that_a_task_stopped_which_is_no_step() -> None:
     arguments = told(seen_again=seen(healthy(), BEGAN_AT), came_to_end=False)
-    assert record(arguments)["problems"] == ["None of the steps below failed: the output of the run says why it stopped."]
+    assert record(arguments)["problems"] == [
+        "None of the steps below failed: the output of the run says why it stopped."
+    ]
 
 
 def test_one_that_left_something_undone() -> None:
     done = steps()
-    done[6]["results"] = [{"item": "hermes", "unreachable": True, "msg": "the server answers, but gives no access: HTTP", "changed": False}]
+    done[6]["results"] = [
+        {
+            "item": "hermes",
+            "unreachable": True,
+            "msg": "the server answers, but gives no access: HTTP",
+            "changed": False,
+        }
+    ]
     recorded = record(told(steps=done, undone=["hermes does not answer.", "hermes does not answer."]))
     assert (recorded["outcome"], recorded["problems"]) == ("left undone", ["hermes does not answer."])
     assert "It does only what is left: Web console hermes pointed at it." in recorded["advice"]
@@ -135,9 +190,14 @@ def test_one_that_left_something_undone() -> None:
 
 def test_a_rerun_with_nothing_to_do() -> None:
     there = seen(failed_over(), BEGAN_AT), seen(failed_over(), ASKED_AGAIN_AT)
-    unchanged = [{**one, "results": [result(5, changed=False, item=host) for host in one["hosts"]]} for one in steps()[4:]]
+    unchanged = [
+        {**one, "results": [result(5, changed=False, item=host) for host in one["hosts"]]} for one in steps()[4:]
+    ]
     recorded = record(told(seen=there[0], seen_again=there[1], steps=unchanged, promotion_needed=False))
-    assert (recorded["outcome"], recorded["headline"]) == ("unchanged", "deathsting was the RMS already: nothing was to be done")
+    assert (recorded["outcome"], recorded["headline"]) == (
+        "unchanged",
+        "deathsting was the RMS already: nothing was to be done",
+    )
     assert recorded["steps"] == []
     # What had not to be changed names the RMS.
     assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
@@ -163,5 +223,10 @@ def test_a_clustered_rms_goes_by_the_name_of_its_virtual_server() -> None:
     found["database"]["rms"] = "rmsvs.odyssey.com"
     recorded = record(told(seen=found, **cluster))
     assert recorded["headline"] == "deathsting is the RMS, and rmsvs no longer"
-    assert roles(recorded["before"]) == {"rmsvs": "RMS", "hydra": "node of rmsvs", "deathsting": "management server", "kraken": "management server"}
+    assert roles(recorded["before"]) == {
+        "rmsvs": "RMS",
+        "hydra": "node of rmsvs",
+        "deathsting": "management server",
+        "kraken": "management server",
+    }
     assert roles(recorded["after"])["rmsvs"] == "virtual server"

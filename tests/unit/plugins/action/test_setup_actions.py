@@ -60,7 +60,9 @@ class Server(RecordedServer):
 
 
 def new_key(server: Server, escrow: Path, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    return run("rms_new_key", Connection(server), check_mode, **{"confirm": "ODYSSEY", "escrow": str(escrow), **options})
+    return run(
+        "rms_new_key", Connection(server), check_mode, **{"confirm": "ODYSSEY", "escrow": str(escrow), **options}
+    )
 
 
 def keyless(clock: Clock, **changes: Any) -> Server:
@@ -85,7 +87,12 @@ def test_a_setup_that_only_makes_the_key_is_remembered(clock: Clock, tmp_path: P
     server = keyless(clock)
     server.sets_up(fingerprint=FINGERPRINT)
     result = new_key(server, tmp_path)
-    assert (result["changed"], result["is_rms"], result["begun_before"], server.new_key_mark) == (True, False, False, "made")
+    assert (result["changed"], result["is_rms"], result["begun_before"], server.new_key_mark) == (
+        True,
+        False,
+        False,
+        "made",
+    )
     again = new_key(server, tmp_path)
     assert (again["changed"], again["command"], again["begun_before"]) == (False, None, True)
 
@@ -111,7 +118,11 @@ def test_an_rms_with_a_key_is_left_alone_and_the_mark_goes(clock: Clock, tmp_pat
 def test_check_mode_predicts(clock: Clock, tmp_path: Path) -> None:
     server = keyless(clock)
     result = new_key(server, tmp_path / "escrow", check_mode=True)
-    assert (result["changed"], result["exit_code"], result["diff"]["after"]) == (True, None, "key: present, a new one\n")
+    assert (result["changed"], result["exit_code"], result["diff"]["after"]) == (
+        True,
+        None,
+        "key: present, a new one\n",
+    )
     assert not server.ran("start ")
 
 
@@ -122,7 +133,9 @@ def test_check_mode_predicts(clock: Clock, tmp_path: Path) -> None:
         ({}, OTHER_FINGERPRINT, "the key in the registry is the same as before"),
     ],
 )
-def test_a_setup_without_effect_is_no_success(clock: Clock, tmp_path: Path, effect: dict[str, Any], before: str | None, found: str) -> None:
+def test_a_setup_without_effect_is_no_success(
+    clock: Clock, tmp_path: Path, effect: dict[str, Any], before: str | None, found: str
+) -> None:
     server = keyless(clock, fingerprint=before)
     server.sets_up(**effect)
     result = new_key(server, tmp_path)
@@ -146,7 +159,9 @@ def test_a_setup_without_effect_is_no_success(clock: Clock, tmp_path: Path, effe
         ({}, {"properties": {"QUOTED": 'a"b'}}, "a name with a quotation mark"),
     ],
 )  # fmt: skip
-def test_refusals(clock: Clock, tmp_path: Path, changes: dict[str, Any], options: dict[str, Any], found: str, check_mode: bool) -> None:
+def test_refusals(
+    clock: Clock, tmp_path: Path, changes: dict[str, Any], options: dict[str, Any], found: str, check_mode: bool
+) -> None:
     server = keyless(clock, **changes)
     result = new_key(server, tmp_path, check_mode, **options)
     assert (result["failed"], result["changed"]) == (True, False)
@@ -164,7 +179,9 @@ def store(escrow: Path, group: str, version: str, year: int = 2026) -> None:
     [("ODYSSEY", "6.0.6278.0", True), ("ODYSSEY", "6.0.5000.0", False), ("ILIAD", "6.0.6278.0", False)],
     ids=["fits", "made before Service Pack 1", "of another group"],
 )
-def test_only_a_backup_that_fits_forbids_a_new_key(clock: Clock, tmp_path: Path, group: str, version: str, refused: bool) -> None:
+def test_only_a_backup_that_fits_forbids_a_new_key(
+    clock: Clock, tmp_path: Path, group: str, version: str, refused: bool
+) -> None:
     store(tmp_path, group, version)
     result = new_key(keyless(clock), tmp_path, check_mode=True)
     assert result.get("failed", False) is refused
@@ -188,7 +205,14 @@ def test_a_server_that_is_set_up(clock: Clock) -> None:
 def test_a_server_to_be_set_up(clock: Clock) -> None:
     server = keyless(clock, installed=False, groups="", packages=[r"E:\MOM.msi"])
     server.sets_up(3010, installed=True, groups=None)
-    result = run("management_server_setup", Connection(server), **SETUP, database_name="OpsDB", install_directory=r"D:\OpsMgr", properties={"MOM_DB_SERVER": 7})
+    result = run(
+        "management_server_setup",
+        Connection(server),
+        **SETUP,
+        database_name="OpsDB",
+        install_directory=r"D:\OpsMgr",
+        properties={"MOM_DB_SERVER": 7},
+    )
     assert (result["changed"], result["reboot_required"], result["management_group"]) == (True, True, "ODYSSEY")
     assert result["command"].endswith(
         'ADDLOCAL="MOMServer" MANAGEMENT_GROUP="ODYSSEY" MOM_DB_SERVER="7" MOMDB="OpsDB" '

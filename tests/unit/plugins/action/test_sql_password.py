@@ -16,7 +16,14 @@ import yaml
 
 ROOT = Path(__file__).parents[4]
 PASSWORD = "S3cret-of-the-login"
-CONNECTION = {"server": "127.0.0.1", "port": 1, "connect_timeout": 1, "login_user": "sa", "login_password": PASSWORD, "database": "OperationsManager"}
+CONNECTION = {
+    "server": "127.0.0.1",
+    "port": 1,
+    "connect_timeout": 1,
+    "login_user": "sa",
+    "login_password": PASSWORD,
+    "database": "OperationsManager",
+}
 TASKS: dict[str, dict[str, Any]] = {
     "management_group_info": {},
     "service_broker": {},
@@ -28,18 +35,37 @@ TASKS: dict[str, dict[str, Any]] = {
 def play(tmp_path: Path, task: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
     """One task on this machine, with every place where ansible-core leaves files below tmp_path."""
     tasks = [{"ignore_errors": True, **task}]
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
-    places = {name: str(tmp_path / name) for name in ("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TMP", "TMPDIR", "ANSIBLE_ASYNC_DIR", "ANSIBLE_LOG_PATH")}
+    (tmp_path / "play.yml").write_text(
+        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8"
+    )
+    places = {
+        name: str(tmp_path / name)
+        for name in ("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TMP", "TMPDIR", "ANSIBLE_ASYNC_DIR", "ANSIBLE_LOG_PATH")
+    }
     (tmp_path / "TMPDIR").mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {**os.environ, **places, "PATH": path, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment}
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-vvvvv", "-e", f"ansible_python_interpreter={sys.executable}", "play.yml"]
+    command = [
+        "ansible-playbook",
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        "-vvvvv",
+        "-e",
+        f"ansible_python_interpreter={sys.executable}",
+        "play.yml",
+    ]
     return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
 
 
 def files_with_password(tmp_path: Path) -> list[str]:
     own = tmp_path / "play.yml"
-    return [str(path) for path in tmp_path.rglob("*") if path.is_file() and path != own and PASSWORD.encode() in path.read_bytes()]
+    return [
+        str(path)
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path != own and PASSWORD.encode() in path.read_bytes()
+    ]
 
 
 @pytest.mark.parametrize("name", TASKS)

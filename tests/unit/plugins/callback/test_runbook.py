@@ -26,15 +26,35 @@ NOWHERE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_po
 RULE = "=" * 60
 
 
-def play(folder: Path, tasks: Sequence[dict[str, Any]], *arguments: str, hosts: str = "hydra", **settings: Any) -> tuple[int, str]:
+def play(
+    folder: Path, tasks: Sequence[dict[str, Any]], *arguments: str, hosts: str = "hydra", **settings: Any
+) -> tuple[int, str]:
     """Run a play with these tasks on hosts that are this machine; the exit code and what was printed."""
-    inventory = {"all": {"children": HOSTS, "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}
+    inventory = {
+        "all": {
+            "children": HOSTS,
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+        }
+    }
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
     plays = [{"name": "The play", "hosts": hosts, "gather_facts": False, **settings, "tasks": list(tasks)}]
     (folder / "play.yml").write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     command = [ANSIBLE_PLAYBOOK, "-i", str(folder / "inventory.yml"), str(folder / "play.yml"), *arguments]
-    variables = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook"}
-    done = subprocess.run(command, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+    variables = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_STDOUT_CALLBACK": "opsmgr.recovery.runbook",
+    }
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+    )
     # What Ansible says when a callback itself goes wrong.
     assert "Failure using method" not in done.stdout, done.stdout
     assert "Callback dispatch" not in done.stdout, done.stdout
@@ -113,7 +133,11 @@ def test_no_failure_is_hidden_whatever_comes_after_it(tmp_path: Path) -> None:
 
 
 def test_a_host_that_does_not_answer_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    variables = {"ansible_connection": "{{ 'ssh' if inventory_hostname == 'hydra' else 'local' }}", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    variables = {
+        "ansible_connection": "{{ 'ssh' if inventory_hostname == 'hydra' else 'local' }}",
+        "ansible_host": "127.0.0.1",
+        "ansible_port": 1,
+    }
     code, shown = play(tmp_path, [task("Work", "command", "true")], hosts="all", vars=variables)
     assert code == 4, shown
     assert "   1  NO ANSWER Work: hydra (RMS)" in shown, shown
@@ -155,11 +179,16 @@ def test_differences_are_shown_and_a_check_is_called_one(tmp_path: Path) -> None
     assert code == 0, shown
     assert "+the new line" in shown
     assert "POINT OF NO RETURN would be reached here: it is used. In check mode it is not passed." in shown
-    assert re.search(r"CHECKED after \d:\d\d: 2 steps, 2 would change something\. Nothing was changed: this was a check\.", shown)
+    assert re.search(
+        r"CHECKED after \d:\d\d: 2 steps, 2 would change something\. Nothing was changed: this was a check\.", shown
+    )
 
 
 def test_a_strategy_that_does_not_wait_loses_nothing(tmp_path: Path) -> None:
-    tasks = [task("The first", "command", "sleep {{ 1 if inventory_hostname == 'hydra' else 0 }}"), task("The second", "fail", {"msg": "it failed"})]
+    tasks = [
+        task("The first", "command", "sleep {{ 1 if inventory_hostname == 'hydra' else 0 }}"),
+        task("The second", "fail", {"msg": "it failed"}),
+    ]
     code, shown = play(tmp_path, tasks, hosts="all", strategy="ansible.builtin.free")
     assert code == 2
     for host in ("hydra (RMS)", "deathsting (management server)"):
@@ -216,7 +245,9 @@ except KeyboardInterrupt:
 
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
-    return subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=False, text=True, timeout=50)
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=False, text=True, timeout=50
+    )
 
 
 def test_an_interruption_waits_until_the_step_is_drawn() -> None:

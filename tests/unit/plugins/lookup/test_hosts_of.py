@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every playbook, with real runs of ansible-playbook: on an inventory that has nothing for it, it fails in one sentence."""
+"""Every playbook, with real runs of ansible-playbook: on an inventory that has nothing for it, it fails in one
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +43,18 @@ def play(playbook: str, *arguments: str, callback: str = "ansible.builtin.defaul
 def elsewhere(tmp_path: Path) -> str:
     """An inventory with a host that no playbook works on."""
     path = tmp_path / "inventory.ini"
-    path.write_text("[windows]\nargus\n\n[opsmgr_rms]\nhydra\n\n[opsmgr_rms_cluster]\ncastor\n\n[opsmgr_reporting]\nhermes\n", encoding="utf-8")
+    path.write_text(
+        "[windows]\nargus\n\n[opsmgr_rms]\nhydra\n\n[opsmgr_rms_cluster]\ncastor\n\n[opsmgr_reporting]\nhermes\n",
+        encoding="utf-8",
+    )
     return str(path)
 
 
 def test_all_playbooks_are_here() -> None:
-    assert {path.stem for path in (ROOT / "playbooks").glob("[!.]*.yml") if "." not in path.stem} == {*PLAYBOOKS, ON_THE_CONTROLLER}
+    assert {path.stem for path in (ROOT / "playbooks").glob("[!.]*.yml") if "." not in path.stem} == {
+        *PLAYBOOKS,
+        ON_THE_CONTROLLER,
+    }
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)

@@ -27,7 +27,9 @@ def part(tag: int, *contents: bytes) -> bytes:
 
 
 def test_recipients_are_those_it_was_sealed_for() -> None:
-    assert set(envelope_recipients(ENVELOPE)) == {issuer_and_serial(certificate.public_bytes(Encoding.DER)) for certificate in CERTIFICATES}
+    assert set(envelope_recipients(ENVELOPE)) == {
+        issuer_and_serial(certificate.public_bytes(Encoding.DER)) for certificate in CERTIFICATES
+    }
 
 
 def test_issuer_and_serial_of_a_certificate() -> None:

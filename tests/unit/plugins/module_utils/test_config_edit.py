@@ -125,7 +125,12 @@ def mixed(text: str) -> str:
     return "".join(line + next(ends) for line in text.split("\n")[:-1])
 
 
-LINE_ENDS: dict[str, Callable[[str], str]] = {"lf": str, "crlf": crlf, "mixed": mixed, "cr": lambda text: text.replace("\n", "\r")}
+LINE_ENDS: dict[str, Callable[[str], str]] = {
+    "lf": str,
+    "crlf": crlf,
+    "mixed": mixed,
+    "cr": lambda text: text.replace("\n", "\r"),
+}
 
 
 @pytest.mark.parametrize("line_ends", LINE_ENDS)
@@ -151,8 +156,12 @@ SERVER_NAME_FILES = {
     "FQDN in capitals": File("<c><ServerName>@HYDRA.ODYSSEY.COM|DEATHSTING.ODYSSEY.COM@</ServerName></c>"),
     "mixed case": File("<c><ServerName>@Hydra.Odyssey.Com|deathsting.odyssey.com@</ServerName></c>"),
     "with the dot of the root": File("<c><ServerName>@hydra.odyssey.com.|deathsting.odyssey.com@</ServerName></c>"),
-    "both forms": File("<c><ServerName>@hydra|deathsting@</ServerName><ServerName>@hydra.odyssey.com|deathsting.odyssey.com@</ServerName></c>"),
-    "one is right already": File("<c><ServerName>DeathSting</ServerName><ServerName>@hydra|deathsting@</ServerName></c>"),
+    "both forms": File(
+        "<c><ServerName>@hydra|deathsting@</ServerName><ServerName>@hydra.odyssey.com|deathsting.odyssey.com@</ServerName></c>"
+    ),
+    "one is right already": File(
+        "<c><ServerName>DeathSting</ServerName><ServerName>@hydra|deathsting@</ServerName></c>"
+    ),
     "white space around": File("<c><ServerName> \t\r\n @hydra|deathsting@\n\n\t</ServerName></c>"),
     "white space as references": File("<c><ServerName>&#32;&#xA;@hydra|deathsting@&#9;</ServerName></c>"),
     "white space in the tags": File("<c\n><ServerName\t\n>@hydra|deathsting@</ServerName \r\n></c >"),
@@ -160,7 +169,9 @@ SERVER_NAME_FILES = {
     "decimal reference": File("<c><ServerName>@&#104;ydra|deathsting@</ServerName></c>"),
     "hexadecimal references": File("<c><ServerName>@&#x48;&#x79;dr&#x61;|deathsting@</ServerName></c>"),
     "CDATA": File("<c><ServerName><![CDATA[@hydra|deathsting@]]></ServerName></c>"),
-    "CDATA with white space": File("<c><ServerName> <![CDATA[\r\n@hydra.odyssey.com|deathsting.odyssey.com@ ]]>\n</ServerName></c>"),
+    "CDATA with white space": File(
+        "<c><ServerName> <![CDATA[\r\n@hydra.odyssey.com|deathsting.odyssey.com@ ]]>\n</ServerName></c>"
+    ),
     "text and CDATA": File("<c><ServerName>@hy|deathsting@<![CDATA[@dra|@]]></ServerName></c>"),
     "empty CDATA": File("<c><ServerName><![CDATA[]]>@hydra|deathsting@</ServerName></c>"),
     "comment after": File("<c><ServerName>@hydra|deathsting@<!-- hydra --></ServerName></c>"),
@@ -168,12 +179,16 @@ SERVER_NAME_FILES = {
     "comment inside": File("<c><ServerName>@hyd|deathsting@<!-- - --><?a?>@ra|@</ServerName></c>"),
     "instruction inside": File("<c><ServerName><?hydra hydra?>@hydra|deathsting@</ServerName></c>"),
     "prefix": File("<c xmlns:r='urn:r'><r:ServerName>@hydra|deathsting@</r:ServerName></c>"),
-    "default namespace": File('<c xmlns="urn:r"><ServerName xmlns="">@hydra|deathsting@</ServerName><ServerName>@hydra|deathsting@</ServerName></c>'),
+    "default namespace": File(
+        '<c xmlns="urn:r"><ServerName xmlns="">@hydra|deathsting@</ServerName><ServerName>@hydra|deathsting@</ServerName></c>'
+    ),
     "the same text everywhere": File(
         """<hydra hydra="hydra"><!--<ServerName>hydra</ServerName>--><Name>hydra</Name><ServerNames>hydra</ServerNames>"""
         """<![CDATA[<ServerName>hydra</ServerName>]]><ServerName hydra='hydra'>@hydra|deathsting@</ServerName>hydra</hydra>"""
     ),
-    "escaped markup": File("<c>&lt;ServerName&gt;hydra&lt;/ServerName&gt;<ServerName>@hydra|deathsting@</ServerName></c>"),
+    "escaped markup": File(
+        "<c>&lt;ServerName&gt;hydra&lt;/ServerName&gt;<ServerName>@hydra|deathsting@</ServerName></c>"
+    ),
     "document type": File(
         """<!DOCTYPE c [ <!-- it's ]> "--> <!ENTITY e "]><ServerName>hydra</ServerName>"> <?p ]>?> <!ELEMENT c ANY><!ATTLIST c a CDATA '>'> ] >"""
         "\n<c><ServerName>@hydra|deathsting@</ServerName></c>"
@@ -181,35 +196,75 @@ SERVER_NAME_FILES = {
     "bare document type": File("<!DOCTYPE c><c><ServerName>@hydra|deathsting@</ServerName></c>"),
     "entities elsewhere": File("<c a='&amp;&lt;&#13;'>&amp;&#x20AC;<ServerName>@hydra|deathsting@</ServerName></c>"),
     "one long line": File("<c>" + "<x y='z'/>" * 5000 + "<ServerName>@hydra|deathsting@</ServerName></c>"),
-    "astral and combining characters": File("<c>\U0001f600e\u0301<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>"),
-    "astral in utf-16": File("<c>\U0001f600<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>", "utf-16-le", codecs.BOM_UTF16_LE),
+    "astral and combining characters": File(
+        "<c>\U0001f600e\u0301<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>"
+    ),
+    "astral in utf-16": File(
+        "<c>\U0001f600<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>", "utf-16-le", codecs.BOM_UTF16_LE
+    ),
     "odd white space is text": File("<c>\u2028\u0085\u00a0<ServerName>@hydra|deathsting@</ServerName></c>"),
-    "ascii": File('<?xml version="1.0" encoding="us-ascii"?><c><ServerName>@hydra|deathsting@</ServerName></c>', "ascii"),
-    "text after the root": File("<c><ServerName>@hydra|deathsting@</ServerName></c><!--<ServerName>hydra</ServerName>--><?hydra?>\n\n"),
+    "ascii": File(
+        '<?xml version="1.0" encoding="us-ascii"?><c><ServerName>@hydra|deathsting@</ServerName></c>', "ascii"
+    ),
+    "text after the root": File(
+        "<c><ServerName>@hydra|deathsting@</ServerName></c><!--<ServerName>hydra</ServerName>--><?hydra?>\n\n"
+    ),
 }
 
 MOM_SERVER_FILES = {
-    "the book's": File('<configuration><add key= "MOMServer" value="@Hydra.Odyssey.com|deathsting.odyssey.com@"/></configuration>'),
-    "single quotes": File("<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"),
-    "quotes of both kinds": File("""<configuration><add key='MOMServer' value="@it's|deathsting.odyssey.com@"/></configuration>"""),
-    "escaped quotes": File("""<configuration><add key='MOMServer' value="@&quot;a&amp;b&quot;|deathsting.odyssey.com@"/></configuration>"""),
-    "value first": File("""<configuration><add value="@hydra|deathsting.odyssey.com@" key="MOMServer"/></configuration>"""),
+    "the book's": File(
+        '<configuration><add key= "MOMServer" value="@Hydra.Odyssey.com|deathsting.odyssey.com@"/></configuration>'
+    ),
+    "single quotes": File(
+        "<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "quotes of both kinds": File(
+        """<configuration><add key='MOMServer' value="@it's|deathsting.odyssey.com@"/></configuration>"""
+    ),
+    "escaped quotes": File(
+        """<configuration><add key='MOMServer' value="@&quot;a&amp;b&quot;|deathsting.odyssey.com@"/></configuration>"""
+    ),
+    "value first": File(
+        """<configuration><add value="@hydra|deathsting.odyssey.com@" key="MOMServer"/></configuration>"""
+    ),
     "other attributes": File(
         """<configuration><add a="value='x'" key="MOMServer" b='key="x"' value="@hydra|deathsting.odyssey.com@" c="/>"/></configuration>"""
     ),
-    "spaces": File("<configuration><add\n\t key  =\r\n 'MOMServer'\n value\t= '@hydra|deathsting.odyssey.com@'\n/></configuration>"),
-    "long form": File("<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'>\n</add></configuration>"),
-    "case of the key": File("<configuration><add key='momSERVER' value='@hydra|deathsting.odyssey.com@'/></configuration>"),
-    "key with references": File("<configuration><add key='MOM&#x53;erver' value='@hydra|deathsting.odyssey.com@'/></configuration>"),
-    "value with references": File("<configuration><add key='MOMServer' value='@&#72;ydra.&#x6f;dyssey.com|deathsting.odyssey.com@'/></configuration>"),
+    "spaces": File(
+        "<configuration><add\n\t key  =\r\n 'MOMServer'\n value\t= '@hydra|deathsting.odyssey.com@'\n/></configuration>"
+    ),
+    "long form": File(
+        "<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'>\n</add></configuration>"
+    ),
+    "case of the key": File(
+        "<configuration><add key='momSERVER' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "key with references": File(
+        "<configuration><add key='MOM&#x53;erver' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "value with references": File(
+        "<configuration><add key='MOMServer' value='@&#72;ydra.&#x6f;dyssey.com|deathsting.odyssey.com@'/></configuration>"
+    ),
     "empty value": File("<configuration><add key='MOMServer' value='@|deathsting.odyssey.com@'/></configuration>"),
     "blank value": File("<configuration><add key='MOMServer' value='@ \n |deathsting.odyssey.com@'/></configuration>"),
-    "white space around": File("<configuration><add key='MOMServer' value=' \r\n\t@hydra|deathsting.odyssey.com@&#10; '/></configuration>"),
-    "value over lines": File("<configuration><add key='MOMServer' value='@hy\r\ndra|deathsting.odyssey.com@'/></configuration>"),
-    "short name of the new one": File("<configuration><add key='MOMServer' value='@deathsting|deathsting.odyssey.com@'/></configuration>"),
-    "deep inside": File("<configuration><location path='x'><a><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></a></location></configuration>"),
-    "prefix": File("<n:configuration xmlns:n='urn:n'><n:add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></n:configuration>"),
-    "prefixed attributes": File("<configuration xmlns:n='urn:n'><add n:value='hydra' key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"),
+    "white space around": File(
+        "<configuration><add key='MOMServer' value=' \r\n\t@hydra|deathsting.odyssey.com@&#10; '/></configuration>"
+    ),
+    "value over lines": File(
+        "<configuration><add key='MOMServer' value='@hy\r\ndra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "short name of the new one": File(
+        "<configuration><add key='MOMServer' value='@deathsting|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "deep inside": File(
+        "<configuration><location path='x'><a><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></a></location></configuration>"
+    ),
+    "prefix": File(
+        "<n:configuration xmlns:n='urn:n'><n:add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></n:configuration>"
+    ),
+    "prefixed attributes": File(
+        "<configuration xmlns:n='urn:n'><add n:value='hydra' key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
     "other keys": File(
         "<configuration><add key='MOMServers' value='hydra'/><add key=' MOMServer' value='hydra'/><Add key='MOMServer' value='hydra'/>"
         "<add name='MOMServer' value='hydra'/><add Key='MOMServer' value='hydra'/><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
@@ -307,7 +362,9 @@ def test_a_name_beyond_the_encoding_becomes_references() -> None:
     result = change_server_names(entry.format("hydra").encode("cp1252"), ["hydra"], "\u03c7\u00e4.odyssey.com")
     assert result.content == entry.format("&#967;\u00e4").encode("cp1252")
     assert result.changes[0].new_value == "\u03c7\u00e4"
-    assert change_server_names(result.content, ["\u03c7\u00e4"], "hydra.odyssey.com").content == entry.format("hydra").encode("cp1252")
+    assert change_server_names(result.content, ["\u03c7\u00e4"], "hydra.odyssey.com").content == entry.format(
+        "hydra"
+    ).encode("cp1252")
     web = declared + '<configuration><add key="MOMServer" value="{}"/></configuration>'
     result = change_mom_server(web.format("hydra").encode("cp1252"), "\u03c7\u00e4.odyssey.com")
     assert result.content == web.format("&#967;\u00e4.odyssey.com").encode("cp1252")
@@ -321,10 +378,14 @@ def test_a_name_beyond_the_encoding_in_cdata() -> None:
 
 
 def test_changes_and_diff() -> None:
-    content = crlf("<c>\n  <ServerName>&#72;ydra</ServerName> \n  <pw>x</pw><ServerName>\n hydra.odyssey.com\n</ServerName><pw>y</pw></c>").encode()
+    content = crlf(
+        "<c>\n  <ServerName>&#72;ydra</ServerName> \n  <pw>x</pw><ServerName>\n hydra.odyssey.com\n</ServerName><pw>y</pw></c>"
+    ).encode()
     result = server_names(content)
     assert result.changes == (
-        Change(2, "  <ServerName>&#72;ydra</ServerName> ", "  <ServerName>deathsting</ServerName> ", "Hydra", "deathsting"),
+        Change(
+            2, "  <ServerName>&#72;ydra</ServerName> ", "  <ServerName>deathsting</ServerName> ", "Hydra", "deathsting"
+        ),
         Change(4, " hydra.odyssey.com", " deathsting.odyssey.com", "hydra.odyssey.com", "deathsting.odyssey.com"),
     )
     assert result.diff("x.config") == (
@@ -443,7 +504,9 @@ def test_no_mom_server(content: bytes, reason: str, line: int | None) -> None:
 
 
 def test_two_mom_servers_that_differ() -> None:
-    content = b"<configuration>\n<add key='MOMServer' value='hydra'/>\n<add key='momserver' value='athena'/></configuration>"
+    content = (
+        b"<configuration>\n<add key='MOMServer' value='hydra'/>\n<add key='momserver' value='athena'/></configuration>"
+    )
     with pytest.raises(AmbiguousEntry) as caught:
         mom_server(content)
     assert "line 2: hydra; line 3: athena" in caught.value.reason
@@ -451,10 +514,16 @@ def test_two_mom_servers_that_differ() -> None:
 
 @pytest.mark.parametrize(
     ("document_type", "attribute"),
-    [("<!ATTLIST add value CDATA 'hydra'>", ""), ("<!ATTLIST add value CDATA ''>", ""), ("<!ENTITY e 'hydra'>", "value='&e;'")],
+    [
+        ("<!ATTLIST add value CDATA 'hydra'>", ""),
+        ("<!ATTLIST add value CDATA ''>", ""),
+        ("<!ENTITY e 'hydra'>", "value='&e;'"),
+    ],
 )
 def test_a_value_that_the_document_type_makes(document_type: str, attribute: str) -> None:
-    content = f"<!DOCTYPE c [{document_type}]>\n<configuration><add key='MOMServer' {attribute}/></configuration>".encode()
+    content = (
+        f"<!DOCTYPE c [{document_type}]>\n<configuration><add key='MOMServer' {attribute}/></configuration>".encode()
+    )
     with pytest.raises(UnreadableConfig) as caught:
         mom_server(content)
     assert caught.value.line == 2
@@ -522,7 +591,9 @@ def mom_server_to(name: str) -> Edit:
     return change_mom_server(b"<configuration><add key='MOMServer' value='hydra'/></configuration>", name)
 
 
-@pytest.mark.parametrize("name", ["a.b", "DEATH_STING.odyssey.com", "h\u00f6hle.odyssey.com", "1.odyssey.com", "x" * 63 + ".com"])
+@pytest.mark.parametrize(
+    "name", ["a.b", "DEATH_STING.odyssey.com", "h\u00f6hle.odyssey.com", "1.odyssey.com", "x" * 63 + ".com"]
+)
 def test_new_names_that_are_good(name: str) -> None:
     assert name.encode() in mom_server_to(name).content
 
@@ -536,10 +607,15 @@ def test_old_names_that_are_none(old_names: list[str]) -> None:
 def test_errors_name_the_file_and_the_place() -> None:
     with pytest.raises(OpsmgrError) as caught:
         change_mom_server(b"<configuration>", NEW, path="C:\\Web Console\\Web.config")
-    assert str(caught.value).startswith("edit C:\\Web Console\\Web.config: line 1, column 16: this is no well-formed XML (")
+    assert str(caught.value).startswith(
+        "edit C:\\Web Console\\Web.config: line 1, column 16: this is no well-formed XML ("
+    )
 
 
-@pytest.mark.parametrize("error", [UnreadableConfig("p", "r", "W", 1, 2), MissingEntry("p", "r", "W"), InvalidName("p", "n", "r"), LxmlMissing()])
+@pytest.mark.parametrize(
+    "error",
+    [UnreadableConfig("p", "r", "W", 1, 2), MissingEntry("p", "r", "W"), InvalidName("p", "n", "r"), LxmlMissing()],
+)
 def test_errors_survive_pickling_and_copying(error: OpsmgrError) -> None:
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is type(error)

@@ -10,9 +10,15 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import ConfigError, Edit, change_mom_server, change_server_names
+from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import (
+    ConfigError,
+    Edit,
+    change_mom_server,
+    change_server_names,
+)
 
-# A document is made of pieces. In them @a|b@ stands for a before the edit and b after it, and whatever else is in them must stay.
+# A document is made of pieces. In them @a|b@ stands for a before the edit and b after it, and whatever else is in them
+# must stay.
 
 ENCODINGS = {
     "utf-8": ("utf-8", b""),
@@ -56,8 +62,17 @@ def decoys(name: str) -> st.SearchStrategy[str]:
     """Pieces that mention the name and are no entries."""
     return st.one_of(
         plain,
-        st.builds("<!--{}<ServerName>{}</ServerName>{}-->".format, plain.map(lambda text: text.replace("-", " ")), st.just(name), space),
-        st.builds("<![CDATA[{}<add key='MOMServer' value='{}'/>]]>".format, plain.map(lambda text: text.replace("]", " ")), st.just(name)),
+        st.builds(
+            "<!--{}<ServerName>{}</ServerName>{}-->".format,
+            plain.map(lambda text: text.replace("-", " ")),
+            st.just(name),
+            space,
+        ),
+        st.builds(
+            "<![CDATA[{}<add key='MOMServer' value='{}'/>]]>".format,
+            plain.map(lambda text: text.replace("]", " ")),
+            st.just(name),
+        ),
         st.builds("<?p{}{}{}?>".format, blank, st.just(name), plain.map(lambda text: text.replace("?", " "))),
         st.builds("<Other{}Name{}={}{q}{}{q}{}/>".format, blank, space, space, st.just(name), space, q=quote),
         st.builds("<add{}key='Other'{}value={q}{}>{q}/>".format, blank, blank, st.just(name), q=quote),
@@ -67,7 +82,10 @@ def decoys(name: str) -> st.SearchStrategy[str]:
 
 def referenced(text: str) -> st.SearchStrategy[str]:
     """The text with some of its characters written as references."""
-    forms = [st.sampled_from([character, f"&#{ord(character)};", f"&#x{ord(character):x};", f"&#x0{ord(character):X};"]) for character in text]
+    forms = [
+        st.sampled_from([character, f"&#{ord(character)};", f"&#x{ord(character):x};", f"&#x0{ord(character):X};"])
+        for character in text
+    ]
     return st.tuples(*forms).map("".join)
 
 
@@ -81,16 +99,26 @@ def server_name_entry(draw: st.DrawFn, used: Names, *, reversible: bool) -> str:
     else:
         opening, closing = draw(st.sampled_from([("", ""), ("&#32;", "&#xA;"), ("<!--x-->", ""), ("", "<?x y?>")]))
         old = old if reversible else draw(referenced(old))
-    start = draw(st.sampled_from(["<ServerName", "<s:ServerName xmlns:s='urn:s'", "<ServerName xmlns='urn:t'", "<ServerName a='>'"]))
+    start = draw(
+        st.sampled_from(
+            ["<ServerName", "<s:ServerName xmlns:s='urn:s'", "<ServerName xmlns='urn:t'", "<ServerName a='>'"]
+        )
+    )
     end = "</s:ServerName" if start.startswith("<s:") else "</ServerName"
     return f"{start}{draw(space)}>{draw(space)}{opening}{draw(space)}@{old}|{new}@{draw(space)}{closing}{draw(space)}{end}{draw(space)}>"
 
 
 @st.composite
 def mom_server_entry(draw: st.DrawFn, used: Names, *, reversible: bool) -> str:
-    old = used.old if reversible else draw(st.sampled_from(["", used.old, used.old_label, "a &amp; b"]) | referenced(used.old))
+    old = (
+        used.old
+        if reversible
+        else draw(st.sampled_from(["", used.old, used.old_label, "a &amp; b"]) | referenced(used.old))
+    )
     first, second = draw(quote), draw(quote)
-    key = f"{draw(blank)}key{draw(space)}={draw(space)}{first}{draw(st.sampled_from(['MOMServer', 'momserver']))}{first}"
+    key = (
+        f"{draw(blank)}key{draw(space)}={draw(space)}{first}{draw(st.sampled_from(['MOMServer', 'momserver']))}{first}"
+    )
     around = draw(space) if old else ""
     value = f"{draw(blank)}value{draw(space)}={draw(space)}{second}{around}@{old}|{used.new}@{around}{second}"
     other = draw(st.sampled_from(["", " x='MOMServer'", " y=\"value=''>\""]))
@@ -98,7 +126,9 @@ def mom_server_entry(draw: st.DrawFn, used: Names, *, reversible: bool) -> str:
 
 
 @st.composite
-def documents(draw: st.DrawFn, root: str, entry: st.SearchStrategy[str], used: Names, *, entries: int) -> tuple[bytes, bytes]:
+def documents(
+    draw: st.DrawFn, root: str, entry: st.SearchStrategy[str], used: Names, *, entries: int
+) -> tuple[bytes, bytes]:
     """A document before and after."""
     encoding = draw(st.sampled_from(sorted(ENCODINGS)))
     codec, mark = ENCODINGS[encoding]
@@ -156,7 +186,9 @@ def test_a_damaged_file_is_refused_or_edited_but_never_a_crash(data: st.DataObje
     content, _after = data.draw(documents("c", server_name_entry(used, reversible=False), used, entries=2))
     start = data.draw(st.integers(0, len(content)))
     end = start + data.draw(st.integers(0, 3))
-    hostile = st.sampled_from([b"", b"<", b">", b"]]>", b"-->", b"&", b"&x;", b"'", b"<!DOCTYPE c>", b"\0", b"\xff", b"<ServerName>", b"]"])
+    hostile = st.sampled_from(
+        [b"", b"<", b">", b"]]>", b"-->", b"&", b"&x;", b"'", b"<!DOCTYPE c>", b"\0", b"\xff", b"<ServerName>", b"]"]
+    )
     damaged = content[:start] + data.draw(hostile) + content[end:]
     try:
         result = to_new(damaged, used)

@@ -83,7 +83,13 @@ class Liar(Mirror):
 
 
 def origin(**changes: Any) -> BackupOrigin:
-    usual = {"management_group": "ODYSSEY", "server": "hydra.odyssey.com", "server_version": SP1, "taken_at": NIGHT, "inventory_host": "hydra"}
+    usual = {
+        "management_group": "ODYSSEY",
+        "server": "hydra.odyssey.com",
+        "server_version": SP1,
+        "taken_at": NIGHT,
+        "inventory_host": "hydra",
+    }
     return BackupOrigin(**{**usual, **changes})
 
 
@@ -146,9 +152,15 @@ def test_modes_do_not_depend_on_the_umask(escrow: Escrow) -> None:
         escrow.store(KEY, origin(), Plain())
     finally:
         os.umask(before)
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in [Path(escrow.directory), *Path(escrow.directory).rglob("*")] if path.is_dir()}
+    modes = {
+        stat.S_IMODE(path.stat().st_mode)
+        for path in [Path(escrow.directory), *Path(escrow.directory).rglob("*")]
+        if path.is_dir()
+    }
     assert modes == {0o700}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in Path(escrow.directory).rglob("*") if path.is_file()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in Path(escrow.directory).rglob("*") if path.is_file()} == {
+        0o600
+    }
 
 
 def test_entries_are_newest_first_and_chosen_by_group_and_server(escrow: Escrow) -> None:
@@ -171,7 +183,9 @@ def test_times_are_compared_in_utc(escrow: Escrow) -> None:
 
 
 @pytest.mark.parametrize(("server_version", "expected"), [(None, R2), (R2, R2), (SP1, R2), (RTM, RTM)])
-def test_newest_is_the_newest_that_restores_there(escrow: Escrow, server_version: ServerVersion | None, expected: ServerVersion) -> None:
+def test_newest_is_the_newest_that_restores_there(
+    escrow: Escrow, server_version: ServerVersion | None, expected: ServerVersion
+) -> None:
     for hours, version in enumerate((RTM, SP1, R2)):
         escrow.store(KEY, origin(taken_at=NIGHT + timedelta(hours=hours), server_version=version), Plain())
     newest = escrow.newest("ODYSSEY", server_version=server_version)
@@ -221,7 +235,9 @@ def test_many_writers_at_once(escrow: Escrow) -> None:
     listing = escrow.entries()
     assert (len(listing.entries), listing.problems) == (24, [])
     seals: dict[str, Seal] = {"none": Plain(), "mirror": Mirror()}
-    assert sorted(escrow.open(entry, seals[entry.seal]) for entry in listing.entries) == sorted([KEY] * 12 + [b"%d" % number for number in range(6)] * 2)
+    assert sorted(escrow.open(entry, seals[entry.seal]) for entry in listing.entries) == sorted(
+        [KEY] * 12 + [b"%d" % number for number in range(6)] * 2
+    )
 
 
 def test_an_escrow_can_be_moved(escrow: Escrow, tmp_path: Path) -> None:
@@ -297,7 +313,9 @@ def test_names_of_servers_do_not_differ_by_case(escrow: Escrow) -> None:
 # Refusals and failures while storing
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"x" * (16 * 1024 * 1024 + 1), "more than 16777216")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "is empty"), (b"x" * (16 * 1024 * 1024 + 1), "more than 16777216")]
+)
 def test_what_is_no_key_file_is_refused(escrow: Escrow, content: bytes, message: str) -> None:
     with pytest.raises(EscrowError, match=message):
         escrow.store(content, origin(), Plain())
@@ -315,7 +333,9 @@ def disk_full(path: object) -> OSError:
     return OSError(errno.ENOSPC, "No space left on device", *([path] if isinstance(path, str) else []))
 
 
-def failing(real: Callable[..., Any], nth: int, error: Callable[[Any], BaseException] = disk_full) -> Callable[..., Any]:
+def failing(
+    real: Callable[..., Any], nth: int, error: Callable[[Any], BaseException] = disk_full
+) -> Callable[..., Any]:
     calls = 0
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -337,7 +357,9 @@ CRASHES = [
 
 
 @pytest.mark.parametrize(("function", "nth"), CRASHES)
-def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, function: str, nth: int) -> None:
+def test_a_failure_anywhere_leaves_nothing_new_and_the_old_untouched(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, function: str, nth: int
+) -> None:
     escrow.store(KEY, origin(management_group="ILIAD"), Mirror())
     before = files(escrow)
     with monkeypatch.context() as patch:
@@ -383,7 +405,9 @@ def test_what_cannot_be_removed_again_never_leaves_a_manifest_without_its_file(
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
+def test_an_interrupt_from_the_keyboard_cleans_up_too(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
     escrow.store(KEY, origin(), Mirror())
     before = files(escrow)
     with monkeypatch.context() as patch:
@@ -394,7 +418,9 @@ def test_an_interrupt_from_the_keyboard_cleans_up_too(escrow: Escrow, monkeypatc
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
-def test_a_write_that_comes_back_different_is_not_called_stored(escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
+def test_a_write_that_comes_back_different_is_not_called_stored(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
     real, calls = folders.Folder.read, 0
 
     def read(folder: folders.Folder, name: str, *, limit_bytes: int) -> bytes:
@@ -415,7 +441,10 @@ def test_a_file_system_without_hard_links(escrow: Escrow, monkeypatch: pytest.Mo
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
-    assert [os.path.basename(escrow.store(KEY, origin(), Plain()).path) for dummy in range(2)] == [STEM + ".key", STEM + "-2.key"]
+    assert [os.path.basename(escrow.store(KEY, origin(), Plain()).path) for dummy in range(2)] == [
+        STEM + ".key",
+        STEM + "-2.key",
+    ]
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", failing(os.rename, 2))
         with pytest.raises(EscrowError):
@@ -504,7 +533,9 @@ def edited(**changes: Any) -> Callable[[Entry], None]:
     def edit(entry: Entry) -> None:
         path = Path(entry.manifest_path)
         fields = {**json.loads(path.read_text(encoding="utf-8")), **changes}
-        path.write_text(json.dumps({name: value for name, value in fields.items() if value != "GONE"}), encoding="utf-8")
+        path.write_text(
+            json.dumps({name: value for name, value in fields.items() if value != "GONE"}), encoding="utf-8"
+        )
 
     return edit
 
@@ -539,13 +570,23 @@ PROBLEMS = [
     pytest.param(edited(management_group="ILIAD"), "in the directory of another", id="other group"),
     pytest.param(edited(server="deathsting"), "in the directory of another", id="other server"),
     pytest.param(edited(recipients=["officer"]), "not subjects and certificates", id="recipient without certificate"),
-    pytest.param(edited(recipients=[{"subject": 1, "sha256": SHA256_OF_NOTHING, "certificate": ""}]), "of a recipient", id="subject is a number"),
-    pytest.param(edited(recipients=[{"subject": "CN=a", "sha256": "0" * 64, "certificate": ""}]), "of a recipient", id="other certificate"),
+    pytest.param(
+        edited(recipients=[{"subject": 1, "sha256": SHA256_OF_NOTHING, "certificate": ""}]),
+        "of a recipient",
+        id="subject is a number",
+    ),
+    pytest.param(
+        edited(recipients=[{"subject": "CN=a", "sha256": "0" * 64, "certificate": ""}]),
+        "of a recipient",
+        id="other certificate",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("deed", "message"), PROBLEMS)
-def test_what_cannot_be_used_is_a_problem_and_no_entry(escrow: Escrow, deed: Callable[[Entry], None], message: str) -> None:
+def test_what_cannot_be_used_is_a_problem_and_no_entry(
+    escrow: Escrow, deed: Callable[[Entry], None], message: str
+) -> None:
     deed(escrow.store(KEY, origin(), Plain()))
     assert message in only_problem(escrow)
     assert escrow.newest("ODYSSEY") is None
@@ -583,7 +624,11 @@ def flip(path: str) -> None:
     Path(path).write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("deed", [flip, lambda path: os.truncate(path, 10), lambda path: os.truncate(path, 0)], ids=["flipped bit", "cut", "empty"])
+@pytest.mark.parametrize(
+    "deed",
+    [flip, lambda path: os.truncate(path, 10), lambda path: os.truncate(path, 0)],
+    ids=["flipped bit", "cut", "empty"],
+)
 def test_damage_is_noticed(escrow: Escrow, deed: Callable[[str], None]) -> None:
     entry = escrow.store(KEY, origin(), Mirror())
     deed(entry.path)
@@ -616,8 +661,13 @@ def test_an_edited_manifest_is_noticed_by_who_opens(escrow: Escrow, changes: dic
 
 
 def test_a_manifest_that_was_swapped_with_another_one_is_noticed(escrow: Escrow) -> None:
-    """As well as can be: the key of an old backup comes under the name of the new one, and every plain hash is made to fit."""
-    old, new = escrow.store(KEY, origin(server_version=RTM), Bound()), escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=9)), Bound())
+    """As well as can be: the key of an old backup comes under the name of the new one, and every plain hash is made to
+    fit.
+    """
+    old, new = (
+        escrow.store(KEY, origin(server_version=RTM), Bound()),
+        escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=9)), Bound()),
+    )
     Path(new.path).write_bytes(Path(old.path).read_bytes())
     edited(sealed_sha256=old.sealed_sha256)(new)
     forged = escrow.entries().entries[0]
@@ -669,7 +719,9 @@ def test_a_backup_that_vanished(escrow: Escrow) -> None:
 
 
 def store_nights(escrow: Escrow, count: int, **changes: Any) -> list[Entry]:
-    return [escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=day), **changes), Mirror()) for day in range(count)]
+    return [
+        escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=day), **changes), Mirror()) for day in range(count)
+    ]
 
 
 def tidy(escrow: Escrow, keep: int, newest: Entry) -> list[Entry]:
@@ -709,7 +761,9 @@ def test_a_backup_from_the_future_does_not_push_out_the_newest(escrow: Escrow) -
 
 
 def test_only_what_was_made_for_the_same_host_of_the_inventory_is_superseded(escrow: Escrow) -> None:
-    """Another server that says that it is this one, and an inventory in which two hosts are the same server, cost nobody a backup."""
+    """Another server that says that it is this one, and an inventory in which two hosts are the same server, cost
+    nobody a backup.
+    """
     genuine = store_nights(escrow, 3)
     impostor = escrow.store(KEY, origin(taken_at=NIGHT + timedelta(days=9), inventory_host="argo"), Mirror())
     assert escrow.superseded("ODYSSEY", "hydra.odyssey.com", 1, impostor, made_for="argo") == []
@@ -738,7 +792,9 @@ def test_jobs_that_keep_one_each_never_remove_the_last(escrow: Escrow) -> None:
 
     def work(number: int) -> None:
         try:
-            tidy(escrow, 1, escrow.store(b"%d" % number, origin(taken_at=NIGHT + timedelta(seconds=number % 3)), Bound()))
+            tidy(
+                escrow, 1, escrow.store(b"%d" % number, origin(taken_at=NIGHT + timedelta(seconds=number % 3)), Bound())
+            )
         except BaseException as error:
             errors.append(error)
 
@@ -753,7 +809,9 @@ def test_jobs_that_keep_one_each_never_remove_the_last(escrow: Escrow) -> None:
     assert escrow.open(listing.entries[0], Bound())
 
 
-def test_a_backup_that_cannot_be_removed_is_an_error_and_stays_whole(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backup_that_cannot_be_removed_is_an_error_and_stays_whole(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new = store_nights(escrow, 2)
 
     def unlink(path: str, **kwargs: Any) -> None:
@@ -765,7 +823,9 @@ def test_a_backup_that_cannot_be_removed_is_an_error_and_stays_whole(escrow: Esc
     assert escrow.entries().entries == [new, old]
 
 
-def test_a_removal_that_was_cut_off_leaves_no_backup_that_looks_whole(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removal_that_was_cut_off_leaves_no_backup_that_looks_whole(
+    escrow: Escrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new = store_nights(escrow, 2)
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", failing(os.unlink, 2))

@@ -42,7 +42,10 @@ def test_components(name: str, component: str) -> None:
     assert is_component(component)
 
 
-@pytest.mark.parametrize("component", ["lost+found", "%2e", "%41", "%", "%zz", "a b", "", ".", "..", "%FF", "con", "a b%-" + "0" * 32, "%-" + "0" * 32])
+@pytest.mark.parametrize(
+    "component",
+    ["lost+found", "%2e", "%41", "%", "%zz", "a b", "", ".", "..", "%FF", "con", "a b%-" + "0" * 32, "%-" + "0" * 32],
+)
 def test_what_was_never_made_here(component: str) -> None:
     assert not is_component(component)
 

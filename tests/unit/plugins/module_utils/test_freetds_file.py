@@ -17,11 +17,22 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import
 
 @pytest.mark.parametrize(
     ("options", "place"),
-    [({}, "port = 1433"), ({"port": 50000}, "port = 50000"), ({"instance": "OPSMGR"}, "instance = OPSMGR"), ({"instance": "A", "port": 7}, "port = 7")],
+    [
+        ({}, "port = 1433"),
+        ({"port": 50000}, "port = 50000"),
+        ({"instance": "OPSMGR"}, "instance = OPSMGR"),
+        ({"instance": "A", "port": 7}, "port = 7"),
+    ],
 )
 def test_the_file_names_the_place_and_lets_tls_1_0_pass(options: dict[str, Any], place: str) -> None:
     lines = freetds_file(SqlOptions("sql1.odyssey.com", **options)).splitlines()
-    assert lines == ["[opsmgr]", "host = sql1.odyssey.com", place, "enable tls v1 = yes", "openssl ciphers = DEFAULT:@SECLEVEL=0"]
+    assert lines == [
+        "[opsmgr]",
+        "host = sql1.odyssey.com",
+        place,
+        "enable tls v1 = yes",
+        "openssl ciphers = DEFAULT:@SECLEVEL=0",
+    ]
 
 
 def test_it_is_there_for_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:

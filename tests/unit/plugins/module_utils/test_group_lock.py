@@ -15,7 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import group_lock
-from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST, FREE, HELD, LEFT, LOST, OURS, Lock, Run
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import (
+    FIRST,
+    FREE,
+    HELD,
+    LEFT,
+    LOST,
+    OURS,
+    Lock,
+    Run,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import Process
 
 NOW = datetime(2026, 1, 31, 2, 3, 4)
@@ -84,7 +93,7 @@ def test_a_note_is_read_as_it_was_written() -> None:
 
 
 def test_a_note_fits_into_a_property_and_a_text_of_others_into_a_line() -> None:
-    wide = "\U0001f600\"\\\n" * 500
+    wide = '\U0001f600"\\\n' * 500
     written = note(Run("a" * 16, wide, wide, wide, wide, PROCESS))
     assert len(written.encode("utf-16-le")) <= 7500
     run = group_lock.read(FIRST, written).run
@@ -111,7 +120,12 @@ def test_a_note_that_makes_no_sense_is_somebody_elses(wrong: Any) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_anything_is_read(value: Any) -> None:
     assert group_lock.read(FIRST, json.dumps(value)).run is None
 

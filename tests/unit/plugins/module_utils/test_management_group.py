@@ -59,7 +59,11 @@ def sql_error(number: int, message: str) -> SqlError:
 
 def test_the_group_of_the_book() -> None:
     facts = mg.read_group(Answers(), "OperationsManager", run_as_accounts=True)
-    assert (facts.management_group, facts.rms, facts.sql_server_version) == ("ODYSSEY", "Hydra.Odyssey.com", "10.0.2531.0")
+    assert (facts.management_group, facts.rms, facts.sql_server_version) == (
+        "ODYSSEY",
+        "Hydra.Odyssey.com",
+        "10.0.2531.0",
+    )
     assert {server.name: server.roles for server in facts.servers or []} == {
         "DeathSting.Odyssey.com": ["management_server"],
         "gate.ithaca.com": ["gateway"],
@@ -140,9 +144,15 @@ def database(**changes: Any) -> list[dict[str, Any]]:
 
 JUDGED = [
     ({"SERVERS": [server("hydra", False)]}, "No server is the RMS"),
-    ({"SERVERS": [server("hydra", True), server("deathsting", True)]}, "More than one server is the RMS according to the database: hydra, deathsting."),
+    (
+        {"SERVERS": [server("hydra", True), server("deathsting", True)]},
+        "More than one server is the RMS according to the database: hydra, deathsting.",
+    ),
     ({"GROUP_NAME": []}, "does not name exactly one management group"),
-    ({"GROUP_NAME": [{"ManagementGroupName": "A"}, {"ManagementGroupName": "B"}]}, "does not name exactly one management group"),
+    (
+        {"GROUP_NAME": [{"ManagementGroupName": "A"}, {"ManagementGroupName": "B"}]},
+        "does not name exactly one management group",
+    ),
     ({"DATABASE": database(is_broker_enabled=False)}, "Service Broker is off"),
     ({"DATABASE": database(user_access_desc="SINGLE_USER")}, "is in SINGLE_USER"),
     ({"DATABASE": database(state_desc="SUSPECT", is_broker_enabled=False)}, "is SUSPECT, not ONLINE"),

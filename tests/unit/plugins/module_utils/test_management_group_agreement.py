@@ -10,16 +10,26 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, Server
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import Agreement, Look, compare, read_looks
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import (
+    Agreement,
+    Look,
+    compare,
+    read_looks,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
 
 SP1, RTM = "6.0.6278.0", "6.0.5000.0"
 
 
-def result(name: str, *, rms: bool | None = False, running: tuple[str, ...] | None = None, **changes: Any) -> dict[str, Any]:
+def result(
+    name: str, *, rms: bool | None = False, running: tuple[str, ...] | None = None, **changes: Any
+) -> dict[str, Any]:
     """One result of a loop with management_server_info."""
     running = (("OMSDK", "OMCFG") if rms else ()) if running is None else running
-    states = {service: "running" if service in (*running, "HealthService") else "stopped" for service in ("HealthService", "OMSDK", "OMCFG")}
+    states = {
+        service: "running" if service in (*running, "HealthService") else "stopped"
+        for service in ("HealthService", "OMSDK", "OMCFG")
+    }
     server = {
         "computer_name": name.upper(),
         "administrator": True,
@@ -30,11 +40,25 @@ def result(name: str, *, rms: bool | None = False, running: tuple[str, ...] | No
         "clustered": False,
         "services": {service: {"state": state, "start_mode": "auto"} for service, state in states.items()},
     }
-    return {"item": name, "ansible_loop_var": "item", "changed": False, "reachable": True, "problem": None, "server": {**server, **changes}}
+    return {
+        "item": name,
+        "ansible_loop_var": "item",
+        "changed": False,
+        "reachable": True,
+        "problem": None,
+        "server": {**server, **changes},
+    }
 
 
 def silent(name: str, **more: Any) -> dict[str, Any]:
-    return {"item": name, "ansible_loop_var": "item", "reachable": False, "problem": "the server does not answer: timed out", "server": None, **more}
+    return {
+        "item": name,
+        "ansible_loop_var": "item",
+        "reachable": False,
+        "problem": "the server does not answer: timed out",
+        "server": None,
+        **more,
+    }
 
 
 HYDRA, DEATHSTING, JUPITER = result("hydra", rms=True), result("deathsting"), result("jupiter")
@@ -42,14 +66,22 @@ FORMER = result("hydra", rms=True)
 HEALTHY = [HYDRA, DEATHSTING, JUPITER]
 
 
-def database(rms: str = "Hydra", version: str | None = SP1, names: tuple[str, ...] = ("DeathSting", "Hydra", "jupiter")) -> GroupFacts:
+def database(
+    rms: str = "Hydra", version: str | None = SP1, names: tuple[str, ...] = ("DeathSting", "Hydra", "jupiter")
+) -> GroupFacts:
     servers = [Server(f"{name}.Odyssey.com", name in rms.split(), True, False, version) for name in names]
-    return GroupFacts(management_group="ODYSSEY", servers=[*servers, Server("gate.ithaca.com", False, False, True, None)])
+    return GroupFacts(
+        management_group="ODYSSEY", servers=[*servers, Server("gate.ithaca.com", False, False, True, None)]
+    )
 
 
 SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
     "all agree": (database(), HEALTHY, Agreement(True)),
-    "the group's name in another case": (database(), [result("hydra", rms=True, management_group="Odyssey"), DEATHSTING, JUPITER], Agreement(True)),
+    "the group's name in another case": (
+        database(),
+        [result("hydra", rms=True, management_group="Odyssey"), DEATHSTING, JUPITER],
+        Agreement(True),
+    ),
     "the database could not be read": (GroupFacts(), HEALTHY, Agreement(None)),
     "the database tells no versions": (database(version=None), HEALTHY, Agreement(True)),
     "a former RMS that is back": (
@@ -98,7 +130,11 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
     ),
     "before SP1, OMSDK stays on the former RMS": (
         database(version=RTM),
-        [result("hydra", rms=True, version=RTM), result("deathsting", running=("OMSDK",), version=RTM), result("jupiter", version=RTM)],
+        [
+            result("hydra", rms=True, version=RTM),
+            result("deathsting", running=("OMSDK",), version=RTM),
+            result("jupiter", version=RTM),
+        ],
         Agreement(True),
     ),
     "a service that is not there": (
@@ -115,7 +151,12 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
     "a server that does not answer": (
         database(),
         [HYDRA, silent("deathsting"), JUPITER],
-        Agreement(None, ["deathsting: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again."]),
+        Agreement(
+            None,
+            [
+                "deathsting: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again."
+            ],
+        ),
     ),
     "a server that is unreachable for the play": (
         database(),
@@ -125,22 +166,39 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
     "a server that was skipped": (
         database(),
         [HYDRA, {"item": "deathsting", "skipped": True}, JUPITER],
-        Agreement(None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Mend that, then look again."]),
+        Agreement(
+            None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Mend that, then look again."]
+        ),
     ),
     "a server that may not be looked into": (
         database(),
         [HYDRA, result("deathsting", rms=None, administrator=False), JUPITER],
-        Agreement(None, ["deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Mend that, then look again."]),
+        Agreement(
+            None,
+            [
+                "deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Mend that, then look again."
+            ],
+        ),
     ),
     "a server without Operations Manager": (
         database(),
         [HYDRA, DEATHSTING, result("jupiter", rms=None, installed=False)],
-        Agreement(None, ["jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Mend that, then look again."]),
+        Agreement(
+            None,
+            [
+                "jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Mend that, then look again."
+            ],
+        ),
     ),
     "a server without a group": (
         database(),
         [HYDRA, DEATHSTING, result("jupiter", rms=None, management_group=None)],
-        Agreement(None, ["jupiter: it was not asked who is the RMS: its registry names no management group. Mend that, then look again."]),
+        Agreement(
+            None,
+            [
+                "jupiter: it was not asked who is the RMS: its registry names no management group. Mend that, then look again."
+            ],
+        ),
     ),
     "a server that was forgotten": (
         database(),
@@ -157,7 +215,10 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         database(),
         [DEATHSTING, JUPITER],
         Agreement(
-            None, ["Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."]
+            None,
+            [
+                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."
+            ],
         ),
     ),
     "one says otherwise and one says nothing": (
@@ -254,8 +315,16 @@ CLUSTERS: dict[str, tuple[list[dict[str, Any]], bool | None, list[str]]] = {
     "one node works": ([ACTIVE, PASSIVE], True, []),
     "asked by the virtual name too": ([BY_NAME, ACTIVE, PASSIVE], True, []),
     "asked by an address too": ([{**ACTIVE, "item": "10.0.0.9"}, ACTIVE, PASSIVE], True, []),
-    "no node works": ([node("node1"), PASSIVE], False, ["RMSVS.Odyssey.com: by the database it is the RMS, so OMSDK and OMCFG should run on one node"]),
-    "both nodes work": ([ACTIVE, node("node2", "OMSDK", "OMCFG")], False, ["on node1 OMSDK is running and OMCFG is running; on node2 OMSDK is running"]),
+    "no node works": (
+        [node("node1"), PASSIVE],
+        False,
+        ["RMSVS.Odyssey.com: by the database it is the RMS, so OMSDK and OMCFG should run on one node"],
+    ),
+    "both nodes work": (
+        [ACTIVE, node("node2", "OMSDK", "OMCFG")],
+        False,
+        ["on node1 OMSDK is running and OMCFG is running; on node2 OMSDK is running"],
+    ),
     "half a node works": ([ACTIVE, node("node2", "OMSDK")], False, ["on node2 OMSDK is running and OMCFG is stopped"]),
     "a node that was not asked": ([ACTIVE, silent("node2")], None, ["node2: it was not asked"]),
     "the virtual name does not answer": ([silent("rmsvs"), ACTIVE, PASSIVE], None, ["rmsvs: it was not asked"]),
@@ -292,7 +361,10 @@ def test_the_virtual_name_alone_speaks_for_the_active_node() -> None:
 def test_nodes_whose_cluster_is_not_the_rms_any_more() -> None:
     facts = database("jupiter", names=("RMSVS", "jupiter"))
     found = compare(facts, read_looks([ACTIVE, result("jupiter", rms=True)]))
-    assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (False, ["node1", "RMSVS.Odyssey.com"])
+    assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (
+        False,
+        ["node1", "RMSVS.Odyssey.com"],
+    )
 
 
 def test_a_node_with_another_version_is_named() -> None:
@@ -316,7 +388,10 @@ def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) ->
     assert [look.host for look in read_looks([entry])] == [name]
 
 
-@pytest.mark.parametrize("entry", [{}, {"item": "hydra", "changed": False}, {"server": "hydra"}, {"server": {"name": "hydra"}}, HYDRA["server"]])
+@pytest.mark.parametrize(
+    "entry",
+    [{}, {"item": "hydra", "changed": False}, {"server": "hydra"}, {"server": {"name": "hydra"}}, HYDRA["server"]],
+)
 def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(OptionProblem, match="entry 2 of management_servers is no result of management_server_info"):
         read_looks([HYDRA, entry])

@@ -16,7 +16,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import processes
-from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import GONE, INITIAL_NAMESPACE, LEFT_CHILDREN, WORKS, Process
+from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import (
+    GONE,
+    INITIAL_NAMESPACE,
+    LEFT_CHILDREN,
+    WORKS,
+    Process,
+)
 
 if not Path("/proc/self/stat").exists():
     pytest.skip("There is no /proc", allow_module_level=True)
@@ -93,7 +99,12 @@ else:
 def test_ones_own_children_are_not_anothers() -> None:
     """A rerun has the same command line as the run that was killed, and so have the processes that it forks."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
-    assert subprocess.run([sys.executable, "-c", RERUN], env=environment, capture_output=True, text=True, check=True).stdout == GONE
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", RERUN], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        == GONE
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,10 @@ def test_longer_secrets_go_first_and_no_secret_hides_nothing() -> None:
     assert redact("as it is\n", [""]) == "as it is\n"
 
 
-@pytest.mark.parametrize("text", ["", "\r\n\r\n", "Der Vorgang wurde erfolgreich beendet.\r\n", "Please re-enter it:", "0x80070005 -2147024891"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "\r\n\r\n", "Der Vorgang wurde erfolgreich beendet.\r\n", "Please re-enter it:", "0x80070005 -2147024891"],
+)
 def test_other_text_stays(text: str) -> None:
     assert redact(text, [SECRET]) == text
 

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import LIMIT_CHARACTERS, harmless, harmless_line, harmless_values
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import (
+    LIMIT_CHARACTERS,
+    harmless,
+    harmless_line,
+    harmless_values,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,10 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import
         ("a\u200bb\x00c\x7f", "a<U+200B>b<U+0000>c<U+007F>"),
         ("half \ud800", "half <U+D800>"),
         ("tab\tand line\n", "tab\tand line\n"),
-        ("Zugriff verweigert — 管理グループ, ÖDYSSEY, می‌خواهم, 👍", "Zugriff verweigert — 管理グループ, ÖDYSSEY, می‌خواهم, 👍"),
+        (
+            "Zugriff verweigert — 管理グループ, ÖDYSSEY, می‌خواهم, 👍",
+            "Zugriff verweigert — 管理グループ, ÖDYSSEY, می‌خواهم, 👍",
+        ),
     ],
 )
 def test_what_a_terminal_would_obey_is_shown_by_its_number(text: str, shown: str) -> None:
@@ -51,7 +59,10 @@ def test_a_flood_is_cut_off() -> None:
 def test_nothing_is_left_to_obey(text: str) -> None:
     shown = harmless(text)
     assert not any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t\r" for character in shown)
-    assert not any(unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI") for character in shown)
+    assert not any(
+        unicodedata.bidirectional(character) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+        for character in shown
+    )
     assert "\r" not in shown.replace("\r\n", "")
     assert harmless(shown) == shown
     shown.encode("utf-8")

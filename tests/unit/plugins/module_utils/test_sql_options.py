@@ -43,7 +43,13 @@ STRINGS = [
         id="SQL login",
     ),
     pytest.param(
-        {"login_user": "ODYSSEY\\sqladmin", "login_password": "a;b", "encryption": "off", "tds_version": "7.3", "port": 50000},
+        {
+            "login_user": "ODYSSEY\\sqladmin",
+            "login_password": "a;b",
+            "encryption": "off",
+            "tds_version": "7.3",
+            "port": 50000,
+        },
         "DRIVER={FreeTDS};SERVER=sql1.odyssey.com;PORT=50000;TDS_Version=7.3;Encryption=off;ClientCharset=UTF-8;"
         "UID=ODYSSEY\\sqladmin;PWD={a;b};DATABASE=master;APP=opsmgr.recovery",
         id="NTLM",
@@ -122,7 +128,9 @@ def escaping_parser(string: str) -> dict[str, str]:
     return values
 
 
-secrets = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1) | st.text("{};=a", min_size=1)
+secrets = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1) | st.text(
+    "{};=a", min_size=1
+)
 
 
 def freetds_has_a_form_for(value: str) -> bool:
@@ -133,7 +141,12 @@ def freetds_has_a_form_for(value: str) -> bool:
 def test_any_value_arrives_whole_in_every_freetds(user: str, password: str) -> None:
     string = text(login_user=user, login_password=password)
     for parsed in (old_freetds(string), escaping_parser(string)):
-        assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, "master", "opsmgr.recovery")
+        assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (
+            user,
+            password,
+            "master",
+            "opsmgr.recovery",
+        )
         assert len(parsed) == 10
 
 
@@ -146,7 +159,12 @@ def test_a_value_without_a_form_that_every_freetds_reads_is_refused(password: st
 @given(secrets.filter(lambda user: "\\" not in user), secrets)
 def test_any_value_arrives_whole_in_microsofts_driver(user: str, password: str) -> None:
     parsed = escaping_parser(text(driver=MICROSOFT, login_user=user, login_password=password))
-    assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (user, password, "master", "opsmgr.recovery")
+    assert (parsed["UID"], parsed["PWD"], parsed["DATABASE"], parsed["APP"]) == (
+        user,
+        password,
+        "master",
+        "opsmgr.recovery",
+    )
     assert len(parsed) == 7
 
 
@@ -207,7 +225,22 @@ def listener() -> Iterator[LoginListener]:
 
 @pytest.mark.parametrize(
     "password",
-    ["simple", "p%PATH%^&\"!' ü8", "a;b", "a}b", "}", "a}}", "{", "{a", "{;", " a ", "=;PWD=x", "€😀", "a]b", "tab\there"],
+    [
+        "simple",
+        "p%PATH%^&\"!' ü8",
+        "a;b",
+        "a}b",
+        "}",
+        "a}}",
+        "{",
+        "{a",
+        "{;",
+        " a ",
+        "=;PWD=x",
+        "€😀",
+        "a]b",
+        "tab\there",
+    ],
 )
 def test_the_real_freetds_sends_what_was_given(listener: LoginListener, password: str) -> None:
     pyodbc = pytest.importorskip("pyodbc")

@@ -14,7 +14,14 @@ import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
-from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import ConnectionProblem, Diagnostic, PyodbcMissing, SqlError, connect, diagnostics
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
+    ConnectionProblem,
+    Diagnostic,
+    PyodbcMissing,
+    SqlError,
+    connect,
+    diagnostics,
+)
 
 OPTIONS = SqlOptions(server="sql1", login_user="sa", login_password="s3cr3t")
 
@@ -123,7 +130,9 @@ def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
 def test_an_error_after_the_first_result_is_not_lost(pyodbc: FakePyodbc) -> None:
     pyodbc.outcome.results = [
         (["done"], [(1,)]),
-        Error("42000", "[42000] [FreeTDS][SQL Server]BACKUP DATABASE is terminating abnormally. (3013) (SQLMoreResults)"),
+        Error(
+            "42000", "[42000] [FreeTDS][SQL Server]BACKUP DATABASE is terminating abnormally. (3013) (SQLMoreResults)"
+        ),
     ]
     connection = connect(OPTIONS)
     with pytest.raises(SqlError) as caught:
@@ -170,7 +179,9 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize(("arguments", "expected", "advice"), STATEMENTS)
-def test_a_statement_that_fails(pyodbc: FakePyodbc, arguments: tuple[str, ...], expected: tuple[int, str, str], advice: str) -> None:
+def test_a_statement_that_fails(
+    pyodbc: FakePyodbc, arguments: tuple[str, ...], expected: tuple[int, str, str], advice: str
+) -> None:
     pyodbc.outcome.results = [Error(*arguments)]
     with pytest.raises(SqlError) as caught:
         connect(OPTIONS).rows("SELECT 1")
@@ -206,7 +217,10 @@ def test_a_connection_that_is_lost_on_the_way(pyodbc: FakePyodbc, state: str, te
 TDS = "[FreeTDS][SQL Server]"
 REFUSALS = [
     pytest.param(
-        ("08S01", f"[08S01] {TDS}Unable to connect: Adaptive Server is unavailable or does not exist (20009) (SQLDriverConnect)"),
+        (
+            "08S01",
+            f"[08S01] {TDS}Unable to connect: Adaptive Server is unavailable or does not exist (20009) (SQLDriverConnect)",
+        ),
         {},
         "unreachable",
         ["20009", "within 15 seconds", "running and reachable"],
@@ -227,10 +241,17 @@ REFUSALS = [
         id="timeout",
     ),
     pytest.param(
-        ("08S01", f"[08S01] {TDS}Unable to connect (20009) (SQLDriverConnect)"), {"instance": "OPSMGR"}, "unreachable", ["sql1\\OPSMGR", "1434"], id="browser"
+        ("08S01", f"[08S01] {TDS}Unable to connect (20009) (SQLDriverConnect)"),
+        {"instance": "OPSMGR"},
+        "unreachable",
+        ["sql1\\OPSMGR", "1434"],
+        id="browser",
     ),
     pytest.param(
-        ("28000", f"[28000] {TDS}Login failed for user 'sa'. (18456) (SQLDriverConnect); [08001] {TDS}Unable to connect to data source (0)"),
+        (
+            "28000",
+            f"[28000] {TDS}Login failed for user 'sa'. (18456) (SQLDriverConnect); [08001] {TDS}Unable to connect to data source (0)",
+        ),
         {},
         "login",
         ["the login sa was refused", "18456", "SQL Server logins and not only Windows"],
@@ -270,7 +291,10 @@ REFUSALS = [
         id="FreeTDS missing",
     ),
     pytest.param(
-        ("IM002", "[IM002] [unixODBC][Driver Manager]Data source name not found and no default driver specified (0) (SQLDriverConnect)"),
+        (
+            "IM002",
+            "[IM002] [unixODBC][Driver Manager]Data source name not found and no default driver specified (0) (SQLDriverConnect)",
+        ),
         {"driver": "ODBC Driver 18 for SQL Server"},
         "driver",
         ["ODBC Driver 18 for SQL Server cannot be used", "msodbcsql18"],
@@ -280,7 +304,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("arguments", "options", "kind", "words"), REFUSALS)
-def test_why_there_is_no_connection(pyodbc: FakePyodbc, arguments: tuple[str, ...], options: dict[str, Any], kind: str, words: list[str]) -> None:
+def test_why_there_is_no_connection(
+    pyodbc: FakePyodbc, arguments: tuple[str, ...], options: dict[str, Any], kind: str, words: list[str]
+) -> None:
     pyodbc.outcome = Error(*arguments)
     with pytest.raises(ConnectionProblem) as caught:
         connect(SqlOptions(**{"server": "sql1", "login_user": "sa", "login_password": "s3cr3t", **options}))
@@ -294,12 +320,18 @@ def test_why_there_is_no_connection(pyodbc: FakePyodbc, arguments: tuple[str, ..
     ("state", "number", "message"),
     [
         ("08004", 911, "Database 'x]y' does not exist. Make sure that the name is entered correctly."),
-        ("42000", 916, 'The server principal "sa" is not able to access the database "x]y" under the current security context.'),
+        (
+            "42000",
+            916,
+            'The server principal "sa" is not able to access the database "x]y" under the current security context.',
+        ),
         ("42000", 924, "Database 'x]y' is already open and can only have one user at a time."),
         ("42000", 927, "Database 'x]y' cannot be opened. It is in the middle of a restore."),
     ],
 )
-def test_a_database_that_does_not_open_is_named_and_the_connection_closed(pyodbc: FakePyodbc, state: str, number: int, message: str) -> None:
+def test_a_database_that_does_not_open_is_named_and_the_connection_closed(
+    pyodbc: FakePyodbc, state: str, number: int, message: str
+) -> None:
     pyodbc.outcome.use = Error(state, f"[{state}] {TDS}{message} ({number}) (SQLExecDirectW)")
     with pytest.raises(ConnectionProblem, match=f"{number}: Database|{number}: The server principal") as caught:
         connect(SqlOptions(server="sql1", database="x]y"))
@@ -338,7 +370,10 @@ def test_diagnostics_are_taken_apart() -> None:
 
 
 @pytest.mark.parametrize("clone", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
-@pytest.mark.parametrize("error", [PyodbcMissing(), ConnectionProblem("login", "sql1", "no", "Look"), SqlError(208, "42S02", "m", "s", "sql1")])
+@pytest.mark.parametrize(
+    "error",
+    [PyodbcMissing(), ConnectionProblem("login", "sql1", "no", "Look"), SqlError(208, "42S02", "m", "s", "sql1")],
+)
 def test_errors_survive_copying(clone: Any, error: Exception) -> None:
     assert str(clone(error)) == str(error)
     assert vars(clone(error)) == vars(error)

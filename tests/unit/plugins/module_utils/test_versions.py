@@ -49,7 +49,9 @@ def test_versions_compare_by_number() -> None:
     assert ServerVersion.parse("6.0.10000.0") > ServerVersion.parse("6.0.6278.0")
 
 
-@pytest.mark.parametrize("text", ["", "6", "6.0", "6.0.x.0", "6.0.6278.0.1", "-6.0.1.0", "6..1.0", "6.0.6278.0beta", "٦.0.1.0", None, 6])
+@pytest.mark.parametrize(
+    "text", ["", "6", "6.0", "6.0.x.0", "6.0.6278.0.1", "-6.0.1.0", "6..1.0", "6.0.6278.0beta", "٦.0.1.0", None, 6]
+)
 def test_what_is_not_a_version_is_named(text: str) -> None:
     with pytest.raises(VersionError) as caught:
         ServerVersion.parse(text)
@@ -86,7 +88,10 @@ def test_which_backup_fits_which_server(backup: str, server: str, refused: bool,
 
 def test_the_texts_name_both_products() -> None:
     problem = key_backup_problem(ServerVersion.parse(RTM), ServerVersion.parse(SP1))
-    assert problem == "the key backup was made on 2007 RTM (6.0.5000.0), before Service Pack 1, and does not restore on 2007 SP1 (6.0.6278.0)"
+    assert (
+        problem
+        == "the key backup was made on 2007 RTM (6.0.5000.0), before Service Pack 1, and does not restore on 2007 SP1 (6.0.6278.0)"
+    )
     warning = key_backup_warning(ServerVersion.parse(SP1), ServerVersion.parse("7.0.8560.0"))
     assert warning is not None
     assert "2007 SP1 (6.0.6278.0)" in warning

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's SQL Server, and the module under test: each test module says with its own `subject` which, and prepares the server in its own `sql`."""
+"""The lab's SQL Server, and the module under test: each test module says with its own `subject` which, and prepares the
+server in its own `sql`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the SQL Server modules share: the lab's server, running a module as Ansible does, and a service that is in the way."""
+"""What the tests of the SQL Server modules share: the lab's server, running a module as Ansible does, and a service
+that is in the way.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +68,18 @@ class Subject:
     def arguments(self, **options: Any) -> bytes:
         """What Ansible hands to the module."""
         given = {"server": ADDRESS, "connect_timeout": 5, **self.options, **options}
-        return json.dumps({"ANSIBLE_MODULE_ARGS": {name: value for name, value in given.items() if value is not None}}).encode()
+        return json.dumps(
+            {"ANSIBLE_MODULE_ARGS": {name: value for name, value in given.items() if value is not None}}
+        ).encode()
 
     def start(self, **options: Any) -> subprocess.Popen[bytes]:
         """Run the module in a process of its own."""
         folder, _dot, name = self.module.__name__.rpartition(".")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path])}
         code = f"from {folder} import {name} as s; s.main()"
-        process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
         assert process.stdin is not None
         process.stdin.write(self.arguments(**options))
         process.stdin.close()

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connections that the documentation shows: each one that can be tried here is, and what an option promises is looked up on the wire."""
+"""The connections that the documentation shows: each one that can be tried here is, and what an option promises is
+looked up on the wire.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def sql(new_sql: SqlServer) -> SqlServer:
 
 
 class Browser:
-    """The SQL Server Browser service: tells the port of an instance, and is silent about others [ms, MC-SQLR 2.2.3 and 2.2.5]."""
+    """The SQL Server Browser service: tells the port of an instance, and is silent about others [ms, MC-SQLR 2.2.3 and
+    2.2.5].
+    """
 
     def __init__(self, address: str, ports: dict[str, int]) -> None:
         self._ports = ports
@@ -153,14 +157,23 @@ def test_the_examples_connect(sql: SqlServer, run: Run, name: str) -> None:
         pytest.skip("FreeTDS has another path here")
     login = ADMIN if "\\" in options["login_user"] else READER
     result = run(**{**options, "server": ADDRESS, **login})
-    assert (result["problem"], result["rms"], result["database"]["name"]) == (None, "Hydra.Odyssey.com", options.get("database", NAME))
+    assert (result["problem"], result["rms"], result["database"]["name"]) == (
+        None,
+        "Hydra.Odyssey.com",
+        options.get("database", NAME),
+    )
 
 
 STATEMENT = "SELECT ManagementGroupName".encode("utf-16-le")
 
 
-@pytest.mark.parametrize(("encryption", "is_login_readable", "is_rest_readable"), [("off", True, True), ("request", False, True), ("require", False, False)])
-def test_encryption_is_what_it_says(relay: Relay, run: Run, encryption: str, is_login_readable: bool, is_rest_readable: bool) -> None:
+@pytest.mark.parametrize(
+    ("encryption", "is_login_readable", "is_rest_readable"),
+    [("off", True, True), ("request", False, True), ("require", False, False)],
+)
+def test_encryption_is_what_it_says(
+    relay: Relay, run: Run, encryption: str, is_login_readable: bool, is_rest_readable: bool
+) -> None:
     assert run(encryption=encryption, **READER)["reachable"] is True
     # A login has the user as text.
     assert (READER["login_user"].encode("utf-16-le") in relay.sent) is is_login_readable

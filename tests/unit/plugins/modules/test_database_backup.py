@@ -13,7 +13,18 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Subject, fault, files, require_freetds
+from unit.plugins.modules.sql_server import (
+    ADMIN,
+    HOSTILE,
+    NAME,
+    PATH,
+    READER,
+    Run,
+    Subject,
+    fault,
+    files,
+    require_freetds,
+)
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sql_module, sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
@@ -25,7 +36,18 @@ from lab.sql.server import SqlServer
 require_freetds()
 
 BACKUP_KEY = "HKLM\\SOFTWARE\\Microsoft\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQLServer"
-KEYS = {"changed", "path", "backup", "needed_bytes", "free_bytes", "progress", "problems", "statements", "started_at", "elapsed_seconds"}
+KEYS = {
+    "changed",
+    "path",
+    "backup",
+    "needed_bytes",
+    "free_bytes",
+    "progress",
+    "problems",
+    "statements",
+    "started_at",
+    "elapsed_seconds",
+}
 
 
 @pytest.fixture
@@ -50,7 +72,13 @@ def test_check_and_run(sql: SqlServer, run: Run, name: str) -> None:
     ]
     assert [one for one in real["statements"] if one in predicted["statements"]] == predicted["statements"]
     backup = real["backup"]
-    assert (backup["database"], backup["position"], backup["verified"], backup["copy_only"], backup["checksums"]) == (name, 1, True, True, True)
+    assert (backup["database"], backup["position"], backup["verified"], backup["copy_only"], backup["checksums"]) == (
+        name,
+        1,
+        True,
+        True,
+        True,
+    )
     assert [one.database for one in read_sets(files(sql), PATH)] == [name]
     assert (real["needed_bytes"], real["free_bytes"]) == (168 * 8192, 20480 * 2**20)
     assert [one["percent"] for one in real["progress"]] == [100.0]
@@ -95,7 +123,10 @@ def test_the_servers_own_directory_can_be_a_share(sql: SqlServer, run: Run) -> N
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "does not tell its backup directory: its registry has no value BackupDirectory. Nothing was changed. Set directory to"),
+        (
+            None,
+            "does not tell its backup directory: its registry has no value BackupDirectory. Nothing was changed. Set directory to",
+        ),
         (" ", "does not tell its backup directory"),
         ("Backup", "the backup directory of the SQL Server is Backup, which is no full path"),
     ],
@@ -233,7 +264,13 @@ def test_space_that_cannot_be_read_is_said(sql: SqlServer, run: Run) -> None:
 
 
 def test_a_backup_that_fails(sql: SqlServer, run: Run) -> None:
-    fault(sql, "BACKUP DATABASE", "fail", code=3201, text="Cannot open backup device. Operating system error 5(Access is denied.).")
+    fault(
+        sql,
+        "BACKUP DATABASE",
+        "fail",
+        code=3201,
+        text="Cannot open backup device. Operating system error 5(Access is denied.).",
+    )
     result = run(path=PATH)
     assert result["failed"] is True
     assert "There is no new backup" in result["msg"]

@@ -16,7 +16,19 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.modules.sql_server import ADMIN, HOSTILE, NAME, PATH, READER, Run, Service, Subject, fault, files, require_freetds
+from unit.plugins.modules.sql_server import (
+    ADMIN,
+    HOSTILE,
+    NAME,
+    PATH,
+    READER,
+    Run,
+    Service,
+    Subject,
+    fault,
+    files,
+    require_freetds,
+)
 from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import database_restore as database_restore_utils
@@ -31,7 +43,21 @@ from lab.sql.server import SqlServer
 require_freetds()
 
 SUBJECT = Subject(database_restore, {"path": PATH, **ADMIN})
-KEYS = {"changed", "database", "backup", "files", "before", "after", "sessions", "progress", "problems", "statements", "diff", "started_at", "elapsed_seconds"}
+KEYS = {
+    "changed",
+    "database",
+    "backup",
+    "files",
+    "before",
+    "after",
+    "sessions",
+    "progress",
+    "problems",
+    "statements",
+    "diff",
+    "started_at",
+    "elapsed_seconds",
+}
 ANYBODYS = {"reopen": "anybodys"}
 SAME = {"overwrite": "same_group", "management_group": "odyssey"}
 ONLINE = {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": False, "management_group": "ODYSSEY"}
@@ -121,9 +147,19 @@ def test_a_restore_over_a_fresh_database_that_was_cut_off_is_finished(sql: SqlSe
 @pytest.mark.parametrize(
     ("stranger", "created", "group", "words"),
     [
-        ("agent7.odyssey.com", None, "ODYSSEY", ["servers or agents that are not in fresh_servers: agent7.odyssey.com"]),
+        (
+            "agent7.odyssey.com",
+            None,
+            "ODYSSEY",
+            ["servers or agents that are not in fresh_servers: agent7.odyssey.com"],
+        ),
         ("castor2.odyssey.com", None, "ODYSSEY", ["castor2.odyssey.com"]),
-        (None, dt.datetime(2008, 2, 22, 10, 15), "ODYSSEY", ["it was created at 2008-02-22 10:15:00, before the backup was finished"]),
+        (
+            None,
+            dt.datetime(2008, 2, 22, 10, 15),
+            "ODYSSEY",
+            ["it was created at 2008-02-22 10:15:00, before the backup was finished"],
+        ),
         ("agent7.odyssey.com", dt.datetime(2008, 2, 22), "ODYSSEY", ["agent7", "created at 2008-02-22"]),
         (None, None, "ILIAD", ["of the management group ILIAD, not ODYSSEY"]),
     ],
@@ -175,7 +211,10 @@ def test_a_copy_beside_the_original(sql: SqlServer, run: Run, name: str) -> None
 def test_directories_and_moves(sql: SqlServer, run: Run) -> None:
     options = {"data_directory": "E:\\Data\\", "log_directory": "E:\\Log", "database": "Copy"}
     predicted = run(**options, _ansible_check_mode=True)
-    assert [one["path"] for one in predicted["files"]] == ["E:\\Data\\Copy_OperationsManager.mdf", "E:\\Log\\Copy_OperationsManager_log.ldf"]
+    assert [one["path"] for one in predicted["files"]] == [
+        "E:\\Data\\Copy_OperationsManager.mdf",
+        "E:\\Log\\Copy_OperationsManager_log.ldf",
+    ]
     moved = run(**options, move={"OperationsManager": "E:\\it's; --.mdf"})
     assert moved["files"][0]["path"] == "E:\\it's; --.mdf"
     assert sql.databases["Copy"].options["DATA_FILE"] == "E:\\it's; --.mdf"
@@ -189,7 +228,10 @@ def test_directories_and_moves(sql: SqlServer, run: Run) -> None:
         ({"overwrite": "same_group"}, "management_group"),
         ({"overwrite": "fresh"}, "management_group"),
         ({"database": "Copy", "move": {"OperationsManager": "E:\\x.mdf", "Nope": "E:\\y"}}, "move names Nope"),
-        ({"database": "Copy", "move": {"OperationsManager": "E:\\x", "OperationsManager_log": "e:\\X"}}, "two files of the backup would go to"),
+        (
+            {"database": "Copy", "move": {"OperationsManager": "E:\\x", "OperationsManager_log": "e:\\X"}},
+            "two files of the backup would go to",
+        ),
         ({"database": "Copy", "move": {"OperationsManager": "x.mdf"}}, "no full path"),
         ({"database": "Copy", "position": 2}, "no full backup of a database at position 2"),
         ({"database": "Copy", "path": "D:\\none.bak"}, "3201"),
@@ -256,7 +298,11 @@ def test_a_fault_at_any_statement_leaves_multi_user(sql: SqlServer, run: Run, ac
         assert result["changed"] or f"server{nth}" in servers(sql), nth
         assert result.get("failed") or f"server{nth}" not in servers(sql), nth
         # The state is what was seen at the end, or nothing.
-        assert result["after"] in (None, {**ONLINE, "is_broker_enabled": found.is_broker_enabled}, {**ONLINE, "management_group": None}), nth
+        assert result["after"] in (
+            None,
+            {**ONLINE, "is_broker_enabled": found.is_broker_enabled},
+            {**ONLINE, "management_group": None},
+        ), nth
         if sql.faults.pending():
             break
         assert run(**options)["after"] == ONLINE
@@ -297,7 +343,10 @@ def test_a_database_that_cannot_be_taken_offline(sql: SqlServer, run: Run, code:
         result = run(**SAME, disconnect=True)
     assert result["failed"] is True
     assert f"it could not be taken offline: error {code}" in result["msg"]
-    assert "In it: session 51: NT AUTHORITY\\SYSTEM, program OpsMgr SDK Service, on HYDRA. The database is ONLINE, MULTI_USER." in result["msg"]
+    assert (
+        "In it: session 51: NT AUTHORITY\\SYSTEM, program OpsMgr SDK Service, on HYDRA. The database is ONLINE, MULTI_USER."
+        in result["msg"]
+    )
     assert advice in result["msg"]
     assert "deathsting.odyssey.com" in servers(sql)
 
@@ -311,7 +360,11 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run, name: str) -> Non
         thief = sql.connect("sqlcmd", name, host="PENELOPE")
     untold = run(overwrite="any", database=name, disconnect=True)
     assert (untold["failed"], untold["changed"]) == (True, False)
-    for words in ("it cannot be told who closed it", "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE", "Nothing was changed"):
+    for words in (
+        "it cannot be told who closed it",
+        "session 51: NT AUTHORITY\\SYSTEM, program sqlcmd, on PENELOPE",
+        "Nothing was changed",
+    ):
         assert words in untold["msg"]
     refused = run(**SAME, **ANYBODYS, database=name, disconnect=True)
     assert "the database exists (ONLINE, SINGLE_USER), of the management group that could not be read" in refused["msg"]
@@ -331,7 +384,9 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run, name: str) -> Non
 
 @pytest.mark.parametrize("restored", [True, False])
 @pytest.mark.parametrize("access", ["SINGLE_USER", "RESTRICTED_USER"])
-def test_a_database_that_somebody_else_closed_is_left_alone(sql: SqlServer, run: Run, access: str, restored: bool) -> None:
+def test_a_database_that_somebody_else_closed_is_left_alone(
+    sql: SqlServer, run: Run, access: str, restored: bool
+) -> None:
     if restored:
         run(**SAME)
     sql.databases[NAME].user_access = access
@@ -339,7 +394,11 @@ def test_a_database_that_somebody_else_closed_is_left_alone(sql: SqlServer, run:
     for check in (True, False):
         refused = run(overwrite="any", disconnect=True, _ansible_check_mode=check)
         assert (refused["failed"], refused["changed"]) == (True, False)
-        for words in (f"it is in {access}, and no run of this collection closed it", "Nothing was changed", "set reopen to anybodys"):
+        for words in (
+            f"it is in {access}, and no run of this collection closed it",
+            "Nothing was changed",
+            "set reopen to anybodys",
+        ):
             assert words in refused["msg"]
     assert databases(sql) == before
     assert run(**ANYBODYS, overwrite="any", disconnect=True)["after"] == ONLINE
@@ -379,13 +438,17 @@ def single_user_backup(sql: SqlServer) -> SqlServer:
     return sql
 
 
-def test_a_service_that_takes_the_only_seat_after_the_restore_is_waited_for(single_user_backup: SqlServer, run: Run, quick_thief: Service) -> None:
+def test_a_service_that_takes_the_only_seat_after_the_restore_is_waited_for(
+    single_user_backup: SqlServer, run: Run, quick_thief: Service
+) -> None:
     threading.Timer(1.5, quick_thief.stop).start()
     assert run(**SAME, disconnect=True)["after"] == ONLINE
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_service_that_keeps_the_only_seat_after_the_restore_is_named(single_user_backup: SqlServer, run: Run, quick_thief: Service) -> None:
+def test_a_service_that_keeps_the_only_seat_after_the_restore_is_named(
+    single_user_backup: SqlServer, run: Run, quick_thief: Service
+) -> None:
     result = run(**SAME, disconnect=True)
     assert (result["failed"], result["changed"], result["after"]["user_access"]) == (True, True, "SINGLE_USER")
     for words in (
@@ -403,7 +466,10 @@ def test_a_database_that_is_offline(sql: SqlServer, run: Run) -> None:
     sql.databases[NAME].state = "OFFLINE"
     for check in (True, False):
         refused = run(**SAME, _ansible_check_mode=check)
-        assert "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then run this again. Only overwrite: any" in refused["msg"]
+        assert (
+            "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then run this again. Only overwrite: any"
+            in refused["msg"]
+        )
     result = run(overwrite="any")
     assert (result["before"]["state"], result["after"]) == ("OFFLINE", ONLINE)
 
@@ -421,11 +487,16 @@ def test_a_restore_that_fails_after_disconnecting_brings_it_online_again(sql: Sq
 
 def test_a_server_that_goes_down_in_between(sql: SqlServer, run: Run) -> None:
     fault(sql, "RESTORE DATABASE", "stall", seconds=30)
-    stopper = threading.Thread(target=lambda: (until(lambda: sql.databases[NAME].state == "OFFLINE"), time.sleep(0.3), sql.stop()))
+    stopper = threading.Thread(
+        target=lambda: (until(lambda: sql.databases[NAME].state == "OFFLINE"), time.sleep(0.3), sql.stop())
+    )
     stopper.start()
     result = run(**SAME, disconnect=True, connect_timeout=1)
     stopper.join()
-    assert "could not be read afterwards; if it is OFFLINE, type: ALTER DATABASE [OperationsManager] SET ONLINE" in result["msg"]
+    assert (
+        "could not be read afterwards; if it is OFFLINE, type: ALTER DATABASE [OperationsManager] SET ONLINE"
+        in result["msg"]
+    )
     assert result["after"] is None
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a user writes into an option reaches the SQL Server as a bound value or as a quoted identifier: read from what the server received."""
+"""Whatever a user writes into an option reaches the SQL Server as a bound value or as a quoted identifier: read from
+what the server received.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ import pytest
 from unit.plugins.modules.sql_server import ADMIN, PATH, Run, Subject, require_freetds
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
-from ansible_collections.opsmgr.recovery.plugins.modules import database_backup, database_restore, management_group_info, service_broker
+from ansible_collections.opsmgr.recovery.plugins.modules import (
+    database_backup,
+    database_restore,
+    management_group_info,
+    service_broker,
+)
 from lab.recorder import Recorder
 from lab.sql.opsmgr_schema import create_operations_manager
 from lab.sql.server import SqlServer

@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
-from unit.plugins.modules.sql_server import ADDRESS, ADMIN, NAME, READER, Run, Subject, assert_no_password, fault, require_freetds
+from unit.plugins.modules.sql_server import (
+    ADDRESS,
+    ADMIN,
+    NAME,
+    READER,
+    Run,
+    Subject,
+    assert_no_password,
+    fault,
+    require_freetds,
+)
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
@@ -61,7 +71,9 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
     finished = dt.datetime(2026, 1, 31, 2, 3, 4)
     for kind, day in (("D", 30), ("D", 31), ("L", 1)):
         when = finished.replace(day=day, month=1 if kind == "D" else 2)
-        insert(sql, "msdb", "backupset", {"database_name": "OperationsManager", "type": kind, "backup_finish_date": when})
+        insert(
+            sql, "msdb", "backupset", {"database_name": "OperationsManager", "type": kind, "backup_finish_date": when}
+        )
     result = run(run_as_accounts=True)
     statements = result.pop("statements")
     del result["invocation"]
@@ -123,7 +135,9 @@ def test_the_ways_to_connect(sql: SqlServer, run: Run, options: dict[str, Any]) 
 
 UNREACHABLE = [
     pytest.param({"login_password": "wrong"}, "login", "the login opsmgr_reader was refused (18456", id="password"),
-    pytest.param({**ADMIN, "login_password": "wrong"}, "login", "the login ODYSSEY\\sqladmin was refused", id="NTLM password"),
+    pytest.param(
+        {**ADMIN, "login_password": "wrong"}, "login", "the login ODYSSEY\\sqladmin was refused", id="NTLM password"
+    ),
     pytest.param({"login_user": "nobody"}, "login", "the login nobody was refused (18456", id="no such login"),
     pytest.param({"database": "Nope"}, "database", "the database Nope cannot be opened (911", id="no such database"),
     pytest.param({"database": "master]; DROP TABLE x --"}, "database", "(911", id="hostile name"),
@@ -172,7 +186,12 @@ def test_a_single_seat_that_is_taken(sql: SqlServer, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("access", "note", "ours"),
-    [("MULTI_USER", True, False), ("SINGLE_USER", True, True), ("SINGLE_USER", False, False), ("RESTRICTED_USER", True, False)],
+    [
+        ("MULTI_USER", True, False),
+        ("SINGLE_USER", True, True),
+        ("SINGLE_USER", False, False),
+        ("RESTRICTED_USER", True, False),
+    ],
 )
 def test_who_closed_the_database(sql: SqlServer, run: Run, access: str, note: bool, ours: bool) -> None:
     found = sql.databases["OperationsManager"]
@@ -193,7 +212,12 @@ def test_names_with_brackets_and_quotes(sql: SqlServer, run: Run) -> None:
 def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
     sql.add_database("empty")
     result = run(database="empty", run_as_accounts=True)
-    assert (result["reachable"], result["management_group"], result["servers"], result["run_as_accounts"]) == (True, None, None, None)
+    assert (result["reachable"], result["management_group"], result["servers"], result["run_as_accounts"]) == (
+        True,
+        None,
+        None,
+        None,
+    )
     assert result["database"]["state"] == "ONLINE"
     assert [problem.partition(":")[0] for problem in result["problems"]] == [
         "Could not read the management group's name",
@@ -205,7 +229,13 @@ def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
 def looked(name: str, *, is_rms: bool) -> dict[str, Any]:
     """One result of a loop with management_server_info, with what the module reads."""
     state = {"state": "running" if is_rms else "stopped", "start_mode": "auto"}
-    server = {"computer_name": name, "administrator": True, "installed": True, "version": "6.0.6278.0", "is_rms": is_rms}
+    server = {
+        "computer_name": name,
+        "administrator": True,
+        "installed": True,
+        "version": "6.0.6278.0",
+        "is_rms": is_rms,
+    }
     return {"item": name.lower(), "server": {**server, "services": {"OMSDK": state, "OMCFG": state}}}
 
 
@@ -217,7 +247,10 @@ def test_servers_and_database_are_compared(sql: SqlServer, run: Run, check: bool
     disagreed = run(management_servers=[hydra, looked("DEATHSTING", is_rms=True)], _ansible_check_mode=check)
     assert disagreed["agree"] is False
     assert [problem.partition(":")[0] for problem in disagreed["problems"]] == ["deathsting"]
-    assert "by the database it is an ordinary management server and the RMS is Hydra.Odyssey.com" in disagreed["problems"][0]
+    assert (
+        "by the database it is an ordinary management server and the RMS is Hydra.Odyssey.com"
+        in disagreed["problems"][0]
+    )
     assert run(management_servers=[hydra], _ansible_check_mode=check)["agree"] is None
 
 
@@ -260,7 +293,10 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
         ({"port": 70000}, "port is 70000. Use a port between 1 and 65535 (in the inventory: opsmgr_sql_port)."),
         ({"login_password": None}, "only one of login_user and login_password is set"),
         ({"server": None}, "missing required arguments: server"),
-        ({"management_servers": [{"computer_name": "HYDRA"}]}, "entry 1 of management_servers is no result of management_server_info"),
+        (
+            {"management_servers": [{"computer_name": "HYDRA"}]},
+            "entry 1 of management_servers is no result of management_server_info",
+        ),
         ({"encryption": "maybe"}, "must be one of: off, request, require"),
     ],
     # The address differs between test workers, and a test's name must not.

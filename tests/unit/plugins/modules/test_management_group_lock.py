@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""management_group_lock against the lab's SQL Server, by pyodbc and FreeTDS: of several runs one has the lock, whatever they do at the same time."""
+"""management_group_lock against the lab's SQL Server, by pyodbc and FreeTDS: of several runs one has the lock, whatever
+they do at the same time.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,21 @@ ELSEWHERE = {"boot": "another", "namespace": 4026531836, "machine": "", "pid": 4
 OURS = {"user": "opsadmin", "controller": "control1", "process": asdict(THIS) if THIS else None}
 THEIRS = {"user": "somebody", "controller": "control2", "process": ELSEWHERE}
 SUBJECT = Subject(
-    management_group_lock, {**ADMIN, "state": "held", "purpose": "failover", "target": "deathsting", "holder": OURS, "patience": 0}
+    management_group_lock,
+    {**ADMIN, "state": "held", "purpose": "failover", "target": "deathsting", "holder": OURS, "patience": 0},
 )
-KEYS = {"changed", "held", "taken", "run_id", "lock", "taken_over_from", "problem", "statements", "started_at", "elapsed_seconds"}
+KEYS = {
+    "changed",
+    "held",
+    "taken",
+    "run_id",
+    "lock",
+    "taken_over_from",
+    "problem",
+    "statements",
+    "started_at",
+    "elapsed_seconds",
+}
 
 
 @pytest.fixture
@@ -67,9 +81,23 @@ def test_taken_renewed_and_released(sql: SqlServer, run: Run) -> None:
     assert databases(sql) == before
     taken = run()
     assert taken.keys() == KEYS | {"invocation"}
-    assert predicted["changed"] is taken["changed"] is predicted["held"] is taken["held"] is predicted["taken"] is taken["taken"] is True
+    assert (
+        predicted["changed"]
+        is taken["changed"]
+        is predicted["held"]
+        is taken["held"]
+        is predicted["taken"]
+        is taken["taken"]
+        is True
+    )
     told = {key: taken["lock"][key] for key in ("run_id", "user", "controller", "purpose", "target")}
-    assert told == {"run_id": taken["run_id"], "user": "opsadmin", "controller": "control1", "purpose": "failover", "target": "deathsting"}
+    assert told == {
+        "run_id": taken["run_id"],
+        "user": "opsadmin",
+        "controller": "control1",
+        "purpose": "failover",
+        "target": "deathsting",
+    }
     assert notes(sql) == [FIRST]
     for more in ({"run_id": taken["run_id"], "holder": None}, {"run_id": taken["run_id"]}, {}):
         again = run(**more)
@@ -88,7 +116,16 @@ def test_another_run_is_refused_by_name(sql: SqlServer, run: Run) -> None:
         refused = run(_ansible_check_mode=check)
         assert (refused["failed"], refused["changed"], refused["held"]) == (True, False, False)
         assert refused["lock"]["run_id"] == theirs["run_id"]
-        for word in ("somebody", "control2", "4242", "failover", "jupiter", theirs["lock"]["since"], theirs["lock"]["until"], theirs["run_id"]):
+        for word in (
+            "somebody",
+            "control2",
+            "4242",
+            "failover",
+            "jupiter",
+            theirs["lock"]["since"],
+            theirs["lock"]["until"],
+            theirs["run_id"],
+        ):
             assert word in refused["msg"]
     observed = run(state="observed", purpose=None, target=None)
     assert (observed["changed"], observed["held"], observed["lock"]) == (False, False, theirs["lock"])
@@ -142,7 +179,9 @@ def test_a_run_whose_process_is_gone_has_left_it_and_one_that_works_has_not(sql:
     assert "is gone" in taken["taken_over_from"]
 
 
-def test_what_a_killed_run_has_left_behind_is_waited_for(sql: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_run_has_left_behind_is_waited_for(
+    sql: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(holder={**THEIRS, "process": {**OURS["process"], "pid": 4194303}})
     answers = itertools.chain([processes.LEFT_CHILDREN] * 4, itertools.repeat(processes.GONE))
     monkeypatch.setattr(database_lock, "_PAUSE_SECONDS", 0.01)
@@ -174,7 +213,9 @@ def test_a_login_without_the_right_is_told_which(sql: SqlServer, run: Run) -> No
     assert run(**READER, state="observed")["problem"] is None
 
 
-@pytest.mark.parametrize("options", [{"lease": 0}, {"lease": 10**9}, {"purpose": None}, {"holder": {**OURS, "process": {"pid": "x"}}}])
+@pytest.mark.parametrize(
+    "options", [{"lease": 0}, {"lease": 10**9}, {"purpose": None}, {"holder": {**OURS, "process": {"pid": "x"}}}]
+)
 def test_options_that_make_no_sense(sql: SqlServer, run: Run, options: dict[str, Any]) -> None:
     assert run(**options)["failed"] is True
 
@@ -222,7 +263,9 @@ def locking(shared: Scripted, letter: str, **more: Any) -> GroupLock:
 
 @pytest.mark.parametrize("moment", range(8))
 def test_two_take_over_at_once_and_a_third_is_released_meanwhile(moment: int) -> None:
-    """At each statement of one run, another takes over the same lock, ends its work and goes; then a third has the first lock."""
+    """At each statement of one run, another takes over the same lock, ends its work and goes; then a third has the
+    first lock.
+    """
     shared = Scripted({}, {})
     dead = locking(shared, "d")
     dead.require()

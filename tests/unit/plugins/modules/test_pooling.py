@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A driver manager that pools connections keeps them open after close(), because odbcinst.ini says so or because somebody used pyodbc before."""
+"""A driver manager that pools connections keeps them open after close(), because odbcinst.ini says so or because
+somebody used pyodbc before.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def program(request: pytest.FixtureRequest, sql: SqlServer, tmp_path: Path) -> I
         "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *sys.path]),
         "SOMEBODY_WAS_FIRST": "yes" if request.param.startswith("somebody") else "",
     }
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
         yield process
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""service_broker against the lab's SQL Server, by pyodbc and FreeTDS: the database ends in MULTI_USER, or the message says why not."""
+"""service_broker against the lab's SQL Server, by pyodbc and FreeTDS: the database ends in MULTI_USER, or the message
+says why not.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,18 @@ require_freetds()
 
 ANYBODYS = {"reopen": "anybodys"}
 SUBJECT = Subject(service_broker, {"timeout": 5, **ADMIN})
-KEYS = {"changed", "database", "before", "after", "closed_by_us", "sessions", "statements", "diff", "started_at", "elapsed_seconds"}
+KEYS = {
+    "changed",
+    "database",
+    "before",
+    "after",
+    "closed_by_us",
+    "sessions",
+    "statements",
+    "diff",
+    "started_at",
+    "elapsed_seconds",
+}
 
 
 @pytest.fixture
@@ -70,9 +83,15 @@ def test_check_run_check_run(sql: SqlServer, run: Run, name: str) -> None:
     real = run(database=name)
     assert state(sql, name) == ("MULTI_USER", True)
     assert predicted["changed"] is real["changed"] is True
-    assert predicted["after"] == real["after"] == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+    assert (
+        predicted["after"]
+        == real["after"]
+        == {"state": "ONLINE", "user_access": "MULTI_USER", "is_broker_enabled": True}
+    )
     assert predicted["before"] == real["before"] == {**real["after"], "is_broker_enabled": False}
-    assert predicted["statements"] == [statement for statement in real["statements"] if not statement.startswith("SELECT ")]
+    assert predicted["statements"] == [
+        statement for statement in real["statements"] if not statement.startswith("SELECT ")
+    ]
     assert predicted["statements"][0] == f"USE {sqlserver.quote_identifier(name)}"
     assert real.keys() == KEYS | {"invocation"}
     for check in (True, False):
@@ -87,8 +106,12 @@ def leave(sql: SqlServer, name: str = NAME) -> None:
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-@pytest.mark.parametrize(("access", "options"), [("ours", {}), ("SINGLE_USER", ANYBODYS), ("RESTRICTED_USER", ANYBODYS)])
-def test_a_database_that_was_left_closed_is_opened(sql: SqlServer, run: Run, access: str, options: dict[str, str], enabled: bool) -> None:
+@pytest.mark.parametrize(
+    ("access", "options"), [("ours", {}), ("SINGLE_USER", ANYBODYS), ("RESTRICTED_USER", ANYBODYS)]
+)
+def test_a_database_that_was_left_closed_is_opened(
+    sql: SqlServer, run: Run, access: str, options: dict[str, str], enabled: bool
+) -> None:
     if access == "ours":
         leave(sql)
     else:
@@ -104,8 +127,12 @@ def test_a_database_that_was_left_closed_is_opened(sql: SqlServer, run: Run, acc
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-@pytest.mark.parametrize(("access", "note"), [("SINGLE_USER", False), ("RESTRICTED_USER", False), ("RESTRICTED_USER", True)])
-def test_a_database_that_somebody_else_closed_stays_so(sql: SqlServer, run: Run, access: str, note: bool, enabled: bool) -> None:
+@pytest.mark.parametrize(
+    ("access", "note"), [("SINGLE_USER", False), ("RESTRICTED_USER", False), ("RESTRICTED_USER", True)]
+)
+def test_a_database_that_somebody_else_closed_stays_so(
+    sql: SqlServer, run: Run, access: str, note: bool, enabled: bool
+) -> None:
     if note:
         leave(sql)
     sql.databases[NAME].user_access = access
@@ -114,7 +141,12 @@ def test_a_database_that_somebody_else_closed_stays_so(sql: SqlServer, run: Run,
     for check in (True, False):
         result = run(_ansible_check_mode=check)
         assert (result["failed"], result["changed"], result["closed_by_us"]) == (True, False, False)
-        for words in (f"it is in {access}, and no run of this collection closed it", "Nothing was changed", "set reopen to anybodys", "SET MULTI_USER"):
+        for words in (
+            f"it is in {access}, and no run of this collection closed it",
+            "Nothing was changed",
+            "set reopen to anybodys",
+            "SET MULTI_USER",
+        ):
             assert words in result["msg"]
     assert sql.dump()["databases"] == before
 
@@ -133,7 +165,9 @@ def test_a_note_that_was_left_on_an_open_database_is_removed(sql: SqlServer, run
 def test_someone_who_holds_a_connection_is_named_and_thrown_out(sql: SqlServer, run: Run, service: Service) -> None:
     result = run()
     assert (result["changed"], state(sql)) == (True, ("MULTI_USER", True))
-    assert result["sessions"] == [{"number": 51, "login": "NT AUTHORITY\\SYSTEM", "program": "OpsMgr SDK Service", "host": "HYDRA"}]
+    assert result["sessions"] == [
+        {"number": 51, "login": "NT AUTHORITY\\SYSTEM", "program": "OpsMgr SDK Service", "host": "HYDRA"}
+    ]
 
 
 def test_an_issuer_that_does_not_keep_the_seat_loses_nothing(sql: SqlServer, run: Run, service: Service) -> None:
@@ -164,11 +198,21 @@ def test_a_seat_that_stays_taken_is_explained(sql: SqlServer, run: Run, name: st
     by_hand = f"or type: ALTER DATABASE {sqlserver.quote_identifier(name)} SET MULTI_USER WITH ROLLBACK IMMEDIATE"
     for check in (True, False):
         result = run(database=name, timeout=1, _ansible_check_mode=check)
-        assert (result["failed"], result["changed"], result["closed_by_us"], state(sql, name)) == (True, False, None, ("SINGLE_USER", False))
+        assert (result["failed"], result["changed"], result["closed_by_us"], state(sql, name)) == (
+            True,
+            False,
+            None,
+            ("SINGLE_USER", False),
+        )
         for words in ("it cannot be told who closed it", holder, "Nothing was changed", by_hand):
             assert words in result["msg"]
     forced = run(database=name, timeout=1, **ANYBODYS)
-    for words in (f"bring the database {name} back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER", "5064", holder, by_hand):
+    for words in (
+        f"bring the database {name} back to MULTI_USER: THE DATABASE IS LEFT in SINGLE_USER",
+        "5064",
+        holder,
+        by_hand,
+    ):
         assert words in forced["msg"]
     thief.close()
     assert run(database=name)["after"]["user_access"] == "MULTI_USER"
@@ -206,7 +250,8 @@ def test_a_fault_at_any_statement_leaves_multi_user(sql: SqlServer, run: Run, ac
 @pytest.mark.parametrize("nth", [1, 2, 3, 4])
 def test_a_seat_that_is_lost_for_a_moment(sql: SqlServer, run: Run, nth: int, code: int) -> None:
     if nth == 4:
-        # One USE to connect and one to close, for the look; one to connect for the repair, and then the one that enters the database.
+        # One USE to connect and one to close, for the look; one to connect for the repair, and then the one that enters
+        # the database.
         fault(sql, "USE", "fail", nth=4, code=code)
     else:
         alter_fault(sql, "fail", nth, code=code)
@@ -318,7 +363,9 @@ def test_a_new_broker_is_not_taken_without_need(sql: SqlServer, run: Run) -> Non
 
 
 @pytest.mark.parametrize("new_broker", [True, False])
-def test_a_copy_that_nobody_sees_beforehand(twin: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch, new_broker: bool) -> None:
+def test_a_copy_that_nobody_sees_beforehand(
+    twin: SqlServer, run: Run, monkeypatch: pytest.MonkeyPatch, new_broker: bool
+) -> None:
     monkeypatch.setattr(broker_utils, "TWINS", "SELECT name FROM sys.databases WHERE name = ? AND name = ? AND 1 = 2")
     result = run(new_broker=new_broker)
     assert state(twin) == ("MULTI_USER", new_broker)
@@ -365,7 +412,11 @@ def test_a_database_that_cannot_be_repaired(sql: SqlServer, run: Run, there: str
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"timeout": 0}, "the option timeout cannot be used"), ({"port": 70000}, "port is 70000"), ({"login_password": "wrong"}, "refused")],
+    [
+        ({"timeout": 0}, "the option timeout cannot be used"),
+        ({"port": 70000}, "port is 70000"),
+        ({"login_password": "wrong"}, "refused"),
+    ],
 )
 def test_options_that_cannot_work(sql: SqlServer, run: Run, options: dict[str, Any], words: str) -> None:
     result = run(**options)

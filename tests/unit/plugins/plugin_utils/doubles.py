@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Doubles for what lies below the code under test: pywinrm's Protocol with programs that follow a script, and a clock that nobody waits for."""
+"""Doubles for what lies below the code under test: pywinrm's Protocol with programs that follow a script, and a clock
+that nobody waits for.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,9 @@ class ScriptedProtocol:
     def close_shell(self, shell_id: str, close_session: bool = True) -> None:
         self.closed.append(shell_id)
 
-    def run_command(self, shell_id: str, command: str, arguments: Iterable[str | bytes] = (), console_mode_stdin: bool = True) -> str:
+    def run_command(
+        self, shell_id: str, command: str, arguments: Iterable[str | bytes] = (), console_mode_stdin: bool = True
+    ) -> str:
         if self.start_error is not None:
             raise self.start_error
         self.programs.append(Program(command, console_mode_stdin, list(self._respond(command))))
@@ -172,7 +176,9 @@ class ScriptedProtocol:
         return _answer(step, program.command)
 
     def _pass(self, program: Program, step: Silence | Hears, left: float) -> float:
-        """Let the program wait; returns how long this Receive may still last, or ends it as WinRM does when there is nothing to say."""
+        """Let the program wait; returns how long this Receive may still last, or ends it as WinRM does when there is
+        nothing to say.
+        """
         if isinstance(step, Hears) and program.typed.startswith(step.typed):
             del program.typed[: len(step.typed)]
             program.script.pop(0)
@@ -198,7 +204,8 @@ def _answer(step: Step, command: str) -> tuple[bytes, bytes, int, bool]:
     if isinstance(step, Errors):
         return b"", step.text, -1, False
     if isinstance(step, Ends):
-        # The command line of a conversation writes a mark with the program's exit code, and itself ends with that of its last command.
+        # The command line of a conversation writes a mark with the program's exit code, and itself ends with that of
+        # its last command.
         mark = re.search(r"call echo \[(\w+) %\^opsmgr_exit%\]", command)
         written = step.words + f"[{mark[1]} {step.exit_code}]\r\n".encode() + step.private if mark else step.words
         return written, b"", 0 if mark else step.exit_code, True
@@ -210,7 +217,9 @@ Reply = Callable[[str], tuple[bool, str]]
 
 
 def answer_batch(command_line: str, reply: Reply) -> str:
-    """What cmd.exe writes for the command line of a Questions batch, when `reply` says how each of its commands ends and what it writes."""
+    """What cmd.exe writes for the command line of a Questions batch, when `reply` says how each of its commands ends
+    and what it writes.
+    """
     asked = re.findall(r"echo (\[(\w+) [^\]]*\])& \((.*?)\)2>&1&& echo", command_line)
     written = []
     for marker, mark, command in asked:

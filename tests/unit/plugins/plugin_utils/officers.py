@@ -13,7 +13,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, KeySerializationEncryption, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -41,7 +47,9 @@ def make_certificate(
     key_encipherment: bool | None = True,
 ) -> x509.Certificate:
     """A certificate, valid between days counted from now; key_encipherment None leaves out the key usage."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Odyssey")])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Odyssey")]
+    )
     begin, end = days(first_day, last_day)
     builder = (
         x509.CertificateBuilder()
@@ -72,7 +80,9 @@ def pem(certificate: x509.Certificate) -> str:
 
 def key_pem(key: PrivateKey, passphrase: str | None = None) -> str:
     """A private key as text."""
-    encryption: KeySerializationEncryption = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.encode())
+    encryption: KeySerializationEncryption = (
+        NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.encode())
+    )
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode("ascii")
 
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A node of a clustered RMS as far as the plugins see one: cluster.exe, and the registry that each node keeps for itself."""
+"""A node of a clustered RMS as far as the plugins see one: cluster.exe, and the registry that each node keeps for
+itself.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ NOT_FOUND = "System error 5007 has occurred (0x0000138f).\r\nThe cluster resourc
 def table(sentence: str, columns: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]]) -> str:
     """What cluster.exe writes: a name that is longer than its column pushes the others away."""
     lines = [[name for name, _width in columns], ["-" * width for _name, width in columns], *rows]
-    padded = [" ".join(text.ljust(width) for text, (_name, width) in zip(line, columns, strict=True)).rstrip() for line in lines]
+    padded = [
+        " ".join(text.ljust(width) for text, (_name, width) in zip(line, columns, strict=True)).rstrip()
+        for line in lines
+    ]
     return "\r\n".join(["", sentence, "", *padded, "", ""])
 
 
@@ -36,10 +41,18 @@ class RecordedResource:
 
 
 def usual_resources() -> dict[str, RecordedResource]:
-    services = {name: RecordedResource(service=name, needs=["RMS Name", "RMS Disk"]) for name in ("HealthService", "OMSDK", "OMCFG")}
+    services = {
+        name: RecordedResource(service=name, needs=["RMS Name", "RMS Disk"])
+        for name in ("HealthService", "OMSDK", "OMCFG")
+    }
     for name in ("OMSDK", "OMCFG"):
         services[name].needs.append("HealthService")
-    return {"RMS Disk": RecordedResource(), "RMS Name": RecordedResource(), **services, "Cluster IP Address": RecordedResource(group="Cluster Group")}
+    return {
+        "RMS Disk": RecordedResource(),
+        "RMS Name": RecordedResource(),
+        **services,
+        "Cluster IP Address": RecordedResource(group="Cluster Group"),
+    }
 
 
 @dataclass
@@ -91,7 +104,12 @@ class RecordedNode(RecordedServer):
 
     def _single(self) -> dict[str, Callable[[str], tuple[int, bytes]]]:
         """Commands that are no batch, by their beginning."""
-        return {"cluster group": self._order, "cluster resource": self._start_resource, "reg query": self._query_parent, "if not exist": self._export}
+        return {
+            "cluster group": self._order,
+            "cluster resource": self._start_resource,
+            "reg query": self._query_parent,
+            "if not exist": self._export,
+        }
 
     def _start_resource(self, command: str) -> tuple[int, bytes]:
         [name] = re.findall(r'^cluster resource "([^"]+)" /online$', command)
@@ -136,18 +154,28 @@ class RecordedNode(RecordedServer):
     def _cluster(self, command: str) -> tuple[bool, str]:
         if command == "cluster node":
             rows = [(name, f"{number:>7}", state) for number, (name, state) in enumerate(self.nodes.items(), start=1)]
-            return True, table("Listing status for all available nodes:", [("Node", 14), ("Node ID", 7), ("Status", 21)], rows)
+            return True, table(
+                "Listing status for all available nodes:", [("Node", 14), ("Node ID", 7), ("Status", 21)], rows
+            )
         if command == "cluster group":
             groups = [("Cluster Group", "POLLUX", "Online"), ("RMS", self.owner, self.group_state)]
             self.pending = self.pending[1:]
-            return True, table("Listing status for all available resource groups:", [("Group", 20), ("Node", 15), ("Status", 6)], groups)
+            return True, table(
+                "Listing status for all available resource groups:",
+                [("Group", 20), ("Node", 15), ("Status", 6)],
+                groups,
+            )
         if command == "cluster resource":
             return True, self._list(list(self.resources))
         return self._resource(command)
 
     def _list(self, names: list[str]) -> str:
         rows = [(name, self.resources[name].group, self.owner, self.resources[name].state) for name in names]
-        return table("Listing status for all available resources:", [("Resource", 20), ("Group", 20), ("Node", 15), ("Status", 6)], rows)
+        return table(
+            "Listing status for all available resources:",
+            [("Resource", 20), ("Group", 20), ("Node", 15), ("Status", 6)],
+            rows,
+        )
 
     def _resource(self, command: str) -> tuple[bool, str]:
         found = re.fullmatch(r'cluster resource "([^"]+)" /(\w+)[ :]?(.*)', command)
@@ -174,6 +202,12 @@ class RecordedNode(RecordedServer):
         if setting:
             resource.service = re.fullmatch(r"ServiceName=(\w+) UseNetworkName=1", setting)[1]  # type: ignore[index]
             return ""
-        rows = [("S", name, "ServiceName", resource.service), ("S", name, "StartupParameters", "")] if resource.service is not None else []
+        rows = (
+            [("S", name, "ServiceName", resource.service), ("S", name, "StartupParameters", "")]
+            if resource.service is not None
+            else []
+        )
         columns = [("T", 2), ("Resource", 20), ("Name", 30), ("Value", 23)]
-        return table(f"Listing private properties for '{name}':", columns, rows or [("D", name, "Signature", "1234 (0x4d2)")])
+        return table(
+            f"Listing private properties for '{name}':", columns, rows or [("D", name, "Signature", "1234 (0x4d2)")]
+        )

@@ -94,7 +94,14 @@ class RecordedServer:
     def backs_up(self, output: str, exit_code: int = 0) -> None:
         """Let SecureStorageBackup ask twice and then write `output` behind the mark that ends its own words."""
         typed = PASSWORD.encode() + b"\r"
-        self.scripts['.exe Backup "'] = [ASK, Hears(typed), b"\r\n" + AGAIN, Hears(typed), b"\r\nDone.\r\n", Ends(exit_code, private=output.encode())]
+        self.scripts['.exe Backup "'] = [
+            ASK,
+            Hears(typed),
+            b"\r\n" + AGAIN,
+            Hears(typed),
+            b"\r\nDone.\r\n",
+            Ends(exit_code, private=output.encode()),
+        ]
 
     def respond(self, command: str) -> Script:
         self._follow_restore_mark(command)
@@ -147,10 +154,18 @@ class RecordedServer:
         }
 
     def _hash_of_file(self) -> str:
-        return f"SHA256 hash of file x:\r\n{self.file_hash}\r\nCertUtil: ok\r\n" if self.hashfile else "CertUtil: Unknown arg\r\n"
+        return (
+            f"SHA256 hash of file x:\r\n{self.file_hash}\r\nCertUtil: ok\r\n"
+            if self.hashfile
+            else "CertUtil: Unknown arg\r\n"
+        )
 
     def _hash(self) -> str:
-        return f"SHA256 hash of file x:\r\n{self.fingerprint}\r\nCertUtil: ok\r\n" if self.fingerprint and self.hashfile else "CertUtil: Unknown arg\r\n"
+        return (
+            f"SHA256 hash of file x:\r\n{self.fingerprint}\r\nCertUtil: ok\r\n"
+            if self.fingerprint and self.hashfile
+            else "CertUtil: Unknown arg\r\n"
+        )
 
     def _tasks(self, command: str) -> str:
         if "ManagementServerConfigTool" not in command:
@@ -171,7 +186,9 @@ class RecordedServer:
     def _follow_restore_mark(self, command: str) -> None:
         if r'reg delete "HKLM\SOFTWARE\opsmgr.recovery.key"' in command:
             self.restored.clear()
-        self.restored.update(re.findall(r'reg add "HKLM\\SOFTWARE\\opsmgr\.recovery\.key" /v "?(\w+)"? /t REG_SZ /d "?([\w:]+)', command))
+        self.restored.update(
+            re.findall(r'reg add "HKLM\\SOFTWARE\\opsmgr\.recovery\.key" /v "?(\w+)"? /t REG_SZ /d "?([\w:]+)', command)
+        )
 
     def _restore_mark(self, command: str) -> tuple[bool, str]:
         asked = re.search(r'/v "(\w+)"', command)
@@ -179,7 +196,11 @@ class RecordedServer:
         return bool(values), self._query(RESTORE_MARK, **values) if values else MISSING_KEY
 
     def _mark(self) -> str:
-        values = {"PromotionAnswered": self.mark, "PromotionExitCode": self.ended_with, "PromotionConversation": self.conversation}
+        values = {
+            "PromotionAnswered": self.mark,
+            "PromotionExitCode": self.ended_with,
+            "PromotionConversation": self.conversation,
+        }
         return self._query(r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery", **values)
 
     def _query(self, key: str, **values: str | None) -> str:
@@ -189,13 +210,21 @@ class RecordedServer:
         return "\r\n".join(["", *(["! REG.EXE VERSION 3.0", ""] if self.windows_2003 else []), key, *lines, "", ""])
 
     def _setup(self) -> str:
-        return self._query(R + r"\Setup", InstallDirectory=DIRECTORY, ServerVersion=self.version, DatabaseServerName="SQL01", DatabaseName="OperationsManager")
+        return self._query(
+            R + r"\Setup",
+            InstallDirectory=DIRECTORY,
+            ServerVersion=self.version,
+            DatabaseServerName="SQL01",
+            DatabaseName="OperationsManager",
+        )
 
     def _groups(self) -> str:
         above = R + r"\Server Management Groups"
         root = "0x1" if self.is_rms else "0x0"
         own = self._query(above + r"\ODYSSEY", IsRootHealthService=root)
-        parent = "" if self.is_rms else self._query(above + r"\ODYSSEY\Parent Health Services\0", NetworkName=self.parent)
+        parent = (
+            "" if self.is_rms else self._query(above + r"\ODYSSEY\Parent Health Services\0", NetworkName=self.parent)
+        )
         return own + parent if self.groups is None else self.groups
 
     def _sc(self, command: str) -> tuple[bool, str]:
@@ -208,4 +237,7 @@ class RecordedServer:
         elif verb == "config":
             self.services[name] = (state, rest[-1])
         number = NUMBERS[state] if verb == "queryex" else MODES[mode]
-        return True, f"\r\nSERVICE_NAME: {name}\r\n        TYPE : 10  WIN32_OWN_PROCESS\r\n        STATE : {number}  WORD\r\n"
+        return (
+            True,
+            f"\r\nSERVICE_NAME: {name}\r\n        TYPE : 10  WIN32_OWN_PROCESS\r\n        STATE : {number}  WORD\r\n",
+        )

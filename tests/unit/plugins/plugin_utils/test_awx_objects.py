@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx_objects import Described, Walk, differences, lists_to_change
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx_objects import (
+    Described,
+    Walk,
+    differences,
+    lists_to_change,
+)
 from awx_stand_in.api import PREFIX, Api
 
 Tree = dict[str, Any]
@@ -29,8 +34,16 @@ Tree = dict[str, Any]
         ({"extra_vars": {"a": 1}}, {"extra_vars": "---\na: 1\n"}, []),
         ({"extra_vars": {}}, {"extra_vars": ""}, []),
         ({"extra_vars": {}}, {"extra_vars": "a: ["}, ["extra_vars"]),
-        ({"notification_configuration": {"host": "a", "password": "b"}}, {"notification_configuration": {"host": "a", "password": "$encrypted$"}}, []),
-        ({"notification_configuration": {"host": "a"}}, {"notification_configuration": {"host": "b"}}, ["notification_configuration"]),
+        (
+            {"notification_configuration": {"host": "a", "password": "b"}},
+            {"notification_configuration": {"host": "a", "password": "$encrypted$"}},
+            [],
+        ),
+        (
+            {"notification_configuration": {"host": "a"}},
+            {"notification_configuration": {"host": "b"}},
+            ["notification_configuration"],
+        ),
         ({"name": "a", "description": "b"}, {"name": "c", "description": "b"}, ["name"]),
     ],
 )
@@ -48,7 +61,9 @@ def test_only_what_differs_in_meaning_differs(wanted: Tree, has: Tree, expected:
         ([1, 3], [2], False, ([2], [1, 3])),
     ],
 )
-def test_a_list_has_what_is_wanted_and_nothing_else(wanted: list[int], has: list[int], ordered: bool, expected: tuple[list[int], list[int]]) -> None:
+def test_a_list_has_what_is_wanted_and_nothing_else(
+    wanted: list[int], has: list[int], ordered: bool, expected: tuple[list[int], list[int]]
+) -> None:
     assert lists_to_change(wanted, has, ordered=ordered) == expected
 
 
@@ -62,7 +77,9 @@ class Direct:
     def _ask(self, method: str, path: str, body: Tree, query: Mapping[str, Any] | None = None) -> Tree:
         if method != "GET":
             self.changes.append(f"{method} {path}")
-        return self.awx.answer(method, PREFIX + path, {name: str(value) for name, value in (query or {}).items()}, body)[1]
+        return self.awx.answer(
+            method, PREFIX + path, {name: str(value) for name, value in (query or {}).items()}, body
+        )[1]
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Tree:
         return self._ask("GET", path, {}, query)
@@ -85,16 +102,36 @@ class Direct:
 
 
 ORGANIZATION = Described("organization", "organizations", "Operations", state="kept")
-INVENTORY = Described("inventory", "inventories", "Servers", {"organization": "organization"}, {"description": "Servers of Operations Manager", "kind": ""})
+INVENTORY = Described(
+    "inventory",
+    "inventories",
+    "Servers",
+    {"organization": "organization"},
+    {"description": "Servers of Operations Manager", "kind": ""},
+)
 BELOW = {"organization": "organization"}
 
 
 def project(**fields: Any) -> Described:
-    return Described("project", "projects", "Fleet", BELOW, {"description": "Playbooks", "local_path": "fleet", **fields}, refers={"credential": "git"})
+    return Described(
+        "project",
+        "projects",
+        "Fleet",
+        BELOW,
+        {"description": "Playbooks", "local_path": "fleet", **fields},
+        refers={"credential": "git"},
+    )
 
 
 def git(name: str) -> Described:
-    return Described("git", "credentials", name, {**BELOW, "credential_type": "credential_types/Source Control"}, {"inputs": {}}, state="kept")
+    return Described(
+        "git",
+        "credentials",
+        name,
+        {**BELOW, "credential_type": "credential_types/Source Control"},
+        {"inputs": {}},
+        state="kept",
+    )
 
 
 def walk(api: Direct, *described: Described, act: bool = True) -> Walk:
@@ -120,9 +157,19 @@ def test_a_prediction_has_the_steps_of_the_deed_and_does_none_of_them() -> None:
 
 
 def test_only_an_object_for_superusers_is_marked(api: Direct) -> None:
-    kind = Described("type", "credential_types", "SQL", fields={"description": "Login", "kind": "cloud", "inputs": {}, "injectors": {}})
-    steps = walk(api, kind, Described("team", "teams", "On call", {"organization": "organizations/Operations"}), act=False).steps
-    assert [(step.title, step.for_superusers) for step in steps] == [("credential type SQL", True), ("team On call", False)]
+    kind = Described(
+        "type",
+        "credential_types",
+        "SQL",
+        fields={"description": "Login", "kind": "cloud", "inputs": {}, "injectors": {}},
+    )
+    steps = walk(
+        api, kind, Described("team", "teams", "On call", {"organization": "organizations/Operations"}), act=False
+    ).steps
+    assert [(step.title, step.for_superusers) for step in steps] == [
+        ("credential type SQL", True),
+        ("team On call", False),
+    ]
 
 
 def test_a_renamed_object_gets_its_name_back_and_stays_the_same_object(api: Direct) -> None:
@@ -139,7 +186,10 @@ def test_an_object_without_a_name_is_none_and_is_taken_out_of_what_refers_to_it(
     assert api.awx.named("projects", "Fleet")["credential"] is None
 
 
-@pytest.mark.parametrize(("key", "sentence"), [("credentials/Vault", "AWX has no credential Vault"), ("vault", "vault is referred to and not described")])
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [("credentials/Vault", "AWX has no credential Vault"), ("vault", "vault is referred to and not described")],
+)
 def test_what_is_referred_to_must_be_there(api: Direct, key: str, sentence: str) -> None:
     item = Described("project", "projects", "Fleet", BELOW, refers={"credential": key})
     with pytest.raises(OpsmgrError, match=sentence):
@@ -177,5 +227,7 @@ def test_removal_leaves_the_organization_and_what_somebody_else_made(api: Direct
     walk(api, ORGANIZATION, team)
     api.awx.named("teams", "On call")["description"] = "Theirs"
     Walk(api, act=True).remove([ORGANIZATION, INVENTORY, project(), git(""), team])
-    left = {kind for kind, items in api.awx.objects.items() if [item for item in items.values() if not item.get("managed")]}
+    left = {
+        kind for kind, items in api.awx.objects.items() if [item for item in items.values() if not item.get("managed")]
+    }
     assert left == {"organizations", "teams", "credentials"}

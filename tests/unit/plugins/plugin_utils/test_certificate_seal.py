@@ -1,7 +1,9 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealed for certificates: who can open it and who cannot, with the real openssl too, and which certificates are refused."""
+"""Sealed for certificates: who can open it and who cannot, with the real openssl too, and which certificates are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from unit.plugins.plugin_utils.officers import Officer, days, hire, key_pem, mak
 from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import envelope_recipients, issuer_and_serial
 from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import certificate_seal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal, PrivateKeyOpener, SealError, load_private_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import (
+    CertificateSeal,
+    PrivateKeyOpener,
+    SealError,
+    load_private_key,
+)
 
 # Line ends that would be changed in a mail, and every byte.
 KEY_FILE = b"\r\n.\n\r" + bytes(range(256)) * 5 + b"\n"
@@ -47,7 +54,10 @@ def test_each_officer_opens_it_alone(officers: list[Officer]) -> None:
     sealed = seal.seal(KEY_FILE)
     assert KEY_FILE[5:21] not in sealed
     for officer in officers:
-        assert PrivateKeyOpener(load_private_key(str(officer.private_key), None), seal.recipients).unseal(sealed) == KEY_FILE
+        assert (
+            PrivateKeyOpener(load_private_key(str(officer.private_key), None), seal.recipients).unseal(sealed)
+            == KEY_FILE
+        )
 
 
 def test_openssl_opens_it_for_each_officer_and_for_nobody_else(officers: list[Officer], tmp_path: Path) -> None:
@@ -56,7 +66,8 @@ def test_openssl_opens_it_for_each_officer_and_for_nobody_else(officers: list[Of
     command = ["cms", "-decrypt", "-inform", "DER", "-in", str(tmp_path / "backup.cms")]
 
     def opened_by(officer: Officer) -> bytes:
-        # Without -recip, OpenSSL 3.2 and newer takes the first recipient for the right one, and writes nonsense with exit code 0.
+        # Without -recip, OpenSSL 3.2 and newer takes the first recipient for the right one, and writes nonsense with
+        # exit code 0.
         return openssl(*command, "-recip", str(officer.certificate), "-inkey", str(officer.private_key)).stdout
 
     assert [opened_by(officer) for officer in officers] == [KEY_FILE] * len(officers)
@@ -70,7 +81,16 @@ def test_the_cipher_is_aes_256(officers: list[Officer]) -> None:
 
 
 def test_what_openssl_sealed_opens_and_is_understood(officers: list[Officer]) -> None:
-    sealed = openssl("cms", "-encrypt", "-binary", "-aes256", "-outform", "DER", *(str(each.certificate) for each in officers), given=KEY_FILE).stdout
+    sealed = openssl(
+        "cms",
+        "-encrypt",
+        "-binary",
+        "-aes256",
+        "-outform",
+        "DER",
+        *(str(each.certificate) for each in officers),
+        given=KEY_FILE,
+    ).stdout
     recipients = seal_for(officers).recipients
     assert set(envelope_recipients(sealed)) == {issuer_and_serial(recipient.certificate) for recipient in recipients}
     assert PrivateKeyOpener(rsa_key("ben"), recipients).unseal(sealed) == KEY_FILE
@@ -90,7 +110,9 @@ def test_recipients_are_named_as_openssl_names_them(officers: list[Officer]) -> 
     assert recipient.subject == "O=Odyssey,CN=anna"
 
 
-def test_certificates_come_as_files_as_texts_and_several_in_one_and_each_counts_once(officers: list[Officer], tmp_path: Path) -> None:
+def test_certificates_come_as_files_as_texts_and_several_in_one_and_each_counts_once(
+    officers: list[Officer], tmp_path: Path
+) -> None:
     anna, ben = (officer.certificate.read_text(encoding="ascii") for officer in officers)
     (tmp_path / "both.pem").write_text("Anna and Ben\n" + anna + ben, encoding="ascii")
     recipients = CertificateSeal([str(tmp_path / "both.pem"), anna, str(officers[1].certificate)]).recipients
@@ -120,14 +142,28 @@ def unusual(name: str) -> x509.Certificate:
     ],
 )
 def test_certificates_that_nothing_should_be_sealed_for(officers: list[Officer], name: str, reason: str) -> None:
-    with pytest.raises(SealError, match=r"item 2 of seal_certificates: the certificate of O=Odyssey,CN=anna is refused: " + reason) as caught:
+    with pytest.raises(
+        SealError, match=r"item 2 of seal_certificates: the certificate of O=Odyssey,CN=anna is refused: " + reason
+    ) as caught:
         CertificateSeal([str(officers[1].certificate), pem(unusual(name))])
     assert "key encipherment" in caught.value.what_to_do
 
 
 def test_a_certificate_whose_key_is_for_signatures_alone_is_refused(tmp_path: Path) -> None:
     """openssl seals nothing for an RSA-PSS key, and could not open it either."""
-    made = openssl("req", "-x509", "-newkey", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", "-nodes", "-subj", "/CN=anna", "-keyout", str(tmp_path / "key"))
+    made = openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa-pss",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-nodes",
+        "-subj",
+        "/CN=anna",
+        "-keyout",
+        str(tmp_path / "key"),
+    )
     with pytest.raises(SealError, match="is refused: its RSA key is for signatures") as caught:
         CertificateSeal([made.stdout.decode()])
     assert "key encipherment" in caught.value.what_to_do
@@ -147,7 +183,9 @@ def test_a_certificate_that_cannot_be_understood_is_refused() -> None:
     """The outside is sound, so that it is noticed only when somebody asks what it may be used for."""
     nonsense = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"nonsense")
     name = x509.Name([])
-    builder = x509.CertificateBuilder(name, name, rsa_key("anna").public_key(), 7, *days(-1, 1)).add_extension(nonsense, critical=True)
+    builder = x509.CertificateBuilder(name, name, rsa_key("anna").public_key(), 7, *days(-1, 1)).add_extension(
+        nonsense, critical=True
+    )
     with pytest.raises(SealError, match="item 1 of seal_certificates: the certificate cannot be read: "):
         CertificateSeal([pem(builder.sign(rsa_key("anna"), hashes.SHA256()))])
 
@@ -202,33 +240,58 @@ def old_cryptography(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("old_cryptography")
-@pytest.mark.parametrize("attempt", [lambda: certificate_seal.CertificateSeal([]), lambda: certificate_seal.load_private_key("/nowhere", None)])
+@pytest.mark.parametrize(
+    "attempt",
+    [lambda: certificate_seal.CertificateSeal([]), lambda: certificate_seal.load_private_key("/nowhere", None)],
+)
 def test_an_old_cryptography_is_one_sentence(attempt: Callable[[], object]) -> None:
     with pytest.raises(SealError, match="missing or older than version 45"):
         attempt()
 
 
-# --- opening -----------------------------------------------------------------------------------------------------------------------
+# --- opening
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_private_key_opens_after_its_certificate_has_expired() -> None:
     expired = unusual("expired")
-    sealed = pkcs7.PKCS7EnvelopeBuilder().set_data(KEY_FILE).add_recipient(expired).encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
-    assert PrivateKeyOpener(rsa_key("anna"), [Recipient("anna", expired.public_bytes(Encoding.DER))]).unseal(sealed) == KEY_FILE
+    sealed = (
+        pkcs7.PKCS7EnvelopeBuilder()
+        .set_data(KEY_FILE)
+        .add_recipient(expired)
+        .encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
+    )
+    assert (
+        PrivateKeyOpener(rsa_key("anna"), [Recipient("anna", expired.public_bytes(Encoding.DER))]).unseal(sealed)
+        == KEY_FILE
+    )
 
 
 def test_the_private_key_of_a_stranger_is_refused_by_name(officers: list[Officer]) -> None:
-    recipients = [Recipient("CN=Junk", b"junk"), Recipient("CN=EC", unusual("elliptic curve").public_bytes(Encoding.DER)), *seal_for(officers).recipients]
-    with pytest.raises(SealError, match="of none of those it was sealed for: CN=Junk; CN=EC; O=Odyssey,CN=anna; O=Odyssey,CN=ben"):
+    recipients = [
+        Recipient("CN=Junk", b"junk"),
+        Recipient("CN=EC", unusual("elliptic curve").public_bytes(Encoding.DER)),
+        *seal_for(officers).recipients,
+    ]
+    with pytest.raises(
+        SealError, match="of none of those it was sealed for: CN=Junk; CN=EC; O=Odyssey,CN=anna; O=Odyssey,CN=ben"
+    ):
         PrivateKeyOpener(rsa_key("stranger"), recipients)
 
 
 @pytest.mark.parametrize(
     "damage",
-    [lambda sealed: sealed[:-20], lambda sealed: b"", lambda sealed: b"not sealed", lambda sealed: sealed[:-17] + bytes([sealed[-17] ^ 1]) + sealed[-16:]],
+    [
+        lambda sealed: sealed[:-20],
+        lambda sealed: b"",
+        lambda sealed: b"not sealed",
+        lambda sealed: sealed[:-17] + bytes([sealed[-17] ^ 1]) + sealed[-16:],
+    ],
     ids=["cut off", "empty", "something else", "flipped bit"],
 )
-def test_what_does_not_open_is_one_error_without_content(officers: list[Officer], damage: Callable[[bytes], bytes]) -> None:
+def test_what_does_not_open_is_one_error_without_content(
+    officers: list[Officer], damage: Callable[[bytes], bytes]
+) -> None:
     seal = seal_for(officers)
     # The last block is padding only, and a bit flipped in the block before it is flipped in the padding, too.
     sealed = damage(seal.seal(bytes(1024)))

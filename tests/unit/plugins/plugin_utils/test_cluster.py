@@ -40,11 +40,20 @@ def host(node: RecordedNode) -> ClusterHost:
 
 
 def test_rows_are_what_follows_the_dashes_up_to_an_empty_line() -> None:
-    text = table("Irgendein Satz:", [("Gruppe", 20), ("Knoten", 15), ("Status", 6)], [("RMS", "CASTOR", "Online"), ("Other", "POLLUX", "Offline")])
-    assert [row.split() for row in table_rows(text + "One more sentence.\r\n")] == [["RMS", "CASTOR", "Online"], ["Other", "POLLUX", "Offline"]]
+    text = table(
+        "Irgendein Satz:",
+        [("Gruppe", 20), ("Knoten", 15), ("Status", 6)],
+        [("RMS", "CASTOR", "Online"), ("Other", "POLLUX", "Offline")],
+    )
+    assert [row.split() for row in table_rows(text + "One more sentence.\r\n")] == [
+        ["RMS", "CASTOR", "Online"],
+        ["Other", "POLLUX", "Offline"],
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "The command completed successfully.\r\n", "Group Node Status\r\n------\r\nRMS CASTOR Online\r\n"])
+@pytest.mark.parametrize(
+    "text", ["", "The command completed successfully.\r\n", "Group Node Status\r\n------\r\nRMS CASTOR Online\r\n"]
+)
 def test_without_a_line_of_dashes_there_is_no_table(text: str) -> None:
     assert table_rows(text) == []
 
@@ -57,7 +66,10 @@ def test_every_state_is_read_from_the_right(word: str) -> None:
 def test_a_state_that_is_not_known_is_an_error_that_shows_it() -> None:
     with pytest.raises(OpsmgrError) as caught:
         split_row(STEP, "RMS   CASTOR   Teilweise online geschaltet ")
-    assert "a state that is not known: 'RMS CASTOR Teilweise online geschaltet'. Only the words of an English Windows" in str(caught.value)
+    assert (
+        "a state that is not known: 'RMS CASTOR Teilweise online geschaltet'. Only the words of an English Windows"
+        in str(caught.value)
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,10 @@ def test_the_number_of_an_error(text: str, number: int | None) -> None:
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("System error 1753 has occurred (0x000006d9).", "Start the cluster service (ClusSvc) of this node, or ask another node."),
+        (
+            "System error 1753 has occurred (0x000006d9).",
+            "Start the cluster service (ClusSvc) of this node, or ask another node.",
+        ),
         ("System error 5 has occurred (0x00000005).", "Use an account that may administer the cluster."),
         ("System error 5019 has occurred (0x0000139b).", "Take the group offline first"),
         ("", "it wrote nothing. Put that right in the cluster and run it again."),
@@ -91,7 +106,13 @@ def test_the_cluster_is_seen_in_one_round_trip(clock: Clock) -> None:
     assert seen.nodes == {"CASTOR": "up", "POLLUX": "paused"}
     assert seen.groups == [Group("Cluster Group", "POLLUX", "online"), Group("RMS", "CASTOR", "online")]
     assert seen.resources[-1] == Resource("Cluster IP Address", "Cluster Group", "online")
-    assert [resource.name for resource in seen.members("rms")] == ["RMS Disk", "RMS Name", "HealthService", "OMSDK", "OMCFG"]
+    assert [resource.name for resource in seen.members("rms")] == [
+        "RMS Disk",
+        "RMS Name",
+        "HealthService",
+        "OMSDK",
+        "OMCFG",
+    ]
     assert len(node.commands) == 1
 
 
@@ -144,7 +165,9 @@ def test_a_resource_that_fails_is_named_first(clock: Clock) -> None:
 
 def test_when_the_cluster_gives_up_the_deadline_is_not_waited_for(clock: Clock) -> None:
     node = RecordedNode(clock, obeys=False)
-    with pytest.raises(OpsmgrError, match=r"online on CASTOR and not offline; the resource RMS Disk is online, .*System error 5023"):
+    with pytest.raises(
+        OpsmgrError, match=r"online on CASTOR and not offline; the resource RMS Disk is online, .*System error 5023"
+    ):
         host(node).take_offline("RMS", 3000)
     assert sum(f"ping -n {LOOK_SECONDS + 1}" in command for command in node.commands) < 10
 
@@ -170,7 +193,9 @@ def test_a_group_that_does_not_stay_online(clock: Clock) -> None:
     cluster = host(node)
     cluster.stay_online("RMS", 5)
     node.resources["OMSDK"].state = "Failed"
-    with pytest.raises(OpsmgrError, match="the group RMS is failed on CASTOR and not online; the resource OMSDK is failed"):
+    with pytest.raises(
+        OpsmgrError, match="the group RMS is failed on CASTOR and not online; the resource OMSDK is failed"
+    ):
         cluster.stay_online("RMS", 5)
 
 

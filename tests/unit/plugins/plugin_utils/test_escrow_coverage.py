@@ -18,18 +18,44 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Lo
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=timezone.utc)
 KEY = "sha256:" + "1" * 64
 OTHER_KEY = "sha256:" + "2" * 64
-RMS = {"computer_name": "HYDRA", "management_group": "ODYSSEY", "version": str(R2), "is_rms": True, "key": {"present": True, "fingerprint": KEY}}
+RMS = {
+    "computer_name": "HYDRA",
+    "management_group": "ODYSSEY",
+    "version": str(R2),
+    "is_rms": True,
+    "key": {"present": True, "fingerprint": KEY},
+}
 
 
 def backup(
-    hours: float = 1, version: ServerVersion = R2, group: str = "ODYSSEY", server: str = "HYDRA", key: str | None = KEY, problem: str | None = None
+    hours: float = 1,
+    version: ServerVersion = R2,
+    group: str = "ODYSSEY",
+    server: str = "HYDRA",
+    key: str | None = KEY,
+    problem: str | None = None,
 ) -> Checked:
-    entry = Entry("/e/x.key", "/e/x.json", group, server, version, NOW - timedelta(hours=hours), "0" * 64, 9, "none", "0" * 64, key, "1.0.0")
+    entry = Entry(
+        "/e/x.key",
+        "/e/x.json",
+        group,
+        server,
+        version,
+        NOW - timedelta(hours=hours),
+        "0" * 64,
+        9,
+        "none",
+        "0" * 64,
+        key,
+        "1.0.0",
+    )
     return Checked(entry, "faulty" if problem else "opened", problem)
 
 
 def covered(*backups: Checked, trouble: str | None = None, **server: Any) -> Coverage:
-    return cover(Look("hydra", None if trouble else {**RMS, **server}, trouble), backups, NOW - timedelta(hours=48), NOW)
+    return cover(
+        Look("hydra", None if trouble else {**RMS, **server}, trouble), backups, NOW - timedelta(hours=48), NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,8 +83,14 @@ def test_a_good_one_behind_a_bad_one_is_enough() -> None:
         (backup(48), "is too old"),
         (backup(problem="x.key: another SHA-256"), "is not usable: x.key: another SHA-256"),
         (backup(key=OTHER_KEY), "is WORTHLESS: it holds another key than the server has now"),
-        (backup(version=SP1), "is WORTHLESS after the upgrade: it was made at version 6.0.6278.0, and the server is at 6.1.7221.0 now"),
-        (backup(version=RTM), "is WORTHLESS after the upgrade: the key backup was made on 2007 RTM (6.0.5000.0), before Service Pack 1, and does not restore"),
+        (
+            backup(version=SP1),
+            "is WORTHLESS after the upgrade: it was made at version 6.0.6278.0, and the server is at 6.1.7221.0 now",
+        ),
+        (
+            backup(version=RTM),
+            "is WORTHLESS after the upgrade: the key backup was made on 2007 RTM (6.0.5000.0), before Service Pack 1, and does not restore",
+        ),
     ],
 )
 def test_a_backup_that_is_not_good_enough(bad: Checked, problem: str) -> None:
@@ -98,5 +130,8 @@ def test_a_server_that_does_not_answer_is_named_with_what_there_is() -> None:
     newest = backup(server="Hydra.Odyssey.com")
     found = covered(backup(server="KRAKEN"), newest, backup(9), trouble="the server does not answer")
     assert found.backup is newest
-    assert found.problem == "the server does not answer; its newest backup, of 2026-03-02T01:00:00Z, cannot be compared with it"
+    assert (
+        found.problem
+        == "the server does not answer; its newest backup, of 2026-03-02T01:00:00Z, cannot be compared with it"
+    )
     assert covered(trouble="gone").problem == "gone; there is no backup that was made on it"

@@ -41,16 +41,24 @@ def job(tmp_path: Path) -> dict[str, str]:
 def elliptic(tmp_path: Path) -> dict[str, Any]:
     key = ec.generate_private_key(ec.SECP256R1())
     (tmp_path / "curve.key").write_text(key_pem(key), encoding="ascii")
-    return {"private_key": str(tmp_path / "curve.key"), "passphrase": None, "certificate": pem(make_certificate("curve", key, last_day=-1, first_day=-9))}
+    return {
+        "private_key": str(tmp_path / "curve.key"),
+        "passphrase": None,
+        "certificate": pem(make_certificate("curve", key, last_day=-1, first_day=-9)),
+    }
 
 
 @pytest.mark.parametrize("kind", ["job", "elliptic"])
-def test_a_signature_counts_for_its_owner_and_its_manifest_alone(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+def test_a_signature_counts_for_its_owner_and_its_manifest_alone(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
     signer = request.getfixturevalue(kind)
     signature = JobSigner(**signer).sign(MANIFEST)
     assert TrustedSigners([signer["certificate"]]).problem(MANIFEST, signature) is None
     assert "was changed" in str(TrustedSigners([signer["certificate"]]).problem(MANIFEST + b" ", signature))
-    assert "does not count here" in str(TrustedSigners([str(hire(tmp_path, "stranger").certificate)]).problem(MANIFEST, signature))
+    assert "does not count here" in str(
+        TrustedSigners([str(hire(tmp_path, "stranger").certificate)]).problem(MANIFEST, signature)
+    )
 
 
 @pytest.mark.parametrize("kind", ["job", "elliptic"])
@@ -61,12 +69,38 @@ def test_openssl_verifies_it_and_signs_in_its_place(request: pytest.FixtureReque
     certificate = Path(signer["certificate"]) if kind == "job" else tmp_path / "curve.pem"
     if kind == "elliptic":
         certificate.write_text(signer["certificate"], encoding="ascii")
-    verify = ["cms", "-verify", "-binary", "-inform", "DER", "-in", tmp_path / "x.p7s", "-CAfile", certificate, "-purpose", "any", "-no_check_time"]
+    verify = [
+        "cms",
+        "-verify",
+        "-binary",
+        "-inform",
+        "DER",
+        "-in",
+        tmp_path / "x.p7s",
+        "-CAfile",
+        certificate,
+        "-purpose",
+        "any",
+        "-no_check_time",
+    ]
     assert openssl(*verify, "-content", tmp_path / "x.json").returncode == 0
     (tmp_path / "y.json").write_bytes(MANIFEST + b" ")
     assert openssl(*verify, "-content", tmp_path / "y.json").returncode != 0
     password = ["-passin", f"pass:{signer['passphrase']}"] if signer["passphrase"] else []
-    sign = ["cms", "-sign", "-binary", "-md", "sha512", "-outform", "DER", "-signer", certificate, "-inkey", signer["private_key"], *password]
+    sign = [
+        "cms",
+        "-sign",
+        "-binary",
+        "-md",
+        "sha512",
+        "-outform",
+        "DER",
+        "-signer",
+        certificate,
+        "-inkey",
+        signer["private_key"],
+        *password,
+    ]
     made = openssl(*sign, "-in", tmp_path / "x.json").stdout
     assert TrustedSigners([str(certificate)]).problem(MANIFEST, made) is None
 
@@ -84,7 +118,19 @@ def test_a_forged_signature_under_the_name_of_the_job_does_not_count(job: dict[s
 
 def test_signed_content_and_nonsense_are_no_signatures(job: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(MANIFEST)
-    sign = ["cms", "-sign", "-binary", "-outform", "DER", "-signer", job["certificate"], "-inkey", job["private_key"], "-passin", f"pass:{PASSPHRASE}"]
+    sign = [
+        "cms",
+        "-sign",
+        "-binary",
+        "-outform",
+        "DER",
+        "-signer",
+        job["certificate"],
+        "-inkey",
+        job["private_key"],
+        "-passin",
+        f"pass:{PASSPHRASE}",
+    ]
     trust = TrustedSigners([job["certificate"]])
     attached = openssl(*sign, "-nodetach", "-in", tmp_path / "m").stdout
     assert "is not detached" in str(trust.problem(MANIFEST, attached))
@@ -114,7 +160,10 @@ def test_a_damaged_signature_never_counts_and_never_breaks(position: int, change
         ({"passphrase": "wrong"}, "or the passphrase is wrong"),
         ({"private_key": "/nowhere/job.key"}, "/nowhere/job.key: No such file or directory"),
         ({"certificate": "/nowhere/job.pem"}, "/nowhere/job.pem: No such file or directory"),
-        ({"certificate": pem(make_certificate("stranger", rsa_key("stranger")))}, "is not the private key of O=Odyssey,CN=stranger"),
+        (
+            {"certificate": pem(make_certificate("stranger", rsa_key("stranger")))},
+            "is not the private key of O=Odyssey,CN=stranger",
+        ),
         ({"certificate": pem(make_certificate("short", rsa_key("short", 1024)))}, "has 1024 bits"),
     ],
 )
@@ -140,7 +189,9 @@ def test_a_planted_backup_is_visible_and_is_no_backup(job: dict[str, str], tmp_p
     shutil.copyfile(genuine.manifest_path.replace(".json", ".p7s"), copied.manifest_path.replace(".json", ".p7s"))
     listing = escrow.entries()
     assert listing.entries == [genuine]
-    assert {problem.path.rpartition(".")[0] for problem in listing.problems} == {each.manifest_path.rpartition(".")[0] for each in (planted, copied)}
+    assert {problem.path.rpartition(".")[0] for problem in listing.problems} == {
+        each.manifest_path.rpartition(".")[0] for each in (planted, copied)
+    }
     assert (escrow.newest("ODYSSEY"), escrow.find("ODYSSEY", planted.sha256)) == (genuine, None)
     assert escrow.superseded("ODYSSEY", "HYDRA", 1, genuine, made_for="hydra") == []
 

@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look, Plan, Wish, make_plan, short_name
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import (
+    Evidence,
+    Look,
+    Plan,
+    Wish,
+    make_plan,
+    short_name,
+)
 
 RUNNING = {"state": "running", "start_mode": "auto"}
 DISABLED = {"state": "stopped", "start_mode": "disabled"}
@@ -54,7 +61,10 @@ def database(rms: str = "hydra") -> dict[str, Any]:
         "problems": [],
         "management_group": "ODYSSEY",
         "database": {"name": "OperationsManager", "state": "ONLINE", "user_access": "MULTI_USER"},
-        "servers": [{"name": f"{name}.odyssey.com", "roles": ["management_server", *(["rms"] if name == rms else [])]} for name in names],
+        "servers": [
+            {"name": f"{name}.odyssey.com", "roles": ["management_server", *(["rms"] if name == rms else [])]}
+            for name in names
+        ],
     }
 
 
@@ -69,7 +79,9 @@ def healthy() -> Situation:
 
 
 def failed_over() -> Situation:
-    servers = {name: server(name, rms=name == "deathsting", of="deathsting") for name in ("hydra", "deathsting", "kraken")}
+    servers = {
+        name: server(name, rms=name == "deathsting", of="deathsting") for name in ("hydra", "deathsting", "kraken")
+    }
     return {**healthy(), **servers, "database": database("deathsting")}
 
 
@@ -85,7 +97,9 @@ def decide(situation: Situation, *changes: Change) -> Plan:
 
 
 def down(name: str, reachability: str = "silent") -> Change:
-    return lambda situation: situation.update({name: {"problem": "connection refused", "reachability": reachability, "server": None}})
+    return lambda situation: situation.update(
+        {name: {"problem": "connection refused", "reachability": reachability, "server": None}}
+    )
 
 
 def wish(**changes: Any) -> Change:
@@ -117,7 +131,8 @@ def stopped(name: str, service: str) -> Change:
     return lambda situation: situation[name]["services"].update({service: {"state": "stopped", "start_mode": "auto"}})
 
 
-# --- nothing in the way ------------------------------------------------------------------------------------------------------------
+# --- nothing in the way
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_healthy_group_and_a_planned_failover() -> None:
@@ -157,7 +172,10 @@ def test_an_inventory_that_is_out_of_date_does_not_decide_who_the_rms_is() -> No
 
 
 def test_the_inventory_decides_when_nothing_else_is_known() -> None:
-    plan = decide({**healthy(), "hydra": server("hydra")}, lambda situation: situation.update(database={"reachable": False, "problem": "down"}))
+    plan = decide(
+        {**healthy(), "hydra": server("hydra")},
+        lambda situation: situation.update(database={"reachable": False, "problem": "down"}),
+    )
     assert plan.old_rms == "hydra"
 
 
@@ -174,7 +192,12 @@ def test_a_third_server_that_is_down_is_only_remarked_on() -> None:
     [("deathsting", "hydra"), ("hydra", "deathsting")],
 )
 def test_when_registry_and_database_disagree_the_promotion_is_still_needed(in_database: str, in_registry: str) -> None:
-    situation = {**healthy(), "database": database(in_database), "hydra": server("hydra"), "deathsting": server("deathsting")}
+    situation = {
+        **healthy(),
+        "database": database(in_database),
+        "hydra": server("hydra"),
+        "deathsting": server("deathsting"),
+    }
     situation[in_registry] = server(in_registry, rms=True)
     plan = decide(situation)
     assert (plan.promotion_needed, plan.old_rms) == (True, "hydra")
@@ -186,7 +209,8 @@ def test_a_service_that_stopped_after_the_failover_is_started_again_without_a_pr
     assert plan.unfinished == ["deathsting: OMCFG is stopped (auto) and not running (auto)"]
 
 
-# --- who else has to know ----------------------------------------------------------------------------------------------------------
+# --- who else has to know
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_configuration_files_name_the_new_rms_as_the_database_does() -> None:
@@ -217,7 +241,16 @@ def test_the_other_management_servers_and_consoles_follow_the_role() -> None:
         (on("kraken", clustered=True, reports_to="hydra.odyssey.com"), []),
         (down("kraken"), []),
     ],
-    ids=["reports elsewhere", "reports by its short name", "does not say", "stopped", "disabled", "no administrator", "a cluster's", "down"],
+    ids=[
+        "reports elsewhere",
+        "reports by its short name",
+        "does not say",
+        "stopped",
+        "disabled",
+        "no administrator",
+        "a cluster's",
+        "down",
+    ],
 )
 def test_who_is_restarted_after_the_promotion(change: Change, restart: list[str]) -> None:
     assert decide(failed_over(), change).restart == restart
@@ -228,10 +261,13 @@ def test_a_server_that_does_not_say_whom_it_reports_to_is_restarted_by_the_run_t
 
 
 def test_a_health_service_that_does_not_come_back_is_unfinished_business() -> None:
-    assert decide(failed_over(), stopped("kraken", "HealthService")).unfinished == ["kraken: HealthService is stopped and not running"]
+    assert decide(failed_over(), stopped("kraken", "HealthService")).unfinished == [
+        "kraken: HealthService is stopped and not running"
+    ]
 
 
-# --- before Service Pack 1 ---------------------------------------------------------------------------------------------------------
+# --- before Service Pack 1
+# ---------------------------------------------------------------------------------------------------------
 
 
 def rtm(situation: Situation) -> None:
@@ -246,7 +282,11 @@ def sdk_runs(name: str) -> Change:
 def test_before_sp1_the_old_rms_goes_on_feeding_the_data_warehouse() -> None:
     plan = decide(healthy(), rtm)
     assert (plan.demote, plan.keep_sdk) == (["hydra"], ["hydra"])
-    assert [remark for remark in plan.remarks if remark.startswith("hydra is older than Service Pack 1: ")] == plan.remarks != []
+    assert (
+        [remark for remark in plan.remarks if remark.startswith("hydra is older than Service Pack 1: ")]
+        == plan.remarks
+        != []
+    )
     finished = decide(failed_over(), rtm, sdk_runs("hydra"))
     assert (finished.demote, finished.unfinished, finished.keep_sdk) == ([], [], ["hydra"])
 
@@ -259,7 +299,8 @@ def test_from_sp1_on_it_does_not() -> None:
     assert decide(failed_over(), sdk_runs("hydra")).demote == ["hydra"]
 
 
-# --- what stands in the way --------------------------------------------------------------------------------------------------------
+# --- what stands in the way
+# --------------------------------------------------------------------------------------------------------
 
 TABLE: dict[str, tuple[list[Change], list[str]]] = {
     "the RMS is down, planned": (
@@ -409,7 +450,12 @@ def test_only_a_database_that_a_killed_run_left_closed_is_opened(
 
 
 def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> None:
-    plan = decide(failed_over(), on("deathsting", tools=dict.fromkeys(TOOLS, False)), stopped("deathsting", "HealthService"), down("hydra"))
+    plan = decide(
+        failed_over(),
+        on("deathsting", tools=dict.fromkeys(TOOLS, False)),
+        stopped("deathsting", "HealthService"),
+        down("hydra"),
+    )
     assert plan.problems == []
 
 
@@ -424,11 +470,16 @@ def test_in_a_disaster_an_rms_that_may_be_at_work_keeps_its_role(kind: str) -> N
     assert len(planned.problems) == 1
     assert "disaster" not in planned.problems[0]
     refused = decide(healthy(), down("hydra", kind), wish(mode="disaster"))
-    assert [problem.startswith("hydra: preflight: a disaster failover needs an RMS that is off") for problem in refused.problems] == [True]
+    assert [
+        problem.startswith("hydra: preflight: a disaster failover needs an RMS that is off")
+        for problem in refused.problems
+    ] == [True]
     assert decide(healthy(), down("hydra", kind), wish(mode="disaster", old_rms_is_off=True)).problems == []
     # Of the others it does not matter.
     assert decide(healthy(), down("hydra"), down("kraken", kind), wish(mode="disaster")).problems == []
-    assert decide({**failed_over(), "hydra": server("hydra")}, down("hydra", kind), wish(mode="disaster")).problems == []
+    assert (
+        decide({**failed_over(), "hydra": server("hydra")}, down("hydra", kind), wish(mode="disaster")).problems == []
+    )
 
 
 def test_in_a_disaster_no_node_of_the_cluster_may_be_at_work() -> None:
@@ -448,7 +499,10 @@ def test_in_a_disaster_no_node_of_the_cluster_may_be_at_work() -> None:
         ({"unreachable": True, "msg": "ntlm: [Errno 111] Connection refused"}, "silent"),
         ({"unreachable": True, "msg": "ntlm: the specified credentials were rejected by the server"}, "refused"),
         # It answered at first, and then the look failed.
-        ({"reachability": "reachable", "failed": True, "msg": "hydra: look at the server: the connection broke."}, "refused"),
+        (
+            {"reachability": "reachable", "failed": True, "msg": "hydra: look at the server: the connection broke."},
+            "refused",
+        ),
         ({"failed": True, "msg": "hydra: look at the server: the connection broke."}, "refused"),
         ({}, "cannot_ask"),
         ({"server": {"computer_name": "HYDRA"}}, "reachable"),
@@ -458,14 +512,18 @@ def test_how_a_server_could_be_reached(result: dict[str, Any], expected: str) ->
     assert Look.from_result({"item": "hydra", "server": None, **result}).reachability == expected
 
 
-@pytest.mark.parametrize("result", [{"item": "hydra"}, {"item": "hydra", "server": None, "unreachable": True, "msg": ""}])
+@pytest.mark.parametrize(
+    "result", [{"item": "hydra"}, {"item": "hydra", "server": None, "unreachable": True, "msg": ""}]
+)
 def test_a_host_that_says_nothing_did_not_answer(result: dict[str, Any]) -> None:
     look = Look.from_result(result)
     assert (look.server, look.trouble, look.name, look.is_rms) == (None, "it did not answer", "hydra", False)
 
 
 def virtual_server(situation: Situation) -> None:
-    """The database knows the RMS by a name that no host of the inventory has, as that of a cluster whose nodes are down."""
+    """The database knows the RMS by a name that no host of the inventory has, as that of a cluster whose nodes are
+    down.
+    """
     situation["database"]["servers"][0]["name"] = "vs-rms.odyssey.com"
 
 
@@ -480,22 +538,35 @@ def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_del
     assert kept.problems == []
 
 
-# --- a clustered RMS ---------------------------------------------------------------------------------------------------------------
+# --- a clustered RMS
+# ---------------------------------------------------------------------------------------------------------------
 
 VIRTUAL = "rmsvs.odyssey.com"
-CLUSTER_WISH = Wish("deathsting", "planned", False, [], "ODYSSEY", cluster_nodes=["castor", "pollux"], virtual_server="RMSVS")
+CLUSTER_WISH = Wish(
+    "deathsting", "planned", False, [], "ODYSSEY", cluster_nodes=["castor", "pollux"], virtual_server="RMSVS"
+)
 
 
 def node(name: str, *, active: bool = False) -> dict[str, Any]:
     """A node of the clustered RMS: its registry calls it RMS, and the cluster starts its services."""
     state = {"state": "running" if active else "stopped", "start_mode": "demand"}
     services = {service: dict(state) for service in ("HealthService", "OMSDK", "OMCFG")}
-    return {**server(name, rms=True, of="rmsvs"), "clustered": True, "services": services, "key": {"present": True, "fingerprint": "sha256:1"}}
+    return {
+        **server(name, rms=True, of="rmsvs"),
+        "clustered": True,
+        "services": services,
+        "key": {"present": True, "fingerprint": "sha256:1"},
+    }
 
 
 def clustered() -> Situation:
     """The virtual server is the RMS; castor works, pollux waits."""
-    situation = {"wish": CLUSTER_WISH, "castor": node("castor", active=True), "pollux": node("pollux"), "database": database("nobody")}
+    situation = {
+        "wish": CLUSTER_WISH,
+        "castor": node("castor", active=True),
+        "pollux": node("pollux"),
+        "database": database("nobody"),
+    }
     situation["database"]["servers"][0] = {"name": VIRTUAL, "roles": ["management_server", "rms"]}
     return {**situation, "deathsting": server("deathsting", of="rmsvs"), "kraken": server("kraken", of="rmsvs")}
 
@@ -531,7 +602,10 @@ def test_a_clustered_rms_is_never_deleted() -> None:
 
 
 def test_nodes_without_the_name_of_the_virtual_server_are_refused() -> None:
-    assert any("the name of the virtual server is not known" in problem for problem in decide(clustered(), wish(virtual_server=None)).problems)
+    assert any(
+        "the name of the virtual server is not known" in problem
+        for problem in decide(clustered(), wish(virtual_server=None)).problems
+    )
 
 
 def test_when_all_nodes_are_down_each_is_left_for_later() -> None:
@@ -561,18 +635,32 @@ def test_the_way_back_to_the_cluster() -> None:
 
 def test_a_cluster_that_has_the_role_back_runs_on_exactly_one_node() -> None:
     assert decide(clustered(), to_castor).unfinished == []
-    assert decide({**clustered(), "castor": node("castor"), "pollux": node("pollux", active=True)}, to_castor).unfinished == []
+    assert (
+        decide({**clustered(), "castor": node("castor"), "pollux": node("pollux", active=True)}, to_castor).unfinished
+        == []
+    )
     [both] = decide({**clustered(), "pollux": node("pollux", active=True)}, to_castor).unfinished
-    assert both.startswith("the services of the clustered RMS must all run on exactly one node, and on castor HealthService and OMSDK and OMCFG runs")
+    assert both.startswith(
+        "the services of the clustered RMS must all run on exactly one node, and on castor HealthService and OMSDK and OMCFG runs"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         (on("pollux", is_rms=False), "pollux: preflight: its registry is not that of a node of a clustered RMS"),
-        (on("pollux", reports_to="deathsting.odyssey.com"), "pollux: preflight: its registry is not that of a node of a clustered RMS"),
-        (on("pollux", key={"present": True, "fingerprint": "sha256:2"}), "castor and pollux: preflight: not all nodes have the same key"),
-        (on("pollux", key={"present": False, "fingerprint": None}), "castor and pollux: preflight: not all nodes have the same key"),
+        (
+            on("pollux", reports_to="deathsting.odyssey.com"),
+            "pollux: preflight: its registry is not that of a node of a clustered RMS",
+        ),
+        (
+            on("pollux", key={"present": True, "fingerprint": "sha256:2"}),
+            "castor and pollux: preflight: not all nodes have the same key",
+        ),
+        (
+            on("pollux", key={"present": False, "fingerprint": None}),
+            "castor and pollux: preflight: not all nodes have the same key",
+        ),
     ],
     ids=["not root", "has a parent", "another key", "no key"],
 )

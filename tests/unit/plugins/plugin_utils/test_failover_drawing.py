@@ -33,7 +33,9 @@ def test_servers_are_on_the_left_and_what_names_the_rms_on_the_right() -> None:
         ("hermes", 191, 69, "component"),
     ]
     assert (drawing.width, drawing.height) == (336, 126)
-    assert drawing.words.startswith("hydra, RMS; deathsting, management server; sql, OperationsManager, names hydra; hermes, web console, not asked")
+    assert drawing.words.startswith(
+        "hydra, RMS; deathsting, management server; sql, OperationsManager, names hydra; hermes, web console, not asked"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,12 @@ def ran(started_at: str | None, elapsed: float | None) -> Step:
 
 
 def test_a_bar_is_where_and_as_long_as_the_step_was() -> None:
-    steps = [ran("2026-01-31T02:03:04Z", 25.0), ran(None, None), ran("2026-01-31T02:03:54Z", 0.1), ran("2026-01-31T02:04:43Z", 1.0)]
+    steps = [
+        ran("2026-01-31T02:03:04Z", 25.0),
+        ran(None, None),
+        ran("2026-01-31T02:03:54Z", 0.1),
+        ran("2026-01-31T02:04:43Z", 1.0),
+    ]
     assert bars(steps) == [Bar(0.0, 25.0), None, Bar(50.0, 1.0), Bar(99.0, 1.0)]
 
 

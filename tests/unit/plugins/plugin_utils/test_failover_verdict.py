@@ -65,18 +65,36 @@ def test_every_combination_of_evidence_has_its_answer() -> None:
     ("database", "target", "old", "phase", "begun", "verdict"),
     [
         pytest.param(Names.TARGET, True, False, Phase.ENDED, True, MOVED, id="it ended well"),
-        pytest.param(Names.OLD_RMS, False, True, Phase.ENDED, True, NOT_MOVED, id="the tool took Y, ended with an error and changed nothing"),
+        pytest.param(
+            Names.OLD_RMS,
+            False,
+            True,
+            Phase.ENDED,
+            True,
+            NOT_MOVED,
+            id="the tool took Y, ended with an error and changed nothing",
+        ),
         pytest.param(Names.OLD_RMS, False, True, Phase.NONE, False, NOT_MOVED, id="it failed before the promotion"),
-        pytest.param(Names.OLD_RMS, False, True, Phase.AT_WORK, True, OPEN, id="the task was killed while the tool works"),
-        pytest.param(Names.OLD_RMS, False, True, Phase.MAY_BE_ANSWERED, True, OPEN, id="the connection broke at the answer"),
+        pytest.param(
+            Names.OLD_RMS, False, True, Phase.AT_WORK, True, OPEN, id="the task was killed while the tool works"
+        ),
+        pytest.param(
+            Names.OLD_RMS, False, True, Phase.MAY_BE_ANSWERED, True, OPEN, id="the connection broke at the answer"
+        ),
         pytest.param(Names.OLD_RMS, False, True, Phase.CANNOT_BE_TOLD, True, OPEN, id="tasklist fails"),
-        pytest.param(Names.TARGET, False, True, Phase.ENDED, True, OPEN, id="the tool died between database and registry"),
+        pytest.param(
+            Names.TARGET, False, True, Phase.ENDED, True, OPEN, id="the tool died between database and registry"
+        ),
         pytest.param(Names.OLD_RMS, True, True, Phase.ENDED, True, OPEN, id="registry without database"),
         pytest.param(Names.NOT_KNOWN, True, False, Phase.ENDED, True, OPEN, id="the database cannot be asked"),
         pytest.param(Names.ANOTHER, False, False, Phase.NONE, True, OPEN, id="somebody else promoted another server"),
         pytest.param(Names.OLD_RMS, None, True, None, True, OPEN, id="the target is gone in the middle"),
-        pytest.param(Names.OLD_RMS, None, True, None, False, NOT_MOVED, id="the target is gone before the promotion began"),
-        pytest.param(Names.OLD_RMS, False, None, Phase.ENDED, True, NOT_MOVED, id="the old RMS is lost, as it was before"),
+        pytest.param(
+            Names.OLD_RMS, None, True, None, False, NOT_MOVED, id="the target is gone before the promotion began"
+        ),
+        pytest.param(
+            Names.OLD_RMS, False, None, Phase.ENDED, True, NOT_MOVED, id="the old RMS is lost, as it was before"
+        ),
         pytest.param(Names.OLD_RMS, False, False, Phase.ENDED, True, OPEN, id="the old RMS says that it is not"),
     ],
 )
@@ -86,7 +104,8 @@ def test_what_happened_and_what_follows(
     assert judge(RoleEvidence(database, target, False, old, phase, begun)) is verdict
 
 
-# --- from what was seen ------------------------------------------------------------------------------------------------------------
+# --- from what was seen
+# ------------------------------------------------------------------------------------------------------------
 
 
 def server(name: str, is_rms: bool, running: bool, phase: str = "none", **changes: Any) -> dict[str, Any]:

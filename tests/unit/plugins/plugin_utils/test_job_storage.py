@@ -13,7 +13,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import
 
 POD = {"AWX_PRIVATE_DATA_DIR": "/var/lib/awx/job_7", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 DESK = {"HOME": "/home/anna"}
-# A pod: its own root, the private directory, a persistent volume below it and one beside it, one with a blank in its name, and memory.
+# A pod: its own root, the private directory, a persistent volume below it and one beside it, one with a blank in its
+# name, and memory.
 MOUNTS = r"""
 600 500 0:99 / / rw,relatime - overlay overlay rw,lowerdir=/a,upperdir=/b
 601 600 8:1 /var/lib/pods/1 /runner rw,relatime - ext4 /dev/sda1 rw
@@ -28,10 +29,22 @@ MOUNTS = r"""
     ("directory", "part"),
     [
         ("/runner/project/key_escrow", "it lies in the private directory of the job, /runner, which AWX removes."),
-        ("/var/lib/awx/job_7/inventory/key_escrow", "it lies in the private directory of the job, /var/lib/awx/job_7, which AWX removes."),
-        ("/home/runner/key_escrow", "it lies in the container of the job, on / (overlay), and nothing of the host is mounted there."),
-        ("/dev/shm/key_escrow", "it lies in the container of the job, on /dev/shm (tmpfs), and nothing of the host is mounted there."),
-        ("/srv/key_escrow_of_others", "it lies in the container of the job, on / (overlay), and nothing of the host is mounted there."),
+        (
+            "/var/lib/awx/job_7/inventory/key_escrow",
+            "it lies in the private directory of the job, /var/lib/awx/job_7, which AWX removes.",
+        ),
+        (
+            "/home/runner/key_escrow",
+            "it lies in the container of the job, on / (overlay), and nothing of the host is mounted there.",
+        ),
+        (
+            "/dev/shm/key_escrow",
+            "it lies in the container of the job, on /dev/shm (tmpfs), and nothing of the host is mounted there.",
+        ),
+        (
+            "/srv/key_escrow_of_others",
+            "it lies in the container of the job, on / (overlay), and nothing of the host is mounted there.",
+        ),
         ("/srv/key_escrow", None),
         ("/srv/key_escrow/ODYSSEY", None),
         ("/srv/the vault/keys", None),

@@ -11,11 +11,23 @@ import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_backup_summary import Attempt, Fleet, row_of
 
-SEEN = {"computer_name": "HYDRA", "management_group": "ODYSSEY", "version": "6.0.6278.0", "is_rms": True, "key": {"present": True, "fingerprint": None}}
+SEEN = {
+    "computer_name": "HYDRA",
+    "management_group": "ODYSSEY",
+    "version": "6.0.6278.0",
+    "is_rms": True,
+    "key": {"present": True, "fingerprint": None},
+}
 BACKUP = {"taken_at": "2026-01-31T02:03:04Z", "age_hours": 7.5, "server_version": "6.0.6278.0", "seal": "cms"}
 MADE = {"server": SEEN, "reused": False, "elapsed_seconds": 1.0}
 REUSED = {**MADE, "reused": True}
-REFUSED = {"server": SEEN, "reused": False, "failed": True, "msg": "hydra: back up the key: it broke. Mend it.", "elapsed_seconds": 1.0}
+REFUSED = {
+    "server": SEEN,
+    "reused": False,
+    "failed": True,
+    "msg": "hydra: back up the key: it broke. Mend it.",
+    "elapsed_seconds": 1.0,
+}
 SILENT = {"unreachable": True, "msg": "ntlm: HTTPConnectionPool(...): [Errno 111] Connection refused')"}
 NEVER_BEGAN = {"failed": True, "msg": "'vault_password' is undefined"}
 
@@ -30,7 +42,12 @@ def row(made: Attempt, sentence: str = "", check_mode: bool = False, **server: A
 
 @pytest.mark.parametrize(
     ("result", "check_mode", "outcome"),
-    [(MADE, False, "made"), (REUSED, False, "left as it is"), (MADE, True, "would be made"), (REUSED, True, "left as it is")],
+    [
+        (MADE, False, "made"),
+        (REUSED, False, "left as it is"),
+        (MADE, True, "would be made"),
+        (REUSED, True, "left as it is"),
+    ],
 )
 def test_what_came_of_a_good_one(result: dict[str, Any], check_mode: bool, outcome: str) -> None:
     found = row(attempt(result), check_mode=check_mode)
@@ -42,13 +59,20 @@ def test_what_came_of_a_good_one(result: dict[str, Any], check_mode: bool, outco
     ("result", "problem"),
     [
         (REFUSED, "hydra: back up the key: it broke. Mend it."),
-        (SILENT, "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again."),
+        (
+            SILENT,
+            "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again.",
+        ),
         (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Mend that and run it again."),
     ],
 )
 def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], problem: str) -> None:
     found = row(attempt(result))
-    assert (found["outcome"], found["problem"], found["in_escrow"]) == ("failed", problem, "a backup of 2026-01-31T02:03:04Z that fits")
+    assert (found["outcome"], found["problem"], found["in_escrow"]) == (
+        "failed",
+        problem,
+        "a backup of 2026-01-31T02:03:04Z that fits",
+    )
     assert row(attempt(result), problem="there is none", backup=None)["in_escrow"] == "there is none"
 
 
@@ -58,7 +82,10 @@ def test_a_server_that_was_not_seen_has_the_group_of_the_inventory_and_no_versio
 
 
 def test_a_backup_that_does_not_fit_is_a_failure_though_it_was_made() -> None:
-    assert (row(attempt(MADE), "it is not the RMS")["outcome"], row(attempt(MADE), "it is not the RMS")["in_escrow"]) == ("failed", "")
+    assert (
+        row(attempt(MADE), "it is not the RMS")["outcome"],
+        row(attempt(MADE), "it is not the RMS")["in_escrow"],
+    ) == ("failed", "")
 
 
 def test_a_backup_of_another_version_is_marked() -> None:
@@ -78,7 +105,10 @@ def test_when_no_node_works_each_says_why() -> None:
 
 def test_the_tools_say_first_why_the_backup_could_not_be_made() -> None:
     tools = {"failed": True, "msg": "hydra: copy the support tools: no media. Insert it.", "elapsed_seconds": 1.0}
-    assert attempt(REFUSED, tools=[tools]).trouble == "hydra: copy the support tools: no media. Insert it. hydra: back up the key: it broke. Mend it."
+    assert (
+        attempt(REFUSED, tools=[tools]).trouble
+        == "hydra: copy the support tools: no media. Insert it. hydra: back up the key: it broke. Mend it."
+    )
     # A server that does not answer says so once.
     assert attempt(SILENT, tools=[SILENT]).trouble.count("Connection refused") == 1
 
@@ -108,4 +138,6 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
         "good hydra, ODYSSEY 6.0.6278.0: made, 7.5 h old, sealed cms",
         "escrow controller: verify the escrow: a file is damaged. Look at it.",
     ]
-    assert Fleet([]).lines("the sink", check_mode=True) == ["0 of 0 RMS would have a fresh backup of their key that fits; 0 failed. Escrow: the sink"]
+    assert Fleet([]).lines("the sink", check_mode=True) == [
+        "0 of 0 RMS would have a fresh backup of their key that fits; 0 failed. Escrow: the sink"
+    ]

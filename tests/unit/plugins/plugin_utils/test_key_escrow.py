@@ -45,7 +45,12 @@ def escrow(tmp_path: Path) -> Escrow:
 
 
 def keep(
-    escrow: Escrow, version: ServerVersion = R2, hours: int = 0, group: str = "ODYSSEY", passphrase: str | None = None, officers: list[Officer] | None = None
+    escrow: Escrow,
+    version: ServerVersion = R2,
+    hours: int = 0,
+    group: str = "ODYSSEY",
+    passphrase: str | None = None,
+    officers: list[Officer] | None = None,
 ) -> Entry:
     origin = BackupOrigin(group, "HYDRA", version, NIGHT + timedelta(hours=hours), None)
     certificates = None if officers is None else [str(officer.certificate) for officer in officers]
@@ -98,7 +103,10 @@ def test_a_backup_that_cannot_be_used_is_named(escrow: Escrow) -> None:
     entry = keep(escrow)
     Path(entry.manifest_path).unlink()
     name = Path(entry.path).name
-    assert f"it holds none at all; 1 file(s) there are not usable, the first is ESCROW/ODYSSEY/hydra/{name}: is a backup".lower() in why(escrow).lower()
+    assert (
+        f"it holds none at all; 1 file(s) there are not usable, the first is ESCROW/ODYSSEY/hydra/{name}: is a backup".lower()
+        in why(escrow).lower()
+    )
 
 
 def test_sealed_and_opened(escrow: Escrow) -> None:
@@ -111,7 +119,10 @@ def test_sealed_and_opened(escrow: Escrow) -> None:
 
 @pytest.mark.parametrize(
     ("passphrase", "sentence"),
-    [(None, "is sealed with a passphrase and none was given. Give seal_passphrase."), ("another one", "the seal passphrase does not open it")],
+    [
+        (None, "is sealed with a passphrase and none was given. Give seal_passphrase."),
+        ("another one", "the seal passphrase does not open it"),
+    ],
 )
 def test_sealed_and_not_opened(escrow: Escrow, passphrase: str | None, sentence: str) -> None:
     sealed = keep(escrow, passphrase=PASSPHRASE)
@@ -130,14 +141,20 @@ def test_sealed_for_certificates_and_opened(escrow: Escrow, officers: list[Offic
     entry = keep(escrow, officers=officers)
     assert escrow.entries().entries == [entry]
     assert [open_backup(escrow, entry, None, rsa_key(name)) for name in ("anna", "ben")] == [KEY + b"0"] * 2
-    assert [recipient["subject"] for recipient in describe(entry)["recipients"]] == ["O=Odyssey,CN=anna", "O=Odyssey,CN=ben"]
+    assert [recipient["subject"] for recipient in describe(entry)["recipients"]] == [
+        "O=Odyssey,CN=anna",
+        "O=Odyssey,CN=ben",
+    ]
 
 
 def test_sealed_for_certificates_and_not_opened(escrow: Escrow, officers: list[Officer]) -> None:
     entry = keep(escrow, officers=officers)
     for stranger, sentence in (
         (None, "is sealed for O=Odyssey,CN=anna; O=Odyssey,CN=ben and no private key was given. Give seal_private_key"),
-        (rsa_key("stranger"), "the private key is of none of those it was sealed for: O=Odyssey,CN=anna; O=Odyssey,CN=ben"),
+        (
+            rsa_key("stranger"),
+            "the private key is of none of those it was sealed for: O=Odyssey,CN=anna; O=Odyssey,CN=ben",
+        ),
     ):
         with pytest.raises(OpsmgrError, match=sentence) as caught:
             open_backup(escrow, entry, PASSPHRASE, stranger)
@@ -152,8 +169,16 @@ def test_an_escrow_on_another_disk_opens(escrow: Escrow, officers: list[Officer]
 
 
 def test_how_much_is_known_of_a_backup(escrow: Escrow, officers: list[Officer]) -> None:
-    plain, vault, cms = keep(escrow), keep(escrow, hours=1, passphrase=PASSPHRASE), keep(escrow, hours=2, officers=officers)
-    assert [verify_backup(escrow, entry, None) for entry in (plain, vault, cms)] == [("opened", None), ("intact", None), ("intact", None)]
+    plain, vault, cms = (
+        keep(escrow),
+        keep(escrow, hours=1, passphrase=PASSPHRASE),
+        keep(escrow, hours=2, officers=officers),
+    )
+    assert [verify_backup(escrow, entry, None) for entry in (plain, vault, cms)] == [
+        ("opened", None),
+        ("intact", None),
+        ("intact", None),
+    ]
     assert verify_backup(escrow, vault, PASSPHRASE) == ("opened", None)
     assert verify_backup(escrow, cms, None, rsa_key("anna")) == ("opened", None)
     for entry, passphrase, key in ((vault, "another one", None), (cms, None, rsa_key("stranger"))):
@@ -199,7 +224,13 @@ def other_version(entry: Entry, officers: list[Officer]) -> None:
 
 
 def other_recipients(entry: Entry, officers: list[Officer]) -> None:
-    edit(entry, recipients=[recipient.manifest() for recipient in CertificateSeal([str(officer.certificate) for officer in officers]).recipients])
+    edit(
+        entry,
+        recipients=[
+            recipient.manifest()
+            for recipient in CertificateSeal([str(officer.certificate) for officer in officers]).recipients
+        ],
+    )
 
 
 def recipient_replaced(entry: Entry, officers: list[Officer]) -> None:
@@ -232,13 +263,23 @@ def claims_to_be_plain(entry: Entry, officers: list[Officer]) -> None:
         pytest.param(flip(200), "another SHA-256", "another SHA-256", id="bit flipped in the envelope"),
         pytest.param(cut, "another SHA-256", "another SHA-256", id="cut off"),
         pytest.param(make_fit(cut), "ends in the middle", "ends in the middle", id="cut off, and made to fit"),
-        pytest.param(make_fit(flip(-1)), None, "does not open it|differs in|not JSON|another size", id="bit flipped in the content, and made to fit"),
+        pytest.param(
+            make_fit(flip(-1)),
+            None,
+            "does not open it|differs in|not JSON|another size",
+            id="bit flipped in the content, and made to fit",
+        ),
         pytest.param(other_version, None, "differs in server_version, product", id="manifest edited"),
         pytest.param(recipient_replaced, "sealed for others", "sealed for others", id="recipient replaced"),
         pytest.param(recipient_taken_away, "sealed for others", "sealed for others", id="recipient taken away"),
         pytest.param(sealed_anew, "another SHA-256", "another SHA-256", id="sealed anew"),
         pytest.param(make_fit(sealed_anew), None, "another size or SHA-256", id="sealed anew, and made to fit"),
-        pytest.param(make_fit(sealed_for_others), "sealed for others", "sealed for others", id="sealed for others, and made to fit"),
+        pytest.param(
+            make_fit(sealed_for_others),
+            "sealed for others",
+            "sealed for others",
+            id="sealed for others, and made to fit",
+        ),
         pytest.param(claims_to_be_plain, "another size or SHA-256", "another size or SHA-256", id="called unsealed"),
     ],
 )

@@ -24,9 +24,13 @@ KEY = r'"HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0\MOMBins"'
 
 def test_the_key_is_exported_only_into_the_directory_that_is_protected_by_then_and_goes_at_last() -> None:
     command = fingerprint_command(KEY, "Value1")
-    protected, hashed, exported, removed = (command.index(part) for part in ("icacls", "-hashfile", "reg export", "del /f /q"))
+    protected, hashed, exported, removed = (
+        command.index(part) for part in ("icacls", "-hashfile", "reg export", "del /f /q")
+    )
     assert protected < hashed < exported < removed
-    assert set(re.findall(r'>?"([^"]*key\.[^"]*)"', command)) == {rf"{DIRECTORY}\key.{ending}" for ending in ("s", "r", "b", "*")}
+    assert set(re.findall(r'>?"([^"]*key\.[^"]*)"', command)) == {
+        rf"{DIRECTORY}\key.{ending}" for ending in ("s", "r", "b", "*")
+    }
     assert "%TEMP%" not in command
     # Every step only after the one before it succeeded, but for the last two, which leave nothing behind.
     *steps, files, directory = re.sub(r"&&", "", command).split("& ")
@@ -42,7 +46,12 @@ def test_rights_are_given_by_number_because_names_are_translated() -> None:
 
 def test_leftovers_of_every_version_and_user_are_removed() -> None:
     command = remove_leftovers_command()
-    for name in (r"%SystemRoot%\opsmgr.recovery\key.*", r"%TEMP%\opsmgr-recovery-*.fp*", r"%TEMP%\opsmgr-recovery-*.key*", r"%USERPROFILE%\..\*"):
+    for name in (
+        r"%SystemRoot%\opsmgr.recovery\key.*",
+        r"%TEMP%\opsmgr-recovery-*.fp*",
+        r"%TEMP%\opsmgr-recovery-*.key*",
+        r"%USERPROFILE%\..\*",
+    ):
         assert name in command
 
 
@@ -53,6 +62,9 @@ def test_what_is_compared_stays_in_the_variables_of_a_loop() -> None:
     assert re.findall(r"set \w+=(\w+)", command) == [SAME, OTHER]
 
 
-@pytest.mark.parametrize(("text", "found"), [("[key same]\r\n", SAME), ("x\r\n[key other]\r\n", OTHER), ("[key %opsmgr_key%]", None), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("[key same]\r\n", SAME), ("x\r\n[key other]\r\n", OTHER), ("[key %opsmgr_key%]", None), ("", None)],
+)
 def test_what_the_comparison_says(text: str, found: str | None) -> None:
     assert parse_comparison(text) == found

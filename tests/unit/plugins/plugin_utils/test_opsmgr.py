@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script
-from unit.plugins.plugin_utils.recorded_server import AGAIN, ASK, FINGERPRINT, KEY, PASSWORD, WARNING, R, RecordedServer, fetched
+from unit.plugins.plugin_utils.recorded_server import (
+    AGAIN,
+    ASK,
+    FINGERPRINT,
+    KEY,
+    PASSWORD,
+    WARNING,
+    R,
+    RecordedServer,
+    fetched,
+)
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
@@ -42,7 +52,8 @@ def opsmgr(server: RecordedServer, media: str | None = None) -> OpsMgrHost:
     return OpsMgrHost(WindowsHost(Shell(server.protocol, "shell-1")), media)
 
 
-# --- observe -----------------------------------------------------------------------------------------------------------------------
+# --- observe
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("windows_2003", [False, True])
@@ -82,7 +93,10 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         ({"administrator": False}, {"administrator": False}),
         ({"fingerprint": None}, {"key": {"present": False, "fingerprint": None}}),
         ({"hashfile": False}, {"key": {"present": True, "fingerprint": None}}),
-        ({"tools": ["SecureStorageBackup.exe"]}, {"tools": {"SecureStorageBackup.exe": True, "ManagementServerConfigTool.exe": False}}),
+        (
+            {"tools": ["SecureStorageBackup.exe"]},
+            {"tools": {"SecureStorageBackup.exe": True, "ManagementServerConfigTool.exe": False}},
+        ),
         ({"services": {"ClusSvc": ("running", "auto")}}, {"clustered": True}),
         ({"services": {"ClusSvc": ("stopped", "disabled")}}, {"clustered": False}),
         ({"promotion_running": [True]}, {"promotion_running": True}),
@@ -112,14 +126,20 @@ def test_the_group_is_the_key_below_and_not_one_of_its_parts(clock: Clock) -> No
         ("AMD64", ['D:\\100"%"\\amd64'], r"D:\100%\amd64"),
     ],
 )
-def test_the_media_folder_for_this_processor(clock: Clock, architecture: str, listed: list[str], chosen: str | None) -> None:
+def test_the_media_folder_for_this_processor(
+    clock: Clock, architecture: str, listed: list[str], chosen: str | None
+) -> None:
     assert opsmgr(RecordedServer(clock, architecture=architecture, media=listed)).observe().media == chosen
 
 
 @pytest.mark.parametrize("data", ["", "no", "0x", "010"])
 def test_a_role_that_is_no_number_tells_nothing(clock: Clock, data: str) -> None:
-    recorded = RecordedServer(clock, groups=f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    {data}\r\n")
-    with pytest.raises(OpsmgrError, match=f"IsRootHealthService in the registry key .*ODYSSEY is '{data}' and not a number"):
+    recorded = RecordedServer(
+        clock, groups=f"{R}\\Server Management Groups\\ODYSSEY\r\n    IsRootHealthService    REG_SZ    {data}\r\n"
+    )
+    with pytest.raises(
+        OpsmgrError, match=f"IsRootHealthService in the registry key .*ODYSSEY is '{data}' and not a number"
+    ):
         opsmgr(recorded).observe()
 
 
@@ -135,7 +155,10 @@ def test_everything_is_asked_in_a_line_that_cmd_takes(clock: Clock, media: str |
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"administrator": False}, "look: the account is not an administrator of this server. Use an account that is a member of its Administrators group."),
+        (
+            {"administrator": False},
+            "look: the account is not an administrator of this server. Use an account that is a member of its Administrators group.",
+        ),
         ({"installed": False}, "look: Operations Manager is not installed here:"),
     ],
 )
@@ -158,7 +181,8 @@ def test_parse_fingerprint(text: str, fingerprint: str | None) -> None:
     assert parse_fingerprint(text) == fingerprint
 
 
-# --- SecureStorageBackup -----------------------------------------------------------------------------------------------------------
+# --- SecureStorageBackup
+# -----------------------------------------------------------------------------------------------------------
 
 
 def back_up(recorded: RecordedServer) -> KeyBackup:
@@ -174,7 +198,9 @@ def test_the_key_file_comes_here(clock: Clock, sha256: str | None) -> None:
     assert backup.content == KEY
     assert backup.talk.transcript.endswith("Done.")
     assert PASSWORD not in repr(backup) + "".join(recorded.commands)
-    assert recorded.commands[-1].startswith('cd /d "C:\\Program Files\\System Center Operations Manager 2007\\"&& SecureStorageBackup.exe Backup "%TEMP%')
+    assert recorded.commands[-1].startswith(
+        'cd /d "C:\\Program Files\\System Center Operations Manager 2007\\"&& SecureStorageBackup.exe Backup "%TEMP%'
+    )
     assert "del /f /q" in recorded.commands[-1]
 
 
@@ -201,17 +227,25 @@ def test_a_backup_that_did_not_arrive_whole_is_none(clock: Clock, output: str, f
 @pytest.mark.parametrize(
     ("script", "console", "sentence"),
     [
-        ([b"The password is too short.", Ends(1)], True, "The password is too short. Compare what it wrote with the prompt options"),
+        (
+            [b"The password is too short.", Ends(1)],
+            True,
+            "The password is too short. Compare what it wrote with the prompt options",
+        ),
         ([b"InvalidOperationException", Ends(1)], False, "This server gives programs a pipe instead of a console"),
     ],
 )
-def test_a_conversation_that_fails_names_tool_words_and_advice(clock: Clock, script: Script, console: bool, sentence: str) -> None:
+def test_a_conversation_that_fails_names_tool_words_and_advice(
+    clock: Clock, script: Script, console: bool, sentence: str
+) -> None:
     recorded = RecordedServer(clock, console=console, scripts={'.exe Backup "': script})
     host = opsmgr(recorded)
     server = host.observe(probe=True)
     with pytest.raises(OpsmgrError) as caught:
         host.back_up_key(server, PASSWORD, (PASSWORD_PROMPT, CONFIRMATION_PROMPT))
-    assert str(caught.value).startswith("back up the key: SecureStorageBackup.exe: the program ended (exit code 1) before")
+    assert str(caught.value).startswith(
+        "back up the key: SecureStorageBackup.exe: the program ended (exit code 1) before"
+    )
     assert sentence in str(caught.value)
     assert recorded.commands[-1].startswith("del /f /q"), "nothing stays on the server"
 
@@ -229,10 +263,18 @@ def test_restore_removes_its_file_whatever_happens(clock: Clock) -> None:
         assert recorded.commands[-1].startswith('del /f /q "%TEMP%\\opsmgr-recovery-restore.key"')
 
 
-# --- ManagementServerConfigTool ----------------------------------------------------------------------------------------------------
+# --- ManagementServerConfigTool
+# ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [[Ends(0, b"Done.")], [b"Type Y to continue:", Hears(b"Y\r"), Ends()], [b"Are you sure (Y/N)?", Hears(b"Y\r"), Ends()]])
+@pytest.mark.parametrize(
+    "script",
+    [
+        [Ends(0, b"Done.")],
+        [b"Type Y to continue:", Hears(b"Y\r"), Ends()],
+        [b"Are you sure (Y/N)?", Hears(b"Y\r"), Ends()],
+    ],
+)
 def test_demote_whether_it_asks_or_not(clock: Clock, script: Script) -> None:
     recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": script})
     host = opsmgr(recorded)

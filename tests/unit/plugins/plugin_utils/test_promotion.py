@@ -52,7 +52,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def mark(**values: str) -> str:
-    lines = "".join(f"    {name}    {'REG_DWORD' if name == 'PromotionAnswered' else 'REG_SZ'}    {data}\r\n" for name, data in values.items())
+    lines = "".join(
+        f"    {name}    {'REG_DWORD' if name == 'PromotionAnswered' else 'REG_SZ'}    {data}\r\n"
+        for name, data in values.items()
+    )
     return f"\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\opsmgr.recovery\r\n{lines}\r\n"
 
 
@@ -67,15 +70,23 @@ def mark(**values: str) -> str:
         # With the exit code, the end is known without the list of processes.
         (mark(PromotionAnswered="0x2", PromotionExitCode="1"), Phase.AT_WORK, Phase.ENDED, Phase.ENDED),
         (mark(PromotionAnswered="0x1", PromotionExitCode="-1"), Phase.AT_WORK, Phase.ENDED, Phase.ENDED),
-        (mark(PromotionAnswered="0x2", PromotionExitCode="%opsmgr_exit%"), Phase.AT_WORK, Phase.ENDED, Phase.CANNOT_BE_TOLD),
+        (
+            mark(PromotionAnswered="0x2", PromotionExitCode="%opsmgr_exit%"),
+            Phase.AT_WORK,
+            Phase.ENDED,
+            Phase.CANNOT_BE_TOLD,
+        ),
         # What this version does not understand is not guessed.
         (mark(PromotionAnswered="0x7"), Phase.CANNOT_BE_TOLD, Phase.CANNOT_BE_TOLD, Phase.CANNOT_BE_TOLD),
         (mark(PromotionAnswered="yes"), Phase.CANNOT_BE_TOLD, Phase.CANNOT_BE_TOLD, Phase.CANNOT_BE_TOLD),
     ],
 )
-def test_the_phase_follows_from_mark_and_processes(written: str, runs: Phase, does_not: Phase, cannot_be_told: Phase) -> None:
+def test_the_phase_follows_from_mark_and_processes(
+    written: str, runs: Phase, does_not: Phase, cannot_be_told: Phase
+) -> None:
     phases = {
-        name: read_state(Answer(bool(written), written), Answer(True, text), readable=True).phase for name, text in LISTS.items()
+        name: read_state(Answer(bool(written), written), Answer(True, text), readable=True).phase
+        for name, text in LISTS.items()
     }
     assert phases == {
         "runs": runs,
@@ -90,11 +101,14 @@ def test_a_mark_that_may_not_be_read_is_not_an_absent_one() -> None:
 
 
 def test_an_exit_code_is_unsigned_as_windows_returns_it() -> None:
-    state = read_state(Answer(True, mark(PromotionAnswered="0x2", PromotionExitCode="-1")), Answer(True, LISTER), readable=True)
+    state = read_state(
+        Answer(True, mark(PromotionAnswered="0x2", PromotionExitCode="-1")), Answer(True, LISTER), readable=True
+    )
     assert state.as_result() == {"phase": "ended", "running": False, "exit_code": 4294967295}
 
 
-# --- carrying it out ---------------------------------------------------------------------------------------------------------------
+# --- carrying it out
+# ---------------------------------------------------------------------------------------------------------------
 
 
 def carry_out(recorded: RecordedServer, look_again: Any = lambda: None) -> winrs.Conversation:
@@ -118,10 +132,14 @@ ANSWERED = ["asked", "tool with its end mark", "may be answered", "answered"]
 
 
 def test_each_step_of_a_promotion_is_marked_on_the_server(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Silence(900), Ends(1, b"Failed.")]})
+    recorded = RecordedServer(
+        clock, is_rms=False, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Silence(900), Ends(1, b"Failed.")]}
+    )
     talk = carry_out(recorded)
     assert (talk.exit_code, steps(recorded)) == (1, ANSWERED)
-    assert "/v PromotionExitCode /t REG_SZ /d %^opsmgr_exit% " in recorded.commands[1], "cmd.exe expands it only when the tool has ended"
+    assert "/v PromotionExitCode /t REG_SZ /d %^opsmgr_exit% " in recorded.commands[1], (
+        "cmd.exe expands it only when the tool has ended"
+    )
     assert '/v PromotionConversation /t REG_SZ /d "shell-1 1 ' in recorded.commands[2]
 
 
@@ -131,7 +149,12 @@ def test_each_step_of_a_promotion_is_marked_on_the_server(clock: Clock) -> None:
         ([Silence(9000)], PromptNeverCame, Decision.NOT_SENT, ["asked", "tool with its end mark", "clear"]),
         ([b"No key.", Ends(1)], EndedEarly, Decision.NOT_SENT, ["asked", "tool with its end mark", "clear"]),
         ([WARNING, Hears(b"Y\r"), Silence(9000)], NeverEnded, Decision.SENT, ANSWERED),
-        ([WARNING, Hears(b"Y\r"), Breaks(requests.exceptions.ConnectionError())], ConversationLost, Decision.SENT, ANSWERED),
+        (
+            [WARNING, Hears(b"Y\r"), Breaks(requests.exceptions.ConnectionError())],
+            ConversationLost,
+            Decision.SENT,
+            ANSWERED,
+        ),
     ],
 )
 def test_the_mark_goes_only_when_nothing_was_answered(
@@ -145,14 +168,18 @@ def test_the_mark_goes_only_when_nothing_was_answered(
 
 def test_a_connection_lost_before_the_answer_leaves_the_mark_for_the_next_run(clock: Clock) -> None:
     """Nobody saw whether the tool was ended."""
-    recorded = RecordedServer(clock, is_rms=False, scripts={"PromoteRMS": [Breaks(requests.exceptions.ConnectionError())]})
+    recorded = RecordedServer(
+        clock, is_rms=False, scripts={"PromoteRMS": [Breaks(requests.exceptions.ConnectionError())]}
+    )
     with pytest.raises(ConnectionLost):
         carry_out(recorded)
     assert steps(recorded) == ["asked", "tool with its end mark"]
 
 
 def test_without_its_mark_a_promotion_is_not_begun(clock: Clock) -> None:
-    recorded = RecordedServer(clock, is_rms=False, mark_exit_code=1, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends()]})
+    recorded = RecordedServer(
+        clock, is_rms=False, mark_exit_code=1, scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends()]}
+    )
     with pytest.raises(OpsmgrError, match="could not be written"):
         carry_out(recorded)
     assert not recorded.ran("PromoteRMS")

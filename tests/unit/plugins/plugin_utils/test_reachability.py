@@ -18,7 +18,13 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from winrm.transport import Transport
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import CANNOT_ASK, REFUSED, SILENT, reachability, why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import (
+    CANNOT_ASK,
+    REFUSED,
+    SILENT,
+    reachability,
+    why_unreachable,
+)
 
 ADDRESS = "127.0.0.1"
 Talk = Callable[[socket.socket], None]
@@ -27,7 +33,12 @@ Talk = Callable[[socket.socket], None]
 def message(port: int, *, host: str = ADDRESS, scheme: str = "http", transport: str = "ntlm", **extras: Any) -> str:
     """What the connection plugin says when it connects."""
     connection = connection_loader.get("winrm", PlayContext(), None)
-    options = {"ansible_host": host, "ansible_port": port, "ansible_winrm_scheme": scheme, "ansible_winrm_transport": transport}
+    options = {
+        "ansible_host": host,
+        "ansible_port": port,
+        "ansible_winrm_scheme": scheme,
+        "ansible_winrm_transport": transport,
+    }
     account = {"ansible_user": "somebody", "ansible_password": "some password"}
     connection.set_options(var_options={**options, **account, **extras, "_extras": extras})
     with pytest.raises(AnsibleError) as caught:
@@ -174,23 +185,79 @@ def test_where_nobody_takes_the_connection_is_silence(full_port: int) -> None:
 NEW_CONNECTION = "ntlm: HTTPConnectionPool(host='10.1.2.3', port=5985): Max retries exceeded with url: /wsman (Caused by NewConnectionError({}))"
 SKEW = "('Clock skew too great', -1765328347)"
 TOLD = [
-    ("No route to host", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 113] No route to host'"), SILENT),
-    ("Host is down", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 112] Host is down'"), SILENT),
-    ("given up by TCP", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 110] Connection timed out'"), SILENT),
+    (
+        "No route to host",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 113] No route to host'"),
+        SILENT,
+    ),
+    (
+        "Host is down",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 112] Host is down'"),
+        SILENT,
+    ),
+    (
+        "given up by TCP",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 110] Connection timed out'"),
+        SILENT,
+    ),
     # This controller has lost its network: of the server that says nothing.
-    ("no network", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 101] Network is unreachable'"), CANNOT_ASK),
-    ("a firewall of its own", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 13] Permission denied'"), CANNOT_ASK),
-    ("an older urllib3 and DNS", NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno -2] Name or service not known'"), CANNOT_ASK),
-    ("kinit is missing", "Kerberos auth failure when calling kinit cmd 'kinit': [Errno 2] No such file or directory: 'kinit'", CANNOT_ASK),
-    ("kinit fails", "Kerberos auth failure for principal a@B: kinit: Cannot contact any KDC for realm 'B' while getting initial credentials", CANNOT_ASK),
-    ("no ticket", "kerberos: authGSSClientInit() failed: (('Unspecified GSS failure', 851968), ('No Kerberos credentials available', -1))", CANNOT_ASK),
-    ("a TLS server that hangs up", "ntlm: (Caused by SSLError(SSLZeroReturnError(6, 'TLS/SSL connection has been closed (EOF)')))", REFUSED),
-    ("the clocks differ", f"kerberos: authGSSClientStep() failed: (('Unspecified GSS failure', 851968), {SKEW})", CANNOT_ASK),
+    (
+        "no network",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 101] Network is unreachable'"),
+        CANNOT_ASK,
+    ),
+    (
+        "a firewall of its own",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno 13] Permission denied'"),
+        CANNOT_ASK,
+    ),
+    (
+        "an older urllib3 and DNS",
+        NEW_CONNECTION.format("'<...>: Failed to establish a new connection: [Errno -2] Name or service not known'"),
+        CANNOT_ASK,
+    ),
+    (
+        "kinit is missing",
+        "Kerberos auth failure when calling kinit cmd 'kinit': [Errno 2] No such file or directory: 'kinit'",
+        CANNOT_ASK,
+    ),
+    (
+        "kinit fails",
+        "Kerberos auth failure for principal a@B: kinit: Cannot contact any KDC for realm 'B' while getting initial credentials",
+        CANNOT_ASK,
+    ),
+    (
+        "no ticket",
+        "kerberos: authGSSClientInit() failed: (('Unspecified GSS failure', 851968), ('No Kerberos credentials available', -1))",
+        CANNOT_ASK,
+    ),
+    (
+        "a TLS server that hangs up",
+        "ntlm: (Caused by SSLError(SSLZeroReturnError(6, 'TLS/SSL connection has been closed (EOF)')))",
+        REFUSED,
+    ),
+    (
+        "the clocks differ",
+        f"kerberos: authGSSClientStep() failed: (('Unspecified GSS failure', 851968), {SKEW})",
+        CANNOT_ASK,
+    ),
     ("no pywinrm", "winrm or requests is not installed: No module named 'winrm'", CANNOT_ASK),
     ("an operation that timed out", "the connection attempt timed out", REFUSED),
-    ("a tunnel", "ntlm: HTTPSConnectionPool(...): (Caused by ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 503')))", CANNOT_ASK),
-    ("one of two transports", f"WinRM Kerberos authentication requested but ..., {NEW_CONNECTION.format('[Errno 111] Connection refused')}", SILENT),
-    ("a fault in a server's own words", "ntlm: [Errno 111] it is off (extended fault data: {'http_status_code': 500})", REFUSED),
+    (
+        "a tunnel",
+        "ntlm: HTTPSConnectionPool(...): (Caused by ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 503')))",
+        CANNOT_ASK,
+    ),
+    (
+        "one of two transports",
+        f"WinRM Kerberos authentication requested but ..., {NEW_CONNECTION.format('[Errno 111] Connection refused')}",
+        SILENT,
+    ),
+    (
+        "a fault in a server's own words",
+        "ntlm: [Errno 111] it is off (extended fault data: {'http_status_code': 500})",
+        REFUSED,
+    ),
     ("something new", "flux capacitor", CANNOT_ASK),
 ]
 

@@ -12,7 +12,12 @@ from unit.plugins.plugin_utils.doubles import Clock, Ends, ScriptedProtocol, ans
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import REPORTING_KEY, check_names, former_names, look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+    REPORTING_KEY,
+    check_names,
+    former_names,
+    look,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import ReportingServices, choose_instance
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
@@ -42,7 +47,9 @@ def test_names_of_former_rmss(former: list[str] | None, registered: str | None, 
     assert former_names(arguments(former), registered) == expected
 
 
-@pytest.mark.parametrize(("rms", "former"), [("deathsting", []), ("10.1.2.3", []), ("", []), (RMS, ["hy dra"]), (RMS, ["hydra", ""])])
+@pytest.mark.parametrize(
+    ("rms", "former"), [("deathsting", []), ("10.1.2.3", []), ("", []), (RMS, ["hy dra"]), (RMS, ["hydra", ""])]
+)
 def test_names_that_no_server_has(rms: str, former: list[str]) -> None:
     with pytest.raises(OpsmgrError, match="is not usable as a server's name"):
         check_names("edit it", arguments(former, rms))
@@ -63,7 +70,9 @@ TWO = ["MSSQLSERVER", "OPSMGR"]
         (TWO, "ARGUS\\OPSMGR", None, "OPSMGR"),
     ],
 )
-def test_the_instance_that_is_meant(instances: list[str], wanted: str | None, registered: str | None, expected: str) -> None:
+def test_the_instance_that_is_meant(
+    instances: list[str], wanted: str | None, registered: str | None, expected: str
+) -> None:
     assert choose_instance("edit it", instances, wanted, registered) == expected
 
 
@@ -71,14 +80,21 @@ def test_the_instance_that_is_meant(instances: list[str], wanted: str | None, re
     ("instances", "wanted", "registered", "words"),
     [
         ([], None, None, "not exactly one instance of Reporting Services here; the registry lists: none"),
-        (TWO, None, None, "not exactly one instance of Reporting Services here; the registry lists: MSSQLSERVER, OPSMGR"),
+        (
+            TWO,
+            None,
+            None,
+            "not exactly one instance of Reporting Services here; the registry lists: MSSQLSERVER, OPSMGR",
+        ),
         (TWO, "OTHER", "ARGUS", "no instance OTHER"),
         (["OPSMGR"], None, "ARGUS", "no instance ARGUS"),
         (TWO, None, "ARGUS\\OTHER", r"no instance ARGUS\\OTHER"),
         (["A&B"], None, None, "is no name of an instance"),
     ],
 )
-def test_an_instance_that_cannot_be_told(instances: list[str], wanted: str | None, registered: str | None, words: str) -> None:
+def test_an_instance_that_cannot_be_told(
+    instances: list[str], wanted: str | None, registered: str | None, words: str
+) -> None:
     with pytest.raises(OpsmgrError, match=words):
         choose_instance("edit it", instances, wanted, registered)
 
@@ -88,7 +104,8 @@ def test_the_service_of_an_instance() -> None:
     assert ReportingServices("OPSMGR", "x").service == "ReportServer$OPSMGR"
 
 
-# --- The registry ------------------------------------------------------------------------------------------------------------------
+# --- The registry
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def host(monkeypatch: pytest.MonkeyPatch, **answers: str) -> tuple[WindowsHost, ScriptedProtocol]:
@@ -108,7 +125,9 @@ STORED = f"\r\n{FULL_KEY}\r\n    DefaultSDKServiceMachine    REG_SZ    {RMS}\r\n
 
 
 def test_values_below_the_key_are_not_those_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    windows, _protocol = host(monkeypatch, Reporting=f"{STORED}{FULL_KEY}\\Below\r\n    SRSInstance    REG_SZ    OTHER\r\n")
+    windows, _protocol = host(
+        monkeypatch, Reporting=f"{STORED}{FULL_KEY}\\Below\r\n    SRSInstance    REG_SZ    OTHER\r\n"
+    )
     assert look(windows, "edit it", {"reporting": REPORTING_KEY}) == {"reporting": {"defaultsdkservicemachine": RMS}}
 
 
@@ -121,5 +140,8 @@ def test_a_value_is_set_and_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("stored", ["", STORED.replace(RMS, "hydra.odyssey.com")])
 def test_a_value_that_is_not_there_afterwards(monkeypatch: pytest.MonkeyPatch, stored: str) -> None:
     windows, _protocol = host(monkeypatch, query=stored, add="ERROR: Access is denied.\r\n")
-    with pytest.raises(OpsmgrError, match=r"DefaultSDKServiceMachine in the registry key .* could not be written: ERROR: Access is denied"):
+    with pytest.raises(
+        OpsmgrError,
+        match=r"DefaultSDKServiceMachine in the registry key .* could not be written: ERROR: Access is denied",
+    ):
         windows.set_registry_text(REPORTING_KEY, "DefaultSDKServiceMachine", RMS, "edit it")

@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import WindowsHost, can_be_imported, requirement_problems
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import (
+    WindowsHost,
+    can_be_imported,
+    requirement_problems,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements impor
         ({"ansible_winrm_transport": ["kerberos", "ntlm"]}, WindowsHost("argus", None, ("kerberos", "ntlm"))),
         ({"ansible_winrm_transport": "kerberos, ntlm"}, WindowsHost("argus", None, ("kerberos", "ntlm"))),
         ({"ansible_user": "admin@ODYSSEY.COM"}, WindowsHost("argus", None, ("kerberos",))),
-        ({"ansible_user": "admin@ODYSSEY.COM", "ansible_winrm_transport": "basic"}, WindowsHost("argus", None, ("basic",))),
+        (
+            {"ansible_user": "admin@ODYSSEY.COM", "ansible_winrm_transport": "basic"},
+            WindowsHost("argus", None, ("basic",)),
+        ),
     ],
 )
 def test_how_a_host_is_connected_to(variables: dict[str, Any], expected: WindowsHost) -> None:
@@ -53,16 +60,23 @@ def test_what_is_done_says_what_is_needed(case: str) -> None:
 
 def test_each_library_is_asked_for_once_and_says_for_whom() -> None:
     [problem] = requirement_problems([NTLM, KERBEROS], ["argus", "hermes"], lambda module: module != "lxml.etree")
-    assert problem.startswith("controller: preflight: the Python library lxml, which edits configuration files of argus, hermes, cannot be imported. Install")
+    assert problem.startswith(
+        "controller: preflight: the Python library lxml, which edits configuration files of argus, hermes, cannot be imported. Install"
+    )
     many = [WindowsHost(f"console{number}") for number in range(30)]
     [problem] = requirement_problems(many, [], lambda module: False)
     assert "30 hosts" in problem
 
 
-@pytest.mark.parametrize(("connection", "wrong"), [(None, False), ("winrm", False), ("ansible.builtin.winrm", False), ("ssh", True), ("psrp", True)])
+@pytest.mark.parametrize(
+    ("connection", "wrong"),
+    [(None, False), ("winrm", False), ("ansible.builtin.winrm", False), ("ssh", True), ("psrp", True)],
+)
 def test_a_host_is_connected_to_through_winrm(connection: str | None, wrong: bool) -> None:
     problems = requirement_problems([WindowsHost("argus", connection)], [], lambda module: True)
-    assert [problem.startswith("argus: preflight: the connection plugin is") for problem in problems] == ([True] if wrong else [])
+    assert [problem.startswith("argus: preflight: the connection plugin is") for problem in problems] == (
+        [True] if wrong else []
+    )
 
 
 def test_a_library_that_is_there_and_does_not_work_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,10 @@ def test_what_a_mark_proves(mark: RestoreMark, source: str | None, fingerprint: 
         ([], RestoreMark()),
     ],
 )
-def test_a_mark_is_read_and_what_is_not_understood_is_not_there(lines: list[tuple[str, str]], mark: RestoreMark) -> None:
-    text = "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\opsmgr.recovery.key\r\n" + "".join(f"    {name}    REG_SZ    {data}\r\n" for name, data in lines)
+def test_a_mark_is_read_and_what_is_not_understood_is_not_there(
+    lines: list[tuple[str, str]], mark: RestoreMark
+) -> None:
+    text = "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\opsmgr.recovery.key\r\n" + "".join(
+        f"    {name}    REG_SZ    {data}\r\n" for name, data in lines
+    )
     assert read_mark(text) == mark

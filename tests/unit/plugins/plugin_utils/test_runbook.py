@@ -38,7 +38,12 @@ def played(run: Runbook, outcomes: list[tuple[str, str]], *, quiet: bool = False
     ("outcomes", "quiet", "told", "numbers"),
     [
         ([("hydra", OK)], False, {OK: ["hydra"]}, 1),
-        ([("hydra", CHANGED), ("jupiter", OK), ("argus", CHANGED)], False, {CHANGED: ["hydra", "argus"], OK: ["jupiter"]}, 1),
+        (
+            [("hydra", CHANGED), ("jupiter", OK), ("argus", CHANGED)],
+            False,
+            {CHANGED: ["hydra", "argus"], OK: ["jupiter"]},
+            1,
+        ),
         ([("hydra", SKIPPED)], False, None, 0),
         ([("hydra", SKIPPED), ("jupiter", OK)], False, {OK: ["jupiter"]}, 1),
         ([("hydra", OK)], True, None, 0),
@@ -107,7 +112,9 @@ def test_what_was_ignored_is_no_trouble_in_the_end() -> None:
         (UNREACHABLE, None, UNCERTAIN),
     ],
 )
-def test_the_point_of_no_return_is_passed_when_its_step_says_so(outcome: str, past_point: bool | None, point: str) -> None:
+def test_the_point_of_no_return_is_passed_when_its_step_says_so(
+    outcome: str, past_point: bool | None, point: str
+) -> None:
     run = Runbook(0)
     assert run.point == NO_POINT
     run.see_point_ahead()
@@ -155,7 +162,9 @@ INVENTORY = {
         ("somebody", "somebody", "somebody", "somebody"),
     ],
 )
-def test_hosts_are_shown_with_what_they_are_for(host: str, by_inventory: str, before_promotion: str, afterwards: str) -> None:
+def test_hosts_are_shown_with_what_they_are_for(
+    host: str, by_inventory: str, before_promotion: str, afterwards: str
+) -> None:
     names = HostNames()
     names.learn_groups(INVENTORY)
     assert names.shown(host) == by_inventory

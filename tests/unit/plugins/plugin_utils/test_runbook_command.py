@@ -11,16 +11,31 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_command im
 
 TABLE = [
     (["/usr/bin/ansible-playbook", "-i", "my inventory.yml", "a.b.c"], "ansible-playbook -i 'my inventory.yml' a.b.c"),
-    (["ansible-playbook", "-e", "rms_failover_target=deathsting", "p.yml"], "ansible-playbook -e rms_failover_target=deathsting p.yml"),
+    (
+        ["ansible-playbook", "-e", "rms_failover_target=deathsting", "p.yml"],
+        "ansible-playbook -e rms_failover_target=deathsting p.yml",
+    ),
     (["ansible-playbook", "-e", "@secrets.yml", "p.yml"], "ansible-playbook -e @secrets.yml p.yml"),
-    (["ansible-playbook", "-e", "a=1 backup_password=hunter2 b='x y'"], "ansible-playbook -e 'a=1 backup_password=*** b='\"'\"'x y'\"'\"''"),
+    (
+        ["ansible-playbook", "-e", "a=1 backup_password=hunter2 b='x y'"],
+        "ansible-playbook -e 'a=1 backup_password=*** b='\"'\"'x y'\"'\"''",
+    ),
     (["ansible-playbook", "-eseal_passphrase=hunter2"], "ansible-playbook '-eseal_passphrase=***'"),
-    (["ansible-playbook", "--extra-vars=seal_passphrase=hunter2"], "ansible-playbook '--extra-vars=seal_passphrase=***'"),
+    (
+        ["ansible-playbook", "--extra-vars=seal_passphrase=hunter2"],
+        "ansible-playbook '--extra-vars=seal_passphrase=***'",
+    ),
     (["ansible-playbook", "--extra-vars", '{"password": "hunter2"}'], "ansible-playbook --extra-vars '***'"),
-    (["ansible-playbook", "-e", '{"rms_failover_target": "deathsting"}'], """ansible-playbook -e '{"rms_failover_target": "deathsting"}'"""),
+    (
+        ["ansible-playbook", "-e", '{"rms_failover_target": "deathsting"}'],
+        """ansible-playbook -e '{"rms_failover_target": "deathsting"}'""",
+    ),
     (["ansible-playbook", "-e", "password='hunter2"], "ansible-playbook -e '***'"),
     (["ansible-playbook", "-e", "password: hunter2"], "ansible-playbook -e '*** ***'"),
-    (["ansible-playbook", "--vault-password-file", "vault.txt", "p.yml"], "ansible-playbook --vault-password-file vault.txt p.yml"),
+    (
+        ["ansible-playbook", "--vault-password-file", "vault.txt", "p.yml"],
+        "ansible-playbook --vault-password-file vault.txt p.yml",
+    ),
     ([], "ansible-playbook"),
 ]
 

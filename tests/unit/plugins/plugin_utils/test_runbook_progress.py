@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE, append_progress, last_progress
+from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import (
+    ENVIRONMENT_VARIABLE,
+    append_progress,
+    last_progress,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_progress import ProgressFile
 
 
@@ -24,8 +28,14 @@ def progress(monkeypatch: pytest.MonkeyPatch) -> ProgressFile:
     ("text", "found"),
     [
         ("", None),
-        ("2026-01-31T02:03:04 BACKUP of Operations: Manager: 40 percent after 3 seconds\n", ("BACKUP of Operations: Manager", 40)),
-        ("2026-01-31T02:03:04 BACKUP of OM: 40 percent after 3 seconds\n2026-01-31T02:03:05 BACKUP of OM: 45 perc", ("BACKUP of OM", 40)),
+        (
+            "2026-01-31T02:03:04 BACKUP of Operations: Manager: 40 percent after 3 seconds\n",
+            ("BACKUP of Operations: Manager", 40),
+        ),
+        (
+            "2026-01-31T02:03:04 BACKUP of OM: 40 percent after 3 seconds\n2026-01-31T02:03:05 BACKUP of OM: 45 perc",
+            ("BACKUP of OM", 40),
+        ),
         ("2026-01-31T02:03:04 BACKUP of OM: 40 perc", None),
         ("something that somebody else wrote\n", None),
     ],
@@ -50,7 +60,9 @@ def test_what_is_told_is_seen(progress: ProgressFile) -> None:
     assert progress.last() is None
 
 
-def test_a_file_that_somebody_else_chose_is_used_and_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_that_somebody_else_chose_is_used_and_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     theirs = tmp_path / "progress"
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(theirs))
     progress = ProgressFile()

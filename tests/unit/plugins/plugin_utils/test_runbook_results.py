@@ -18,7 +18,9 @@ def result(data: dict[str, Any], *, old: bool = False, **task: Any) -> Result:
     """As a callback gets it, from ansible-core 2.19 or older."""
     parts = {
         "host": SimpleNamespace(get_name=lambda: "deathsting"),
-        "task": SimpleNamespace(**{"action": "opsmgr.recovery.management_services", "delegate_to": None, "loop": None, **task}),
+        "task": SimpleNamespace(
+            **{"action": "opsmgr.recovery.management_services", "delegate_to": None, "loop": None, **task}
+        ),
         "result": data,
     }
     return Result.of(SimpleNamespace(**{f"_{name}" if old else name: part for name, part in parts.items()}))
@@ -77,7 +79,10 @@ def test_an_item_that_failed(data: dict[str, Any], task: dict[str, Any], outcome
     [
         ({}, []),
         ({"msg": ["Two problems:", "one", "two"]}, ["Two problems:", "one", "two"]),
-        ({"msg": "non-zero return code", "stderr": "no such file", "stdout": ""}, ["non-zero return code", "stderr: no such file"]),
+        (
+            {"msg": "non-zero return code", "stderr": "no such file", "stdout": ""},
+            ["non-zero return code", "stderr: no such file"],
+        ),
         ({"msg": "MODULE FAILURE", "module_stdout": "MODULE FAILURE"}, ["MODULE FAILURE"]),
         ({"msg": 5}, ["5"]),
         ({"censored": "hidden", "msg": "the password is x"}, ["hidden"]),

@@ -38,7 +38,9 @@ def step(outcomes: list[tuple[str, str]], seconds: float = 0, name: str = "The k
     return begun
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.9, "0:00"), (59.99, "0:59"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.9, "0:00"), (59.99, "0:59"), (61, "1:01"), (3600, "1:00:00"), (7325, "2:02:05")]
+)
 def test_seconds_are_shown_as_a_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
@@ -53,7 +55,11 @@ def test_many_hosts_are_counted_and_a_host_is_named_once() -> None:
     [
         ([("hydra", book.OK)], 0.5, "   1  ok        The key is restored: hydra"),
         ([("hydra", book.CHANGED)], 75, "   1  changed   The key is restored: hydra, 1:15"),
-        ([("hydra", book.OK), ("argus", book.CHANGED)], 0, "   1  changed   The key is restored: changed: argus; ok: hydra"),
+        (
+            [("hydra", book.OK), ("argus", book.CHANGED)],
+            0,
+            "   1  changed   The key is restored: changed: argus; ok: hydra",
+        ),
     ],
 )
 def test_a_step_is_one_line(outcomes: list[tuple[str, str]], seconds: float, line: str) -> None:
@@ -61,8 +67,18 @@ def test_a_step_is_one_line(outcomes: list[tuple[str, str]], seconds: float, lin
 
 
 def test_trouble_is_told_whole_and_its_lines_stay_lines() -> None:
-    lines = trouble_lines(step([("hydra", book.FAILED)]), "hydra", book.FAILED, ["hydra: one thing. Do this.\nAnd that.", "argus: another."])
-    assert [line.text.strip() for line in lines] == ["1  FAILED    The key is restored: hydra", "hydra: one thing. Do this.", "And that.", "argus: another."]
+    lines = trouble_lines(
+        step([("hydra", book.FAILED)]),
+        "hydra",
+        book.FAILED,
+        ["hydra: one thing. Do this.\nAnd that.", "argus: another."],
+    )
+    assert [line.text.strip() for line in lines] == [
+        "1  FAILED    The key is restored: hydra",
+        "hydra: one thing. Do this.",
+        "And that.",
+        "argus: another.",
+    ]
 
 
 def pieces(text: str) -> list[str]:
@@ -102,7 +118,9 @@ def test_the_point_of_no_return_is_announced_and_in_check_mode_only_mentioned() 
     assert "12            POINT OF NO RETURN: this server is promoted to the RMS." in announced
     assert "From here there is no way back" in announced
     [mentioned] = point_lines(marked, 12, check_mode=True)
-    assert "would be reached here: this server is promoted to the RMS. In check mode it is not passed." in mentioned.text
+    assert (
+        "would be reached here: this server is promoted to the RMS. In check mode it is not passed." in mentioned.text
+    )
 
 
 ENDS = {
@@ -139,7 +157,9 @@ def test_the_recap_says_how_it_ended_and_what_to_do(name: str) -> None:
         (book.UNREACHABLE, None, "The point of no return was reached, and perhaps passed."),
     ],
 )
-def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(outcome: str, past_point: bool | None, words: str) -> None:
+def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(
+    outcome: str, past_point: bool | None, words: str
+) -> None:
     run = book.Runbook(0)
     run.begin("point", f"{book.MARK} - deathsting is promoted", 0)
     run.report("point", "deathsting", outcome, 1, past_point=past_point)
@@ -147,12 +167,15 @@ def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(outcome
     assert words in [line.text for line in recap_lines(run, ["deathsting"], 2)]
 
 
-# --- a run that does not come to its end --------------------------------------------------------------------------------------------
+# --- a run that does not come to its end
+# --------------------------------------------------------------------------------------------
 
 PROMOTION = "POINT OF NO RETURN - this server is promoted to the RMS"
 
 
-def run_at(*names: str, ahead: bool = False, check_mode: bool = False, outcome: str | None = None, over: bool = False) -> book.Runbook:
+def run_at(
+    *names: str, ahead: bool = False, check_mode: bool = False, outcome: str | None = None, over: bool = False
+) -> book.Runbook:
     """A run that has come to the last of some steps; `outcome` is that of this one, and `over` that it has ended."""
     run = book.Runbook(0, check_mode=check_mode)
     if ahead:
@@ -172,15 +195,37 @@ def run_at(*names: str, ahead: bool = False, check_mode: bool = False, outcome: 
     [
         (run_at(), ["before the first step", "No point of no return was reached"], ["NOT passed"]),
         (run_at("Look"), ["in step 1: Look", "No point of no return was reached"], ["NOT passed"]),
-        (run_at("Look", "The old RMS is stopped", ahead=True), ["in step 2: The old RMS", "NOT passed", "Nothing was undone"], ["perhaps"]),
-        (run_at("Look", PROMOTION, ahead=True), ["in step 2: POINT OF NO RETURN", "perhaps passed"], ["NOT passed", "IS PASSED"]),
-        (run_at("Look", PROMOTION, ahead=True, outcome=book.UNREACHABLE), ["perhaps passed"], ["NOT passed", "IS PASSED"]),
-        (run_at("Look", PROMOTION, ahead=True, outcome=book.CHANGED, over=True), ["after the step: POINT OF NO RETURN", "IS PASSED"], ["perhaps"]),
+        (
+            run_at("Look", "The old RMS is stopped", ahead=True),
+            ["in step 2: The old RMS", "NOT passed", "Nothing was undone"],
+            ["perhaps"],
+        ),
+        (
+            run_at("Look", PROMOTION, ahead=True),
+            ["in step 2: POINT OF NO RETURN", "perhaps passed"],
+            ["NOT passed", "IS PASSED"],
+        ),
+        (
+            run_at("Look", PROMOTION, ahead=True, outcome=book.UNREACHABLE),
+            ["perhaps passed"],
+            ["NOT passed", "IS PASSED"],
+        ),
+        (
+            run_at("Look", PROMOTION, ahead=True, outcome=book.CHANGED, over=True),
+            ["after the step: POINT OF NO RETURN", "IS PASSED"],
+            ["perhaps"],
+        ),
         (run_at("Look", PROMOTION, "Services run", ahead=True), ["in step 3: Services run", "IS PASSED"], ["perhaps"]),
-        (run_at("Look", PROMOTION, ahead=True, check_mode=True), ["Nothing was changed: this was a check."], ["perhaps", "IS PASSED"]),
+        (
+            run_at("Look", PROMOTION, ahead=True, check_mode=True),
+            ["Nothing was changed: this was a check."],
+            ["perhaps", "IS PASSED"],
+        ),
     ],
 )
-def test_an_interrupted_run_says_where_it_was_and_how_it_goes_on(run: book.Runbook, said: list[str], unsaid: list[str]) -> None:
+def test_an_interrupted_run_says_where_it_was_and_how_it_goes_on(
+    run: book.Runbook, said: list[str], unsaid: list[str]
+) -> None:
     lines = [line.text for line in interrupted_lines(run, 75, "ansible-playbook a.b.c")]
     text = "\n".join(lines)
     assert lines[1].startswith("INTERRUPTED after 1:15, ")
@@ -190,8 +235,14 @@ def test_an_interrupted_run_says_where_it_was_and_how_it_goes_on(run: book.Runbo
 
 
 def test_a_run_that_ansible_broke_off_says_where_it_was() -> None:
-    assert [line.text for line in broken_off_lines(run_at(), 1)] == ["", "STOPPED after 0:01, before the first step. The reason stands above."]
-    assert broken_off_lines(run_at("Look", PROMOTION, ahead=True), 1)[-1].text == "The point of no return was reached, and perhaps passed."
+    assert [line.text for line in broken_off_lines(run_at(), 1)] == [
+        "",
+        "STOPPED after 0:01, before the first step. The reason stands above.",
+    ]
+    assert (
+        broken_off_lines(run_at("Look", PROMOTION, ahead=True), 1)[-1].text
+        == "The point of no return was reached, and perhaps passed."
+    )
 
 
 def test_a_run_that_had_no_host_did_not_end_well() -> None:

@@ -41,8 +41,14 @@ def test_a_netbios_name_is_the_beginning_of_a_long_one() -> None:
 @pytest.mark.parametrize(
     ("expected", "found"),
     [
-        (Expected("hydra", "10.0.0.1", "ILIAD"), "management group ODYSSEY, and the inventory that it belongs to ILIAD"),
-        (Expected("hydra", "10.0.0.1", "odyssey"), "management group ODYSSEY, and the inventory that it belongs to odyssey"),
+        (
+            Expected("hydra", "10.0.0.1", "ILIAD"),
+            "management group ODYSSEY, and the inventory that it belongs to ILIAD",
+        ),
+        (
+            Expected("hydra", "10.0.0.1", "odyssey"),
+            "management group ODYSSEY, and the inventory that it belongs to odyssey",
+        ),
         (Expected("argo", "10.0.0.1", "ODYSSEY"), "calls itself HYDRA, and the inventory calls it argo"),
         (Expected("argo", "argo"), "calls it argo"),
         (Expected("argo", "argo.odyssey.com"), "calls it argo or argo.odyssey.com"),

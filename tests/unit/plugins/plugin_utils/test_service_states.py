@@ -31,7 +31,9 @@ def orders(recorded: RecordedServer) -> list[str]:
     return re.findall(r"\(sc ((?:config|start|stop) [^)]*)\)", " ".join(recorded.commands))
 
 
-def change(recorded: RecordedServer, todo: dict[str, str], timeout: float = 60, stable: int = 5) -> dict[str, ServiceState]:
+def change(
+    recorded: RecordedServer, todo: dict[str, str], timeout: float = 60, stable: int = 5
+) -> dict[str, ServiceState]:
     return bring_about(WindowsHost(Shell(recorded.protocol, "shell-1")), "set services", todo, timeout, stable)
 
 
@@ -46,7 +48,11 @@ def test_what_runs_is_stopped_from_the_top(clock: Clock) -> None:
 def test_what_is_down_is_started_from_the_bottom_after_its_start_mode_is_set(clock: Clock) -> None:
     recorded = RecordedServer(clock, services=dict.fromkeys(ALL, ("stopped", "disabled")))
     states = change(recorded, dict.fromkeys(ALL, "running"))
-    assert sorted(orders(recorded)[:3]) == ["config HealthService start= auto", "config OMCFG start= auto", "config OMSDK start= auto"]
+    assert sorted(orders(recorded)[:3]) == [
+        "config HealthService start= auto",
+        "config OMCFG start= auto",
+        "config OMSDK start= auto",
+    ]
     assert orders(recorded)[3:] == ["start OMSDK", "start OMCFG", "start HealthService"]
     assert set(states.values()) == {ServiceState("running", "auto")}
 
@@ -84,7 +90,10 @@ def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> No
         return [Silence(10), *script]
 
     recorded.protocol._respond = stuck
-    with pytest.raises(OpsmgrError, match=r"HealthService is start_pending and not running. Look at the Operations Manager and System event logs"):
+    with pytest.raises(
+        OpsmgrError,
+        match=r"HealthService is start_pending and not running. Look at the Operations Manager and System event logs",
+    ):
         change(recorded, {"HealthService": "running"}, timeout=60)
     assert 60 <= clock.now - 1000 <= 120
 
@@ -100,12 +109,20 @@ def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> No
     ],
 )
 def test_only_what_is_not_so_yet_is_changed(wanted: dict[str, str], todo: dict[str, str]) -> None:
-    services = {"OMSDK": ServiceState("running", "auto"), "OMCFG": ServiceState("stopped", "auto"), "HealthService": ServiceState("stopped", "demand")}
+    services = {
+        "OMSDK": ServiceState("running", "auto"),
+        "OMCFG": ServiceState("stopped", "auto"),
+        "HealthService": ServiceState("stopped", "demand"),
+    }
     assert to_change("set services", services, wanted) == todo
 
 
 def test_services_that_are_missing_are_all_named() -> None:
-    services = {"OMSDK": ServiceState(None, None), "OMCFG": ServiceState(None, None), "HealthService": ServiceState("running", "auto")}
+    services = {
+        "OMSDK": ServiceState(None, None),
+        "OMCFG": ServiceState(None, None),
+        "HealthService": ServiceState("running", "auto"),
+    }
     with pytest.raises(OpsmgrError, match="set services: there is no service OMSDK and no service OMCFG here"):
         to_change("set services", services, dict.fromkeys(services, "running"))
     assert describe(services, ["HealthService"]) == {"HealthService": "running, auto"}

@@ -46,8 +46,15 @@ def test_a_mistake_and_what_was_meant(name: str, nearest: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "opsmgr_sql_server", "rms_failover_target", "opsmgr_room", "opsmgr_contact_person", "site", "failover_target", "ansible_host",
-        "__rms_failover_plan", "rms",
+        "opsmgr_sql_server",
+        "rms_failover_target",
+        "opsmgr_room",
+        "opsmgr_contact_person",
+        "site",
+        "failover_target",
+        "ansible_host",
+        "__rms_failover_plan",
+        "rms",
     ],
 )
 def test_no_mistake(name: str) -> None:
@@ -64,10 +71,25 @@ def test_all_are_named_in_order() -> None:
 
 def test_what_the_collection_itself_uses_is_known() -> None:
     files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.yml")]
-    groups = {"opsmgr_rms", "opsmgr_rms_cluster", "opsmgr_management_servers", "opsmgr_reporting", "opsmgr_web_console", "opsmgr_consoles", "opsmgr_database"}
-    # A variable is set, compared or put into a template: `name:`, `name is defined`, `{{ name }}`. What follows a dot or a quote is something else.
+    groups = {
+        "opsmgr_rms",
+        "opsmgr_rms_cluster",
+        "opsmgr_management_servers",
+        "opsmgr_reporting",
+        "opsmgr_web_console",
+        "opsmgr_consoles",
+        "opsmgr_database",
+    }
+    # A variable is set, compared or put into a template: `name:`, `name is defined`, `{{ name }}`. What follows a dot
+    # or a quote is something else.
     texts = [file.read_text(encoding="utf-8") for file in files]
-    used = {name for text in texts for name in re.findall(r"(?<![\w.'\"/-])(?:opsmgr|rms|repoint|clustered)_\w*[a-z](?![\w.*])", text)}
-    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.yml")} | {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
+    used = {
+        name
+        for text in texts
+        for name in re.findall(r"(?<![\w.'\"/-])(?:opsmgr|rms|repoint|clustered)_\w*[a-z](?![\w.*])", text)
+    }
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.yml")} | {
+        path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")
+    }
     names = used - groups - modules - {path.name for path in (ROOT / "roles").iterdir()}
     assert misspelt_variables(names, known_variables()) == []

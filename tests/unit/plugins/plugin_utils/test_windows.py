@@ -31,7 +31,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
 
-# --- quoting -----------------------------------------------------------------------------------------------------------------------
+# --- quoting
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
     [
         ("", '""'),
         ("key.bin", '"key.bin"'),
-        (r"C:\Program Files\System Center Operations Manager 2007", r'"C:\Program Files\System Center Operations Manager 2007"'),
+        (
+            r"C:\Program Files\System Center Operations Manager 2007",
+            r'"C:\Program Files\System Center Operations Manager 2007"',
+        ),
         (r"D:\R&D", r'"D:\R&D"'),
         (r"C:\Program Files (x86)", r'"C:\Program Files (x86)"'),
         ("a^b", '"a^b"'),
@@ -63,10 +67,12 @@ def test_what_cannot_be_in_a_windows_path_is_refused(name: str) -> None:
 
 
 def as_cmd_sees_it(line: str, variables: dict[str, str]) -> str:
-    """A model of the two phases in which cmd.exe reads a command line [ms, field]: what a program is given as its command line.
+    """A model of the two phases in which cmd.exe reads a command line [ms, field]: what a program is given as its
+    command line.
 
-    Percent phase: %NAME% is replaced where the variable exists, and stays as it is elsewhere (at the prompt, and cmd /c is one).
-    Quote phase: a quotation mark switches quoting; outside, ^ makes the next character ordinary and goes, and & | < > ( ) end the command.
+    Percent phase: %NAME% is replaced where the variable exists, and stays as it is elsewhere (at the prompt, and cmd /c
+    is one). Quote phase: a quotation mark switches quoting; outside, ^ makes the next character ordinary and goes, and
+    & | < > ( ) end the command.
     """
     expanded = re.sub("%([^%]+)%", lambda found: variables.get(found[1].split(":")[0].upper(), found[0]), line)
     seen, quoting, characters = "", False, iter(expanded)
@@ -110,12 +116,15 @@ def test_the_model_itself_sees_what_goes_wrong_without_quoting() -> None:
         as_cmd_sees_it("cd R&D", VARIABLES)
 
 
-@pytest.mark.parametrize(("directory", "joined"), [("D:", r"D:\x"), ("D:\\", r"D:\x"), (r"C:\a b", r"C:\a b\x"), ("C:/a/", r"C:/a\x")])
+@pytest.mark.parametrize(
+    ("directory", "joined"), [("D:", r"D:\x"), ("D:\\", r"D:\x"), (r"C:\a b", r"C:\a b\x"), ("C:/a/", r"C:/a\x")]
+)
 def test_directory_join(directory: str, joined: str) -> None:
     assert directory_join(directory, "x") == joined
 
 
-# --- reg query ---------------------------------------------------------------------------------------------------------------------
+# --- reg query
+# ---------------------------------------------------------------------------------------------------------------------
 
 SETUP_2008 = r"""
 HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0\Setup
@@ -184,7 +193,8 @@ def test_group_names_with_every_language_and_keys_without_values() -> None:
     assert parse_registry(text) == {above + "Größe & Co (2)": {"IsRootHealthService": "0x0"}, above + "管理": {}}
 
 
-# --- sc ----------------------------------------------------------------------------------------------------------------------------
+# --- sc
+# ----------------------------------------------------------------------------------------------------------------------------
 
 ENGLISH = """
 SERVICE_NAME: OMSDK
@@ -246,11 +256,23 @@ MISSING = "[SC] EnumQueryServicesStatus:OpenService FAILED 1060:\n\nThe specifie
     [
         pytest.param(Answer(True, ENGLISH), Answer(True, ENGLISH_QC), ServiceState("running", "auto"), id="English"),
         pytest.param(Answer(True, GERMAN), Answer(True, GERMAN_QC), ServiceState("stopped", "disabled"), id="German"),
-        pytest.param(Answer(True, FRENCH), Answer(True, FRENCH_QC), ServiceState("stop_pending", "demand"), id="French"),
+        pytest.param(
+            Answer(True, FRENCH), Answer(True, FRENCH_QC), ServiceState("stop_pending", "demand"), id="French"
+        ),
         pytest.param(Answer(True, CR_LF[0]), Answer(True, CR_LF[1]), ServiceState("running", "auto"), id="CR LF"),
         pytest.param(Answer(False, MISSING), Answer(False, MISSING), ServiceState(None, None), id="1060"),
-        pytest.param(Answer(True, ENGLISH), Answer(False, "[SC] OpenService FAILED 5:"), ServiceState("running", None), id="configuration refused"),
-        pytest.param(Answer(True, ENGLISH.replace("OMSDK", "FADE")), Answer(True, ENGLISH_QC), ServiceState("running", "auto"), id="a name like a number"),
+        pytest.param(
+            Answer(True, ENGLISH),
+            Answer(False, "[SC] OpenService FAILED 5:"),
+            ServiceState("running", None),
+            id="configuration refused",
+        ),
+        pytest.param(
+            Answer(True, ENGLISH.replace("OMSDK", "FADE")),
+            Answer(True, ENGLISH_QC),
+            ServiceState("running", "auto"),
+            id="a name like a number",
+        ),
         pytest.param(Answer(True, ""), Answer(True, ""), ServiceState(None, None), id="nothing"),
     ],
 )
@@ -273,7 +295,8 @@ def test_win32_error(text: str, number: int | None) -> None:
     assert win32_error(text) == number
 
 
-# --- questions ---------------------------------------------------------------------------------------------------------------------
+# --- questions
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def asked(*names: str) -> tuple[Questions, str]:
@@ -312,7 +335,9 @@ def test_output_that_looks_like_a_marker_is_not_taken_for_one() -> None:
     assert questions.answers(f"[{mark} computer]\r\n{hostile}[{mark} yes]\r\n")["computer"] == Answer(True, hostile)
 
 
-@pytest.mark.parametrize("output", ["", "[{mark} computer]\r\nHYDRA", "The command line is too long.\r\n", "HYDRA\r\n[{mark} yes]\r\n"])
+@pytest.mark.parametrize(
+    "output", ["", "[{mark} computer]\r\nHYDRA", "The command line is too long.\r\n", "HYDRA\r\n[{mark} yes]\r\n"]
+)
 def test_a_missing_answer_is_an_error_and_not_a_no(output: str) -> None:
     questions, mark = asked("computer")
     with pytest.raises(OpsmgrError, match="the answer about computer is missing"):
@@ -323,7 +348,8 @@ def test_no_question_is_a_command_line_too() -> None:
     assert re.fullmatch(r"echo \[[0-9a-f]{8} end\]", Questions().command_line())
 
 
-# --- certutil ----------------------------------------------------------------------------------------------------------------------
+# --- certutil
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def encoded(content: bytes) -> str:
@@ -338,18 +364,27 @@ def test_decode_certutil(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "AQID", encoded(b"key")[:-10], "-----BEGIN CERTIFICATE-----\r\nA!==\r\n-----END CERTIFICATE-----", encoded(b"k" * 99).replace("a2tr", "a2t", 1)],
+    [
+        "",
+        "AQID",
+        encoded(b"key")[:-10],
+        "-----BEGIN CERTIFICATE-----\r\nA!==\r\n-----END CERTIFICATE-----",
+        encoded(b"k" * 99).replace("a2tr", "a2t", 1),
+    ],
 )
 def test_what_is_not_certutils_text(text: str) -> None:
     with pytest.raises(ValueError, match="certutil's text"):
         decode_certutil(text)
 
 
-# --- a host ------------------------------------------------------------------------------------------------------------------------
+# --- a host
+# ------------------------------------------------------------------------------------------------------------------------
 
 
 class Host:
-    """A Windows host whose commands are answered by `answers`, the first whose pattern is found; whatever else succeeds silently."""
+    """A Windows host whose commands are answered by `answers`, the first whose pattern is found; whatever else succeeds
+    silently.
+    """
 
     def __init__(self, clock: Clock, **answers: str) -> None:
         self.answers = answers
@@ -380,7 +415,9 @@ def test_a_temporary_file_travels_on_standard_input_and_is_read_back(clock: Cloc
     assert base64.b64encode(KEY[:30]).decode() not in program.command
 
 
-@pytest.mark.parametrize("arrived", ["", encoded(KEY[:-1]), encoded(KEY)[:-30]], ids=["nothing", "one byte less", "cut off"])
+@pytest.mark.parametrize(
+    "arrived", ["", encoded(KEY[:-1]), encoded(KEY)[:-30]], ids=["nothing", "one byte less", "cut off"]
+)
 def test_a_file_that_did_not_arrive_whole_is_removed_and_refused(clock: Clock, arrived: str) -> None:
     host = Host(clock, findstr=arrived)
     with pytest.raises(OpsmgrError, match="the file that arrived is not the one that was sent"):
@@ -389,7 +426,9 @@ def test_a_file_that_did_not_arrive_whole_is_removed_and_refused(clock: Clock, a
 
 
 class Services(Host):
-    """A host whose service control manager answers each command of a batch; `states` gives the state of each look in turn."""
+    """A host whose service control manager answers each command of a batch; `states` gives the state of each look in
+    turn.
+    """
 
     def __init__(self, clock: Clock, refusals: dict[str, str] | None = None, states: list[int] | None = None) -> None:
         super().__init__(clock)
@@ -416,7 +455,10 @@ def test_several_changes_are_one_command(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (ServiceChange.start("OMSDK"), "[SC] StartService FAILED 1056:\r\n\r\nAn instance of the service is already running.\r\n"),
+        (
+            ServiceChange.start("OMSDK"),
+            "[SC] StartService FAILED 1056:\r\n\r\nAn instance of the service is already running.\r\n",
+        ),
         (ServiceChange.stop("OMSDK"), "[SC] ControlService FEHLER 1062:\r\n\r\nDer Dienst wurde nicht gestartet.\r\n"),
         (ServiceChange.stop("OMSDK"), "[SC] ControlService FAILED 1061:\r\n\r\n"),
     ],
@@ -434,11 +476,21 @@ def test_what_is_so_already_is_no_error(clock: Clock, change: ServiceChange, tex
             "start service OMSDK: the service control manager refused with error 1058: the service is disabled. "
             "Put that right on the server and run it again.",
         ),
-        (ServiceChange.stop("OMSDK"), "[SC] OpenService FAILED 5:\r\n\r\nDenied.\r\n", "error 5: access denied: the account is not an administrator."),
-        (ServiceChange.start_mode("OMSDK", "auto"), "[SC] X FAILED 87:\r\n\r\nWrong.\r\n", "error 87: [SC] X FAILED 87: Wrong."),
+        (
+            ServiceChange.stop("OMSDK"),
+            "[SC] OpenService FAILED 5:\r\n\r\nDenied.\r\n",
+            "error 5: access denied: the account is not an administrator.",
+        ),
+        (
+            ServiceChange.start_mode("OMSDK", "auto"),
+            "[SC] X FAILED 87:\r\n\r\nWrong.\r\n",
+            "error 87: [SC] X FAILED 87: Wrong.",
+        ),
     ],
 )
-def test_a_refusal_of_the_service_control_manager(clock: Clock, change: ServiceChange, text: str, sentence: str) -> None:
+def test_a_refusal_of_the_service_control_manager(
+    clock: Clock, change: ServiceChange, text: str, sentence: str
+) -> None:
     with pytest.raises(OpsmgrError) as caught:
         Services(clock, {"sc ": text}).windows.change_services([change])
     assert sentence in str(caught.value)

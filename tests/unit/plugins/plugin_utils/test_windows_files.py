@@ -16,7 +16,11 @@ from unit.plugins.plugin_utils.recorded_server import encoded
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost, decode_certutil
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import WindowsFiles, backup_path, path_problem
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import (
+    WindowsFiles,
+    backup_path,
+    path_problem,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import SEND_BYTES, ConnectionLost, Shell
 
 PATH = "C:\\Inet & pub\\Web.config"
@@ -35,7 +39,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @dataclass
 class Disk:
-    """Files of a server as far as the commands of this module see them. `fails` are parts of commands that fail; `before` runs ahead of one."""
+    """Files of a server as far as the commands of this module see them. `fails` are parts of commands that fail;
+    `before` runs ahead of one.
+    """
 
     clock: Clock
     files: dict[str, bytes] = field(default_factory=lambda: {PATH: OLD})
@@ -60,7 +66,14 @@ class Disk:
             self.before.pop(part)()
         if any(part in command for part in self.fails):
             return False, "Access is denied.\r\n"
-        known = {"attrib": self.attrib, "if exist": self.exists, "if not exist": self.back_up, "type nul": self.stage, "fc ": self.swap, "del ": self.delete}
+        known = {
+            "attrib": self.attrib,
+            "if exist": self.exists,
+            "if not exist": self.back_up,
+            "type nul": self.stage,
+            "fc ": self.swap,
+            "del ": self.delete,
+        }
         return next(answer for beginning, answer in known.items() if command.startswith(beginning))(command)
 
     def attrib(self, command: str) -> tuple[bool, str]:
@@ -105,15 +118,31 @@ class Disk:
         assert STAGED not in self.files
 
 
-# --- Paths -------------------------------------------------------------------------------------------------------------------------
+# --- Paths
+# -------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [PATH, "d:\\x", "\\\\hermes\\c$\\Web.config", "C:\\Program Files (x86)\\ü\\a^b.config"])
+@pytest.mark.parametrize(
+    "path", [PATH, "d:\\x", "\\\\hermes\\c$\\Web.config", "C:\\Program Files (x86)\\ü\\a^b.config"]
+)
 def test_paths_that_can_be_used(path: str) -> None:
     assert path_problem(path) is None
 
 
-@pytest.mark.parametrize("path", ["", "Web.config", "\\Web.config", "C:Web.config", "C:\\", "C:\\folder\\", "C:/Web.config", "\\\\hermes\\c$", "\\\\hermes"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "Web.config",
+        "\\Web.config",
+        "C:Web.config",
+        "C:\\",
+        "C:\\folder\\",
+        "C:/Web.config",
+        "\\\\hermes\\c$",
+        "\\\\hermes",
+    ],
+)
 def test_paths_that_are_not_full(path: str) -> None:
     assert path_problem(path) == f"{path!r} is not the full path of a file"
 
@@ -131,10 +160,13 @@ def test_a_backup_has_the_time_in_utc() -> None:
     assert backup_path(PATH, moment) == BACKUP
 
 
-# --- Reading -----------------------------------------------------------------------------------------------------------------------
+# --- Reading
+# -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("attributes", "read_only"), [("A  ", False), ("", False), ("A  R", True), ("     R", True), ("A  SHR", True)])
+@pytest.mark.parametrize(
+    ("attributes", "read_only"), [("A  ", False), ("", False), ("A  R", True), ("     R", True), ("A  SHR", True)]
+)
 def test_a_file_is_read_with_its_attribute(clock: Clock, attributes: str, read_only: bool) -> None:
     file = Disk(clock, attributes=attributes).windows.read_file(PATH)
     assert file is not None
@@ -168,7 +200,8 @@ def test_a_file_that_cannot_be_read(clock: Clock, monkeypatch: pytest.MonkeyPatc
         disk.windows.read_file(PATH)
 
 
-# --- Replacing ---------------------------------------------------------------------------------------------------------------------
+# --- Replacing
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_new_file_is_there_and_the_old_one_beside_it(clock: Clock) -> None:

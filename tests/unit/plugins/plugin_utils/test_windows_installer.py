@@ -1,19 +1,35 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows Installer as the plugins drive it: the command line, who is busy, what the log says, and what an exit code means."""
+"""Windows Installer as the plugins drive it: the command line, who is busy, what the log says, and what an exit code
+means.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Script, ScriptedProtocol, Silence, answer_batch, fault
+from unit.plugins.plugin_utils.doubles import (
+    Breaks,
+    Clock,
+    Ends,
+    Script,
+    ScriptedProtocol,
+    Silence,
+    answer_batch,
+    fault,
+)
 from unit.plugins.plugin_utils.recorded_server import LISTER
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import windows_installer, winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, UnquotableError, WindowsHost, process_ids
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+    Answer,
+    UnquotableError,
+    WindowsHost,
+    process_ids,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import (
     EXIT_CODES,
     NOT_BEGUN,
@@ -39,7 +55,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Server:
-    """A server with Windows Installer: `others` are process ids beside the service's own, `codes` what each setup ends with."""
+    """A server with Windows Installer: `others` are process ids beside the service's own, `codes` what each setup ends
+    with.
+    """
 
     def __init__(self, clock: Clock, codes: list[int], others: list[list[int]] | None = None, log: str = "") -> None:
         self.clock = clock
@@ -76,7 +94,9 @@ class Server:
         if command.startswith("sc "):
             return True, SERVICE
         if "findstr /n /r" in command:
-            lines = [f"{number}:{line}\r\n" for number, line in enumerate(self.log.splitlines(), 1) if line.endswith(" 3.")]
+            lines = [
+                f"{number}:{line}\r\n" for number, line in enumerate(self.log.splitlines(), 1) if line.endswith(" 3.")
+            ]
             return bool(lines), "".join(lines)
         if "find /c" in command:
             return True, f"{len(self.log.splitlines())}\r\n"
@@ -85,7 +105,10 @@ class Server:
 
 def test_the_command_line() -> None:
     line = install_command("D:\\100% new\\thing.msi", {"NAME": "a value", "OTHER_1": ""}, "%TEMP%\\x.log")
-    assert line == 'start "" /wait msiexec /i "D:\\100"^%" new\\thing.msi" /qn /norestart /l*v "%TEMP%\\x.log" NAME="a value" OTHER_1=""'
+    assert (
+        line
+        == 'start "" /wait msiexec /i "D:\\100"^%" new\\thing.msi" /qn /norestart /l*v "%TEMP%\\x.log" NAME="a value" OTHER_1=""'
+    )
 
 
 def test_what_cannot_be_on_it() -> None:
@@ -101,7 +124,9 @@ def test_process_ids_in_any_language() -> None:
     assert process_ids(Answer(True, setups), "msiexec.exe") == (912, 4711)
     assert process_ids(Answer(True, LISTER), "msiexec.exe") == ()
     nothing = "INFORMATION: Es werden keine Aufgaben mit den angegebenen Kriterien ausgef\xfchrt.\r\n"
-    assert process_ids(Answer(True, nothing), "msiexec.exe") is None, "a list that does not hold tasklist proves nothing"
+    assert process_ids(Answer(True, nothing), "msiexec.exe") is None, (
+        "a list that does not hold tasklist proves nothing"
+    )
 
 
 @pytest.mark.parametrize("code", SUCCESSES)
@@ -158,7 +183,14 @@ def test_a_setup_whose_server_goes_away_is_not_killed(clock: Clock) -> None:
 
 @pytest.mark.parametrize("ended", [ENGLISH, GERMAN])
 def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ended: str) -> None:
-    log = "".join(f"line {number}\r\n" for number in range(1, 31)) + "Error 1920.\r\n" + ended + "more\r\n" + OUTER + "the end\r\n"
+    log = (
+        "".join(f"line {number}\r\n" for number in range(1, 31))
+        + "Error 1920.\r\n"
+        + ended
+        + "more\r\n"
+        + OUTER
+        + "the end\r\n"
+    )
     outcome = Server(clock, [1603], log=log).installer().bring_about("x.msi", {}, lambda: False)
     assert outcome is not None
     assert (outcome.failed_action, outcome.log) == ("_MakeIt", "C:\\Temp\\setup.log")
@@ -167,7 +199,11 @@ def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ende
 
 
 def test_a_log_that_names_no_action_and_no_log_at_all(clock: Clock) -> None:
-    ended = Server(clock, [1603], log="one\r\nReturn value 3.\r\nlast\r\n").installer().bring_about("x.msi", {}, lambda: False)
+    ended = (
+        Server(clock, [1603], log="one\r\nReturn value 3.\r\nlast\r\n")
+        .installer()
+        .bring_about("x.msi", {}, lambda: False)
+    )
     assert ended == Outcome(1603, None, "C:\\Temp\\setup.log", "one\nReturn value 3.\nlast")
     assert Server(clock, [1619]).installer().bring_about("x.msi", {}, lambda: False) == Outcome(1619)
 

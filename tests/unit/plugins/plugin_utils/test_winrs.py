@@ -10,7 +10,19 @@ from collections.abc import Sequence
 
 import pytest
 import requests
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Errors, Happens, Hears, Owner, Script, ScriptedProtocol, Silence, fault
+from unit.plugins.plugin_utils.doubles import (
+    Breaks,
+    Clock,
+    Ends,
+    Errors,
+    Happens,
+    Hears,
+    Owner,
+    Script,
+    ScriptedProtocol,
+    Silence,
+    fault,
+)
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
@@ -60,7 +72,13 @@ class Desk:
         self.protocol = ScriptedProtocol(lambda _command: self.scripts.pop(0), clock)
         self.owner = Owner(self.protocol)
         self.traced: list[tuple[int, str]] = []
-        self.shell = Shell(self.protocol, "shell-1", manner, self.owner if owned else None, lambda verbosity, text: self.traced.append((verbosity, text)))
+        self.shell = Shell(
+            self.protocol,
+            "shell-1",
+            manner,
+            self.owner if owned else None,
+            lambda verbosity, text: self.traced.append((verbosity, text)),
+        )
 
     def converse(self, *exchanges: Exchange, then: str = "") -> Conversation:
         return self.shell.converse("tool", exchanges, then)
@@ -73,11 +91,14 @@ class Desk:
 
     @property
     def cleaned_up(self) -> list[bool]:
-        """For each command whether nothing of it is left: one that has ended by itself goes with its shell at the latest."""
+        """For each command whether nothing of it is left: one that has ended by itself goes with its shell at the
+        latest.
+        """
         return [program.cleaned_up or program.ended for program in self.protocol.programs]
 
 
-# --- run ---------------------------------------------------------------------------------------------------------------------------
+# --- run
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,11 +109,19 @@ class Desk:
         pytest.param([Silence(50), b"late", Ends()], "late", "", 0, id="silent for longer than one Receive"),
         pytest.param([b"out", Errors(b"wrong"), Ends(1)], "out", "wrong", 1, id="standard error apart"),
         pytest.param([Ends(4294967295)], "", "", 4294967295, id="-1 comes back unsigned"),
-        pytest.param([b"M\xc3", b"\xbcnchen ", b"\xe2\x82", b"\xac", Ends()], "München €", "", 0, id="characters split between pieces"),
+        pytest.param(
+            [b"M\xc3", b"\xbcnchen ", b"\xe2\x82", b"\xac", Ends()],
+            "München €",
+            "",
+            0,
+            id="characters split between pieces",
+        ),
         pytest.param([b"\x81", Ends()], "�", "", 0, id="what is no UTF-8 is replaced"),
     ],
 )
-def test_run_collects_what_a_command_writes(clock: Clock, script: Script, stdout: str, stderr: str, exit_code: int) -> None:
+def test_run_collects_what_a_command_writes(
+    clock: Clock, script: Script, stdout: str, stderr: str, exit_code: int
+) -> None:
     desk = Desk(clock, script)
     completed = desk.shell.run("hostname")
     assert (completed.stdout, completed.stderr, completed.exit_code) == (stdout, stderr, exit_code)
@@ -116,8 +145,12 @@ def test_a_command_that_does_not_end_is_terminated(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("of_connection", "expected"), [(20, [20, 20, 5]), (60, [20, 20, 5]), (5, [5] * 9)])
-def test_a_receive_is_never_longer_than_the_connection_allows(clock: Clock, of_connection: int, expected: list[int]) -> None:
-    """ansible_winrm_read_timeout_sec is only a little more than ansible_winrm_operation_timeout_sec: a longer Receive would break off."""
+def test_a_receive_is_never_longer_than_the_connection_allows(
+    clock: Clock, of_connection: int, expected: list[int]
+) -> None:
+    """ansible_winrm_read_timeout_sec is only a little more than ansible_winrm_operation_timeout_sec: a longer Receive
+    would break off.
+    """
     desk = Desk(clock, [Silence(1000)])
     desk.protocol.operation_timeout_sec = of_connection
     with pytest.raises(CommandTimeout):
@@ -129,14 +162,23 @@ def test_a_receive_is_never_longer_than_the_connection_allows(clock: Clock, of_c
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (fault(5, "Access is denied."), "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server."),
-        (fault(2150858843, "The shell was not found."), "The shell was not found. (ERROR_WSMAN_INVALID_SELECTORS 2150858843) The shell is gone; run it again."),
+        (
+            fault(5, "Access is denied."),
+            "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server.",
+        ),
+        (
+            fault(2150858843, "The shell was not found."),
+            "The shell was not found. (ERROR_WSMAN_INVALID_SELECTORS 2150858843) The shell is gone; run it again.",
+        ),
         (
             fault(2150859173, "\n The service is busy. \n"),
             "The service is busy. (ERROR_WSMAN_QUOTA_MAX_SHELLS 2150859173) "
             "This user has too many open shells on the server; they close by themselves after a few minutes.",
         ),
-        (fault(None, wmi=2150859174), "The reason. (ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ 2150859174) This user has too many open shells"),
+        (
+            fault(None, wmi=2150859174),
+            "The reason. (ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ 2150859174) This user has too many open shells",
+        ),
         (fault(99, "Odd."), "Odd. (WSMan fault 99)"),
         (fault(None, "Odd."), "Odd."),
     ],
@@ -153,9 +195,15 @@ def test_a_fault_becomes_a_sentence(clock: Clock, error: Exception, sentence: st
     ("error", "sentence"),
     [
         (WinRMTransportError("http", 503, "busy"), "Bad HTTP response returned from server. Code 503"),
-        (InvalidCredentialsError("the specified credentials were rejected by the server"), "the specified credentials were rejected by the server"),
+        (
+            InvalidCredentialsError("the specified credentials were rejected by the server"),
+            "the specified credentials were rejected by the server",
+        ),
         (WinRMError("odd"), "odd"),
-        (requests.exceptions.ConnectionError("HTTPConnectionPool(host='127.10.0.1')"), "ConnectionError: the connection to the server broke"),
+        (
+            requests.exceptions.ConnectionError("HTTPConnectionPool(host='127.10.0.1')"),
+            "ConnectionError: the connection to the server broke",
+        ),
         (requests.exceptions.ReadTimeout(), "ReadTimeout: the connection to the server broke"),
         (AssertionError(), "the answer is not one of a WinRM service"),
     ],
@@ -168,7 +216,9 @@ def test_a_broken_connection_is_one_kind_of_error(clock: Clock, error: Exception
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize("error", [WinRMOperationTimeoutError(), fault(5), requests.exceptions.ReadTimeout(), AssertionError()])
+@pytest.mark.parametrize(
+    "error", [WinRMOperationTimeoutError(), fault(5), requests.exceptions.ReadTimeout(), AssertionError()]
+)
 def test_that_cleaning_up_fails_spoils_nothing(clock: Clock, error: Exception) -> None:
     desk = Desk(clock, [Ends(0, b"hydra")])
     desk.protocol.cleanup_error = error
@@ -219,7 +269,8 @@ def test_commands_that_have_ended_are_released_when_some_have_come_together(cloc
     assert [program.cleaned_up for program in desk.protocol.programs] == [True] * (commands - 1) + [False]
 
 
-# --- the probe ---------------------------------------------------------------------------------------------------------------------
+# --- the probe
+# ---------------------------------------------------------------------------------------------------------------------
 
 PROBED_CONSOLE = b"opsmgr_a=1\r\nopsmgr_b=2\r\n[probed]\r\n"
 PROBED_PIPE = b"opsmgr_a=1\r2\r\n[probed]\r\n"
@@ -237,7 +288,9 @@ AUTO = Manner()
     ],
     ids=["console", "console that echoes", "pipe, in pieces", "something else", "no answer at all"],
 )
-def test_the_probe_finds_out_what_standard_input_is(clock: Clock, script: Script, kind: str | None, line_end: bytes) -> None:
+def test_the_probe_finds_out_what_standard_input_is(
+    clock: Clock, script: Script, kind: str | None, line_end: bytes
+) -> None:
     desk = Desk(clock, script, manner=AUTO)
     assert desk.shell.run_and_probe("hostname").stdout == "hydra\r\n"
     assert desk.shell.input_kind == kind
@@ -261,7 +314,8 @@ def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None
     assert desk.shell.input_kind == kind
 
 
-# --- conversations that go well ----------------------------------------------------------------------------------------------------
+# --- conversations that go well
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -284,12 +338,34 @@ def test_a_reply_ends_as_the_input_needs_it(clock: Clock, manner: Manner, typed:
 @pytest.mark.parametrize(
     "script",
     [
-        pytest.param([ASK, Hears(TYPED + b"\r"), b"\r\n" + AGAIN, Hears(TYPED + b"\r"), Ends(0, b"\r\nDone.")], id="whole"),
-        pytest.param([b"Please en", b"ter the pass", b"word:", Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Ends()], id="in pieces"),
-        pytest.param([Errors(ASK), Hears(TYPED + b"\r"), Errors(AGAIN), Hears(TYPED + b"\r"), Ends()], id="on standard error"),
-        pytest.param([Silence(3), ASK, Silence(2), Hears(TYPED + b"\r"), Silence(3), AGAIN, Hears(TYPED + b"\r"), Ends()], id="slowly"),
+        pytest.param(
+            [ASK, Hears(TYPED + b"\r"), b"\r\n" + AGAIN, Hears(TYPED + b"\r"), Ends(0, b"\r\nDone.")], id="whole"
+        ),
+        pytest.param(
+            [b"Please en", b"ter the pass", b"word:", Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Ends()],
+            id="in pieces",
+        ),
+        pytest.param(
+            [Errors(ASK), Hears(TYPED + b"\r"), Errors(AGAIN), Hears(TYPED + b"\r"), Ends()], id="on standard error"
+        ),
+        pytest.param(
+            [Silence(3), ASK, Silence(2), Hears(TYPED + b"\r"), Silence(3), AGAIN, Hears(TYPED + b"\r"), Ends()],
+            id="slowly",
+        ),
         pytest.param([Hears(TYPED + b"\r"), Hears(TYPED + b"\r"), Ends(0, ASK + AGAIN)], id="prompts only at the end"),
-        pytest.param([b"\xc3\x9cber ", b"\xc3", b"\xa4 " + ASK, Hears(TYPED + b"\r"), b"\xe2\x82", b"\xac" + AGAIN, Hears(TYPED + b"\r"), Ends()], id="split"),
+        pytest.param(
+            [
+                b"\xc3\x9cber ",
+                b"\xc3",
+                b"\xa4 " + ASK,
+                Hears(TYPED + b"\r"),
+                b"\xe2\x82",
+                b"\xac" + AGAIN,
+                Hears(TYPED + b"\r"),
+                Ends(),
+            ],
+            id="split",
+        ),
     ],
 )
 def test_two_questions_are_answered(clock: Clock, script: Script) -> None:
@@ -302,7 +378,11 @@ def test_two_questions_are_answered(clock: Clock, script: Script) -> None:
 
 
 def test_an_answer_goes_ahead_only_after_silence(clock: Clock) -> None:
-    desk = Desk(clock, [Hears(TYPED + b"\r"), Ends(0, ASK)], manner=Manner(input_kind="pipe", line_end="cr", answer_ahead_seconds=7))
+    desk = Desk(
+        clock,
+        [Hears(TYPED + b"\r"), Ends(0, ASK)],
+        manner=Manner(input_kind="pipe", line_end="cr", answer_ahead_seconds=7),
+    )
     desk.converse(ENTER)
     assert clock.now == 1007
 
@@ -335,7 +415,8 @@ def test_what_follows_a_decision_has_a_deadline_of_its_own(clock: Clock) -> None
     assert clock.now == 2800
 
 
-# --- conversations that go wrong ---------------------------------------------------------------------------------------------------
+# --- conversations that go wrong
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_a_decision_is_never_sent_ahead_of_its_question(clock: Clock) -> None:
@@ -350,14 +431,36 @@ def test_a_decision_is_never_sent_ahead_of_its_question(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("script", "kind", "sentence", "transcript"),
     [
-        ([b"Unregistered DLL.", Ends(3)], EndedEarly, "the program ended (exit code 3) before 'enter the password.*:' was asked", "Unregistered DLL."),
-        ([ASK, Hears(TYPED + b"\r"), b" Too short.", Ends(1)], EndedEarly, "before 're-enter the password.*:' was asked", ASK.decode() + " Too short."),
-        ([b"Overwrite the file?", Silence(1000)], UnexpectedQuestion, "wrote something other than the expected question", "Overwrite the file?"),
-        ([ASK, Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Silence(1000)], NeverEnded, "did not end within 120 seconds", (ASK + AGAIN).decode()),
+        (
+            [b"Unregistered DLL.", Ends(3)],
+            EndedEarly,
+            "the program ended (exit code 3) before 'enter the password.*:' was asked",
+            "Unregistered DLL.",
+        ),
+        (
+            [ASK, Hears(TYPED + b"\r"), b" Too short.", Ends(1)],
+            EndedEarly,
+            "before 're-enter the password.*:' was asked",
+            ASK.decode() + " Too short.",
+        ),
+        (
+            [b"Overwrite the file?", Silence(1000)],
+            UnexpectedQuestion,
+            "wrote something other than the expected question",
+            "Overwrite the file?",
+        ),
+        (
+            [ASK, Hears(TYPED + b"\r"), AGAIN, Hears(TYPED + b"\r"), Silence(1000)],
+            NeverEnded,
+            "did not end within 120 seconds",
+            (ASK + AGAIN).decode(),
+        ),
     ],
     ids=["ends before any question", "ends between", "asks something else", "never ends"],
 )
-def test_each_way_to_fail_has_its_error(clock: Clock, script: Script, kind: type[ConversationError], sentence: str, transcript: str) -> None:
+def test_each_way_to_fail_has_its_error(
+    clock: Clock, script: Script, kind: type[ConversationError], sentence: str, transcript: str
+) -> None:
     desk = Desk(clock, script)
     error = desk.fails(kind, ENTER, REPEAT)
     assert sentence in str(error)
@@ -384,7 +487,9 @@ def test_a_decision_that_the_server_refused_to_take_was_not_made(clock: Clock) -
     ],
     ids=["never ends", "asks more", "connection lost", "an exception of no known type", "shell gone"],
 )
-def test_a_program_past_its_decision_is_never_terminated(clock: Clock, after_the_decision: Script, raised: type[Exception], left_running: bool) -> None:
+def test_a_program_past_its_decision_is_never_terminated(
+    clock: Clock, after_the_decision: Script, raised: type[Exception], left_running: bool
+) -> None:
     desk = Desk(clock, [WARNING, Hears(b"Y\r"), *after_the_decision])
     with pytest.raises(raised):
         desk.converse(DECIDE)
@@ -426,7 +531,8 @@ def test_a_program_that_ended_after_the_decision_is_not_left_running(clock: Cloc
     assert (error.decision, desk.shell.left_running, desk.cleaned_up) == (Decision.SENT, False, [True])
 
 
-# --- what breaks and is asked again, or not ---------------------------------------------------------------------------------------
+# --- what breaks and is asked again, or not
+# ---------------------------------------------------------------------------------------
 
 LOST = Breaks(requests.exceptions.ConnectionError())
 
@@ -459,7 +565,10 @@ def test_the_next_command_goes_over_a_new_connection_and_a_program_at_work_keeps
     assert desk.shell.left_running is False, "the new shell holds no program"
 
 
-@pytest.mark.parametrize("call", ["run_command", "send_command_input", "get_command_output_raw", "cleanup_command", "close_shell", "open_shell"])
+@pytest.mark.parametrize(
+    "call",
+    ["run_command", "send_command_input", "get_command_output_raw", "cleanup_command", "close_shell", "open_shell"],
+)
 def test_an_exception_of_no_known_type_is_a_lost_connection_that_names_it(call: str) -> None:
     def broken() -> None:
         raise Exception(f"{call} with a part of a message")
@@ -473,7 +582,9 @@ class Stopped(BaseException):
 
 
 @pytest.mark.parametrize(("script", "left_running"), [([WARNING, Hears(b"Y\r")], True), ([b"Warning:"], False)])
-def test_a_task_that_has_had_its_time_leaves_only_an_answered_program_running(clock: Clock, script: Script, left_running: bool) -> None:
+def test_a_task_that_has_had_its_time_leaves_only_an_answered_program_running(
+    clock: Clock, script: Script, left_running: bool
+) -> None:
     def stop() -> None:
         raise Stopped
 
@@ -483,7 +594,8 @@ def test_a_task_that_has_had_its_time_leaves_only_an_answered_program_running(cl
     assert (desk.shell.left_running, desk.cleaned_up) == (left_running, [not left_running])
 
 
-# --- a conversation that a later run takes up -------------------------------------------------------------------------------------
+# --- a conversation that a later run takes up
+# -------------------------------------------------------------------------------------
 
 ASKED = Exchange("", "Y", decides=True, asked=True, then_seconds=1800)
 
@@ -493,7 +605,9 @@ ASKED = Exchange("", "Y", decides=True, asked=True, then_seconds=1800)
     [([Silence(6), Hears(b"Y\r"), b"Promoting.", Ends(0)], b"Y\r"), ([b"Promoting.", Silence(900), Ends(0)], b"")],
     ids=["it still waits", "it went on"],
 )
-def test_an_answer_that_may_have_been_lost_is_sent_only_to_a_program_that_waits(clock: Clock, script: Script, typed: bytes) -> None:
+def test_an_answer_that_may_have_been_lost_is_sent_only_to_a_program_that_waits(
+    clock: Clock, script: Script, typed: bytes
+) -> None:
     desk = Desk(clock, script)
     desk.protocol.run_command("shell-1", "tool& call echo [0123abcd %^opsmgr_exit%]")
     heard: list[bytes] = []
@@ -514,7 +628,8 @@ def test_what_is_not_a_reference_is_not_followed(text: str) -> None:
     assert CommandReference.parse(text) is None
 
 
-# --- secrets -----------------------------------------------------------------------------------------------------------------------
+# --- secrets
+# -----------------------------------------------------------------------------------------------------------------------
 
 ECHOES: Sequence[tuple[str, Script]] = [
     ("whole", [ASK, Hears(TYPED + b"\r"), TYPED + b"\r\n"]),
@@ -528,11 +643,18 @@ ECHOES: Sequence[tuple[str, Script]] = [
 
 @pytest.mark.parametrize("script", [script for _name, script in ECHOES], ids=[name for name, _script in ECHOES])
 @pytest.mark.parametrize("end", [Ends(1), Silence(5000), Breaks(fault(5))], ids=["ends early", "hangs", "breaks"])
-def test_a_secret_that_is_echoed_stays_out_of_every_error(clock: Clock, script: Script, end: Ends | Silence | Breaks) -> None:
+def test_a_secret_that_is_echoed_stays_out_of_every_error(
+    clock: Clock, script: Script, end: Ends | Silence | Breaks
+) -> None:
     desk = Desk(clock, [*script, end])
     with pytest.raises((ConversationError, ShellFault)) as caught:
         desk.converse(ENTER, Exchange("never asked", "x", optional=False, decides=True))
-    shown = str(caught.value) + repr(caught.value) + repr(vars(caught.value)) + "".join(traceback.format_exception(caught.value))
+    shown = (
+        str(caught.value)
+        + repr(caught.value)
+        + repr(vars(caught.value))
+        + "".join(traceback.format_exception(caught.value))
+    )
     for beginning in (PASSWORD, PASSWORD[:7], PASSWORD[-7:]):
         assert beginning not in shown
 
@@ -578,7 +700,8 @@ def test_closing_quietly() -> None:
     winrs.close_quietly(close)
 
 
-# --- What -vv and -vvv show ----------------------------------------------------------------------------------------------------------
+# --- What -vv and -vvv show
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_command_is_traced_with_its_end_and_its_first_lines(clock: Clock) -> None:

@@ -41,16 +41,36 @@ def steps() -> list[dict[str, Any]]:
     moved = {"before": "hydra.odyssey.com", "after": "deathsting.odyssey.com"}
     return [
         {"text": "support tools copied to *", "hosts": ["deathsting"], "results": [result(5, copied=TOOLS)]},
-        {"text": "key restored on *", "hosts": ["deathsting"], "results": [result(10, key={"present": True, "fingerprint": KEY})]},
-        {"text": "services of * stopped", "hosts": ["hydra"], "results": [result(15, services=dict.fromkeys(STATES, "stopped, auto"))]},
+        {
+            "text": "key restored on *",
+            "hosts": ["deathsting"],
+            "results": [result(10, key={"present": True, "fingerprint": KEY})],
+        },
+        {
+            "text": "services of * stopped",
+            "hosts": ["hydra"],
+            "results": [result(15, services=dict.fromkeys(STATES, "stopped, auto"))],
+        },
         {
             "text": "* promoted to the RMS",
             "hosts": ["deathsting"],
-            "results": [result(20, is_rms=True, past_point_of_no_return=True, command="ManagementServerConfigTool.exe PromoteRMS")],
+            "results": [
+                result(
+                    20, is_rms=True, past_point_of_no_return=True, command="ManagementServerConfigTool.exe PromoteRMS"
+                )
+            ],
             "point_of_no_return": True,
         },
-        {"text": "services of * running", "hosts": ["deathsting"], "results": [result(25, services=STATES, changed=False)]},
-        {"text": "* made an ordinary management server", "hosts": ["hydra"], "results": [result(30, item="hydra", is_rms=False)]},
+        {
+            "text": "services of * running",
+            "hosts": ["deathsting"],
+            "results": [result(25, services=STATES, changed=False)],
+        },
+        {
+            "text": "* made an ordinary management server",
+            "hosts": ["hydra"],
+            "results": [result(30, item="hydra", is_rms=False)],
+        },
         {
             "text": "web console * pointed at it",
             "hosts": ["hermes"],
@@ -61,7 +81,8 @@ def steps() -> list[dict[str, Any]]:
             "text": "consoles on * open it",
             "hosts": ["hermes", "argus"],
             "results": [
-                result(number, item=host, registry=moved["after"], registry_before=moved["before"]) for number, host in ((40, "hermes"), (41, "argus"))
+                result(number, item=host, registry=moved["after"], registry_before=moved["before"])
+                for number, host in ((40, "hermes"), (41, "argus"))
             ],
             "part": "console",
         },
