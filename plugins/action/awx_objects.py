@@ -9,9 +9,9 @@ import json
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx_api import AwxApi
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx_objects import FOR_SUPERUSERS, STEP, Described, Walk
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.api import AwxApi
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.objects import FOR_SUPERUSERS, STEP, Described, Walk
 
 OBJECT = {
     "key": {"type": "str", "required": True, "no_log": False},

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import MACHINE_SETTINGS_KEY, SETUP_KEY
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     check_names,
     look,
     point_registry,
     registered,
     require_installed,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import MACHINE_SETTINGS_KEY, SETUP_KEY
 
 STEP = "let consoles open the RMS"
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.sql_action import SqlAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.sql import SqlAction
 
 
 class ActionModule(SqlAction):

@@ -11,10 +11,10 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import examine
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_backup_summary import Attempt, Fleet, row_of
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import TRUST_SPEC, open_escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import TRUST_SPEC, open_escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import examine
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import Attempt, Fleet, row_of
 
 # What was fresh when the run began must not be too old at its end, however long it took.
 LONGEST_RUN_HOURS = 24.0

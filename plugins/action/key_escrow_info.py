@@ -11,16 +11,16 @@ import typing as t
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import STEP, examine
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.job_storage import lost_with_job
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     PRIVATE_KEY_SPEC,
     TRUST_SPEC,
     open_escrow,
     private_key_from,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import STEP, examine
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
 
 
 class ActionModule(ControllerAction):

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import describe_process
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.sql_action import SqlAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.sql import SqlAction
 
 
 class ActionModule(SqlAction):

@@ -9,13 +9,13 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     KEY_MATERIAL_SPEC,
     Arguments,
     OpsmgrAction,
     Work,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     REACHABLE,
     reachability,
     why_unreachable,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import check_names
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     Arguments,
     Facts,
     OpsmgrAction,
@@ -15,10 +16,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import HEALTH_SERVICE, ManagementServer
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import check_names
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe, restart_health_service
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import HEALTH_SERVICE, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
+    describe,
+    restart_health_service,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
 STEP = "let this management server report to the RMS"
 

@@ -7,20 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
-    Arguments,
-    Facts,
-    OpsmgrAction,
-    Work,
-    changing,
-    diff,
-)
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
-    HEALTH_SERVICE,
-    ManagementServer,
-    require_administrator,
-)
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
     ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
     SETUP_RESULT,
@@ -30,7 +17,20 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package impo
     prepare,
     run_setup,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import WindowsInstaller
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    HEALTH_SERVICE,
+    ManagementServer,
+    require_administrator,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer import WindowsInstaller
 
 STEP = "install the management server"
 FEATURE = "MOMServer"

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import CONFIG_SERVICE, HEALTH_SERVICE, SDK_SERVICE
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    CONFIG_SERVICE,
+    HEALTH_SERVICE,
+    SDK_SERVICE,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     WANTED,
     bring_about,
     describe,

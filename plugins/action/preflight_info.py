@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import KNOWN_GROUPS, misspelt_problems
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.requirements import (
     STEP,
     WindowsHost,
     requirement_problems,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.groups import KNOWN_GROUPS, misspelt_problems
 
 
 class ActionModule(ControllerAction):

@@ -5,16 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import change_server_names
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
-    Arguments,
-    Facts,
-    OpsmgrAction,
-    Work,
-    changing,
-)
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
     REPORTING_KEY,
     FileEdit,
@@ -25,7 +17,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
     point_registry,
     registered,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.reporting import (
     INSTANCES_KEY,
     RESTART_MARK_KEY,
     RESTART_MARK_VALUE,
@@ -33,7 +25,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import (
     locate,
     restart,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceState, quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import change_server_names
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState, quote
 
 STEP = "let the reporting server use the RMS"
 # A name that no server has [RFC 2606]: what would be changed to it is what names the RMS.

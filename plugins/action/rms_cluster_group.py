@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     KEY_MATERIAL_SPEC,
     Facts,
     OpsmgrAction,
@@ -17,8 +17,14 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import OFFLINE, ONLINE, ClusterHost, Group, same
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import (
+    OFFLINE,
+    ONLINE,
+    ClusterHost,
+    Group,
+    same,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
     PARENT_KEY,
     ROOT_VALUE,
     NodeRegistry,
@@ -28,7 +34,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node impor
     require_consistent,
     wrong_in,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import SERVICES, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SERVICES, ManagementServer
 
 STEP = "look after the cluster group of the RMS"
 # Everything online but the services.

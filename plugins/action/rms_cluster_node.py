@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     FAILURES,
     KEY_MATERIAL_SPEC,
@@ -21,7 +21,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
     PARENT_KEY,
     ROOT_VALUE,
     NodeRegistry,
@@ -29,16 +29,16 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_node impor
     read_registry,
     wrong_in,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import CONFIG_TOOL
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     DEMOTION_PROMPT,
     HEALTH_SERVICE,
     SERVICES,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import describe
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Conversation, Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import describe
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceChange
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Conversation, Deadline
 
 STEP = "make this server a node of the clustered RMS"
 # Seconds. The tool has ended when its effect is looked for; the registry only needs a moment at the most.

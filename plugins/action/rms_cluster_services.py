@@ -8,10 +8,16 @@ needs.
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import ClusterHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster_services import ServiceResource, ServiceResources
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.services import ServiceResource, ServiceResources
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
     HEALTH_SERVICE,
     SDK_SERVICE,

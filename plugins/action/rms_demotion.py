@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     FAILURES,
     Facts,
@@ -17,22 +17,22 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import CONFIG_TOOL
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
     DEMOTION_PROMPT,
     HEALTH_SERVICE,
     SDK_SERVICE,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import CONFIG_TOOL
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     WANTED,
     bring_about,
     describe,
     restart_health_service,
     to_change,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
 STEP = "demote this former RMS"
 

@@ -13,18 +13,9 @@ from dataclasses import fields
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import (
-    DISASTER,
-    PLANNED,
-    STEP,
-    Evidence,
-    Look,
-    Wish,
-    make_plan,
-)
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.job_storage import lost_with_job
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
     TRUST_SPEC,
@@ -35,6 +26,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     password_problem,
     private_key_from,
     seal_for_writing,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import (
+    DISASTER,
+    PLANNED,
+    STEP,
+    Evidence,
+    Look,
+    Wish,
+    make_plan,
 )
 
 

@@ -14,12 +14,12 @@ from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import SEEN_SPEC, Evidence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_drawing import bars, draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_record import Record, Story, make_record
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Given
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Group
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import SEEN_SPEC, Evidence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Given
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import bars, draw
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import Record, Story, make_record
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Group
 
 
 class ActionModule(ControllerAction):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import SEEN_SPEC, Evidence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import Question, find, message
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import SEEN_SPEC, Evidence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import Question, find, message
 
 
 class ActionModule(ControllerAction):

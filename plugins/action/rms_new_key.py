@@ -10,19 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
-    KEY_MATERIAL_SPEC,
-    Arguments,
-    Facts,
-    OpsmgrAction,
-    Work,
-    changing,
-    diff,
-)
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import describe, open_escrow
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
     ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
     SETUP_RESULT,
@@ -32,8 +20,20 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.setup_package impo
     prepare,
     run_setup,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import parse_registry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import WindowsInstaller
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    KEY_MATERIAL_SPEC,
+    Arguments,
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import describe, open_escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import parse_registry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer import WindowsInstaller
 
 STEP = "make a new key"
 # Our own mark on a server that is not the RMS yet: the setup was begun, so that a key here may be of its making, or it

@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     KEY_MATERIAL_SPEC,
     Arguments,
@@ -19,8 +19,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     Work,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import PROMOTION_PROMPT, ManagementServer
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import (
     CLEAR_COMMAND,
     CONFIG_TOOL,
     CONFIRMED,
@@ -31,8 +30,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
     Promotion,
     PromotionState,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import why_unreachable
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import PROMOTION_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     PIPE,
     CommandTimeout,
     ConnectionLost,

@@ -13,15 +13,14 @@ from datetime import datetime, timedelta, timezone
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow, Seal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     KEY_MATERIAL_SPEC,
     Arguments,
     OpsmgrAction,
     Work,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     ESCROW_SPEC,
     FAULTY,
     SIGNING_SPEC,
@@ -35,13 +34,14 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     signers_that_count,
     verify_backup,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin, Entry, Escrow, Seal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     BACKUP_TOOL,
     CONFIRMATION_PROMPT,
     PASSWORD_PROMPT,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.server_identity import Expected, require_expected
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server_identity import Expected, require_expected
 
 STEP = "back up the key"
 # What key_escrow_info needs to compare a server with the escrow.

@@ -9,14 +9,12 @@ import re
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
     ServerVersion,
     key_backup_problem,
     key_backup_warning,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import restored_key
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     KEY_MATERIAL_SPEC,
     Arguments,
@@ -26,7 +24,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
     TRUST_SPEC,
@@ -37,14 +35,16 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     password_problem,
     private_key_from,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import OTHER
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry, Escrow
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import restored_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import OTHER
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     BACKUP_TOOL,
     PASSWORD_PROMPT,
     KeyRestore,
     ManagementServer,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import quote
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import quote
 
 STEP = "restore the key"
 # What check mode needs to know of a backup that secure_storage_backup only predicted.

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     Arguments,
     Facts,
     OpsmgrAction,
@@ -17,7 +17,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import (
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceChange, ServiceState
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceChange, ServiceState
 
 STEP = "start the SQL Server services"
 RUNNING = "running"

@@ -6,8 +6,14 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Facts, OpsmgrAction, Work, changing, diff
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Facts,
+    OpsmgrAction,
+    Work,
+    changing,
+    diff,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import ManagementServer
 
 STEP = "put the support tools in place"
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.controller_action import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.variable_names import known_variables, misspelt_variables
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.variable_names import (
+    known_variables,
+    misspelt_variables,
+)
 
 STEP = "preflight"
 HOSTS_NAMED = 3

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.config_edit import Edit, change_mom_server
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import SETUP_KEY
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
     Values,
     check_names,
@@ -19,7 +16,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
     plan_file,
     require_installed,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import directory_join
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Arguments, OpsmgrAction, Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import Edit, change_mom_server
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import directory_join
 
 STEP = "let the web console use the RMS"
 WEB_CONFIG = r"Web Console\Web.config"  # [book] below the install directory

@@ -65,12 +65,11 @@ from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless, harmless_values
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook_text as text
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_command import shown_command
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_live import HAS_RICH, Foot, UnderWay, can_draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_progress import ProgressFile
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results import Result, short_action
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import book, text
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.command import shown_command
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.live import HAS_RICH, Foot, UnderWay, can_draw
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.progress import ProgressFile
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.results import Result, short_action
 
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((

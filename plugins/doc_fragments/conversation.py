@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a conversation with a tool that asks: the twin of CONVERSATION_SPEC in plugin_utils/action.py."""
+"""The options of a conversation with a tool that asks: the twin of CONVERSATION_SPEC in plugin_utils/actions/windows.py."""
 
 from __future__ import annotations
 

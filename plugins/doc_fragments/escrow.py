@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The options of the escrow of key backups: the twins of ESCROW_SPEC, PRIVATE_KEY_SPEC and TRUST_SPEC in
-plugin_utils/key_escrow.py.
+plugin_utils/escrow/key_escrow.py.
 """
 
 from __future__ import annotations

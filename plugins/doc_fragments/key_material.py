@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the key is seen: the twin of KEY_MATERIAL_SPEC in plugin_utils/action.py."""
+"""Where the key is seen: the twin of KEY_MATERIAL_SPEC in plugin_utils/actions/windows.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a run of MOM.msi: the twin of SETUP_SPEC in plugin_utils/setup_package.py."""
+"""The options of a run of MOM.msi: the twin of SETUP_SPEC in plugin_utils/actions/setup_package.py."""
 
 from __future__ import annotations
 

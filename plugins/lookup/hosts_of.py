@@ -55,7 +55,7 @@ from ansible import context
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.groups import (
     Inventory,
     controller_problem,
     run_problem,

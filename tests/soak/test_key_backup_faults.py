@@ -26,8 +26,8 @@ from labs import network
 from unit.plugins.plugin_utils.officers import Officer, hire, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry, Escrow
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import PrivateKeyOpener
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate_seal import PrivateKeyOpener
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry, Escrow
 from lab.faults import AFTER, Fault
 from lab.inventory import administrator
 from lab.lab import Lab

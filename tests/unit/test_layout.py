@@ -18,19 +18,35 @@ COLLECTION_IMPORTS = {
     "plugins/module_utils": ("plugins.module_utils",),
     "plugins/modules": ("plugins.module_utils",),
     "plugins/doc_fragments": (),
-    "plugins/plugin_utils": ("plugins.plugin_utils", "plugins.module_utils"),
-    # What bounds a server's answers is a part of the wrapper.
-    "plugins/plugin_utils/bounded_transport.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
-    "plugins/plugin_utils/winrs.py": ("plugins.module_utils",),
-    "plugins/plugin_utils/windows.py": ("plugins.plugin_utils.winrs", "plugins.module_utils"),
     "plugins/action": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/callback": ("plugins.plugin_utils", "plugins.module_utils"),
     "plugins/filter": ("plugins.module_utils",),
     "plugins/lookup": ("plugins.plugin_utils", "plugins.module_utils"),
 }
+# The rooms of plugin_utils, and the other rooms that each may use; all may use module_utils.
+ROOMS = {
+    "winrs": (),
+    "windows": ("winrs",),
+    "opsmgr": ("windows", "winrs"),
+    "cluster": ("opsmgr", "windows", "winrs"),
+    "escrow": ("opsmgr",),
+    "repoint": (),
+    "plans": ("escrow", "opsmgr", "winrs"),
+    "runbook": ("plans",),
+    "actions": ("cluster", "escrow", "inventory", "opsmgr", "repoint", "windows", "winrs"),
+    "inventory": (),
+    "awx": (),
+}
+COLLECTION_IMPORTS |= {
+    f"plugins/plugin_utils/{room}": (
+        "plugins.module_utils",
+        *(f"plugins.plugin_utils.{each}" for each in (room, *others)),
+    )
+    for room, others in ROOMS.items()
+}
 # These wrap the libraries that speak to another machine (folders where it is not decided which): nothing else imports
 # them.
-WINRM = ("plugins/plugin_utils/bounded_transport.py", "plugins/plugin_utils/winrs.py")
+WINRM = ("plugins/plugin_utils/winrs/",)
 WRAPPED = {"winrm": WINRM, "requests": WINRM, "pyodbc": ("plugins/module_utils",)}
 
 
@@ -102,6 +118,22 @@ def test_the_lab_knows_no_plugin(path: str) -> None:
     assert [
         name for name in imports_of(path) if begins_with(name, "ansible_collections") or begins_with(name, "plugins")
     ] == []
+
+
+def test_each_room_says_what_it_is_for() -> None:
+    folder = ROOT / "plugins" / "plugin_utils"
+    assert {path.name for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+    assert [path.name for path in folder.glob("*.py")] == []
+    for room in ROOMS:
+        assert ast.get_docstring(ast.parse((folder / room / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_no_two_rooms_use_each_other() -> None:
+    def all_below(room: str) -> set[str]:
+        return {room}.union(*(all_below(each) for each in ROOMS[room]))
+
+    for room, others in ROOMS.items():
+        assert not any(room in all_below(each) for each in others)
 
 
 def test_there_was_something_to_read() -> None:

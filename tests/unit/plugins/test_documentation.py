@@ -14,9 +14,9 @@ from ansible.parsing.plugin_docs import read_docstring
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import CONVERSATION_SPEC, OpsmgrAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Plan
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import ESCROW_SPEC
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import CONVERSATION_SPEC, OpsmgrAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import ESCROW_SPEC
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"

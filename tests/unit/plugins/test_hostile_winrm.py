@@ -20,9 +20,9 @@ from ansible.plugins.loader import action_loader, connection_loader
 from hostile_winrm import Deed, HostileServer
 from hostile_winrm.server import continue_for_ever, drip, fault, flood, nonsense, raw, received, redirect
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import bounded_transport
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrm_session import WinRMSession
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import bounded_transport
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session import WinRMSession
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     CommandTimeout,
     ConnectionLost,
     ConversationError,

@@ -27,8 +27,8 @@ from unit.plugins.plugin_utils.recorded_server import (
 )
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 
 PASSPHRASE = "seal it well & twice"
 UNREACHABLE = AnsibleConnectionFailure(

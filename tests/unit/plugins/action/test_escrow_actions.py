@@ -20,12 +20,12 @@ from unit.plugins.plugin_utils.officers import Officer, hire, make_certificate, 
 from unit.plugins.plugin_utils.recorded_server import ASK, FINGERPRINT, PASSWORD, RecordedServer, fetched
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils import escrow as escrow_module
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, SP1, ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow import store as escrow_module
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin, Entry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 
 PASSPHRASE = "seal it well & twice"
 KEY_PASSPHRASE = "only Ben knows this"

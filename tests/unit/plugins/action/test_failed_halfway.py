@@ -26,14 +26,15 @@ from unit.plugins.plugin_utils.recorded_server import (
 from unit.plugins.plugin_utils.recorded_server import KEY as KEY_FILE
 from unit.plugins.plugin_utils.test_windows_files import BACKUP, NEW, OLD, PATH, Disk
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.config_document import Change, Edit
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import repoint, winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.action import Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import FileEdit, point_registry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import ConnectionLost, Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import repoint
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import FileEdit, point_registry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Work
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document import Change, Edit
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConnectionLost, Shell
 
 LOST: Script = [Breaks(requests.exceptions.ConnectionError())]
 RUNS = ("running", "auto")

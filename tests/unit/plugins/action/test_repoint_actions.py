@@ -13,8 +13,8 @@ from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.doubles import Clock, fault
 from unit.plugins.plugin_utils.recorded_server import RecordedServer
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 
 RMS = "deathsting.odyssey.com"
 FILE = {"path", "changes", "untouched", "backup"}

@@ -16,8 +16,8 @@ from unit.plugins.plugin_utils.doubles import Clock, Ends, Hears, Script, Silenc
 from unit.plugins.plugin_utils.recorded_node import RecordedNode, RecordedResource
 from unit.plugins.plugin_utils.recorded_server import FINGERPRINT
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 
 GROUP = {"group": "RMS"}
 SERVICES = {**GROUP, "network_name": "RMS Name", "disk": "RMS Disk"}

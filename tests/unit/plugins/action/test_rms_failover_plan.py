@@ -15,9 +15,9 @@ from unit.plugins.plugin_utils.officers import hire
 from unit.plugins.plugin_utils.recorded_server import PASSWORD
 from unit.plugins.plugin_utils.test_failover import failed_over, healthy
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin
 
 PASSPHRASE = "seal it well & twice"
 

@@ -15,11 +15,11 @@ from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.doubles import Clock, Ends
 from unit.plugins.plugin_utils.recorded_server import FINGERPRINT, OTHER_FINGERPRINT, RecordedServer
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import action as action_base
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions import windows as action_base
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import open_escrow, seal_for_writing
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 
 ARCHITECTURES = [r"D:\Server\i386\MOM.msi", r"D:\Server\amd64\MOM.msi", r"E:\MOM.msi"]
 SETUP = {"management_group": "ODYSSEY", "database_server": "SQL01"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx_objects import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.objects import (
     Described,
     Walk,
     differences,

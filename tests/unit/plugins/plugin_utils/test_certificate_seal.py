@@ -21,15 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from unit.plugins.plugin_utils.officers import Officer, days, hire, key_pem, make_certificate, pem, rsa_key
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import envelope_recipients, issuer_and_serial
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Recipient
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import certificate_seal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow import certificate_seal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate_seal import (
     CertificateSeal,
     PrivateKeyOpener,
     SealError,
     load_private_key,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import envelope_recipients, issuer_and_serial
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Recipient
 
 # Line ends that would be changed in a mail, and every byte.
 KEY_FILE = b"\r\n.\n\r" + bytes(range(256)) * 5 + b"\n"

@@ -10,8 +10,7 @@ from unit.plugins.plugin_utils.doubles import Clock
 from unit.plugins.plugin_utils.recorded_node import RecordedNode, RecordedResource, table
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import (
     LOOK_SECONDS,
     STATES,
     ClusterHost,
@@ -22,8 +21,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster import (
     split_row,
     table_rows,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 STEP = "look after it"
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Entry
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, RTM, SP1, ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_coverage import Checked, Coverage, cover
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import Checked, Coverage, cover
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=timezone.utc)
 KEY = "sha256:" + "1" * 64

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.plugins.plugin_utils.officers import hire, key_pem, make_certificate, pem, rsa_key
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.cms import signer_infos
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Escrow, SealError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow_signature import JobSigner, TrustedSigners
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import signer_infos
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.seals import PlainSeal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.signature import JobSigner, TrustedSigners
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin, Escrow, SealError
 
 MANIFEST = b'{\r\n  "format": 1\n}\n'
 PASSPHRASE = "p%PATH%^&\"!' ü8"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import (
     Evidence,
     Look,
     Plan,

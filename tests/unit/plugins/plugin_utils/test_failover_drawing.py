@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_drawing import Bar, Drawing, bars, draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import Step
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_topology import Component, Server, Topology
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Step
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import Bar, Drawing, bars, draw
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Component, Server, Topology
 
 FQDN = "hydra.odyssey.com"
 

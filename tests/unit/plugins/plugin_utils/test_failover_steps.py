@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_steps import evidence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import evidence
 
 KEY = "sha256:" + "5f1c" * 16
 BACKUP = {

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover import Evidence, Look
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import Phase
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence, Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import (
     OPEN_PHASES,
     Names,
     Question,
@@ -21,7 +22,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.failover_verdict i
     judge,
     message,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import Phase
 
 MOVED, NOT_MOVED, OPEN = Verdict.HAS_MOVED, Verdict.HAS_NOT_MOVED, Verdict.CANNOT_BE_TOLD
 CLOSED_PHASES = [phase for phase in Phase if phase not in OPEN_PHASES]

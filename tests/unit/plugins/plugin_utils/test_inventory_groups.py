@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory_groups import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.groups import (
     Inventory,
     controller_problem,
     misspelt_problems,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.job_storage import lost_with_job
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.job_storage import lost_with_job
 
 POD = {"AWX_PRIVATE_DATA_DIR": "/var/lib/awx/job_7", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 DESK = {"HOME": "/home/anna"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_backup_summary import Attempt, Fleet, row_of
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import Attempt, Fleet, row_of
 
 SEEN = {
     "computer_name": "HYDRA",

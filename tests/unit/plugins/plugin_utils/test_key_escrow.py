@@ -19,11 +19,9 @@ import pytest
 from unit.plugins.plugin_utils.officers import Officer, hire, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import BackupOrigin, Entry, Escrow
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow_manifest import with_header
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, RTM, SP1, ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.certificate_seal import CertificateSeal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate_seal import CertificateSeal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     describe,
     fitting_backup,
     open_backup,
@@ -32,6 +30,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_escrow import 
     seal_for_writing,
     verify_backup,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.manifest import with_header
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import BackupOrigin, Entry, Escrow
 
 NIGHT = datetime(2026, 3, 1, 2, 0, tzinfo=timezone.utc)
 KEY = b"key file"

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.key_fingerprint import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import (
     DIRECTORY,
     OTHER,
     SAME,

@@ -24,8 +24,7 @@ from unit.plugins.plugin_utils.recorded_server import (
 )
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_TOOL,
     CONFIRMATION_PROMPT,
     PASSWORD_PROMPT,
@@ -34,8 +33,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import (
     OpsMgrHost,
     parse_fingerprint,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import COMMAND_LINE_LIMIT, WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import COMMAND_LINE_LIMIT, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     PROBE,
     Shell,
 )

@@ -13,16 +13,16 @@ from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script
 from unit.plugins.plugin_utils.recorded_server import WARNING, RecordedServer
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import PROMOTION_PROMPT
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.promotion import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import (
     Phase,
     Promotion,
     PromotionState,
     read_state,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import Answer, WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import PROMOTION_PROMPT
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import Answer, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     ConnectionLost,
     ConversationError,
     ConversationLost,

@@ -18,7 +18,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 from winrm.transport import Transport
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reachability import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     CANNOT_ASK,
     REFUSED,
     SILENT,

@@ -11,16 +11,19 @@ import pytest
 from unit.plugins.plugin_utils.doubles import Clock, Ends, ScriptedProtocol, answer_batch
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     REPORTING_KEY,
     check_names,
     former_names,
     look,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.reporting import ReportingServices, choose_instance
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.reporting import (
+    ReportingServices,
+    choose_instance,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 RMS = "deathsting.odyssey.com"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.requirements import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.requirements import (
     WindowsHost,
     can_be_imported,
     requirement_problems,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.restored_key import ABSENT, RestoreMark, read_mark
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.restored_key import ABSENT, RestoreMark, read_mark
 
 FILE, OTHER_FILE, KEY, OTHER_KEY = ("sha256:" + digit * 64 for digit in "abcd")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.book import (
     AHEAD,
     CHANGED,
     FAILED,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_command import shown_command
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.command import shown_command
 
 TABLE = [
     (["/usr/bin/ansible-playbook", "-i", "my inventory.yml", "a.b.c"], "ansible-playbook -i 'my inventory.yml' a.b.c"),

@@ -15,7 +15,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file impo
     append_progress,
     last_progress,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_progress import ProgressFile
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.progress import ProgressFile
 
 
 @pytest.fixture

@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import CHANGED, FAILED, IGNORED, OK, UNREACHABLE
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_results import Result
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.book import (
+    CHANGED,
+    FAILED,
+    IGNORED,
+    OK,
+    UNREACHABLE,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.results import Result
 
 
 def result(data: dict[str, Any], *, old: bool = False, **task: Any) -> Result:

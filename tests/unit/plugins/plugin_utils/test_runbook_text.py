@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import runbook as book
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook_text import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import book
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.text import (
     Line,
     broken_off_lines,
     clock,

@@ -12,8 +12,8 @@ import pytest
 from ansible import constants
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.escrow import Seal
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.seals import PlainSeal, SealError, VaultSeal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.seals import PlainSeal, SealError, VaultSeal
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Seal
 
 KEY_FILE = bytes(range(256)) * 5
 PASSPHRASE = "p%PATH%^&\"!' ü8"

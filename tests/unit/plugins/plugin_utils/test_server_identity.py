@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.server_identity import Expected, require_expected
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server_identity import Expected, require_expected
 
 
 def server(name: str = "HYDRA", group: str = "ODYSSEY") -> Any:

@@ -12,10 +12,14 @@ from unit.plugins.plugin_utils.doubles import Clock, Script, Silence
 from unit.plugins.plugin_utils.recorded_server import RecordedServer
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.service_states import bring_about, describe, to_change
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import ServiceState, WindowsHost
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
+    bring_about,
+    describe,
+    to_change,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 ALL = ("HealthService", "OMSDK", "OMCFG")
 

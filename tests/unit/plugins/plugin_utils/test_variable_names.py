@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.variable_names import known_variables, misspelt_variables
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.variable_names import (
+    known_variables,
+    misspelt_variables,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 

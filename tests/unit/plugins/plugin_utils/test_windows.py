@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from unit.plugins.plugin_utils.doubles import Clock, Ends, ScriptedProtocol, answer_batch
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     Answer,
     Questions,
     ServiceChange,
@@ -29,7 +28,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
     quote,
     win32_error,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 # --- quoting
 # -----------------------------------------------------------------------------------------------------------------------

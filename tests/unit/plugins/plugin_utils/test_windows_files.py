@@ -14,14 +14,14 @@ from unit.plugins.plugin_utils.doubles import Clock, Ends, Script, ScriptedProto
 from unit.plugins.plugin_utils.recorded_server import encoded
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import WindowsHost, decode_certutil
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_files import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.files import (
     WindowsFiles,
     backup_path,
     path_problem,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import SEND_BYTES, ConnectionLost, Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost, decode_certutil
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import SEND_BYTES, ConnectionLost, Shell
 
 PATH = "C:\\Inet & pub\\Web.config"
 STAGED = PATH + ".opsmgr-recovery"

@@ -23,14 +23,14 @@ from unit.plugins.plugin_utils.doubles import (
 from unit.plugins.plugin_utils.recorded_server import LISTER
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import windows_installer, winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows import installer as windows_installer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     Answer,
     UnquotableError,
     WindowsHost,
     process_ids,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer import (
     EXIT_CODES,
     NOT_BEGUN,
     SUCCESSES,
@@ -38,7 +38,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows_installer 
     WindowsInstaller,
     install_command,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import Shell, ShellFault
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell, ShellFault
 
 STEP = "install the thing"
 SERVICE = "SERVICE_NAME: msiserver\r\n        TYPE               : 10  WIN32_OWN_PROCESS\r\n        PID                : 912\r\n"

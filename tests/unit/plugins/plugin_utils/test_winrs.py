@@ -25,8 +25,8 @@ from unit.plugins.plugin_utils.doubles import (
 )
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils import winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     CommandReference,
     CommandTimeout,
     ConnectionLost,

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bringing services into a wanted state: first start modes, then stops, then starts, then proof that what runs keeps
+running.
+
+Private to opsmgr.recovery.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    CONFIG_SERVICE,
+    HEALTH_SERVICE,
+    SDK_SERVICE,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
+    ServiceChange,
+    ServiceState,
+    WindowsHost,
+)
+
+# OMCFG needs OMSDK, so it stops first and starts last [assumed]; the Health Service uses both.
+STOP_ORDER = (HEALTH_SERVICE, CONFIG_SERVICE, SDK_SERVICE)
+START_ORDER = tuple(reversed(STOP_ORDER))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A wanted state. start_mode None leaves the start mode as it is."""
+
+    state: str
+    start_mode: str | None
+
+    @property
+    def text(self) -> str:
+        """How the diff shows it."""
+        return ", ".join(part for part in (self.state, self.start_mode) if part)
+
+    def holds(self, service: ServiceState) -> bool:
+        """Whether a service is so."""
+        return service.state == self.state and self.start_mode in (None, service.start_mode)
+
+
+WANTED = {
+    "running": Wanted("running", "auto"),
+    "stopped": Wanted("stopped", None),
+    "disabled": Wanted("stopped", "disabled"),
+}
+
+
+def to_change(step: str, services: t.Mapping[str, ServiceState], wanted: t.Mapping[str, str]) -> dict[str, str]:
+    """The part of `wanted` that is not so yet.
+
+    :raises OpsmgrError: a service does not exist
+    """
+    missing = [name for name in wanted if not services[name].exists]
+    if missing:
+        raise OpsmgrError(
+            step,
+            f"there is no service {' and no service '.join(missing)} here",
+            "Check that this is an Operations Manager management server",
+        )
+    return {name: state for name, state in wanted.items() if not WANTED[state].holds(services[name])}
+
+
+def bring_about(
+    windows: WindowsHost, step: str, todo: t.Mapping[str, str], timeout_seconds: float, stable_seconds: int
+) -> dict[str, ServiceState]:
+    """Change services and wait until they are as wanted; return them as seen last.
+
+    :raises OpsmgrError: a service does not get there in time, or does not stay there for stable_seconds
+    """
+    targets = {name: WANTED[state].state for name, state in todo.items()}
+    stopping = [name for name in STOP_ORDER if targets.get(name) == "stopped"]
+    starting = [name for name in START_ORDER if targets.get(name) == "running"]
+    windows.change_services(_start_modes(todo))
+    # One after the other: a service that another running one depends on refuses to stop (1051).
+    for order, names, state in ((ServiceChange.stop, stopping, "stopped"), (ServiceChange.start, starting, "running")):
+        for name in names:
+            windows.change_services([order(name)])
+            _wait(windows, step, {name: state}, timeout_seconds)
+    if starting and stable_seconds:
+        windows.pause(stable_seconds)
+    return _wait(windows, step, targets, 0)
+
+
+def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: float) -> None:
+    """Let the Health Service begin anew, by which it becomes what the database says [book].
+
+    :raises OpsmgrError: it does not stop or start in time
+    """
+    for state in ("stopped", "running"):
+        bring_about(windows, step, {HEALTH_SERVICE: state}, timeout_seconds, 0)
+
+
+def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
+    modes = {name: WANTED[state].start_mode for name, state in todo.items()}
+    return [ServiceChange.start_mode(name, mode) for name, mode in modes.items() if mode is not None]
+
+
+def _wait(
+    windows: WindowsHost, step: str, targets: t.Mapping[str, str], timeout_seconds: float
+) -> dict[str, ServiceState]:
+    if not targets:
+        return {}
+    states = windows.wait_for_services(targets, timeout_seconds)
+    wrong = {name: states[name].state for name, state in targets.items() if states[name].state != state}
+    if not wrong:
+        return states
+    found = ", ".join(f"{name} is {state} and not {targets[name]}" for name, state in wrong.items())
+    raise OpsmgrError(step, found, _advice(wrong))
+
+
+def _advice(wrong: t.Mapping[str, str | None]) -> str:
+    if SDK_SERVICE in wrong:
+        return (
+            "Look at the Operations Manager event log there: most often the database cannot be reached, "
+            "or the key on this server is not the key of the management group"
+        )
+    return "Look at the Operations Manager and System event logs there and run it again"
+
+
+def describe(services: t.Mapping[str, ServiceState], names: t.Iterable[str]) -> dict[str, str]:
+    """State and start mode as text, for results and diffs."""
+    return {name: f"{services[name].state}, {services[name].start_mode}" for name in names}

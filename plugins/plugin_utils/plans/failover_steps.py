@@ -1,0 +1,210 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a failover as its record tells them: what came of each on each host, when, and what was read back.
+
+Private to opsmgr.recovery.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+
+DONE = "done"
+AS_IT_WAS = "as it was"
+FAILED = "failed"
+NOT_REACHED = "not reached"
+
+Result = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A step as the role gives it.
+
+    :ivar text: what it does; an asterisk stands for the host
+    :ivar hosts: the hosts that it is planned for, none if it does not apply
+    :ivar results: what its task returned, one for each host, or nothing yet
+    :ivar part: what it points at the RMS: C(reporting server), C(web console), C(console)
+    :ivar point_of_no_return: whether it is the promotion
+    """
+
+    text: str
+    hosts: t.Sequence[str] = ()
+    results: t.Sequence[Result] = ()
+    part: str | None = None
+    point_of_no_return: bool = False
+
+    def fresh(self, begun_at: str) -> dict[str, Result]:
+        """What this run returned, by host. A skipped task returned nothing, and what is older is another run's."""
+        hosts = [str(result.get("item", next(iter(self.hosts), ""))) for result in self.results]
+        return {host: result for host, result in zip(hosts, self.results, strict=True) if _is_fresh(result, begun_at)}
+
+
+def _is_fresh(result: Result, begun_at: str) -> bool:
+    if result.get("skipped"):
+        return False
+    # What does not answer does not begin either.
+    return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
+
+
+def has_passed(given: t.Iterable[Given], begun_at: str) -> bool:
+    """Whether the promotion was answered in this run, or may have been."""
+    promotions = [result for one in given if one.point_of_no_return for result in one.fresh(begun_at).values()]
+    return any(result.get("past_point_of_no_return", True) for result in promotions)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step on the hosts that it went alike on. `started_at` and `elapsed_seconds`, those of all together, are None
+    where nothing ran.
+    """
+
+    title: str
+    hosts: list[str]
+    outcome: str
+    point_of_no_return: bool = False
+    started_at: str | None = None
+    elapsed_seconds: float | None = None
+    evidence: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+def steps_of(given: t.Iterable[Given], begun_at: str, stopped: bool) -> list[Step]:
+    """What came of each step. Those that are still to be done are only told of a run that stopped."""
+    told: list[Step] = []
+    for one in given:
+        fresh = one.fresh(begun_at)
+        told += _together(one, [(host, _step(one, result)) for host, result in fresh.items()])
+        if stopped:
+            ahead = Step("", [], NOT_REACHED, one.point_of_no_return)
+            told += _together(one, [(host, ahead) for host in one.hosts if host not in fresh])
+    # That a computer has no console, for example, is not worth a line. What is still to be done comes last.
+    worth = [step for step in told if step.outcome != AS_IT_WAS or step.evidence]
+    return sorted(worth, key=lambda step: step.outcome == NOT_REACHED)
+
+
+def _together(given: Given, steps: t.Iterable[tuple[str, Step]]) -> list[Step]:
+    """Steps of several hosts as one where they differ in nothing but the time, with title and hosts."""
+    alike: list[tuple[list[str], list[Step]]] = []
+    for host, step in steps:
+        hosts, same = next((one for one in alike if _differs_only_in_time(one[1][0], step)), ([], []))
+        if not same:
+            alike.append((hosts, same))
+        hosts.append(host)
+        same.append(step)
+    return [
+        replace(same[0], title=_title(given, hosts), hosts=hosts, elapsed_seconds=_sum(same)) for hosts, same in alike
+    ]
+
+
+def _differs_only_in_time(one: Step, other: Step) -> bool:
+    return replace(one, started_at=None, elapsed_seconds=None) == replace(other, started_at=None, elapsed_seconds=None)
+
+
+def _sum(steps: t.Iterable[Step]) -> float | None:
+    seconds = [step.elapsed_seconds for step in steps if step.elapsed_seconds is not None]
+    return round(sum(seconds), 1) if seconds else None
+
+
+def _step(given: Given, result: Result) -> Step:
+    problem = _problem(result)
+    return Step(
+        title="",
+        hosts=[],
+        outcome=FAILED if problem else DONE if result.get("changed") else AS_IT_WAS,
+        point_of_no_return=given.point_of_no_return,
+        started_at=result.get("started_at"),
+        elapsed_seconds=result.get("elapsed_seconds"),
+        evidence=evidence(result),
+        statements=list(result.get("statements") or []),
+        problem=problem,
+    )
+
+
+def _title(given: Given, hosts: t.Sequence[str]) -> str:
+    title = given.text.replace("*", " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]])))
+    return title[:1].upper() + title[1:] if given.text[:1] != "*" else title
+
+
+def _problem(result: Result) -> str | None:
+    """Also of a failure that the role does not stop for."""
+    if result.get("unreachable"):
+        return why_unreachable(result.get("msg"))
+    return str(result["msg"]) if "msg" in result else None
+
+
+def evidence(result: Result) -> list[str]:
+    """What a task read back, in lines. Only what is known to be no secret is told."""
+    return [
+        line for key, tell in _TELLERS.items() if result.get(key) not in (None, [], {}, "") for line in tell(result)
+    ]
+
+
+def _backup(result: Result) -> list[str]:
+    backup = result["backup"]
+    if isinstance(backup, str):
+        return [f"the file as it was: {backup}"]
+    if "path" in backup:
+        proof = "verified, with checksums" if backup["verified"] and backup["checksums"] else "not verified by this run"
+        return [f"backup set {backup['set_guid']}, {backup['size_bytes']} bytes, {proof}"]
+    lines = [f"backup of {backup['taken_at']} on {backup['server']}: {backup['file']}, sealed: {backup['seal']}"]
+    if "key" in result:
+        return lines
+    return [
+        *lines,
+        f"SHA-256 of the key file: {backup['sha256']}",
+        f"fingerprint of the key: {backup['key_fingerprint'] or 'not known'}",
+    ]
+
+
+def _key(result: Result) -> list[str]:
+    key, backup = result["key"], result.get("backup") or {}
+    if not key["present"]:
+        return ["key on the server: none"]
+    same = (
+        ", the one of the backup" if key["fingerprint"] and key["fingerprint"] == backup.get("key_fingerprint") else ""
+    )
+    return [f"key on the server: {key['fingerprint'] or 'present'}{same}"]
+
+
+def _states(states: t.Mapping[str, str]) -> list[str]:
+    return ["; ".join(f"{name}: {state}" for name, state in states.items())]
+
+
+def _registry(result: Result) -> list[str]:
+    registry = result["registry"]
+    if isinstance(registry, str):
+        return [f"registry: the RMS is {registry}"]
+    return [
+        f"registry of the node: {'consistent' if registry['consistent'] else 'not consistent'}, key {registry['key_fingerprint'] or 'not known'}"
+    ]
+
+
+_TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
+    "command": lambda result: [f"command: {result['command']}"],
+    "copied": lambda result: [f"copied: {', '.join(result['copied'])}"],
+    "removed": lambda result: [f"removed: {', '.join(result['removed'])}"],
+    "backup": _backup,
+    "key": _key,
+    "is_rms": lambda result: [f"registry: it is {'the RMS' if result['is_rms'] else 'not the RMS'}"],
+    "reports_to": lambda result: [f"registry: it reports to {result['reports_to']}"],
+    "services": lambda result: _states(result["services"]),
+    "service": lambda result: ["{name}: {state}, {start_mode}".format(**result["service"])],
+    "group": lambda result: ["cluster group {name}: {state} on {node}".format(**result["group"])],
+    "resources": lambda result: _states(result["resources"]),
+    "registry": _registry,
+    "changes": lambda result: ["line {line}: {before} became {after}".format(**each) for each in result["changes"]],
+    "untouched": lambda result: [
+        "line {line} still has {value}: {reason}".format(**each) for each in result["untouched"]
+    ],
+    "after": lambda result: [
+        f"Service Broker: {'on' if result['after']['is_broker_enabled'] else 'off'}, {result['after']['user_access']}"
+    ],
+    "problems": lambda result: list(map(str, result["problems"])),
+    "warnings": lambda result: list(map(str, result["warnings"])),
+}

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What came of a fleet's key backups: one row for each RMS, failures first, and the lines that say it.
+
+Private to opsmgr.recovery.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
+    SILENT,
+    reachability,
+    why_unreachable,
+)
+
+Result = t.Mapping[str, t.Any]
+Row = dict[str, t.Any]
+STEP = "back up the key"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What this run did for one RMS of the inventory.
+
+    :ivar host: who stands for it in the inventory
+    :ivar management_group: the group by the inventory
+    :ivar results: of secure_storage_backup, one for each server that was tried
+    :ivar tools: of support_tools, likewise
+    :ivar not_found: why it is not known which server is the RMS, or empty
+    """
+
+    host: str
+    management_group: str
+    results: t.Sequence[Result]
+    tools: t.Sequence[Result] = ()
+    not_found: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether a backup was made, found fresh, or predicted."""
+        return not _failed(self.best)
+
+    @property
+    def best(self) -> Result:
+        """The result of the server that was backed up, else of the first one that was tried."""
+        return next((result for result in self.results if not _failed(result)), self.results[0])
+
+    @property
+    def server(self) -> str:
+        """Inventory name of the server that the best result is about."""
+        return str(self.best.get("item") or self.host)
+
+    @property
+    def trouble(self) -> str:
+        """Why this run did not do what it should, in whole sentences, or empty."""
+        # A server that does not answer says so once.
+        tools = [result for result in self.tools if not result.get("unreachable")]
+        causes = [] if self.done else [self._cause(result) for result in (*tools, *self.results) if _failed(result)]
+        return " ".join([each for each in (self.not_found, *causes) if each])
+
+    def predicted(self, check_mode: bool) -> bool:
+        """Whether a backup would be made that the escrow does not have yet."""
+        seen = self.best.get("server") or {}
+        return check_mode and self.done and not self.best["reused"] and bool(seen.get("is_rms"))
+
+    def look(self) -> Look:
+        """What was seen of the server, to be compared with the escrow."""
+        return Look.from_result(
+            {
+                "item": self.server,
+                "msg": "this run did not see it",
+                **({"server": self.best["server"]} if self.best.get("server") else {}),
+            }
+        )
+
+    def _cause(self, result: Result) -> str:
+        if "elapsed_seconds" in result:
+            return str(result["msg"])
+        if not result.get("unreachable"):
+            # The task never began, for example for want of a variable: ansible-core's own words.
+            return error_sentence(self.host, STEP, str(result["msg"]), "Mend that and run it again")
+        silent = reachability(result.get("msg")) == SILENT
+        advice = (
+            "See that it answers, and run it again"
+            if silent
+            else "Correct its account, its connection or this controller, and run it again"
+        )
+        return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), advice)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is known of all of them.
+
+    :ivar not_tried: hosts that failed before their turn
+    :ivar groups_left: management groups that no host stands for
+    :ivar escrow_problems: what else is wrong in the escrow; fails nobody
+    """
+
+    rows: t.Sequence[Row]
+    not_tried: t.Sequence[str] = ()
+    groups_left: t.Sequence[str] = ()
+    escrow_problems: t.Sequence[str] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many RMS there are, how many failed, how many are good."""
+        good = sum(not row["problem"] for row in self.rows)
+        failed = len(self.rows) - good + len(self.not_tried) + len(self.groups_left)
+        return {"all": good + failed, "failed": failed, "good": good}
+
+    @property
+    def failures_first(self) -> list[Row]:
+        """The rows, those with a problem first, each part by host."""
+        return sorted(self.rows, key=lambda row: (not row["problem"], row["host"]))
+
+    def lines(self, escrow: str, check_mode: bool) -> list[str]:
+        """The fleet in one line for each, failures first."""
+        have = "would have" if check_mode else "have"
+        counts = self.counts
+        return [
+            f"{counts['good']} of {counts['all']} RMS {have} a fresh backup of their key that fits; {counts['failed']} failed. Escrow: {escrow}",
+            *(f"FAILED {host}: it failed before its key could be backed up, see above." for host in self.not_tried),
+            *(f"FAILED management group {group}: it has no host in opsmgr_rms." for group in self.groups_left),
+            *(_line(row) for row in self.failures_first),
+            *(f"escrow {problem}" for problem in self.escrow_problems),
+        ]
+
+
+def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str, check_mode: bool) -> Row:
+    """What is known of one RMS.
+
+    :param server: what the escrow holds for it, as key_escrow_info says it; None when that was not looked up
+    :param sentence: what key_escrow_info complains of, or empty
+    """
+    seen = attempt.best.get("server") or {}
+    backup = (server or {}).get("backup") or {}
+    trouble = attempt.trouble
+    version = str(seen.get("version") or "")
+    return {
+        "host": attempt.host,
+        "server": attempt.server,
+        "management_group": seen.get("management_group") or attempt.management_group,
+        "server_version": version,
+        "outcome": _outcome(attempt, trouble or sentence, check_mode),
+        "problem": trouble or sentence,
+        "backup": backup,
+        # What there is all the same when this run had trouble.
+        "in_escrow": _in_escrow(server or {}, backup) if trouble else "",
+        "other_version": version not in ("", backup.get("server_version", version)),
+    }
+
+
+def _outcome(attempt: Attempt, problem: str, check_mode: bool) -> str:
+    if problem:
+        return "failed"
+    if attempt.best.get("reused"):
+        return "left as it is"
+    return "would be made" if check_mode else "made"
+
+
+def _in_escrow(server: t.Mapping[str, t.Any], backup: t.Mapping[str, t.Any]) -> str:
+    if server.get("problem"):
+        return str(server["problem"])
+    return f"a backup of {backup['taken_at']} that fits" if backup else ""
+
+
+def _line(row: Row) -> str:
+    if row["problem"]:
+        there = f" In the escrow: {row['in_escrow']}." if row["in_escrow"] else ""
+        return f"FAILED {row['problem']}{there}"
+    listed = f" ({row['host']} in the inventory)" if row["server"] != row["host"] else ""
+    backup = f", {row['backup']['age_hours']} h old, sealed {row['backup']['seal']}" if row["backup"] else ""
+    return f"good {row['server']}{listed}, {row['management_group']} {row['server_version']}: {row['outcome']}{backup}"
+
+
+def _failed(result: Result) -> bool:
+    # A result that failed says why; one that was unreachable and ignored is not marked as failed.
+    return "msg" in result

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The RMS in the configuration files of Reporting Services and of the web console [book].
+
+Bytes in, bytes out: a name is replaced and not one other byte changes. Both functions are for files in UTF-8, UTF-16
+with a byte order mark, ASCII, ISO-8859-x and Windows-125x. A name that the encoding cannot hold is written with
+character references. New names are written as given.
+
+This file is private to the collection: others must not import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
+    in_capitals,
+    is_one_of,
+    known_as,
+    name_problem,
+    short_name,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document import (
+    XML_SPACE,
+    Change,
+    Document,
+    Edit,
+    Untouched,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors import (
+    AmbiguousEntry,
+    ConfigError,
+    InvalidName,
+    LxmlMissing,
+    MissingEntry,
+    UnreadableConfig,
+)
+
+__all__ = [
+    "AmbiguousEntry",
+    "Change",
+    "ConfigError",
+    "Edit",
+    "InvalidName",
+    "LxmlMissing",
+    "MissingEntry",
+    "UnreadableConfig",
+    "Untouched",
+    "change_mom_server",
+    "change_server_names",
+]
+
+SERVER_NAME = "ServerName"
+MOM_SERVER = "MOMServer"
+
+_RIGHT_FILE = "Check that this is the right file, and that OpsMgr is installed there"
+
+
+def change_server_names(
+    content: bytes, old_names: Collection[str], new_name: str, *, path: str = "rsreportserver.config"
+) -> Edit:
+    """Write the new RMS into every C(<ServerName>) of rsreportserver.config that names the old one [book: there are
+    two].
+
+    C(old_names) are names of the old RMS, with or without domain; an entry is recognised by the NetBIOS name, the FQDN
+    and in any case. When no domain of the old RMS is given, it is taken to be in that of the new one. C(new_name) is
+    the FQDN of the new RMS. Where there was a short name, the short one is written. An entry in capitals stays in
+    capitals, unless the old name was given so: then the way back gives the original bytes.
+
+    ServerName counts with any prefix, in any namespace and at any depth. Case matters in XML: C(<servername>) is no
+    entry, and is returned as untouched. Entries with the new name are left, entries with another name too, and the
+    latter are returned as untouched.
+
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, InvalidName, LxmlMissing, or ConfigError.
+    """
+    _check_names([new_name], path, qualified=True)
+    _check_names(old_names, path, qualified=False)
+    document = Document.read(content, path)
+    entries = list(document.named(SERVER_NAME))
+    if not entries:
+        raise MissingEntry(path, f"there is no <{SERVER_NAME}> in it", _RIGHT_FILE)
+    old, new = known_as(old_names, domain=new_name.partition(".")[2]), known_as([new_name])
+    replacements, untouched = [], _other_spellings(document)
+    for entry in entries:
+        value = document.text(entry).strip(XML_SPACE)
+        if document.elements[entry].has_children:
+            untouched.append(Untouched(document.line(entry), value, "it holds other elements"))
+        elif is_one_of(value, new):
+            continue
+        elif is_one_of(value, old):
+            replacements.append(document.replacement(entry, None, _in_form(value, old_names, new_name)))
+        else:
+            untouched.append(
+                Untouched(document.line(entry), value, "it names another server" if value else "it is empty")
+            )
+    return document.replaced(replacements, sorted(untouched, key=lambda left: left.line))
+
+
+def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config") -> Edit:
+    """Write the FQDN of the new RMS into C(<add key="MOMServer" value="..."/>) of the web console's Web.config [book].
+
+    The entry may stand anywhere below C(<configuration>). ASP.NET ignores the case of the key and nothing else [ms].
+    Two such entries are both changed when they name the same server. When they do not, the file is refused: ASP.NET
+    takes the last one of a section, but in another section, or below C(<location>), an entry is for somebody else, and
+    only a person knows whom.
+
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, AmbiguousEntry, InvalidName, LxmlMissing, or
+    ConfigError.
+    """
+    _check_names([new_fqdn], path, qualified=True)
+    document = Document.read(content, path)
+    entries = _mom_server_entries(document)
+    values = {entry: document.nodes[entry].get("value").strip(XML_SPACE) for entry in entries}
+    if len({value.lower() for value in values.values()}) > 1:
+        found = "; ".join(f"line {document.line(entry)}: {value or 'nothing'}" for entry, value in values.items())
+        advice = "Remove the entry that is not in use, or let all of them name the same server"
+        raise AmbiguousEntry(
+            path,
+            f"the key {MOM_SERVER} is there {len(entries)} times, with different values ({found})",
+            advice,
+            document.line(entries[0]),
+        )
+    fqdn = frozenset((new_fqdn.lower(),))
+    return document.replaced(
+        [
+            document.replacement(entry, "value", new_fqdn)
+            for entry, value in values.items()
+            if not is_one_of(value, fqdn)
+        ]
+    )
+
+
+def _check_names(names: Collection[str], path: str, *, qualified: bool) -> None:
+    if not names:
+        raise InvalidName(path, "", "no name of the old RMS is given")
+    for name in names:
+        problem = name_problem(name, qualified=qualified)
+        if problem:
+            raise InvalidName(path, name, problem)
+
+
+def _in_form(entry: str, old_names: Collection[str], new_name: str) -> str:
+    """The new name in the form of the entry: short or with its domain, in capitals or as given."""
+    name = new_name if "." in entry else short_name(new_name)
+    given = {*old_names, *map(short_name, old_names)}
+    return in_capitals(name) if entry.isupper() and entry not in given else name
+
+
+def _other_spellings(document: Document) -> list[Untouched]:
+    names = [(number, element.name.rpartition(":")[2]) for number, element in enumerate(document.elements)]
+    alike = [(number, name) for number, name in names if name != SERVER_NAME and name.lower() == SERVER_NAME.lower()]
+    return [
+        Untouched(
+            document.line(number),
+            document.text(number).strip(XML_SPACE),
+            f"<{name}> is not <{SERVER_NAME}>: case matters in XML",
+        )
+        for number, name in alike
+    ]
+
+
+def _mom_server_entries(document: Document) -> list[int]:
+    """The elements, each with a value. Raises MissingEntry."""
+    entries = [
+        number
+        for number in document.named("add")
+        if (document.nodes[number].get("key") or "").lower() == MOM_SERVER.lower()
+    ]
+    entries = [number for number in entries if document.is_below(number, "configuration")]
+    if not entries:
+        raise MissingEntry(
+            document.path, f'there is no <add key="{MOM_SERVER}" .../> below <configuration>', _RIGHT_FILE
+        )
+    for entry in entries:
+        if document.nodes[entry].get("value") is None:
+            advice = 'Write value="" into it, or put a good copy of the file in its place'
+            raise MissingEntry(
+                document.path, f'<add key="{MOM_SERVER}"> has no attribute value', advice, document.line(entry)
+            )
+    return entries

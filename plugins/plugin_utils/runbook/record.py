@@ -1,0 +1,166 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a failover did and how it ended, over what was seen before and after and what each task returned.
+
+Private to opsmgr.recovery.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import (
+    DONE,
+    FAILED,
+    NOT_REACHED,
+    Given,
+    Step,
+    has_passed,
+    steps_of,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import Verdict
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Group, Topology, after, before
+
+FINISHED = "finished"
+UNCHANGED = "unchanged"
+LEFT_UNDONE = "left undone"
+STOPPED_BEFORE = "stopped before the point of no return"
+STOPPED_AFTER = "stopped after the point of no return"
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the role hands over.
+
+    :ivar group: the management group
+    :ivar old_rms: the server that the role comes from, if one is known
+    :ivar promotion_needed: whether this run was to move the role
+    :ivar seen: what was seen before the first step
+    :ivar seen_again: what was seen last, the same if everyone was not asked again
+    :ivar came_to_end: whether every step was reached, so that `seen_again` is what the failover left
+    :ivar steps: the steps in their order, and those that undo them
+    :ivar left: what is left for a person
+    :ivar verdict: whether the role has moved, as it was judged last in this run; None when it was not
+    :ivar undone: what differs from a finished failover, if everyone was asked again
+    :ivar began_at: when `seen` was seen
+    :ivar asked_again_at: when `seen_again` was seen
+    """
+
+    group: Group
+    old_rms: str | None
+    promotion_needed: bool
+    seen: Evidence
+    seen_again: Evidence
+    began_at: str
+    asked_again_at: str
+    steps: t.Sequence[Given]
+    left: t.Sequence[str]
+    undone: t.Sequence[str]
+    came_to_end: bool
+    verdict: str | None = None
+
+    @property
+    def may_have_moved(self) -> bool:
+        """Whether the role has moved, or may have. Without a verdict, the promotion's own result decides."""
+        if self.verdict is not None:
+            return self.verdict != Verdict.HAS_NOT_MOVED.value
+        return has_passed(self.steps, self.began_at)
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether steps were not reached."""
+        return not self.came_to_end
+
+    @property
+    def database_was_asked_since(self) -> bool:
+        """Whether what the database said last is still true: a promotion that began afterwards may have changed it."""
+        return self.came_to_end or self.verdict is not None or not self.may_have_moved
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a failover ended, in one word, one sentence and in all detail."""
+
+    outcome: str
+    headline: str
+    advice: str
+    problems: list[str]
+    steps: list[Step]
+    before: Topology
+    after: Topology
+    left: list[str]
+
+
+def make_record(story: Story) -> Record:
+    """Put together what came of a failover."""
+    steps = steps_of(story.steps, story.began_at, story.has_stopped)
+    outcome = _outcome(story, steps)
+    return Record(
+        outcome=outcome,
+        headline=_headline(outcome, story, steps),
+        advice=_advice(outcome, steps),
+        problems=_problems(steps) if story.has_stopped else list(dict.fromkeys(story.undone)),
+        steps=steps,
+        before=before(story.group, story.seen, story.steps, story.began_at),
+        after=after(
+            story.group,
+            story.seen_again,
+            story.steps,
+            story.began_at,
+            asked_again_at=story.asked_again_at,
+            rms_is_known=story.database_was_asked_since,
+        ),
+        # It speaks of a role that has moved.
+        left=[] if outcome == STOPPED_BEFORE else list(story.left),
+    )
+
+
+def _problems(steps: t.Sequence[Step]) -> list[str]:
+    return [step.problem for step in steps if step.problem] or [
+        "None of the steps below failed: the output of the run says why it stopped."
+    ]
+
+
+def _outcome(story: Story, steps: t.Sequence[Step]) -> str:
+    if story.has_stopped:
+        is_past = not story.promotion_needed or story.may_have_moved
+        return STOPPED_AFTER if is_past else STOPPED_BEFORE
+    if story.undone:
+        return LEFT_UNDONE
+    return FINISHED if any(step.outcome == DONE for step in steps) else UNCHANGED
+
+
+def _headline(outcome: str, story: Story, steps: t.Sequence[Step]) -> str:
+    target, old = _named(story, story.group.target), story.old_rms and _named(story, story.old_rms)
+    if outcome == STOPPED_BEFORE:
+        return f"The role has not moved: {old} is the RMS" if old else "The role has not moved"
+    if outcome == UNCHANGED:
+        return f"{target} was the RMS already: nothing was to be done"
+    if outcome == LEFT_UNDONE:
+        return f"{target} is the RMS, but not everything is done"
+    if outcome == FINISHED:
+        return f"{target} is the RMS{f', and {old} no longer' if old and story.promotion_needed else ''}"
+    if story.verdict == Verdict.CANNOT_BE_TOLD.value:
+        return "It cannot be told whether the role has moved"
+    if story.verdict is None and any(step.point_of_no_return and step.outcome == FAILED for step in steps):
+        return f"It is not proven that {target} is the RMS: the promotion began and did not end well"
+    return f"{target} is the RMS, but the failover is not finished"
+
+
+def _named(story: Story, host: str) -> str:
+    """A clustered RMS goes by the name of its virtual server."""
+    group = story.group
+    return str(group.virtual_server) if host in group.cluster_nodes else host
+
+
+def _advice(outcome: str, steps: t.Sequence[Step]) -> str:
+    """What a rerun will do."""
+    if outcome in (FINISHED, UNCHANGED):
+        return "A rerun changes nothing."
+    if outcome == STOPPED_BEFORE:
+        return "What was stopped or copied was put back, unless it says otherwise below. Mend what is named, and run the same command again: it begins anew."
+    ahead = [step.title for step in steps if step.outcome in (FAILED, NOT_REACHED)]
+    return f"Mend what is named, and run the same command again. It does only what is left: {'; '.join(ahead) or 'what is named'}."

@@ -1,0 +1,628 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import codecs
+import copy
+import itertools
+import pickle
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import document as config_document
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import (
+    AmbiguousEntry,
+    Change,
+    ConfigError,
+    Edit,
+    InvalidName,
+    LxmlMissing,
+    MissingEntry,
+    UnreadableConfig,
+    Untouched,
+    change_mom_server,
+    change_server_names,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.xml_source import SourceError, read_elements
+
+OLD, NEW = "hydra.odyssey.com", "deathsting.odyssey.com"
+
+# In the texts below @a|b@ stands for a before the edit and b after it: everything else must stay.
+
+
+def sides(marked: str) -> tuple[str, str]:
+    before, after = (re.sub(r"@([^|@]*)\|([^|@]*)@", side, marked) for side in (r"\1", r"\2"))
+    return before, after
+
+
+@dataclass(frozen=True)
+class File:
+    marked: str
+    codec: str = "utf-8"
+    mark: bytes = b""
+
+    def sides(self) -> tuple[bytes, bytes]:
+        before, after = sides(self.marked)
+        return self.mark + before.encode(self.codec), self.mark + after.encode(self.codec)
+
+
+def server_names(content: bytes) -> Edit:
+    return change_server_names(content, ["hydra", OLD], NEW)
+
+
+def mom_server(content: bytes) -> Edit:
+    return change_mom_server(content, NEW)
+
+
+RSREPORTSERVER = """<?xml version="1.0"{encoding}?>
+<!-- <ServerName>hydra.odyssey.com</ServerName> is the RMS, ü and > and ' here -->
+<Configuration>
+\t<Dsn>AQAAANCMnd8BFdERjHoAwE/Cl+s==</Dsn>
+\t<Add  Key="SecureConnectionLevel"   Value='0'/>
+\t<Extensions>
+\t\t<!--<ServerName>
+hydra</ServerName>-->
+\t\t<Security>
+\t\t\t<Extension Name="Windows" Type="Microsoft.EnterpriseManagement.Reporting.Security.AuthorizationExtension, b > a">
+\t\t\t\t<Configuration><ServerName>@hydra.odyssey.com|deathsting.odyssey.com@</ServerName></Configuration>
+\t\t\t</Extension>
+\t\t</Security>
+\t\t<?hydra <ServerName>hydra</ServerName> ?>
+\t\t<Authentication>
+\t\t\t<Extension Name='Windows' Server="hydra">
+\t\t\t\t<ServerName >
+\t\t\t\t\t@hydra|deathsting@
+\t\t\t\t</ServerName\t>
+\t\t\t\t<Else><![CDATA[ <ServerName>hydra</ServerName> ]]></Else><Empty /> <Empty></Empty>
+\t\t\t</Extension>
+\t\t</Authentication>
+\t</Extensions>\x20\x20
+</Configuration>
+<!-- the end of hydra é -->
+
+"""
+
+WEB_CONFIG = """<?xml version="1.0"{encoding}?>
+<!-- <add key="MOMServer" value="hydra.odyssey.com"/> ü -->
+<configuration xmlns="http://schemas.microsoft.com/.NetConfiguration/v2.0">
+  <appSettings>
+    <!--This is internal connection between the web server and the MOM server .-->
+    <add key= "MOMServer" value="@Hydra.Odyssey.com|deathsting.odyssey.com@"/>
+    <add key="Other" value="Hydra.Odyssey.com, &quot;MOMServer&quot; &#233; ' >"/>
+    <add key="Port"\tvalue='5724'   />
+  </appSettings>
+  <system.web><identity impersonate="true" userName="hydra" password="a&amp;b"/></system.web>
+</configuration>
+"""
+
+DOCUMENTS = {"rsreportserver": (RSREPORTSERVER, server_names, 2), "web": (WEB_CONFIG, mom_server, 1)}
+ENCODINGS = {
+    "utf-8, nothing declared": ("", "utf-8", b""),
+    "utf-8": (' encoding="utf-8"', "utf-8", b""),
+    "UTF-8 with a mark": (" encoding='UTF-8'", "utf-8", codecs.BOM_UTF8),
+    "mark, nothing declared": ("", "utf-8", codecs.BOM_UTF8),
+    "utf-16 little endian": (' encoding="utf-16"', "utf-16-le", codecs.BOM_UTF16_LE),
+    "utf-16 big endian": (' encoding="UTF-16"', "utf-16-be", codecs.BOM_UTF16_BE),
+    "utf-16, nothing declared": ("", "utf-16-le", codecs.BOM_UTF16_LE),
+    "windows-1252": (' encoding = "Windows-1252"', "cp1252", b""),
+    "iso-8859-1": (" encoding='ISO-8859-1' standalone='yes'", "latin-1", b""),
+    "iso-8859-15": (' encoding="iso-8859-15"', "iso8859-15", b""),
+    "windows-1250": (' encoding="windows-1250"', "cp1250", b""),
+}
+
+
+def crlf(text: str) -> str:
+    return text.replace("\n", "\r\n")
+
+
+def mixed(text: str) -> str:
+    ends = itertools.cycle(["\n", "\r\n", "\r\n", "\n", "\r"])
+    return "".join(line + next(ends) for line in text.split("\n")[:-1])
+
+
+LINE_ENDS: dict[str, Callable[[str], str]] = {
+    "lf": str,
+    "crlf": crlf,
+    "mixed": mixed,
+    "cr": lambda text: text.replace("\n", "\r"),
+}
+
+
+@pytest.mark.parametrize("line_ends", LINE_ENDS)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_whole_files_in_every_encoding(document: str, encoding: str, line_ends: str) -> None:
+    template, edit, count = DOCUMENTS[document]
+    declaration, codec, mark = ENCODINGS[encoding]
+    before, after = File(LINE_ENDS[line_ends](template.replace("{encoding}", declaration)), codec, mark).sides()
+    result = edit(before)
+    assert result.content == after
+    assert result.changed
+    assert len(result.changes) == count
+    assert not result.untouched
+    assert edit(after) == Edit(after)
+
+
+SERVER_NAME_FILES = {
+    "one": File("<c><ServerName>@hydra|deathsting@</ServerName></c>"),
+    "five": File("<c>" + "<x><ServerName>@hydra|deathsting@</ServerName></x>" * 5 + "</c>"),
+    "the root": File("<ServerName>@hydra|deathsting@</ServerName>"),
+    "capitals stay capitals": File("<c><ServerName>@HYDRA|DEATHSTING@</ServerName></c>"),
+    "FQDN in capitals": File("<c><ServerName>@HYDRA.ODYSSEY.COM|DEATHSTING.ODYSSEY.COM@</ServerName></c>"),
+    "mixed case": File("<c><ServerName>@Hydra.Odyssey.Com|deathsting.odyssey.com@</ServerName></c>"),
+    "with the dot of the root": File("<c><ServerName>@hydra.odyssey.com.|deathsting.odyssey.com@</ServerName></c>"),
+    "both forms": File(
+        "<c><ServerName>@hydra|deathsting@</ServerName><ServerName>@hydra.odyssey.com|deathsting.odyssey.com@</ServerName></c>"
+    ),
+    "one is right already": File(
+        "<c><ServerName>DeathSting</ServerName><ServerName>@hydra|deathsting@</ServerName></c>"
+    ),
+    "white space around": File("<c><ServerName> \t\r\n @hydra|deathsting@\n\n\t</ServerName></c>"),
+    "white space as references": File("<c><ServerName>&#32;&#xA;@hydra|deathsting@&#9;</ServerName></c>"),
+    "white space in the tags": File("<c\n><ServerName\t\n>@hydra|deathsting@</ServerName \r\n></c >"),
+    "attributes": File("""<c><ServerName a = 'x > y' b="'/>'"\n>@hydra|deathsting@</ServerName></c>"""),
+    "decimal reference": File("<c><ServerName>@&#104;ydra|deathsting@</ServerName></c>"),
+    "hexadecimal references": File("<c><ServerName>@&#x48;&#x79;dr&#x61;|deathsting@</ServerName></c>"),
+    "CDATA": File("<c><ServerName><![CDATA[@hydra|deathsting@]]></ServerName></c>"),
+    "CDATA with white space": File(
+        "<c><ServerName> <![CDATA[\r\n@hydra.odyssey.com|deathsting.odyssey.com@ ]]>\n</ServerName></c>"
+    ),
+    "text and CDATA": File("<c><ServerName>@hy|deathsting@<![CDATA[@dra|@]]></ServerName></c>"),
+    "empty CDATA": File("<c><ServerName><![CDATA[]]>@hydra|deathsting@</ServerName></c>"),
+    "comment after": File("<c><ServerName>@hydra|deathsting@<!-- hydra --></ServerName></c>"),
+    "comment before": File("<c><ServerName><!--hydra--> @hydra|deathsting@</ServerName></c>"),
+    "comment inside": File("<c><ServerName>@hyd|deathsting@<!-- - --><?a?>@ra|@</ServerName></c>"),
+    "instruction inside": File("<c><ServerName><?hydra hydra?>@hydra|deathsting@</ServerName></c>"),
+    "prefix": File("<c xmlns:r='urn:r'><r:ServerName>@hydra|deathsting@</r:ServerName></c>"),
+    "default namespace": File(
+        '<c xmlns="urn:r"><ServerName xmlns="">@hydra|deathsting@</ServerName><ServerName>@hydra|deathsting@</ServerName></c>'
+    ),
+    "the same text everywhere": File(
+        """<hydra hydra="hydra"><!--<ServerName>hydra</ServerName>--><Name>hydra</Name><ServerNames>hydra</ServerNames>"""
+        """<![CDATA[<ServerName>hydra</ServerName>]]><ServerName hydra='hydra'>@hydra|deathsting@</ServerName>hydra</hydra>"""
+    ),
+    "escaped markup": File(
+        "<c>&lt;ServerName&gt;hydra&lt;/ServerName&gt;<ServerName>@hydra|deathsting@</ServerName></c>"
+    ),
+    "document type": File(
+        """<!DOCTYPE c [ <!-- it's ]> "--> <!ENTITY e "]><ServerName>hydra</ServerName>"> <?p ]>?> <!ELEMENT c ANY><!ATTLIST c a CDATA '>'> ] >"""
+        "\n<c><ServerName>@hydra|deathsting@</ServerName></c>"
+    ),
+    "bare document type": File("<!DOCTYPE c><c><ServerName>@hydra|deathsting@</ServerName></c>"),
+    "entities elsewhere": File("<c a='&amp;&lt;&#13;'>&amp;&#x20AC;<ServerName>@hydra|deathsting@</ServerName></c>"),
+    "one long line": File("<c>" + "<x y='z'/>" * 5000 + "<ServerName>@hydra|deathsting@</ServerName></c>"),
+    "astral and combining characters": File(
+        "<c>\U0001f600e\u0301<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>"
+    ),
+    "astral in utf-16": File(
+        "<c>\U0001f600<ServerName>@hydra|deathsting@</ServerName>\U0001f600</c>", "utf-16-le", codecs.BOM_UTF16_LE
+    ),
+    "odd white space is text": File("<c>\u2028\u0085\u00a0<ServerName>@hydra|deathsting@</ServerName></c>"),
+    "ascii": File(
+        '<?xml version="1.0" encoding="us-ascii"?><c><ServerName>@hydra|deathsting@</ServerName></c>', "ascii"
+    ),
+    "text after the root": File(
+        "<c><ServerName>@hydra|deathsting@</ServerName></c><!--<ServerName>hydra</ServerName>--><?hydra?>\n\n"
+    ),
+}
+
+MOM_SERVER_FILES = {
+    "the book's": File(
+        '<configuration><add key= "MOMServer" value="@Hydra.Odyssey.com|deathsting.odyssey.com@"/></configuration>'
+    ),
+    "single quotes": File(
+        "<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "quotes of both kinds": File(
+        """<configuration><add key='MOMServer' value="@it's|deathsting.odyssey.com@"/></configuration>"""
+    ),
+    "escaped quotes": File(
+        """<configuration><add key='MOMServer' value="@&quot;a&amp;b&quot;|deathsting.odyssey.com@"/></configuration>"""
+    ),
+    "value first": File(
+        """<configuration><add value="@hydra|deathsting.odyssey.com@" key="MOMServer"/></configuration>"""
+    ),
+    "other attributes": File(
+        """<configuration><add a="value='x'" key="MOMServer" b='key="x"' value="@hydra|deathsting.odyssey.com@" c="/>"/></configuration>"""
+    ),
+    "spaces": File(
+        "<configuration><add\n\t key  =\r\n 'MOMServer'\n value\t= '@hydra|deathsting.odyssey.com@'\n/></configuration>"
+    ),
+    "long form": File(
+        "<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'>\n</add></configuration>"
+    ),
+    "case of the key": File(
+        "<configuration><add key='momSERVER' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "key with references": File(
+        "<configuration><add key='MOM&#x53;erver' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "value with references": File(
+        "<configuration><add key='MOMServer' value='@&#72;ydra.&#x6f;dyssey.com|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "empty value": File("<configuration><add key='MOMServer' value='@|deathsting.odyssey.com@'/></configuration>"),
+    "blank value": File("<configuration><add key='MOMServer' value='@ \n |deathsting.odyssey.com@'/></configuration>"),
+    "white space around": File(
+        "<configuration><add key='MOMServer' value=' \r\n\t@hydra|deathsting.odyssey.com@&#10; '/></configuration>"
+    ),
+    "value over lines": File(
+        "<configuration><add key='MOMServer' value='@hy\r\ndra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "short name of the new one": File(
+        "<configuration><add key='MOMServer' value='@deathsting|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "deep inside": File(
+        "<configuration><location path='x'><a><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></a></location></configuration>"
+    ),
+    "prefix": File(
+        "<n:configuration xmlns:n='urn:n'><n:add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></n:configuration>"
+    ),
+    "prefixed attributes": File(
+        "<configuration xmlns:n='urn:n'><add n:value='hydra' key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "other keys": File(
+        "<configuration><add key='MOMServers' value='hydra'/><add key=' MOMServer' value='hydra'/><Add key='MOMServer' value='hydra'/>"
+        "<add name='MOMServer' value='hydra'/><add Key='MOMServer' value='hydra'/><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+    "two alike": File(
+        "<configuration><a><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></a>"
+        '<b><add value="@HYDRA|deathsting.odyssey.com@" key="momserver"/></b></configuration>'
+    ),
+    "comments": File(
+        "<!--<add key='MOMServer' value='hydra'/>--><configuration><!--\n<add key='MOMServer' value='hydra'/>\n-->"
+        "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/><!-- <add key='MOMServer' value='hydra'/> --></configuration>"
+    ),
+    "default of another attribute": File(
+        "<!DOCTYPE configuration [<!ATTLIST add lockItem CDATA 'no'>]>"
+        "<configuration><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></configuration>"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SERVER_NAME_FILES)
+def test_server_names(case: str) -> None:
+    before, after = SERVER_NAME_FILES[case].sides()
+    result = server_names(before)
+    assert result.content == after
+    assert server_names(after) == Edit(after)
+
+
+@pytest.mark.parametrize("case", MOM_SERVER_FILES)
+def test_mom_server(case: str) -> None:
+    before, after = MOM_SERVER_FILES[case].sides()
+    assert mom_server(before).content == after
+    assert mom_server(after) == Edit(after)
+
+
+@pytest.mark.parametrize(
+    ("entry", "old_names", "found"),
+    [
+        ("hydra", ["hydra.odyssey.com"], True),
+        ("hydra.odyssey.com", ["hydra"], True),
+        ("hydra.odyssey.com", ["HYDRA", "x"], True),
+        ("hydra.troy.com", ["hydra"], False),
+        ("hydra.troy.com", ["hydra", "hydra.troy.com"], True),
+        ("hydra.odyssey.com", ["hydra", "hydra.troy.com"], False),
+        ("hydra.troy.com", ["hydra.odyssey.com"], False),
+        ("managementserve", ["managementserver01.odyssey.com"], True),
+        ("managementserver01", ["managementserver01.odyssey.com"], True),
+        ("managementserve.odyssey.com", ["managementserver01.odyssey.com"], False),
+        ("hydra2", ["hydra"], False),
+        ("hydra:5723", ["hydra"], False),
+        ("hydra.", ["hydra"], False),
+        ("hy dra", ["hydra"], False),
+        ("10.1.2.3", ["hydra"], False),
+    ],
+)
+def test_which_entries_name_the_old_rms(entry: str, old_names: list[str], found: bool) -> None:
+    content = f"<c>\n<ServerName>{entry}</ServerName></c>".encode()
+    result = change_server_names(content, old_names, NEW)
+    assert result.changed is found
+    assert result.untouched == (() if found else (Untouched(2, entry, "it names another server"),))
+    assert (result.content == content) is not found
+
+
+def test_what_is_not_an_entry_or_names_another_server_is_told() -> None:
+    content = b"<c>\n<servername>hydra</servername>\n<ServerName/><ServerName> athena </ServerName>\r\n<ServerName>hydra<x/></ServerName></c>"
+    assert server_names(content) == Edit(
+        content,
+        (),
+        (
+            Untouched(2, "hydra", "<servername> is not <ServerName>: case matters in XML"),
+            Untouched(3, "", "it is empty"),
+            Untouched(3, "athena", "it names another server"),
+            Untouched(4, "hydra", "it holds other elements"),
+        ),
+    )
+
+
+def test_a_short_name_that_both_have_is_left() -> None:
+    content = b"<c><ServerName>hydra</ServerName></c>"
+    assert change_server_names(content, ["hydra.odyssey.com"], "hydra.troy.com") == Edit(content)
+
+
+def test_capitals_that_were_given_are_no_form() -> None:
+    result = change_server_names(b"<c><ServerName>HYDRA</ServerName></c>", ["HYDRA.odyssey.com"], NEW)
+    assert result.content == b"<c><ServerName>deathsting</ServerName></c>"
+
+
+def test_capitals_that_would_make_another_name() -> None:
+    result = change_server_names(b"<c><ServerName>HYDRA</ServerName></c>", ["hydra"], "stra\u00dfe.odyssey.com")
+    assert result.content.decode() == "<c><ServerName>stra\u00dfe</ServerName></c>"
+
+
+def test_a_name_beyond_the_encoding_becomes_references() -> None:
+    declared = '<?xml version="1.0" encoding="windows-1252"?>'
+    entry = declared + "<c>\u20ac<ServerName>{}</ServerName></c>"
+    result = change_server_names(entry.format("hydra").encode("cp1252"), ["hydra"], "\u03c7\u00e4.odyssey.com")
+    assert result.content == entry.format("&#967;\u00e4").encode("cp1252")
+    assert result.changes[0].new_value == "\u03c7\u00e4"
+    assert change_server_names(result.content, ["\u03c7\u00e4"], "hydra.odyssey.com").content == entry.format(
+        "hydra"
+    ).encode("cp1252")
+    web = declared + '<configuration><add key="MOMServer" value="{}"/></configuration>'
+    result = change_mom_server(web.format("hydra").encode("cp1252"), "\u03c7\u00e4.odyssey.com")
+    assert result.content == web.format("&#967;\u00e4.odyssey.com").encode("cp1252")
+
+
+def test_a_name_beyond_the_encoding_in_cdata() -> None:
+    content = b'<?xml version="1.0" encoding="us-ascii"?>\n<c>\n<ServerName><![CDATA[hydra]]></ServerName></c>'
+    with pytest.raises(ConfigError) as caught:
+        change_server_names(content, ["hydra"], "\u00e4.odyssey.com")
+    assert (caught.value.line, "CDATA" in caught.value.reason) == (3, True)
+
+
+def test_changes_and_diff() -> None:
+    content = crlf(
+        "<c>\n  <ServerName>&#72;ydra</ServerName> \n  <pw>x</pw><ServerName>\n hydra.odyssey.com\n</ServerName><pw>y</pw></c>"
+    ).encode()
+    result = server_names(content)
+    assert result.changes == (
+        Change(
+            2, "  <ServerName>&#72;ydra</ServerName> ", "  <ServerName>deathsting</ServerName> ", "Hydra", "deathsting"
+        ),
+        Change(4, " hydra.odyssey.com", " deathsting.odyssey.com", "hydra.odyssey.com", "deathsting.odyssey.com"),
+    )
+    assert result.diff("x.config") == (
+        "--- x.config\n+++ x.config\n@@ -2 +2 @@\n-  <ServerName>&#72;ydra</ServerName> \n+  <ServerName>deathsting</ServerName> \n"
+        "@@ -4 +4 @@\n- hydra.odyssey.com\n+ deathsting.odyssey.com\n"
+    )
+    assert server_names(result.content).diff("x.config") == ""
+
+
+def test_the_diff_shows_nothing_else_of_the_line() -> None:
+    content = b'<configuration><add key="pw" value="geheim"/><add key="MOMServer" value="hydra"/><x pw="secret">p</x></configuration>'
+    result = mom_server(content)
+    assert result.changes[0].before == '...<add key="MOMServer" value="hydra"/>...'
+    assert result.changes[0].after == f'...<add key="MOMServer" value="{NEW}"/>...'
+    long_form = b'<configuration><add key="MOMServer" value="hydra">secret</add></configuration>'
+    assert mom_server(long_form).changes[0].before == '...<add key="MOMServer" value="hydra">...'
+
+
+def test_diff_of_a_value_over_several_lines() -> None:
+    result = mom_server(b'<configuration>\n<add key="MOMServer" value="hy\n\ndra"/>\n</configuration>')
+    assert result.diff("w").splitlines()[2:] == [
+        "@@ -2,3 +2 @@",
+        '-<add key="MOMServer" value="hy',
+        "-",
+        '-dra"/>',
+        f'+<add key="MOMServer" value="{NEW}"/>',
+    ]
+
+
+UNREADABLE: dict[str, tuple[bytes, str, int | None, int | None]] = {
+    "empty": (b"", "the file is empty", None, None),
+    "zeros after a crash": (b"\0" * 512, "zero bytes", None, None),
+    "only a mark": (codecs.BOM_UTF8, "no well-formed XML", 1, 1),
+    "no XML": (b"[rms]\nname=hydra\n", "no well-formed XML", 1, 1),
+    "cut off": (b"<c>\n<ServerName>hydra</Serv", "no well-formed XML", 2, None),
+    "wrong end": (b"<c>\r\n<ServerName>hydra</c>", "no well-formed XML (Opening and ending tag mismatch: ServerName line 2 and c)", 2, None),
+    "attribute twice": (b"<c>\n\n<add key='a' key='a'/></c>", "Attribute key redefined", 3, None),
+    "prefix not declared": (b"<c><x:ServerName>hydra</x:ServerName></c>", "prefix x", 1, None),
+    "undeclared entity": (b"<c><ServerName>&rms;</ServerName></c>", "Entity 'rms' not defined", 1, None),
+    "no utf-8": (b"<c>\r\n<!-- \xfc --><ServerName>hydra</ServerName></c>", "the bytes fc are no utf-8 text", 2, 6),
+    "no windows-1252": (b"<?xml version='1.0' encoding='windows-1252'?>\n<c>\x81</c>", "the bytes 81 are no cp1252 text", 2, 4),
+    "half a character": (codecs.BOM_UTF16_LE + "<c/>".encode("utf-16-le") + b"\n", "the bytes 0a are no utf-16-le text", 1, 5),
+    "utf-32": (codecs.BOM_UTF32_LE + "<c/>".encode("utf-32-le"), "UTF-32", None, None),
+    "utf-16 without a mark": ("<c/>".encode("utf-16-be"), "UTF-16 without a byte order mark", None, None),
+    "declares utf-16 and is not": (b'<?xml version="1.0" encoding="utf-16"?><c/>', "declares utf-16 and is not", None, None),
+    "mark against declaration": (codecs.BOM_UTF8 + b'<?xml version="1.0" encoding="iso-8859-1"?><c/>', "mark of utf-8 and declares iso-8859-1", None, None),
+    "utf-16 declared as utf-8": (
+        codecs.BOM_UTF16_LE + '<?xml version="1.0" encoding="utf-8"?><c/>'.encode("utf-16-le"),
+        "mark of utf-16-le and declares utf-8",
+        None,
+        None,
+    ),
+    "unknown encoding": (b'<?xml version="1.0" encoding="shift_jis"?><c/>', "the encoding shift_jis", None, None),
+    "external document type": (b'<!DOCTYPE c SYSTEM "http://127.0.0.1:1/c.dtd">\n<c/>', "outside the file", 1, 1),
+    "public document type": (b"<!DOCTYPE c PUBLIC '-//c' 'c.dtd'><c/>", "outside the file", 1, 1),
+    "external entity": (b'<!--x-->\n<!DOCTYPE c [<!ENTITY e SYSTEM "file:///etc/passwd">]>\n<c>&e;</c>', "outside the file", 2, 1),
+    "parameter entity": (b'<!DOCTYPE c [<!ENTITY % e "<!ELEMENT c ANY>"> %e;]><c/>', "parameter entities", 1, 1),
+    "entity in the text": (b'<!DOCTYPE c [<!ENTITY e "<ServerName>hydra</ServerName>">]>\n<c>\n<x>&e;</x></c>', "an entity declared in the file", 3, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("edit", [server_names, mom_server])
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_unreadable(case: str, edit: Callable[[bytes], Edit]) -> None:
+    content, reason, line, column = UNREADABLE[case]
+    with pytest.raises(UnreadableConfig) as caught:
+        edit(content)
+    assert reason in caught.value.reason
+    assert caught.value.line == line
+    assert column is None or caught.value.column == column
+    assert caught.value.what_to_do
+
+
+@pytest.mark.parametrize("content", [b"<c><!-- secret -- --></c>", b"<c><!-- secret"])
+def test_a_complaint_about_a_comment_does_not_show_it(content: bytes) -> None:
+    with pytest.raises(UnreadableConfig, match="omment") as caught:
+        server_names(content)
+    assert "secret" not in str(caught.value)
+
+
+def test_an_entity_bomb_is_not_expanded() -> None:
+    levels = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 12))
+    content = f'<!DOCTYPE configuration [<!ENTITY e0 "x">{levels}]><configuration><add key="MOMServer" value="&e11;"/></configuration>'.encode()
+    with pytest.raises(UnreadableConfig):
+        mom_server(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<c><!--<ServerName>hydra</ServerName>--></c>",
+        b"<c><servername>hydra</servername></c>",
+        b"<c ServerName='hydra'><![CDATA[<ServerName>hydra</ServerName>]]></c>",
+    ],
+)
+def test_no_server_name(content: bytes) -> None:
+    with pytest.raises(MissingEntry, match="there is no <ServerName> in it"):
+        server_names(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "line"),
+    [
+        (b"<configuration/>", "there is no <add", None),
+        (b"<configuration><!--<add key='MOMServer' value='hydra'/>--></configuration>", "there is no <add", None),
+        (b"<appSettings><add key='MOMServer' value='hydra'/></appSettings>", "below <configuration>", None),
+        (b"<configuration>\n<add key='MOMServer'/></configuration>", "no attribute value", 2),
+        (b"<configuration>\n<add key='MOMServer' Value='hydra'/></configuration>", "no attribute value", 2),
+    ],
+)
+def test_no_mom_server(content: bytes, reason: str, line: int | None) -> None:
+    with pytest.raises(MissingEntry) as caught:
+        mom_server(content)
+    assert reason in caught.value.reason
+    assert caught.value.line == line
+
+
+def test_two_mom_servers_that_differ() -> None:
+    content = (
+        b"<configuration>\n<add key='MOMServer' value='hydra'/>\n<add key='momserver' value='athena'/></configuration>"
+    )
+    with pytest.raises(AmbiguousEntry) as caught:
+        mom_server(content)
+    assert "line 2: hydra; line 3: athena" in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("document_type", "attribute"),
+    [
+        ("<!ATTLIST add value CDATA 'hydra'>", ""),
+        ("<!ATTLIST add value CDATA ''>", ""),
+        ("<!ENTITY e 'hydra'>", "value='&e;'"),
+    ],
+)
+def test_a_value_that_the_document_type_makes(document_type: str, attribute: str) -> None:
+    content = (
+        f"<!DOCTYPE c [{document_type}]>\n<configuration><add key='MOMServer' {attribute}/></configuration>".encode()
+    )
+    with pytest.raises(UnreadableConfig) as caught:
+        mom_server(content)
+    assert caught.value.line == 2
+
+
+def test_readers_that_disagree_about_a_value() -> None:
+    # The type NMTOKEN takes away white space that the text has.
+    content = b"<!DOCTYPE c [<!ATTLIST add value NMTOKEN #IMPLIED>]>\n<configuration><add key='MOMServer' value='  hydra '/></configuration>"
+    with pytest.raises(ConfigError, match="two ways of reading"):
+        mom_server(content)
+
+
+def test_readers_that_disagree_about_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_document, "read_elements", lambda text: read_elements(text)[:-1])
+    with pytest.raises(ConfigError, match="two ways of reading"):
+        server_names(b"<c><ServerName>hydra</ServerName></c>")
+
+
+@pytest.mark.parametrize("damage", [b"<!---->", b"x", b"</c>"])
+def test_a_wrong_result_is_not_handed_out(monkeypatch: pytest.MonkeyPatch, damage: bytes) -> None:
+    genuine = config_document.Document._spliced
+    monkeypatch.setattr(config_document.Document, "_spliced", lambda self, splices: genuine(self, splices) + damage)
+    with pytest.raises(ConfigError, match="the edited file"):
+        server_names(b"<c><ServerName>hydra</ServerName></c>")
+
+
+@pytest.mark.parametrize("text", ["<c>", "<c a=b/>", "<!DOCTYPE c [", "<c><", "<!-- "])
+def test_the_reader_of_positions_gives_up(text: str) -> None:
+    with pytest.raises(SourceError):
+        read_elements(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "deathsting",
+        ".odyssey.com",
+        "deathsting..com",
+        "deathsting.odyssey.com.",
+        "-a.odyssey.com",
+        "a-.odyssey.com",
+        "a b.com",
+        'a".com',
+        "a<b>.com",
+        "a&b.com",
+        "a.com\n",
+        "\\\\a.com",
+        "10.1.2.3",
+        "x" * 64 + ".com",
+        "\u00e4" * 32 + ".com",
+        ".".join(["x" * 60] * 5),
+        "\ud800.com",
+    ],
+)
+def test_new_names_that_are_none(name: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        mom_server_to(name)
+    assert caught.value.name == name
+    with pytest.raises(InvalidName):
+        change_server_names(b"<c><ServerName>hydra</ServerName></c>", ["hydra"], name)
+
+
+def mom_server_to(name: str) -> Edit:
+    return change_mom_server(b"<configuration><add key='MOMServer' value='hydra'/></configuration>", name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "DEATH_STING.odyssey.com", "h\u00f6hle.odyssey.com", "1.odyssey.com", "x" * 63 + ".com"]
+)
+def test_new_names_that_are_good(name: str) -> None:
+    assert name.encode() in mom_server_to(name).content
+
+
+@pytest.mark.parametrize("old_names", [[], ["hydra", "a b"], [""], ["10.0.0.1"]])
+def test_old_names_that_are_none(old_names: list[str]) -> None:
+    with pytest.raises(InvalidName):
+        change_server_names(b"<c><ServerName>hydra</ServerName></c>", old_names, NEW)
+
+
+def test_errors_name_the_file_and_the_place() -> None:
+    with pytest.raises(OpsmgrError) as caught:
+        change_mom_server(b"<configuration>", NEW, path="C:\\Web Console\\Web.config")
+    assert str(caught.value).startswith(
+        "edit C:\\Web Console\\Web.config: line 1, column 16: this is no well-formed XML ("
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnreadableConfig("p", "r", "W", 1, 2), MissingEntry("p", "r", "W"), InvalidName("p", "n", "r"), LxmlMissing()],
+)
+def test_errors_survive_pickling_and_copying(error: OpsmgrError) -> None:
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert vars(twin) == vars(error)
+
+
+def test_without_lxml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_document, "LXML_IMPORT_ERROR", "Traceback ...")
+    with pytest.raises(LxmlMissing, match="Install lxml"):
+        server_names(b"<c/>")
