@@ -20,7 +20,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow 
     private_key_from,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import STEP, examine
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import ServerObservation
 
 
 class ActionModule(ControllerAction):
@@ -60,10 +60,10 @@ def _look(arguments: Arguments, now: datetime) -> dict[str, t.Any]:
     }
 
 
-def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[Look]:
+def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[ServerObservation]:
     """What was seen of the servers. Raises OpsmgrError for something else."""
     try:
-        return [Look.from_result(result) for result in results]
+        return [ServerObservation.from_result(result) for result in results]
     except KeyError as error:
         found = f"an element of servers has no {error}, and so is no result of a loop with management_server_info"
         raise OpsmgrError(

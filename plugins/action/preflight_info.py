@@ -11,7 +11,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONT
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.requirements import (
     STEP,
-    WindowsHost,
+    InventoryHost,
     requirement_problems,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.groups import KNOWN_GROUPS, misspelt_problems
@@ -29,7 +29,7 @@ class ActionModule(ControllerAction):
         misspelt = misspelt_problems(arguments["groups"], task_vars.get("groups") or {})
         edited = arguments["configuration_hosts"]
         hosts = [
-            WindowsHost.of(name, _variables(task_vars, name))
+            InventoryHost.of(name, _variables(task_vars, name))
             for name in dict.fromkeys([*arguments["windows_hosts"], *edited])
         ]
         return {

@@ -20,8 +20,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import (
     OFFLINE,
     ONLINE,
+    ClusterGroup,
     ClusterHost,
-    Group,
     same,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
@@ -73,8 +73,8 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
     if not same(node, group.node):
         cluster.require_up(node)
     if arguments["state"] == PREPARED and cluster.prepared(group.name, SERVICES):
-        group = Group(group.name, group.node, PREPARED)
-    wanted = Group(group.name, node, arguments["state"] or group.state)
+        group = ClusterGroup(group.name, group.node, PREPARED)
+    wanted = ClusterGroup(group.name, node, arguments["state"] or group.state)
     repair = arguments["registry"] == "repair" and not registry.consistent
     moves = not same(wanted.node, group.node) or wanted.state != group.state
     if moves and wanted.state != OFFLINE and arguments["registry"] == "check":
@@ -123,13 +123,13 @@ def _read_again(work: Work) -> NodeRegistry:
     return read_registry(work.opsmgr.windows, work.opsmgr.observe(only_key=True, fingerprint=True))
 
 
-def _warn_if_active(work: Work, server: ManagementServer, group: Group) -> None:
+def _warn_if_active(work: Work, server: ManagementServer, group: ClusterGroup) -> None:
     if same(group.node, server.computer_name) and group.state == ONLINE and work.arguments["state"] != OFFLINE:
         told = f"The registry of {server.computer_name} was repaired while the group {group.name} is online there: its services read it when they start"
         work.result["warnings"].append(f"{told}. Take the group offline and online again.")
 
 
-def _bring_about(work: Work, cluster: ClusterHost, wanted: Group) -> None:
+def _bring_about(work: Work, cluster: ClusterHost, wanted: ClusterGroup) -> None:
     """Stop first, move then, start last: nothing is started on a node only to be stopped again."""
     timeout = work.arguments["timeout"]
     state = work.arguments["state"]
@@ -163,5 +163,5 @@ def _observed(work: Work, cluster: ClusterHost) -> Facts:
     }
 
 
-def _facts(group: Group, registry: NodeRegistry) -> dict[str, t.Any]:
+def _facts(group: ClusterGroup, registry: NodeRegistry) -> dict[str, t.Any]:
     return {"node": group.node, "state": group.state, ROOT_VALUE: registry.is_root, PARENT_KEY: registry.has_parent}

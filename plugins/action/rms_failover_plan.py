@@ -31,11 +31,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover imp
     DISASTER,
     PLANNED,
     STEP,
-    Evidence,
-    Look,
-    Wish,
+    FailoverRequest,
     make_plan,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 
 class ActionModule(ControllerAction):
@@ -58,29 +57,33 @@ class ActionModule(ControllerAction):
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        wish = Wish(**{each.name: arguments[each.name] for each in fields(Wish)})
-        evidence = Evidence([Look.from_result(look) for look in arguments["servers"]], arguments["database"])
-        plan = make_plan(wish, evidence)
+        request = FailoverRequest(**{each.name: arguments[each.name] for each in fields(FailoverRequest)})
+        observation = Observation(
+            [ServerObservation.from_result(look) for look in arguments["servers"]], arguments["database"]
+        )
+        plan = make_plan(request, observation)
         plan.problems += _report(arguments["report"])
         backup = None
         if plan.promotion_needed:
             plan.remarks += _passing(arguments["escrow"])
-            backup, problems = _key(wish, evidence, arguments)
+            backup, problems = _key(request, observation, arguments)
             # What cannot open a seal is found twice: by itself, and with the backup to be opened.
             plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
         return {**vars(plan), "backup": backup}
 
 
-def _key(wish: Wish, evidence: Evidence, arguments: Arguments) -> tuple[dict[str, t.Any] | None, list[str]]:
+def _key(
+    request: FailoverRequest, observation: Observation, arguments: Arguments
+) -> tuple[dict[str, t.Any] | None, list[str]]:
     """What stands in the way of the key: the password, the escrow, the seal, and in a disaster the backup itself."""
     problems = [*_password(arguments), *_seals(arguments)]
     if not arguments["escrow"]:
         return None, [*problems, _problem("no escrow directory is given", "Set rms_failover_escrow")]
-    if wish.mode == PLANNED:
+    if request.mode == PLANNED:
         return None, problems + _unwritable(arguments["escrow"])
-    target = evidence.look(wish.target)
+    target = observation.on_host(request.target)
     server = target.server if target and target.server else {}
-    group = wish.management_group or server.get("management_group")
+    group = request.management_group or server.get("management_group")
     if group is None:
         return None, problems
     try:

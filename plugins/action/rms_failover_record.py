@@ -15,11 +15,11 @@ from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import SEEN_SPEC, Evidence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Given
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import bars, draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import Record, Story, make_record
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Group
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import Record, RunHistory, make_record
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import GroupFacts
 
 
 class ActionModule(ControllerAction):
@@ -61,18 +61,18 @@ class ActionModule(ControllerAction):
         return {"record": told, "drawings": _drawings(record, told["began_at"], told["seconds"])}
 
 
-def _story(arguments: Arguments) -> Story:
-    group = Group(**{each.name: arguments[each.name] for each in fields(Group)})
+def _story(arguments: Arguments) -> RunHistory:
+    group = GroupFacts(**{each.name: arguments[each.name] for each in fields(GroupFacts)})
     began_at, asked_again_at = (_looked_at(arguments[seen]) for seen in ("seen", "seen_again"))
-    return Story(
+    return RunHistory(
         group=group,
         old_rms=arguments["old_rms"],
         promotion_needed=arguments["promotion_needed"],
-        seen=Evidence.from_results(arguments["seen"]),
-        seen_again=Evidence.from_results(arguments["seen_again"]),
+        seen=Observation.from_results(arguments["seen"]),
+        seen_again=Observation.from_results(arguments["seen_again"]),
         began_at=began_at,
         asked_again_at=asked_again_at,
-        steps=[Given(**step) for step in arguments["steps"]],
+        steps=[StepPlan(**step) for step in arguments["steps"]],
         left=arguments["left"],
         undone=arguments["undone"],
         came_to_end=arguments["came_to_end"],
@@ -98,7 +98,7 @@ def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]
     }
 
 
-def _as_result(record: Record, story: Story, arguments: Arguments) -> dict[str, t.Any]:
+def _as_result(record: Record, story: RunHistory, arguments: Arguments) -> dict[str, t.Any]:
     made_at = now_text()
     versions = sorted(
         {f"{server.product or 'OpsMgr'} ({server.version})" for server in record.before.servers if server.version}

@@ -11,8 +11,8 @@ import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import SEEN_SPEC, Evidence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import Question, find, message
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
 
 
 class ActionModule(ControllerAction):
@@ -33,8 +33,8 @@ class ActionModule(ControllerAction):
         question = Question(**{name: arguments[name] for name in options})
         finding = find(
             question,
-            Evidence.from_results(arguments["now"]),
-            arguments["seen"] and Evidence.from_results(arguments["seen"]),
+            Observation.from_results(arguments["now"]),
+            arguments["seen"] and Observation.from_results(arguments["seen"]),
         )
         return {
             "started_at": now_text(),

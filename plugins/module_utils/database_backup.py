@@ -56,7 +56,7 @@ _CANDIDATES = 3
 
 
 @dataclass(frozen=True)
-class BackupWish:
+class BackupRequest:
     """What is asked for. With neither C(path) nor C(directory), the server's own directory; C(existing) is C(fail),
     C(append) or C(overwrite).
     """
@@ -84,12 +84,14 @@ class BackupReport:
 class DatabaseBackup(DatabaseJob):
     """One backup: look, plan, make. The connection is in the database itself."""
 
-    def __init__(self, connection: SqlConnection, options: SqlOptions, wish: BackupWish, progress: Progress) -> None:
+    def __init__(
+        self, connection: SqlConnection, options: SqlOptions, request: BackupRequest, progress: Progress
+    ) -> None:
         self.report = BackupReport(statements=connection.statements)
         super().__init__("back up", connection, options, progress, self.report.problems)
-        self._wish = wish
-        self._directory = wish.directory
-        self._is_copy_only = wish.copy_only
+        self._request = request
+        self._directory = request.directory
+        self._is_copy_only = request.copy_only
         self._position = 1
 
     def observe(self) -> None:
@@ -98,8 +100,8 @@ class DatabaseBackup(DatabaseJob):
         """
         self._check_wish()
         self._choose_directory()
-        if self._wish.max_age_hours is not None:
-            self._find_recent(self._wish.max_age_hours)
+        if self._request.max_age_hours is not None:
+            self._find_recent(self._request.max_age_hours)
         if not self.needed:
             return
         self._require_right()
@@ -120,7 +122,7 @@ class DatabaseBackup(DatabaseJob):
 
     @property
     def _plan(self) -> list[str]:
-        return [self._statement()] + ([verify_statement(self._position, checksum=True)] if self._wish.verify else [])
+        return [self._statement()] + ([verify_statement(self._position, checksum=True)] if self._request.verify else [])
 
     def carry_out(self) -> None:
         """Make the backup, read it back from its file, and verify it. Raises FileProblem, ConnectionProblem."""
@@ -130,15 +132,15 @@ class DatabaseBackup(DatabaseJob):
                 self._connection.execute(self._statement(), path)
         made = self._read_back(path)
         self.report.backup = backup_result(made, path)
-        if self._wish.verify:
+        if self._request.verify:
             self._verify(made, path)
 
     def _check_wish(self) -> None:
         for option in ("path", "directory"):
-            value = getattr(self._wish, option)
+            value = getattr(self._request, option)
             if value is not None:
                 check_path(value, option, self._step)
-        age = self._wish.max_age_hours
+        age = self._request.max_age_hours
         if age is not None and age <= 0:
             raise FileProblem(
                 self._step,
@@ -148,7 +150,7 @@ class DatabaseBackup(DatabaseJob):
             )
 
     def _choose_directory(self) -> None:
-        if self._wish.path is None and self._wish.directory is None:
+        if self._request.path is None and self._request.directory is None:
             self._directory = check_path(self._own_directory(), "the backup directory of the SQL Server", self._step)
 
     def _own_directory(self) -> str:
@@ -188,8 +190,8 @@ class DatabaseBackup(DatabaseJob):
                 return
 
     def _fits(self, path: str) -> bool:
-        if self._wish.path is not None:
-            return same_path(path, self._wish.path)
+        if self._request.path is not None:
+            return same_path(path, self._request.path)
         return same_path(parent(path), str(self._directory).rstrip("\\/"))
 
     def _still_there(self, path: str, identity: str) -> BackupSet | None:
@@ -210,8 +212,8 @@ class DatabaseBackup(DatabaseJob):
             )
 
     def _choose_path(self) -> None:
-        self.report.path = self._wish.path
-        if self._wish.path is None:
+        self.report.path = self._request.path
+        if self._request.path is None:
             now = self._connection.rows(NOW)[0]["now"]
             name = f"{file_name(self._database)}_{now:%Y%m%dT%H%M%S}.bak"
             self.report.path = check_path(joined(str(self._directory), name), "the path of the backup", self._step)
@@ -220,17 +222,17 @@ class DatabaseBackup(DatabaseJob):
         path = str(self.report.path)
         with self._explaining(path, "Nothing was changed"):
             sets = read_sets_if_there(self._connection, path)
-        if sets is not None and self._wish.existing == "fail":
+        if sets is not None and self._request.existing == "fail":
             found = f"{path} exists and holds {len(sets)} backup(s). Nothing was changed"
             raise FileProblem(
                 self._step, path, found, "Use directory instead of path, or set existing to append or overwrite"
             )
-        if sets is not None and self._wish.existing == "append":
+        if sets is not None and self._request.existing == "append":
             self._position = len(sets) + 1
 
     def _check_version(self) -> None:
         version, major = self._server_version()
-        if self._wish.copy_only and major is not None and major < _COPY_ONLY_MAJOR:
+        if self._request.copy_only and major is not None and major < _COPY_ONLY_MAJOR:
             self._is_copy_only = False
             self.report.problems.append(
                 f"SQL Server {version} has no COPY_ONLY, so this backup is part of the usual chain."
@@ -251,7 +253,7 @@ class DatabaseBackup(DatabaseJob):
                 raise problem
 
     def _statement(self) -> str:
-        options = ["CHECKSUM", "INIT" if self._wish.existing == "overwrite" else "NOINIT"]
+        options = ["CHECKSUM", "INIT" if self._request.existing == "overwrite" else "NOINIT"]
         if self._is_copy_only:
             options.append("COPY_ONLY")
         return f"BACKUP DATABASE {self._name} TO DISK = ? WITH {', '.join(options)}"

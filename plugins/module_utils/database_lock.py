@@ -40,8 +40,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import 
     LOST,
     OURS,
     Lock,
+    LockVerdict,
     Run,
-    Verdict,
     holder_of,
     judge,
     write,
@@ -74,7 +74,7 @@ class LockProblem(OpsmgrError):
 
 
 @dataclass(frozen=True)
-class LockWish:
+class LockRequest:
     """What is asked for. C(lease) and C(patience) are in seconds; C(renews) says that the lock was taken before;
     C(break_lock) is a lock's key.
     """
@@ -90,7 +90,7 @@ class LockWish:
 class LockReport:
     """What was seen and done so far."""
 
-    verdict: Verdict | None = None
+    verdict: LockVerdict | None = None
     # The lock that counts now, and whether it is ours.
     lock: Lock | None = None
     held: bool = False
@@ -106,25 +106,25 @@ class GroupLock:
     had or let go.
     """
 
-    def __init__(self, connection: SqlConnection, database: str, wish: LockWish) -> None:
-        if not 0 < wish.lease <= LONGEST_LEASE:
-            raise OptionProblem(f"lease is {wish.lease}", f"Use 1 to {LONGEST_LEASE} seconds")
+    def __init__(self, connection: SqlConnection, database: str, request: LockRequest) -> None:
+        if not 0 < request.lease <= LONGEST_LEASE:
+            raise OptionProblem(f"lease is {request.lease}", f"Use 1 to {LONGEST_LEASE} seconds")
         self.report = LockReport(statements=connection.statements)
         self._connection = connection
         self._database = database
-        self._wish = wish
+        self._request = request
         self._notes: dict[str, str] = {}
         self._now = datetime.min
 
-    def look(self) -> Verdict:
+    def look(self) -> LockVerdict:
         """Read the lock and judge it. Raises SqlError, ConnectionProblem."""
         self._notes = read_properties(self._connection, FIRST)
         self._now = self._connection.rows(NOW)[0]["now"]
         lock = self.report.lock = holder_of(self._notes)
-        wish = self._wish
+        request = self._request
         seen = self._process_of(lock)
         alive = None if seen is None else seen != GONE
-        verdict = judge(lock, wish.run, self._now, alive, renews=wish.renews, break_lock=wish.break_lock)
+        verdict = judge(lock, request.run, self._now, alive, renews=request.renews, break_lock=request.break_lock)
         self.report.verdict, self.report.held = verdict, verdict.kind == OURS
         self.report.problem = self._refusal(verdict).sentence("") if verdict.kind in (HELD, LOST) else None
         return verdict
@@ -133,7 +133,7 @@ class GroupLock:
         """Look, and raise LockProblem unless the lock can be had. A run that was killed is given the time to end its
         last task.
         """
-        deadline = time.monotonic() + self._wish.patience
+        deadline = time.monotonic() + self._request.patience
         verdict = self.look()
         while (
             verdict.kind == HELD and self._process_of(self.report.lock) == LEFT_CHILDREN and time.monotonic() < deadline
@@ -149,7 +149,7 @@ class GroupLock:
         if verdict is not None and verdict.kind in (FREE, LEFT):
             self.report.taken, self.report.taken_over_from = True, self._sentence(verdict)
             self.report.lock = Lock(
-                FIRST, self._wish.run.run_id, self._wish.run, self._now, self._now, self._wish.lease
+                FIRST, self._request.run.run_id, self._request.run, self._now, self._now, self._request.lease
             )
         self.report.held = True
 
@@ -186,12 +186,12 @@ class GroupLock:
 
     # statements
 
-    def _have(self, verdict: Verdict, lock: Lock | None) -> bool:
+    def _have(self, verdict: LockVerdict, lock: Lock | None) -> bool:
         if verdict.kind == OURS:
             return lock is not None and self._renew(lock)
         name = FIRST if lock is None else lock.successor
         before = None if lock is None else self._notes[lock.name]
-        if not self._write(add_property, name, write(self._wish.run, self._now, self._now, self._wish.lease)):
+        if not self._write(add_property, name, write(self._request.run, self._now, self._now, self._request.lease)):
             return False
         self.look()
         if self._is_own() and (lock is None or self._notes.get(lock.name) == before):
@@ -204,12 +204,12 @@ class GroupLock:
         """Whether the lock, which was ours a moment ago, is so still."""
         if lock.run is None or lock.since is None:
             return False
-        is_there = self._write(update_property, lock.name, write(lock.run, lock.since, self._now, self._wish.lease))
+        is_there = self._write(update_property, lock.name, write(lock.run, lock.since, self._now, self._request.lease))
         return self.look().kind == OURS and is_there
 
     def _is_own(self) -> bool:
         lock = self.report.lock
-        return lock is not None and lock.key == self._wish.run.run_id
+        return lock is not None and lock.key == self._request.run.run_id
 
     def _write(self, deed: Callable[..., bool], name: str, *values: str) -> bool:
         try:
@@ -224,7 +224,7 @@ class GroupLock:
 
     # texts
 
-    def _sentence(self, verdict: Verdict) -> str | None:
+    def _sentence(self, verdict: LockVerdict) -> str | None:
         """Whose the lock was and since when, for one that was left."""
         return (
             f"The lock of the management group is taken over. It was left by {verdict.why}."
@@ -232,7 +232,7 @@ class GroupLock:
             else None
         )
 
-    def _refusal(self, verdict: Verdict) -> LockProblem:
+    def _refusal(self, verdict: LockVerdict) -> LockProblem:
         lock = self.report.lock
         if verdict.kind == LOST:
             what = "Do not go on: another run may have changed the management group. See who works on it, then run this again from the beginning"
@@ -249,9 +249,9 @@ class GroupLock:
         return LockProblem(self._database, f"{verdict.why}{until}{times}", what, True)
 
     def _process_of(self, lock: Lock | None) -> str | None:
-        if lock is None or lock.run is None or lock.run.process is None or self._wish.run.process is None:
+        if lock is None or lock.run is None or lock.run.process is None or self._request.run.process is None:
             return None
-        return look_for(lock.run.process, self._wish.run.process)
+        return look_for(lock.run.process, self._request.run.process)
 
 
 class LockDeed:

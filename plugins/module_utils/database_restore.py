@@ -83,7 +83,7 @@ _REOPEN_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class RestoreWish:
+class RestoreRequest:
     """What is asked for. C(overwrite) is C(never), C(fresh), C(same_group) or C(any); C(move) is from logical names to
     paths.
     """
@@ -133,10 +133,12 @@ class RestoreReport:
 class DatabaseRestore(DatabaseJob):
     """One restore: look, plan, restore. The connection is in master."""
 
-    def __init__(self, connection: SqlConnection, options: SqlOptions, wish: RestoreWish, progress: Progress) -> None:
+    def __init__(
+        self, connection: SqlConnection, options: SqlOptions, request: RestoreRequest, progress: Progress
+    ) -> None:
         self.report = RestoreReport(statements=connection.statements)
         super().__init__("restore", connection, options, progress, self.report.problems)
-        self._wish = wish
+        self._request = request
         self._guard = AccessGuard(options, connection.statements)
         self._is_there = False
         self._locks: dict[str, str] = {}
@@ -150,7 +152,7 @@ class DatabaseRestore(DatabaseJob):
         self._check_version(self.report.backup)
         self._look(self._connection)
         self.report.before, self.report.group_before = self.report.after, self.report.group_after
-        self._is_there = not self._wish.force and self._was_restored_from(self.report.backup)
+        self._is_there = not self._request.force and self._was_restored_from(self.report.backup)
         self._require_ours(self.report.backup)
         if self._is_there:
             return
@@ -199,35 +201,37 @@ class DatabaseRestore(DatabaseJob):
     # looking
 
     def _check_wish(self) -> None:
-        wish = self._wish
+        request = self._request
         for option, path in {
-            "path": wish.path,
-            "data_directory": wish.data_directory,
-            "log_directory": wish.log_directory,
+            "path": request.path,
+            "data_directory": request.data_directory,
+            "log_directory": request.log_directory,
         }.items():
             if path is not None:
                 check_path(path, option, self._step)
-        for name, path in wish.move.items():
+        for name, path in request.move.items():
             check_path(str(path), f"move of {name}", self._step)
-        if wish.overwrite in (FRESH, SAME_GROUP) and not wish.management_group:
+        if request.overwrite in (FRESH, SAME_GROUP) and not request.management_group:
             raise self._problem(
-                f"overwrite is {wish.overwrite}, and management_group is not set",
+                f"overwrite is {request.overwrite}, and management_group is not set",
                 "Set management_group to the name of the management group",
             )
 
     def _chosen(self) -> BackupSet:
-        with self._explaining(self._wish.path, "Nothing was changed"):
-            sets = read_backup_sets(self._connection, self._wish.path)
+        with self._explaining(self._request.path, "Nothing was changed"):
+            sets = read_backup_sets(self._connection, self._request.path)
         wanted = [
-            one for one in sets if one.position == self._wish.position or (self._wish.position is None and one.is_full)
+            one
+            for one in sets
+            if one.position == self._request.position or (self._request.position is None and one.is_full)
         ]
         if not wanted or not wanted[-1].is_full:
-            where = "" if self._wish.position is None else f" at position {self._wish.position}"
-            found = f"{self._wish.path} has no full backup of a database{where}; it holds {len(sets)} backup(s)"
+            where = "" if self._request.position is None else f" at position {self._request.position}"
+            found = f"{self._request.path} has no full backup of a database{where}; it holds {len(sets)} backup(s)"
             raise self._problem(found, "Choose another file or position")
         if wanted[-1].is_damaged:
             raise self._problem(
-                f"the backup at position {wanted[-1].position} of {self._wish.path} is marked as damaged",
+                f"the backup at position {wanted[-1].position} of {self._request.path} is marked as damaged",
                 "Use another backup",
             )
         return wanted[-1]
@@ -272,7 +276,7 @@ class DatabaseRestore(DatabaseJob):
         it opened it.
         """
         before = self.report.before
-        if before is None or before.state != "ONLINE" or not self._is_closed or self._wish.reopen == ANYBODYS:
+        if before is None or before.state != "ONLINE" or not self._is_closed or self._request.reopen == ANYBODYS:
             return
         ours = closed_by_us(self._connection, before)
         by_restore = self._is_there and backup.is_single_user and before.user_access == "SINGLE_USER"
@@ -284,29 +288,29 @@ class DatabaseRestore(DatabaseJob):
         raise self._problem(found, what)
 
     def _require_overwritable(self, backup: BackupSet) -> None:
-        before, wish = self.report.before, self._wish
+        before, request = self.report.before, self._request
         # What is RESTORING holds nothing that could be used: an earlier restore was cut off.
-        if before is None or before.state == "RESTORING" or wish.overwrite == ANY:
+        if before is None or before.state == "RESTORING" or request.overwrite == ANY:
             return
         owner = f"the database exists ({before.state}, {before.user_access}), of the management group {self.report.group_before or 'that could not be read'}"
-        if wish.overwrite == NEVER:
+        if request.overwrite == NEVER:
             raise self._problem(
                 owner,
                 "Restore under another name, or set overwrite to same_group with management_group; what is in it is lost then",
             )
         if (
             self.report.group_before is None
-            or self.report.group_before.lower() != (wish.management_group or "").lower()
+            or self.report.group_before.lower() != (request.management_group or "").lower()
         ):
             advice = self._to_see_the_group or "Check database and management_group"
             raise self._problem(
-                f"{owner}, not {wish.management_group}", f"{advice}. Only overwrite: any overwrites it all the same"
+                f"{owner}, not {request.management_group}", f"{advice}. Only overwrite: any overwrites it all the same"
             )
-        if wish.overwrite == FRESH:
+        if request.overwrite == FRESH:
             self._require_fresh(backup)
 
     def _require_fresh(self, backup: BackupSet) -> None:
-        reasons = why_not_fresh(self._connection, self._database, backup, self._wish.fresh_servers)
+        reasons = why_not_fresh(self._connection, self._database, backup, self._request.fresh_servers)
         if reasons:
             found = f"the database is not proven to be a new one that nobody has used yet: {'; '.join(reasons)}"
             advice = (
@@ -328,7 +332,7 @@ class DatabaseRestore(DatabaseJob):
         if self.report.before is None:
             return
         self._note_sessions()
-        if self.report.sessions and not self._wish.disconnect:
+        if self.report.sessions and not self._request.disconnect:
             found = f"the database is in use: {sessions_text(self.report.sessions)}"
             raise self._problem(
                 found, "Stop those programs (the OpsMgr services first), or set disconnect: true to end their sessions"
@@ -343,8 +347,8 @@ class DatabaseRestore(DatabaseJob):
     # where the files go
 
     def _place_files(self, backup: BackupSet) -> None:
-        with self._explaining(self._wish.path, "Nothing was changed"):
-            stored = read_stored_files(self._connection, self._wish.path, backup.position)
+        with self._explaining(self._request.path, "Nothing was changed"):
+            stored = read_stored_files(self._connection, self._request.path, backup.position)
         present = [
             DatabaseFile(
                 str(row["database_name"]),
@@ -355,7 +359,7 @@ class DatabaseRestore(DatabaseJob):
             )
             for row in self._connection.rows(FILES)
         ]
-        unknown = sorted(self._wish.move.keys() - {one.logical_name for one in stored})
+        unknown = sorted(self._request.move.keys() - {one.logical_name for one in stored})
         if unknown:
             names = ", ".join(one.logical_name for one in stored)
             raise self._problem(
@@ -369,9 +373,9 @@ class DatabaseRestore(DatabaseJob):
         self._require_space(present)
 
     def _place(self, one: StoredFile, backup: BackupSet, present: list[DatabaseFile]) -> str:
-        directory = self._wish.log_directory if one.is_log else self._wish.data_directory
-        if one.logical_name in self._wish.move:
-            return self._wish.move[one.logical_name]
+        directory = self._request.log_directory if one.is_log else self._request.data_directory
+        if one.logical_name in self._request.move:
+            return self._request.move[one.logical_name]
         own = [other for other in present if self._is_own(other)]
         same = [other.path for other in own if other.logical_name.lower() == one.logical_name.lower()]
         if directory is None and same:
@@ -426,23 +430,25 @@ class DatabaseRestore(DatabaseJob):
 
     @property
     def _takes_offline(self) -> bool:
-        return self._wish.disconnect and self.report.before is not None and self.report.before.state == "ONLINE"
+        return self._request.disconnect and self.report.before is not None and self.report.before.state == "ONLINE"
 
     def _statement(self) -> str:
         backup, before = self.report.backup, self.report.before
         options = [f"FILE = {backup.position if backup else 1}", *["MOVE ? TO ?"] * len(self.report.files)]
         if backup is not None and backup.has_checksums:
             options.append("CHECKSUM")
-        if before is not None and (before.state != "RESTORING" or self._wish.overwrite == ANY):
+        if before is not None and (before.state != "RESTORING" or self._request.overwrite == ANY):
             options.append("REPLACE")
         return f"RESTORE DATABASE {self._name} FROM DISK = ? WITH {', '.join(options)}, RECOVERY"
 
     def _verify(self) -> None:
         backup = self.report.backup
-        if not self._wish.verify or backup is None:
+        if not self._request.verify or backup is None:
             return
-        with self._explaining(self._wish.path, "The backup does not verify. Nothing was changed"):
-            self._connection.execute(verify_statement(backup.position, checksum=backup.has_checksums), self._wish.path)
+        with self._explaining(self._request.path, "The backup does not verify. Nothing was changed"):
+            self._connection.execute(
+                verify_statement(backup.position, checksum=backup.has_checksums), self._request.path
+            )
 
     def _restore(self) -> None:
         values = [text for one in self.report.files for text in (one["logical_name"], one["path"])]
@@ -450,9 +456,9 @@ class DatabaseRestore(DatabaseJob):
             if self._takes_offline:
                 self._take_offline()
             with watched(self._connection, self._options, self._progress, f"RESTORE of {self._database}"):
-                self._connection.execute(self._statement(), self._wish.path, *values)
+                self._connection.execute(self._statement(), self._request.path, *values)
         except SqlError as error:
-            raise explained(error, self._step, self._wish.path, self._left()) from error
+            raise explained(error, self._step, self._request.path, self._left()) from error
         except ConnectionProblem as error:
             raise self._problem(f"{error.found}. {self._left()}", error.what_to_do) from error
         except FileProblem:
@@ -524,7 +530,7 @@ class DatabaseRestore(DatabaseJob):
         return f"The database is {found.state}, {found.user_access}{how_to_open}"
 
     def _require_wanted(self) -> None:
-        after, wanted = self.report.after, self._wish.management_group
+        after, wanted = self.report.after, self._request.management_group
         if after is None or after.state != "ONLINE" or after.user_access != "MULTI_USER":
             state = "cannot be seen" if after is None else f"is {after.state}, {after.user_access}"
             raise self._problem(
@@ -546,4 +552,4 @@ class DatabaseRestore(DatabaseJob):
             )
 
     def _problem(self, found: str, what_to_do: str) -> FileProblem:
-        return FileProblem(self._step, self._wish.path, found, what_to_do)
+        return FileProblem(self._step, self._request.path, found, what_to_do)

@@ -75,7 +75,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LockVerdict:
     """What a lock means for this run: C(kind) is C(free), C(ours), C(left), C(held) or C(lost); C(why) says what is
     known of its holder.
     """
@@ -131,28 +131,28 @@ def judge(
     *,
     renews: bool = False,
     break_lock: str | None = None,
-) -> Verdict:
+) -> LockVerdict:
     """What a lock means for a run. C(alive) tells whether the process that holds it still works, None when that cannot
     be told from here.
 
     C(renews) is for a run that has taken the lock before: it must still have it.
     """
     if lock is not None and lock.run is not None and lock.run.run_id == run.run_id:
-        return Verdict(OURS)
+        return LockVerdict(OURS)
     if renews:
-        return Verdict(LOST, "nobody holds it" if lock is None else f"it is held by {described(lock)}")
+        return LockVerdict(LOST, "nobody holds it" if lock is None else f"it is held by {described(lock)}")
     if lock is None:
-        return Verdict(FREE)
+        return LockVerdict(FREE)
     if _is_same_process(lock.run, run):
         same = lock.run is not None and run.target in ("", lock.run.target)
-        return Verdict(OURS) if same else Verdict(HELD, f"this very run of Ansible holds it: {described(lock)}")
+        return LockVerdict(OURS) if same else LockVerdict(HELD, f"this very run of Ansible holds it: {described(lock)}")
     if break_lock == lock.key:
-        return Verdict(LEFT, f"{described(lock)}, and break_lock names it")
+        return LockVerdict(LEFT, f"{described(lock)}, and break_lock names it")
     if alive is False:
-        return Verdict(LEFT, f"{described(lock)}, and that process is gone")
+        return LockVerdict(LEFT, f"{described(lock)}, and that process is gone")
     if alive is None and lock.until is not None and lock.until <= now:
-        return Verdict(LEFT, f"{described(lock)}, and it was not renewed until {text_of(lock.until)}")
-    return Verdict(HELD, f"it is held by {described(lock)}")
+        return LockVerdict(LEFT, f"{described(lock)}, and it was not renewed until {text_of(lock.until)}")
+    return LockVerdict(HELD, f"it is held by {described(lock)}")
 
 
 def described(lock: Lock) -> str:

@@ -56,7 +56,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Server:
+class ListedServer:
     """A server of the management group; a clustered RMS is listed by its virtual name [field]. C(version) is None when
     it is not told.
     """
@@ -90,7 +90,7 @@ class GroupFacts:
     """All that could be read; None where it could not. C(last_full_backup) is in the local time of the SQL Server."""
 
     management_group: str | None = None
-    servers: list[Server] | None = None
+    servers: list[ListedServer] | None = None
     database: DatabaseState | None = None
     sql_server_version: str | None = None
     last_full_backup: datetime | None = None
@@ -139,10 +139,12 @@ def read_group_name(reader: Reader) -> str | None:
     return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
 
 
-def read_servers(reader: Reader) -> list[Server]:
+def read_servers(reader: Reader) -> list[ListedServer]:
     """RMS, management servers and gateways, by name."""
     return [
-        Server(str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"]))
+        ListedServer(
+            str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])
+        )
         for row in reader.rows(SERVERS)
     ]
 

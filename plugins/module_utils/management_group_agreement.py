@@ -16,19 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, Server
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, ListedServer
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, VersionError
 
 SDK, CONFIG = "OMSDK", "OMCFG"
 
-# What a result has that is no look but says why there is none.
+# What a result has that is no view but says why it is missing.
 _NO_LOOK = ("unreachable", "failed", "skipped")
 
 
 @dataclass(frozen=True)
-class Look:
+class LocalView:
     """What one server said. C(host) is what the play calls it; C(trouble) says why the rest is not known."""
 
     host: str
@@ -74,16 +74,16 @@ class Agreement:
     problems: list[str] = field(default_factory=list)
 
 
-def read_looks(results: Sequence[Mapping[str, Any]]) -> list[Look]:
+def read_views(results: Sequence[Mapping[str, Any]]) -> list[LocalView]:
     """Take the results of a loop with management_server_info apart. Raises OptionProblem for what is none."""
-    return [_look(place, result) for place, result in enumerate(results, 1)]
+    return [_view(place, result) for place, result in enumerate(results, 1)]
 
 
-def compare(facts: GroupFacts, looks: Sequence[Look]) -> Agreement:
+def compare(facts: GroupFacts, views: Sequence[LocalView]) -> Agreement:
     """Compare registries and services with the database. Without the database's opinion there is nothing to compare."""
     if facts.servers is None:
         return Agreement()
-    comparison = _Comparison(facts, facts.servers, looks)
+    comparison = _Comparison(facts, facts.servers, views)
     disagreements = comparison.disagreements()
     not_asked = comparison.not_asked()
     agree: bool | None = None if not_asked else True
@@ -92,7 +92,7 @@ def compare(facts: GroupFacts, looks: Sequence[Look]) -> Agreement:
     return Agreement(agree, disagreements + not_asked + comparison.versions())
 
 
-def _look(place: int, result: Mapping[str, Any]) -> Look:
+def _view(place: int, result: Mapping[str, Any]) -> LocalView:
     item = result.get(str(result.get("ansible_loop_var", "item")))
     server = result.get("server")
     if isinstance(server, Mapping) and {"computer_name", "is_rms", "services"} <= server.keys():
@@ -103,11 +103,11 @@ def _look(place: int, result: Mapping[str, Any]) -> Look:
             "Give it the results of a loop with that module",
         )
     host = item if isinstance(item, str) else f"entry {place} of management_servers"
-    return Look(host, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
+    return LocalView(host, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
 
 
-def _answer(host: str, server: Mapping[str, Any]) -> Look:
-    return Look(
+def _answer(host: str, server: Mapping[str, Any]) -> LocalView:
+    return LocalView(
         host=host,
         trouble=_why_it_cannot_tell(server),
         computer_name=str(server["computer_name"]),
@@ -128,42 +128,42 @@ def _why_it_cannot_tell(server: Mapping[str, Any]) -> str:
 
 
 class _Comparison:
-    """One group's servers by the database, and the looks at them."""
+    """One group's servers by the database, and the views of them."""
 
-    def __init__(self, facts: GroupFacts, servers: Sequence[Server], looks: Sequence[Look]) -> None:
+    def __init__(self, facts: GroupFacts, servers: Sequence[ListedServer], views: Sequence[LocalView]) -> None:
         self._group = facts.management_group
         self._servers = [server for server in servers if not server.is_gateway]
         self._rms = " and ".join(facts.rms_names) or "nobody"
-        self._looks = looks
-        asked = [look for look in looks if not look.trouble]
+        self._views = views
+        asked = [view for view in views if not view.trouble]
         # A clustered RMS is listed by its virtual name, which is no computer's; its nodes can be listed besides or not
         # [field].
-        self._virtual = [server for server in self._servers if not any(look.is_computer(server.name) for look in asked)]
-        self._strangers = [look for look in asked if self._is_of_another_group(look)]
-        own = [look for look in asked if look not in self._strangers]
-        self._nodes = _one_each([look for look in own if self._is_node(look)])
-        others = [(look, self._entry(look)) for look in own if not self._is_node(look)]
-        self._known = [(look, server) for look, server in others if server is not None]
-        self._unlisted = [look for look, server in others if server is None]
+        self._virtual = [server for server in self._servers if not any(view.is_computer(server.name) for view in asked)]
+        self._strangers = [view for view in asked if self._is_of_another_group(view)]
+        own = [view for view in asked if view not in self._strangers]
+        self._nodes = _one_each([view for view in own if self._is_node(view)])
+        others = [(view, self._entry(view)) for view in own if not self._is_node(view)]
+        self._known = [(view, server) for view, server in others if server is not None]
+        self._unlisted = [view for view, server in others if server is None]
 
     def disagreements(self) -> list[str]:
         """A sentence for each server, or cluster, that says otherwise than the database."""
-        found = [self._stranger_sentence(look) for look in self._strangers]
-        found += [self._unlisted_sentence(look) for look in self._unlisted]
-        found += [self._role_sentence(look, server) for look, server in self._known if not _plays(look, server.is_rms)]
+        found = [self._stranger_sentence(view) for view in self._strangers]
+        found += [self._unlisted_sentence(view) for view in self._unlisted]
+        found += [self._role_sentence(view, server) for view, server in self._known if not _plays(view, server.is_rms)]
         return found + self._cluster_sentences()
 
     def not_asked(self) -> list[str]:
         """A sentence for each server whose opinion is missing."""
         found = [
             error_sentence(
-                look.host, "", f"it was not asked who is the RMS: {look.trouble}", "Mend that, then look again"
+                view.host, "", f"it was not asked who is the RMS: {view.trouble}", "Mend that, then look again"
             )
-            for look in self._looks
-            if look.trouble
+            for view in self._views
+            if view.trouble
         ]
         for server in self._servers:
-            if not any(look.is_called(server.name) for look in self._looks) and not (server.is_rms and self._nodes):
+            if not any(view.is_called(server.name) for view in self._views) and not (server.is_rms and self._nodes):
                 fact = f"it was not asked who is the RMS, and by the database {self._by_database(server)}"
                 found.append(error_sentence(server.name, "", fact, "Look at it with management_server_info too"))
         return found
@@ -171,12 +171,12 @@ class _Comparison:
     def versions(self) -> list[str]:
         """A sentence for each version that differs."""
         found = []
-        for look, server in self._known:
-            if look.version and server.version and not _is_same_version(look.version, server.version):
-                fact = f"its registry says version {look.version}, the database {server.version}"
-                found.append(error_sentence(look.host, "", fact, "Find out whether an update ended half way"))
+        for view, server in self._known:
+            if view.version and server.version and not _is_same_version(view.version, server.version):
+                fact = f"its registry says version {view.version}, the database {server.version}"
+                found.append(error_sentence(view.host, "", fact, "Find out whether an update ended half way"))
         by_registry = {
-            look.host: look.version for look in [*(look for look, _server in self._known), *self._nodes] if look.version
+            view.host: view.version for view in [*(view for view, _server in self._known), *self._nodes] if view.version
         }
         if len(set(by_registry.values())) > 1:
             listed = ", ".join(f"{host} has {version}" for host, version in by_registry.items())
@@ -185,91 +185,91 @@ class _Comparison:
             )
         return found
 
-    def _is_of_another_group(self, look: Look) -> bool:
-        return bool(self._group and look.management_group and look.management_group.lower() != self._group.lower())
+    def _is_of_another_group(self, view: LocalView) -> bool:
+        return bool(self._group and view.management_group and view.management_group.lower() != self._group.lower())
 
-    def _entry(self, look: Look) -> Server | None:
+    def _entry(self, view: LocalView) -> ListedServer | None:
         """What the database has of the computer; of the virtual server, when it was asked by that name."""
-        by_name = [server for server in self._virtual if look.is_clustered and look.is_called(server.name)]
-        return next(iter(by_name + [server for server in self._servers if look.is_computer(server.name)]), None)
+        by_name = [server for server in self._virtual if view.is_clustered and view.is_called(server.name)]
+        return next(iter(by_name + [server for server in self._servers if view.is_computer(server.name)]), None)
 
-    def _is_node(self, look: Look) -> bool:
+    def _is_node(self, view: LocalView) -> bool:
         """Whether it speaks for a node of the clustered RMS, and not for the virtual server nor for itself."""
-        if not look.is_clustered or not any(server.is_rms for server in self._virtual):
+        if not view.is_clustered or not any(server.is_rms for server in self._virtual):
             return False
-        server = self._entry(look)
-        return server is None or (look.is_rms and not server.is_rms)
+        server = self._entry(view)
+        return server is None or (view.is_rms and not server.is_rms)
 
-    def _by_database(self, server: Server) -> str:
+    def _by_database(self, server: ListedServer) -> str:
         return "it is the RMS" if server.is_rms else f"it is an ordinary management server and the RMS is {self._rms}"
 
-    def _stranger_sentence(self, look: Look) -> str:
-        found = f"it belongs to the management group {look.management_group}, and this is the database of {self._group}"
+    def _stranger_sentence(self, view: LocalView) -> str:
+        found = f"it belongs to the management group {view.management_group}, and this is the database of {self._group}"
         return error_sentence(
-            look.host, "", found, "Leave it out of management_servers, or ask the database of its own group"
+            view.host, "", found, "Leave it out of management_servers, or ask the database of its own group"
         )
 
-    def _unlisted_sentence(self, look: Look) -> str:
-        found = f"{look.opinion}; the database does not list it, and by it the RMS is {self._rms}"
+    def _unlisted_sentence(self, view: LocalView) -> str:
+        found = f"{view.opinion}; the database does not list it, and by it the RMS is {self._rms}"
         return error_sentence(
-            look.host,
+            view.host,
             "",
             found,
             "Find out whether it was deleted from the management group, or is listed by another name",
         )
 
-    def _role_sentence(self, look: Look, server: Server) -> str:
+    def _role_sentence(self, view: LocalView, server: ListedServer) -> str:
         return error_sentence(
-            look.host,
+            view.host,
             "",
-            f"{look.opinion}; by the database {self._by_database(server)}",
-            _what_to_do(look, server.is_rms),
+            f"{view.opinion}; by the database {self._by_database(server)}",
+            _what_to_do(view, server.is_rms),
         )
 
     def _cluster_sentences(self) -> list[str]:
         found = []
-        for look in self._nodes:
-            if not look.is_rms:
-                fact = f"{look.opinion}; by the database the RMS is {self._rms}, which no other server is, so this is a node of it"
+        for view in self._nodes:
+            if not view.is_rms:
+                fact = f"{view.opinion}; by the database the RMS is {self._rms}, which no other server is, so this is a node of it"
                 found.append(
                     error_sentence(
-                        look.host,
+                        view.host,
                         "",
                         fact,
                         "The registry of every node must say that it is the RMS: set IsRootHealthService to 1 there",
                     )
                 )
-        if self._nodes and [look.running for look in self._nodes if look.running] != [[SDK, CONFIG]]:
-            opinions = "; ".join(f"on {look.host} {look.services}" for look in self._nodes)
+        if self._nodes and [view.running for view in self._nodes if view.running] != [[SDK, CONFIG]]:
+            opinions = "; ".join(f"on {view.host} {view.services}" for view in self._nodes)
             fact = f"by the database it is the RMS, so {SDK} and {CONFIG} should run on one node of the cluster, and {opinions}"
             found.append(error_sentence(self._rms, "", fact, "Bring the RMS's group online on one node of the cluster"))
         return found
 
 
-def _one_each(looks: Sequence[Look]) -> list[Look]:
+def _one_each(views: Sequence[LocalView]) -> list[LocalView]:
     """The first look at each computer: a node can be asked by several addresses."""
-    first: dict[str, Look] = {}
-    for look in looks:
-        first.setdefault(look.computer_name.lower(), look)
+    first: dict[str, LocalView] = {}
+    for view in views:
+        first.setdefault(view.computer_name.lower(), view)
     return list(first.values())
 
 
-def _plays(look: Look, is_rms: bool) -> bool:
+def _plays(view: LocalView, is_rms: bool) -> bool:
     """Whether registry and services of a server are those of its role."""
-    if look.is_rms != is_rms:
+    if view.is_rms != is_rms:
         return False
     if is_rms:
-        return look.running == [SDK, CONFIG]
+        return view.running == [SDK, CONFIG]
     # Before SP1, OMSDK stays on a former RMS for the data warehouse [book].
-    return not look.running or (look.running == [SDK] and _is_before_sp1(look.version))
+    return not view.running or (view.running == [SDK] and _is_before_sp1(view.version))
 
 
-def _what_to_do(look: Look, is_rms: bool) -> str:
-    if is_rms and not look.is_rms:
+def _what_to_do(view: LocalView, is_rms: bool) -> str:
+    if is_rms and not view.is_rms:
         return "A promotion may have been cut off: run rms_promotion on it again"
     if is_rms:
         return f"Start {SDK} and {CONFIG} there with management_services"
-    if look.is_rms:
+    if view.is_rms:
         return "If another server was promoted in its place, run rms_demotion on it"
     return f"Disable {SDK} and {CONFIG} there with management_services"
 

@@ -33,6 +33,11 @@ def name_problem(name: str, *, qualified: bool) -> str | None:
     return "it has no domain" if qualified and len(labels) == 1 else None
 
 
+def name_key(name: str) -> str:
+    """The NetBIOS part of a name in lower case: the same for all ways to write the name of one server."""
+    return short_name(name).lower()
+
+
 def short_name(name: str) -> str:
     """The name without its domain. It is not cut to the 15 characters of NetBIOS: DNS finds the whole label everywhere."""
     return name.partition(".")[0]

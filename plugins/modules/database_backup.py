@@ -263,7 +263,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup import (
     BackupReport,
-    BackupWish,
+    BackupRequest,
     DatabaseBackup,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
@@ -283,7 +283,7 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class Work(LongSqlWork):
+class BackupWork(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -294,9 +294,9 @@ class Work(LongSqlWork):
     def deed(self) -> Iterator[DatabaseBackup]:
         options = SqlOptions.from_params(self._params)
         names = ("path", "directory", "existing", "copy_only", "verify")
-        wish = BackupWish(max_age_hours=self._params["max_age"], **{name: self._params[name] for name in names})
+        request = BackupRequest(max_age_hours=self._params["max_age"], **{name: self._params[name] for name in names})
         with connect(options, query_timeout_seconds=self._statement_seconds) as connection:
-            backup = DatabaseBackup(connection, options, wish, self._progress)
+            backup = DatabaseBackup(connection, options, request, self._progress)
             self._report = backup.report
             yield backup
 
@@ -311,7 +311,7 @@ def main() -> None:
         mutually_exclusive=[("path", "directory")],
         supports_check_mode=True,
     )
-    run_sql_module(module, Work(module.params))
+    run_sql_module(module, BackupWork(module.params))
 
 
 if __name__ == "__main__":

@@ -345,7 +345,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_backup im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore import (
     DatabaseRestore,
     RestoreReport,
-    RestoreWish,
+    RestoreRequest,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
@@ -371,7 +371,7 @@ SPEC: dict[str, dict[str, Any]] = {
 }
 
 
-class Work(LongSqlWork):
+class RestoreWork(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
     after_interruption = "see after for the state that the database is in, and run this again"
@@ -383,9 +383,11 @@ class Work(LongSqlWork):
     @contextmanager
     def deed(self) -> Iterator[DatabaseRestore]:
         options = SqlOptions.from_params(self._params)
-        wish = RestoreWish(**{name: self._params[name] for name in SPEC if name not in ("timeout", "progress_file")})
+        request = RestoreRequest(
+            **{name: self._params[name] for name in SPEC if name not in ("timeout", "progress_file")}
+        )
         with connect(replace(options, database="master"), query_timeout_seconds=self._statement_seconds) as connection:
-            restore = DatabaseRestore(connection, options, wish, self._progress)
+            restore = DatabaseRestore(connection, options, request, self._progress)
             self._report = restore.report
             yield restore
 
@@ -428,7 +430,7 @@ def main() -> None:
         required_if=[("overwrite", choice, ("management_group",)) for choice in ("fresh", "same_group")],
         supports_check_mode=True,
     )
-    run_sql_module(module, Work(module.params))
+    run_sql_module(module, RestoreWork(module.params))
 
 
 if __name__ == "__main__":

@@ -317,9 +317,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group i
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import (
     Agreement,
-    Look,
+    LocalView,
     compare,
-    read_looks,
+    read_views,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
@@ -337,7 +337,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
 )
 
 
-def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[Look] | None) -> dict[str, Any]:
+def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[LocalView] | None) -> dict[str, Any]:
     """Return the module's result. C(looks) are what the management servers said, if they were asked.
 
     Raises PyodbcMissing and OptionProblem; what the SQL Server does is part of the result.
@@ -431,7 +431,7 @@ def main() -> None:
     try:
         require_usable(params, beside_the_connection(module.argument_spec), "read the options")
         options = SqlOptions.from_params(params)
-        looks = None if params["management_servers"] is None else read_looks(params["management_servers"])
+        looks = None if params["management_servers"] is None else read_views(params["management_servers"])
         result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks)
     except PyodbcMissing as error:
         module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)

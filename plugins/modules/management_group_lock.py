@@ -260,7 +260,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_lock impo
     GroupLock,
     LockDeed,
     LockReport,
-    LockWish,
+    LockRequest,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import Run, lock_result, process_from
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import SqlWork, run_sql_module
@@ -274,7 +274,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import c
 UNKNOWN: dict[str, Any] = {"user": "unknown", "controller": "unknown", "process": None}
 
 
-class Work(SqlWork):
+class LockWork(SqlWork):
     """One run of the module: its result can be asked for at any time."""
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -284,13 +284,13 @@ class Work(SqlWork):
     @contextmanager
     def deed(self) -> Iterator[LockDeed]:
         options = SqlOptions.from_params(self._params)
-        wish = self._wish()
+        request = self._request()
         with connect(options) as connection:
-            lock = GroupLock(connection, options.database, wish)
+            lock = GroupLock(connection, options.database, request)
             self._report = lock.report
             yield LockDeed(lock, self._params["state"])
 
-    def _wish(self) -> LockWish:
+    def _request(self) -> LockRequest:
         params = self._params
         who: dict[str, Any] = self._params["holder"] or UNKNOWN
         try:
@@ -300,7 +300,7 @@ class Work(SqlWork):
         run_id = params["run_id"] or secrets.token_hex(8)
         run = Run(run_id, who["user"], who["controller"], params["purpose"] or "", params["target"] or "", process)
         renews = bool(params["run_id"]) and params["state"] == "held"
-        return LockWish(run, params["lease"], params["patience"], renews, params["break_lock"])
+        return LockRequest(run, params["lease"], params["patience"], renews, params["break_lock"])
 
     @property
     def has_changed(self) -> bool:
@@ -343,7 +343,7 @@ def main() -> None:
         required_if=[("state", "held", ("purpose", "target"))],
         supports_check_mode=True,
     )
-    run_sql_module(module, Work(module.params))
+    run_sql_module(module, LockWork(module.params))
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 
 
-class Work(SqlWork):
+class BrokerWork(SqlWork):
     """One run of the module: its result can be asked for at any time."""
 
     after_interruption = "see after for the state that the database is in"
@@ -229,7 +229,7 @@ def main() -> None:
         ),
         supports_check_mode=True,
     )
-    run_sql_module(module, Work(module.params))
+    run_sql_module(module, BrokerWork(module.params))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ TRANSPORTS = {
 
 
 @dataclass(frozen=True)
-class WindowsHost:
+class InventoryHost:
     """How the inventory says that a host is connected to; None and empty where it does not say it."""
 
     name: str
@@ -50,7 +50,7 @@ class WindowsHost:
     transports: t.Sequence[str] = ()
 
     @classmethod
-    def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> WindowsHost:
+    def of(cls, name: str, variables: t.Mapping[str, t.Any]) -> InventoryHost:
         """From a host's variables, with the default that ansible-core's winrm has."""
         given = variables.get("ansible_winrm_transport") or []
         transports = given.split(",") if isinstance(given, str) else given
@@ -72,7 +72,7 @@ def can_be_imported(module: str) -> bool:
 
 
 def requirement_problems(
-    hosts: t.Sequence[WindowsHost],
+    hosts: t.Sequence[InventoryHost],
     edited: t.Sequence[str],
     importable: t.Callable[[str], bool] = can_be_imported,
     *,
@@ -97,7 +97,7 @@ def _is_wrong(connection: str | None) -> bool:
     return connection is not None and connection.rpartition(".")[2] != WINRM
 
 
-def _wrong_connection(host: WindowsHost) -> str:
+def _wrong_connection(host: InventoryHost) -> str:
     found = f"the connection plugin is {host.connection}, which cannot hold a conversation with a console program"
     return error_sentence(host.name, STEP, found, "Set ansible_connection to winrm for this host")
 

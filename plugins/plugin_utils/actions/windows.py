@@ -32,7 +32,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session impo
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     CommandTimeout,
     ConnectionLost,
-    Manner,
+    ConversationOptions,
     Shell,
     ShellFault,
     Trace,
@@ -223,9 +223,9 @@ class OpsmgrAction(ActionBase):
         return str(self._task.delegate_to or task_vars.get("inventory_hostname") or "this host")
 
 
-def _manner(arguments: Arguments) -> Manner:
-    usual = Manner()
-    return Manner(
+def _manner(arguments: Arguments) -> ConversationOptions:
+    usual = ConversationOptions()
+    return ConversationOptions(
         input_kind=arguments.get("input_kind", usual.input_kind),
         line_end=arguments.get("line_end", usual.line_end),
         timeout_seconds=arguments.get("conversation_timeout", usual.timeout_seconds),

@@ -91,7 +91,7 @@ class Described:
 
 
 @dataclass(frozen=True)
-class Step:
+class ObjectChange:
     """One change, made or predicted."""
 
     title: str
@@ -176,7 +176,7 @@ class Walk:
         self._found: dict[str, Tree] = {}
         self._names: dict[str, str] = {}
         self._to_come: set[tuple[str, ...]] = set()
-        self.steps: list[Step] = []
+        self.steps: list[ObjectChange] = []
         self.warnings: list[str] = []
 
     def have(self, described: t.Sequence[Described]) -> None:
@@ -276,7 +276,7 @@ class Walk:
                 {name: value for part in parts for name, value in getattr(part, side).items()}
                 for side in ("before", "after")
             )
-            self.steps.append(Step(item.title, {} if new else before, after, item.kind in FOR_SUPERUSERS))
+            self.steps.append(ObjectChange(item.title, {} if new else before, after, item.kind in FOR_SUPERUSERS))
         for part in parts if self._act else ():
             part.change()
 

@@ -66,7 +66,7 @@ _ERROR_NUMBER = re.compile(r"\(0x([0-9a-fA-F]{1,8})\)")
 
 
 @dataclass(frozen=True)
-class Group:
+class ClusterGroup:
     """A group: the node that owns it, and its state."""
 
     name: str
@@ -88,10 +88,10 @@ class Cluster:
     """What the cluster said of itself at one moment. Names are looked up as Windows does, whatever their case."""
 
     nodes: t.Mapping[str, str]
-    groups: t.Sequence[Group]
+    groups: t.Sequence[ClusterGroup]
     resources: t.Sequence[Resource]
 
-    def group(self, name: str) -> Group | None:
+    def group(self, name: str) -> ClusterGroup | None:
         """The group of that name, or None."""
         return next((group for group in self.groups if same(group.name, name)), None)
 
@@ -183,7 +183,7 @@ class ClusterHost:
 
     def _read(self, answers: t.Mapping[str, Answer]) -> Cluster:
         nodes = {name: state for name, _number, state in self._split(answers["node"])}
-        groups = [Group(*parts) for parts in self._split(answers["group"])]
+        groups = [ClusterGroup(*parts) for parts in self._split(answers["group"])]
         by_length = sorted((group.name for group in groups), key=len, reverse=True)
         resources = []
         for front, _node, state in self._split(answers["resource"]):
@@ -194,7 +194,7 @@ class ClusterHost:
     def _split(self, answer: Answer) -> list[tuple[str, str, str]]:
         return [split_row(self._step, row) for row in table_rows(answer.text)]
 
-    def require_group(self, name: str) -> Group:
+    def require_group(self, name: str) -> ClusterGroup:
         """The group as seen last.
 
         :raises OpsmgrError: there is none of that name

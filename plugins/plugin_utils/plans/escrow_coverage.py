@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import FAULTY, describe, verify_backup
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry, Escrow, Problem, is_dated_ahead
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look, short_name
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import ServerObservation
 
 if t.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -42,7 +43,7 @@ class Coverage:
     enough, or None.
     """
 
-    look: Look
+    look: ServerObservation
     backup: Checked | None
     problem: str | None = None
     what_to_do: str = ""
@@ -109,7 +110,7 @@ class Examination:
 
 def examine(
     escrow: Escrow,
-    looks: t.Iterable[Look],
+    looks: t.Iterable[ServerObservation],
     max_age_hours: float,
     now: datetime,
     passphrase: str | None = None,
@@ -137,7 +138,7 @@ def _checked(
     return Checked(entry, *verify_backup(escrow, entry, passphrase, private_key))
 
 
-def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datetime) -> Coverage:
+def cover(look: ServerObservation, backups: t.Sequence[Checked], oldest: datetime, now: datetime) -> Coverage:
     """Find a backup for what was seen of a server. `backups` are newest first; one from before `oldest` is not fresh."""
     if look.server is None:
         return _unseen(look, backups, now)
@@ -163,13 +164,13 @@ def cover(look: Look, backups: t.Sequence[Checked], oldest: datetime, now: datet
     return Coverage(look, newest, *(_unfit(newest, look.server, oldest, now) or ()))
 
 
-def _unseen(look: Look, backups: t.Sequence[Checked], now: datetime) -> Coverage:
+def _unseen(look: ServerObservation, backups: t.Sequence[Checked], now: datetime) -> Coverage:
     """Without a look at the server, nobody knows whether it was upgraded or got another key since."""
     newest = next(
         (
             backup
             for backup in backups
-            if short_name(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)
+            if name_key(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)
         ),
         None,
     )

@@ -12,7 +12,12 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
-from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as, name_problem
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
+    is_one_of,
+    known_as,
+    name_key,
+    name_problem,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
@@ -20,12 +25,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
     SDK_SERVICE,
     SERVICES,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
-    CANNOT_ASK,
-    REACHABLE,
     REFUSED,
     SILENT,
-    reachability,
 )
 
 PLANNED = "planned"
@@ -37,47 +40,8 @@ PROMOTED = ("running", "auto")
 DEMOTED = ("stopped", "disabled")
 
 
-# What was seen of a management group, as an option: the results of management_server_info and of management_group_info.
-SEEN_SPEC: dict[str, dict[str, t.Any]] = {
-    "servers": {"type": "list", "elements": "dict", "required": True},
-    "database": {"type": "dict", "required": True},
-}
-
-
 @dataclass(frozen=True)
-class Look:
-    """What was observed on one host of the inventory: `server` is management_server_info's, None when it could not be
-    looked at.
-    """
-
-    host: str
-    server: t.Mapping[str, t.Any] | None
-    trouble: str | None
-    reachability: str = REACHABLE
-
-    @classmethod
-    def from_result(cls, result: t.Mapping[str, t.Any]) -> Look:
-        """From one result of a loop over hosts with management_server_info."""
-        host, server = str(result["item"]), result.get("server")
-        if server:
-            return cls(host, server, None)
-        return cls(
-            host, None, str(result.get("problem") or result.get("msg") or "it did not answer"), _reachability(result)
-        )
-
-    @property
-    def name(self) -> str:
-        """The NetBIOS name if known, else the inventory's name, for comparing."""
-        return short_name(self.server["computer_name"] if self.server else self.host)
-
-    @property
-    def is_rms(self) -> bool:
-        """Whether the server's own registry calls it the RMS."""
-        return bool(self.server and self.server["is_rms"])
-
-
-@dataclass(frozen=True)
-class Wish:
+class FailoverRequest:
     """What the user asked for."""
 
     target: str
@@ -92,28 +56,7 @@ class Wish:
 
     def is_virtual(self, name: str) -> bool:
         """Whether a name is that of the virtual server, which a clustered RMS is in the database [field]."""
-        return self.virtual_server is not None and short_name(name) == short_name(self.virtual_server)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What was observed on the servers and in the database."""
-
-    looks: t.Sequence[Look]
-    database: t.Mapping[str, t.Any]
-
-    @classmethod
-    def from_results(cls, seen: t.Mapping[str, t.Any]) -> Evidence:
-        """From an option that SEEN_SPEC describes."""
-        return cls([Look.from_result(look) for look in seen["servers"]], seen["database"])
-
-    def look(self, host: str) -> Look | None:
-        """The look at a host of the inventory."""
-        return next((look for look in self.looks if look.host == host), None)
-
-    def named(self, name: str) -> Look | None:
-        """The look at the host that the database calls `name` (an FQDN as a rule)."""
-        return next((look for look in self.looks if look.name == short_name(name)), None)
+        return self.virtual_server is not None and name_key(name) == name_key(self.virtual_server)
 
 
 @dataclass
@@ -142,42 +85,28 @@ class Plan:
     unfinished: list[str] = field(default_factory=list)
 
 
-def _reachability(result: t.Mapping[str, t.Any]) -> str:
-    """Of a server that could not be looked at. One whose look failed half way was there."""
-    if result.get("unreachable"):
-        return reachability(result.get("msg"))
-    unknown = REFUSED if result.get("msg") else CANNOT_ASK
-    told = str(result.get("reachability") or unknown)
-    return unknown if told == REACHABLE else told
-
-
-def short_name(name: str) -> str:
-    """The NetBIOS part of a name, lower case, for comparing what the database, the registry and the inventory say."""
-    return name.split(".", 1)[0].lower()
-
-
-def make_plan(wish: Wish, evidence: Evidence) -> Plan:
+def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
     """Decide what is to be done, with every problem of every host and of the database."""
-    plan = Plan(wish.mode, wish.target)
-    _find_old_rms(plan, wish, evidence)
-    plan.promotion_needed = not _is_rms_everywhere(wish, evidence)
-    _name_servers(plan, wish, evidence)
-    _find_former(plan, wish, evidence)
-    _find_quiet_nodes(plan, wish, evidence)
-    _find_others(plan, wish, evidence)
+    plan = Plan(request.mode, request.target)
+    _find_old_rms(plan, request, observation)
+    plan.promotion_needed = not _is_rms_everywhere(request, observation)
+    _name_servers(plan, request, observation)
+    _find_former(plan, request, observation)
+    _find_quiet_nodes(plan, request, observation)
+    _find_others(plan, request, observation)
     plan.consoles = [
-        look.host for look in evidence.looks if look.server and _names_another(look.server["console_rms"], plan)
+        look.host for look in observation.servers if look.server and _names_another(look.server["console_rms"], plan)
     ]
-    plan.open_database = _was_left_closed(evidence)
-    plan.problems += _database_problems(wish, evidence)
-    plan.problems += _target_problems(plan, wish, evidence)
+    plan.open_database = _was_left_closed(observation)
+    plan.problems += _database_problems(request, observation)
+    plan.problems += _target_problems(plan, request, observation)
     if plan.promotion_needed:
-        plan.problems += _old_rms_problems(plan, wish, evidence)
-    plan.problems += _former_problems(plan, wish, evidence)
-    plan.problems += _foreign_problems(plan, wish, evidence)
-    plan.problems += _node_problems(wish, evidence)
-    plan.remarks += _other_servers(plan, wish, evidence)
-    plan.unfinished += _unfinished(plan, wish, evidence)
+        plan.problems += _old_rms_problems(plan, request, observation)
+    plan.problems += _former_problems(plan, request, observation)
+    plan.problems += _foreign_problems(plan, request, observation)
+    plan.problems += _node_problems(request, observation)
+    plan.remarks += _other_servers(plan, request, observation)
+    plan.unfinished += _unfinished(plan, request, observation)
     return plan
 
 
@@ -185,95 +114,89 @@ def _problem(host: str, found: str, what_to_do: str) -> str:
     return error_sentence(host, STEP, found, what_to_do)
 
 
-def _rms_by_database(evidence: Evidence) -> list[str]:
-    return [server["name"] for server in evidence.database.get("servers") or [] if "rms" in server["roles"]]
-
-
-def _is_rms_everywhere(wish: Wish, evidence: Evidence) -> bool:
+def _is_rms_everywhere(request: FailoverRequest, observation: Observation) -> bool:
     """Whether database and registry agree that the target is the RMS already."""
-    target = evidence.look(wish.target)
-    names = _rms_by_database(evidence)
-    return target is not None and target.is_rms and len(names) == 1 and _is_name_of(names[0], target, wish)
+    target = observation.on_host(request.target)
+    names = observation.who_is_rms()
+    return target is not None and target.is_rms and len(names) == 1 and _is_name_of(names[0], target, request)
 
 
-def _is_name_of(name: str, look: Look, wish: Wish) -> bool:
+def _is_name_of(name: str, look: ServerObservation, request: FailoverRequest) -> bool:
     """Whether the database's name is that of a server; a node of the clustered RMS goes by the name of the virtual
     server.
     """
-    return wish.is_virtual(name) if look.host in wish.cluster_nodes else short_name(name) == look.name
+    return request.is_virtual(name) if look.host in request.cluster_nodes else name_key(name) == look.name
 
 
-def _named(name: str, wish: Wish, evidence: Evidence) -> Look | None:
+def _named(name: str, request: FailoverRequest, observation: Observation) -> ServerObservation | None:
     """The look at the server that the database calls `name`; for the virtual server, the node that works, else one that
     answers, else any.
     """
-    if not wish.is_virtual(name):
-        return evidence.named(name)
-    nodes = _node_looks(wish, evidence)
-    return next(iter(sorted(nodes, key=lambda look: (not _runs(look, SDK_SERVICE), look.server is None))), None)
+    if not request.is_virtual(name):
+        return observation.named(name)
+    nodes = _node_looks(request, observation)
+    return next(iter(sorted(nodes, key=lambda look: (not look.runs(SDK_SERVICE), look.server is None))), None)
 
 
-def _node_looks(wish: Wish, evidence: Evidence) -> list[Look]:
-    return [look for look in evidence.looks if look.host in wish.cluster_nodes]
+def _node_looks(request: FailoverRequest, observation: Observation) -> list[ServerObservation]:
+    return [look for look in observation.servers if look.host in request.cluster_nodes]
 
 
-def _runs(look: Look, service: str) -> bool:
-    return bool(look.server and look.server["services"].get(service, {}).get("state") == "running")
-
-
-def _find_old_rms(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+def _find_old_rms(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of
     date.
     """
-    target = evidence.look(wish.target)
-    by_database = [_named(name, wish, evidence) for name in _rms_by_database(evidence)]
+    target = observation.on_host(request.target)
+    by_database = [_named(name, request, observation) for name in observation.who_is_rms()]
     # Nodes of a clustered RMS call themselves RMS at all times.
-    by_registry = [look for look in evidence.looks if look.is_rms and look.host not in wish.cluster_nodes]
+    by_registry = [look for look in observation.servers if look.is_rms and look.host not in request.cluster_nodes]
     candidates = [
-        look for look in (*by_database, *by_registry, *map(evidence.look, wish.inventory_rms)) if look is not None
+        look
+        for look in (*by_database, *by_registry, *map(observation.on_host, request.inventory_rms))
+        if look is not None
     ]
-    same = wish.cluster_nodes if wish.target in wish.cluster_nodes else ()
+    same = request.cluster_nodes if request.target in request.cluster_nodes else ()
     old = next((look for look in candidates if look is not target and look.host not in same), None)
     if old is not None:
         plan.old_rms, plan.old_rms_answers = old.host, old.server is not None
 
 
-def _name_servers(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+def _name_servers(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """How configuration files name the new RMS, and by which names they may know a former one."""
-    target = evidence.look(wish.target)
-    listed = [str(server["name"]) for server in evidence.database.get("servers") or []]
-    plan.rms_name = next((name for name in listed if target is not None and _is_name_of(name, target, wish)), None)
+    target = observation.on_host(request.target)
+    listed = [str(server["name"]) for server in observation.database.get("servers") or []]
+    plan.rms_name = next((name for name in listed if target is not None and _is_name_of(name, target, request)), None)
     known = [
         *listed,
-        *(look.host for look in evidence.looks),
-        *(str(look.server["computer_name"]) for look in evidence.looks if look.server),
+        *(look.host for look in observation.servers),
+        *(str(look.server["computer_name"]) for look in observation.servers if look.server),
     ]
     # What is an address, or an alias that is no name, is in no file.
-    own = {short_name(name) for name in (plan.rms_name, wish.target, target.name if target else None) if name}
+    own = {name_key(name) for name in (plan.rms_name, request.target, target.name if target else None) if name}
     plan.former_names = sorted(
-        {name for name in known if short_name(name) not in own and not name_problem(name, qualified=False)}
+        {name for name in known if name_key(name) not in own and not name_problem(name, qualified=False)}
     )
 
 
-def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+def _find_former(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """Servers that must be ordinary management servers in the end; those that do not answer are left for a rerun."""
-    apart = {None, wish.target, *wish.cluster_nodes}
+    apart = {None, request.target, *request.cluster_nodes}
     former = {
         plan.old_rms,
-        *wish.inventory_rms,
-        *(look.host for look in evidence.looks if _looks_like_rms(look)),
+        *request.inventory_rms,
+        *(look.host for look in observation.servers if _looks_like_rms(look)),
     } - apart
     for host in sorted(name for name in former if name):
-        look = evidence.look(host)
+        look = observation.on_host(host)
         if look is not None and look.server is not None:
-            if _feeds_data_warehouse(look, wish):
+            if _feeds_data_warehouse(look, request):
                 plan.keep_sdk.append(host)
                 plan.remarks.append(
                     f"{host} is older than Service Pack 1: the processing of the data warehouse stays there, so {SDK_SERVICE} keeps running on it [book]. "
                     f"Do not switch it off before Service Pack 1 is installed and the role was moved away and back once"
                 )
             if (
-                _wrong_services(look, _expected(host, plan, wish))
+                _wrong_services(look, _expected(host, plan, request))
                 or look.is_rms
                 or (plan.promotion_needed and host == plan.old_rms)
             ):
@@ -285,19 +208,19 @@ def _find_former(plan: Plan, wish: Wish, evidence: Evidence) -> None:
             )
 
 
-def _find_quiet_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+def _find_quiet_nodes(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """While another server has the role, nothing of a clustered RMS may run on any node, least of all its Health
     Service [field][ms].
     """
-    if not wish.cluster_nodes or wish.target in wish.cluster_nodes:
+    if not request.cluster_nodes or request.target in request.cluster_nodes:
         return
-    nodes = _node_looks(wish, evidence)
+    nodes = _node_looks(request, observation)
     plan.quiet_node = next(
-        (look.host for look in sorted(nodes, key=lambda look: not _runs(look, SDK_SERVICE)) if look.server), None
+        (look.host for look in sorted(nodes, key=lambda look: not look.runs(SDK_SERVICE)) if look.server), None
     )
     plan.remarks.append(
-        f"TEMPORARY STATE: the clustered RMS {wish.virtual_server} is out of service, to be promoted back (playbook opsmgr.recovery.rms_failback). "
-        f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(wish.cluster_nodes)}"
+        f"TEMPORARY STATE: the clustered RMS {request.virtual_server} is out of service, to be promoted back (playbook opsmgr.recovery.rms_failback). "
+        f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(request.cluster_nodes)}"
     )
     plan.follow_up += [
         f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
@@ -307,27 +230,27 @@ def _find_quiet_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> None:
     ]
 
 
-def _absent(look: Look | None) -> str:
+def _absent(look: ServerObservation | None) -> str:
     return "does not answer" if look is None or look.reachability == SILENT else "could not be looked at"
 
 
-def _feeds_data_warehouse(look: Look, wish: Wish) -> bool:
+def _feeds_data_warehouse(look: ServerObservation, request: FailoverRequest) -> bool:
     """Before SP1 the processing of the data warehouse does not move with the role [book]."""
     version = (look.server or {}).get("version")
-    return wish.data_warehouse_workaround and bool(version) and not ServerVersion.parse(str(version)).is_sp1_or_later
+    return request.data_warehouse_workaround and bool(version) and not ServerVersion.parse(str(version)).is_sp1_or_later
 
 
-def _find_others(plan: Plan, wish: Wish, evidence: Evidence) -> None:
+def _find_others(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """Ordinary management servers that answer, and those of them that do not work under the new RMS yet."""
-    for look in evidence.looks:
+    for look in observation.servers:
         server = look.server
-        apart = {wish.target, *plan.demote, *wish.cluster_nodes}
+        apart = {request.target, *plan.demote, *request.cluster_nodes}
         if (
             server is None
             or look.host in apart
             or look.is_rms
             or server["clustered"]
-            or _server_problems(look, wish.management_group)
+            or _server_problems(look, request.management_group)
         ):
             continue
         health = server["services"][HEALTH_SERVICE]
@@ -348,20 +271,20 @@ def _names_another(name: str | None, plan: Plan) -> bool:
     return name is not None and plan.rms_name is not None and not is_one_of(name, known_as([plan.rms_name]))
 
 
-def _looks_like_rms(look: Look) -> bool:
-    return look.is_rms or _runs(look, SDK_SERVICE) or _runs(look, CONFIG_SERVICE)
+def _looks_like_rms(look: ServerObservation) -> bool:
+    return look.is_rms or look.runs(SDK_SERVICE) or look.runs(CONFIG_SERVICE)
 
 
-def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
-    database = evidence.database
+def _database_problems(request: FailoverRequest, observation: Observation) -> list[str]:
+    database = observation.database
     state = database.get("database") or {}
     host = f"database {state.get('name', '')}".strip()
     problems = _access_problems(host, state)
     if not database.get("reachable"):
         return problems or [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
-    group = _own_group(wish, evidence)
+    group = _own_group(request, observation)
     if group and database.get("management_group") not in (None, group):
-        says = "the inventory says" if wish.management_group else f"{wish.target} belongs to"
+        says = "the inventory says" if request.management_group else f"{request.target} belongs to"
         found = f"the database belongs to management group {database['management_group']}, and {says} {group}"
         problems.append(
             _problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory")
@@ -370,7 +293,7 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
         problems.append(
             _problem(host, f"the operational database is {state['state']}", "Bring it online and run it again")
         )
-    names = _rms_by_database(evidence)
+    names = observation.who_is_rms()
     if database.get("servers") is None:
         # An offline database is a problem of its own above, and has nothing to say about its servers.
         if not problems:
@@ -379,7 +302,7 @@ def _database_problems(wish: Wish, evidence: Evidence) -> list[str]:
                 _problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what)
             )
     else:
-        problems += _rms_name_problems(host, names, wish, evidence)
+        problems += _rms_name_problems(host, names, request, observation)
     return problems
 
 
@@ -387,9 +310,9 @@ def _is_closed(state: t.Mapping[str, t.Any]) -> bool:
     return state.get("user_access") not in (None, "MULTI_USER")
 
 
-def _was_left_closed(evidence: Evidence) -> bool:
+def _was_left_closed(observation: Observation) -> bool:
     """Whether a run of this collection closed the database and was killed before it opened it again."""
-    state = evidence.database.get("database") or {}
+    state = observation.database.get("database") or {}
     return _is_closed(state) and state.get("closed_by_us") is True
 
 
@@ -412,13 +335,15 @@ def _access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     ]
 
 
-def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: Evidence) -> list[str]:
+def _rms_name_problems(
+    host: str, names: t.Sequence[str], request: FailoverRequest, observation: Observation
+) -> list[str]:
     if len(names) != 1:
         found = (
             f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
         )
         return [_problem(host, found, "Find out which is right before anything is changed")]
-    if _named(names[0], wish, evidence) is None and wish.delete_existing_rms:
+    if _named(names[0], request, observation) is None and request.delete_existing_rms:
         # A cluster whose nodes are all down looks like this, and deleting its virtual server cannot be undone [field].
         found = f"the database calls {names[0]} the RMS, and no server of the inventory has this name"
         what = (
@@ -429,32 +354,32 @@ def _rms_name_problems(host: str, names: t.Sequence[str], wish: Wish, evidence: 
     return []
 
 
-def _target_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
-    look = evidence.look(wish.target)
+def _target_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
+    look = observation.on_host(request.target)
     if look is None or look.server is None:
         trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
         return [
             _problem(
-                wish.target,
+                request.target,
                 f"the server to promote cannot be used: {trouble}",
                 "Mend that, or choose another management server",
             )
         ]
-    problems = _server_problems(look, wish.management_group)
+    problems = _server_problems(look, request.management_group)
     if not plan.promotion_needed or problems:
         return problems
     health = look.server["services"][HEALTH_SERVICE]
-    if health["state"] != "running" and look.host not in wish.cluster_nodes:
+    if health["state"] != "running" and look.host not in request.cluster_nodes:
         found = f"{HEALTH_SERVICE} is {health['state']}, so this is not a working management server"
         problems.append(
             _problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again")
         )
     problems += _tool_problems(look)
-    problems += _role_in_database_problems(look, wish, evidence)
+    problems += _role_in_database_problems(look, request, observation)
     return problems
 
 
-def _server_problems(look: Look, management_group: str | None) -> list[str]:
+def _server_problems(look: ServerObservation, management_group: str | None) -> list[str]:
     server = look.server or {}
     if not server["administrator"]:
         return [
@@ -474,7 +399,7 @@ def _server_problems(look: Look, management_group: str | None) -> list[str]:
     return []
 
 
-def _tool_problems(look: Look) -> list[str]:
+def _tool_problems(look: ServerObservation) -> list[str]:
     server = look.server or {}
     missing = [tool for tool, present in server["tools"].items() if not present]
     if not missing or server["media"]:
@@ -489,11 +414,13 @@ def _tool_problems(look: Look) -> list[str]:
     ]
 
 
-def _role_in_database_problems(look: Look, wish: Wish, evidence: Evidence) -> list[str]:
-    servers = evidence.database.get("servers")
-    if not evidence.database.get("reachable") or servers is None:
+def _role_in_database_problems(
+    look: ServerObservation, request: FailoverRequest, observation: Observation
+) -> list[str]:
+    servers = observation.database.get("servers")
+    if not observation.database.get("reachable") or servers is None:
         return []
-    own = next((server for server in servers if _is_name_of(server["name"], look, wish)), None)
+    own = next((server for server in servers if _is_name_of(server["name"], look, request)), None)
     if own is None:
         return [
             _problem(
@@ -509,37 +436,37 @@ def _role_in_database_problems(look: Look, wish: Wish, evidence: Evidence) -> li
     return []
 
 
-def _old_rms_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
-    look = evidence.look(plan.old_rms) if plan.old_rms else None
+def _old_rms_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
+    look = observation.on_host(plan.old_rms) if plan.old_rms else None
     if look is None:
         return [
             _problem(
-                wish.target,
+                request.target,
                 "no server of the inventory is known to be the RMS now",
                 "Put the RMS into the group opsmgr_rms of the inventory",
             )
         ]
     if look.server is None:
-        return _absence_problems(look, wish, evidence)
-    problems = _server_problems(look, wish.management_group)
-    if not problems and wish.mode == PLANNED:
+        return _absence_problems(look, request, observation)
+    problems = _server_problems(look, request.management_group)
+    if not problems and request.mode == PLANNED:
         problems += _tool_problems(look)
         if not look.server["key"]["present"]:
             what = "Set rms_failover_mode to disaster, which uses the newest key from the escrow; or, if it has one, see rms_failover_key_registry_key"
             problems.append(_problem(look.host, "the RMS has no key in its registry", what))
-    return problems + _pair_problems(look, wish, evidence)
+    return problems + _pair_problems(look, request, observation)
 
 
-def _absence_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
+def _absence_problems(old: ServerObservation, request: FailoverRequest, observation: Observation) -> list[str]:
     """Why the role may not be taken from an RMS that could not be looked at: while it runs, two servers would be the
     RMS.
     """
-    if wish.mode == DISASTER:
-        nodes = _node_looks(wish, evidence) if old.host in wish.cluster_nodes else [old]
+    if request.mode == DISASTER:
+        nodes = _node_looks(request, observation) if old.host in request.cluster_nodes else [old]
         # Each of them may be the one that works.
         return (
             []
-            if wish.old_rms_is_off
+            if request.old_rms_is_off
             else [_still_there(look) for look in nodes if look.server is None and look.reachability != SILENT]
         )
     found = f"the RMS cannot be reached: {old.trouble}"
@@ -558,7 +485,7 @@ def _absence_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
     ]
 
 
-def _still_there(look: Look) -> str:
+def _still_there(look: ServerObservation) -> str:
     known = "it may be at work" if look.reachability == REFUSED else "whether it is at work is not known"
     found = f"a disaster failover needs an RMS that is off, and {known}: {look.trouble}"
     what = "Switch it off, or correct the inventory so that it can be asked"
@@ -569,34 +496,36 @@ def _still_there(look: Look) -> str:
     )
 
 
-def _former_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+def _former_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """What would stop the demotion of a former RMS, which comes after the point of no return."""
-    former = [evidence.look(host) for host in plan.demote if not (plan.promotion_needed and host == plan.old_rms)]
-    return [problem for look in former if look is not None for problem in _server_problems(look, wish.management_group)]
+    former = [observation.on_host(host) for host in plan.demote if not (plan.promotion_needed and host == plan.old_rms)]
+    return [
+        problem for look in former if look is not None for problem in _server_problems(look, request.management_group)
+    ]
 
 
-def _own_group(wish: Wish, evidence: Evidence) -> str | None:
+def _own_group(request: FailoverRequest, observation: Observation) -> str | None:
     """The management group that all is about: as the inventory says, else as the server to promote says."""
-    target = evidence.look(wish.target)
-    return wish.management_group or (
+    target = observation.on_host(request.target)
+    return request.management_group or (
         target.server["management_group"] if target is not None and target.server else None
     )
 
 
-def _foreign_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+def _foreign_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """Servers of another management group: nothing of theirs may be changed, whatever the inventory says."""
-    group = _own_group(wish, evidence)
-    told = {wish.target, plan.old_rms, *plan.demote} if wish.management_group else set()
+    group = _own_group(request, observation)
+    told = {request.target, plan.old_rms, *plan.demote} if request.management_group else set()
     foreign = [
         look
-        for look in evidence.looks
+        for look in observation.servers
         if look.server and look.server["management_group"] not in (None, group) and look.host not in told
     ]
     advice = "Set opsmgr_management_group for each host of the inventory, or leave this one out"
     problems = [
         _problem(
             look.host,
-            f"it belongs to management group {look.server['management_group']}, and {wish.target} to {group}",
+            f"it belongs to management group {look.server['management_group']}, and {request.target} to {group}",
             advice,
         )
         for look in foreign
@@ -608,32 +537,34 @@ def _foreign_problems(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
             "it does not answer, and the database does not name it, so it cannot be told which management group it belongs to",
             advice,
         )
-        for host in _unknown_hosts(wish, evidence)
+        for host in _unknown_hosts(request, observation)
     ]
 
 
-def _unknown_hosts(wish: Wish, evidence: Evidence) -> list[str]:
+def _unknown_hosts(request: FailoverRequest, observation: Observation) -> list[str]:
     """Hosts of which nothing says that they are of this group: with several servers that the inventory calls RMS, one
     of them may be another group's.
     """
-    if wish.management_group or len(wish.inventory_rms) < 2:
+    if request.management_group or len(request.inventory_rms) < 2:
         return []
-    listed = {short_name(str(server["name"])) for server in evidence.database.get("servers") or []}
+    listed = {name_key(str(server["name"])) for server in observation.database.get("servers") or []}
     return [
         look.host
-        for look in evidence.looks
-        if look.server is None and look.name not in listed and look.host != wish.target
+        for look in observation.servers
+        if look.server is None and look.name not in listed and look.host != request.target
     ]
 
 
-def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
+def _node_problems(request: FailoverRequest, observation: Observation) -> list[str]:
     """What would keep the clustered RMS from working on one of its nodes, when it is to get the role."""
-    if wish.cluster_nodes and not wish.virtual_server:
+    if request.cluster_nodes and not request.virtual_server:
         found = "it is a node of the clustered RMS, and the name of the virtual server is not known"
-        return [_problem(wish.cluster_nodes[0], found, "Set opsmgr_virtual_server for the hosts of opsmgr_rms_cluster")]
-    if wish.target not in wish.cluster_nodes:
+        return [
+            _problem(request.cluster_nodes[0], found, "Set opsmgr_virtual_server for the hosts of opsmgr_rms_cluster")
+        ]
+    if request.target not in request.cluster_nodes:
         return []
-    looks = [look for look in _node_looks(wish, evidence) if look.server]
+    looks = [look for look in _node_looks(request, observation) if look.server]
     wrong = [look.host for look in looks if look.server and (not look.is_rms or look.server["reports_to"] is not None)]
     found = "its registry is not that of a node of a clustered RMS (IsRootHealthService 1, no Parent Health Services)"
     problems = [
@@ -650,48 +581,48 @@ def _node_problems(wish: Wish, evidence: Evidence) -> list[str]:
     return problems
 
 
-def _pair_problems(old: Look, wish: Wish, evidence: Evidence) -> list[str]:
+def _pair_problems(old: ServerObservation, request: FailoverRequest, observation: Observation) -> list[str]:
     """What does not fit between the two servers."""
-    new, server = evidence.look(wish.target), old.server or {}
+    new, server = observation.on_host(request.target), old.server or {}
     problems = []
     if new is not None and new.server is not None and new.server["version"] != server["version"]:
         found = f"it has version {new.server['version']}, and the RMS {old.host} has {server['version']}"
         problems.append(_problem(new.host, found, "Bring both servers to the same version first"))
-    if server["clustered"] and wish.delete_existing_rms:
+    if server["clustered"] and request.delete_existing_rms:
         found = "the RMS is clustered, and /DeleteExistingRMS:true would remove it from the database for good"
         problems.append(_problem(old.host, found, "Set rms_failover_delete_existing_rms to false"))
     return problems
 
 
-def _other_servers(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+def _other_servers(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """Servers that take no part are only worth a warning."""
-    part = {wish.target, plan.old_rms}
+    part = {request.target, plan.old_rms}
     return [
         _problem(
             look.host,
             f"this management server could not be looked at: {look.trouble}",
             "The failover does not need it; look at it afterwards",
         )
-        for look in evidence.looks
+        for look in observation.servers
         if look.server is None and look.host not in part
     ]
 
 
-def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+def _unfinished(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """What the database, the registries and the services still show otherwise than after a finished failover."""
-    left = [f"{wish.target} is not the RMS by database and registry"] if plan.promotion_needed else []
-    apart = (wish.target, *wish.cluster_nodes)
+    left = [f"{request.target} is not the RMS by database and registry"] if plan.promotion_needed else []
+    apart = (request.target, *request.cluster_nodes)
     left += [
         f"{look.host} still calls itself the RMS in its registry"
-        for look in evidence.looks
+        for look in observation.servers
         if look.is_rms and look.host not in apart
     ]
-    left += _unfinished_nodes(plan, wish, evidence)
-    for look in evidence.looks:
-        if look.host in wish.cluster_nodes:
+    left += _unfinished_nodes(plan, request, observation)
+    for look in observation.servers:
+        if look.host in request.cluster_nodes:
             continue
-        if look.server is not None and (look.host == wish.target or look.host in plan.demote):
-            left += _wrong_services(look, _expected(look.host, plan, wish))
+        if look.server is not None and (look.host == request.target or look.host in plan.demote):
+            left += _wrong_services(look, _expected(look.host, plan, request))
         elif (
             look.server is not None
             and look.host in plan.restart
@@ -703,11 +634,11 @@ def _unfinished(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     return left
 
 
-def _unfinished_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
+def _unfinished_nodes(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """The three services run on exactly one node of a clustered RMS that has the role, and on none of one that has not."""
-    running = {look.host: [name for name in SERVICES if _runs(look, name)] for look in _node_looks(wish, evidence)}
+    running = {look.host: [name for name in SERVICES if look.runs(name)] for look in _node_looks(request, observation)}
     active = [host for host, names in running.items() if names]
-    if wish.target not in wish.cluster_nodes:
+    if request.target not in request.cluster_nodes:
         return [
             f"{host}: {' and '.join(running[host])} must not run while {plan.new_rms} is the RMS" for host in active
         ]
@@ -717,9 +648,9 @@ def _unfinished_nodes(plan: Plan, wish: Wish, evidence: Evidence) -> list[str]:
     return [f"the services of the clustered RMS must all run on exactly one node, and {found}"]
 
 
-def _expected(host: str, plan: Plan, wish: Wish) -> dict[str, tuple[str, str]]:
+def _expected(host: str, plan: Plan, request: FailoverRequest) -> dict[str, tuple[str, str]]:
     """State and start mode of each service on the new RMS or on a former one."""
-    if host == wish.target:
+    if host == request.target:
         return dict.fromkeys((HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE), PROMOTED)
     return {
         HEALTH_SERVICE: PROMOTED,
@@ -728,7 +659,7 @@ def _expected(host: str, plan: Plan, wish: Wish) -> dict[str, tuple[str, str]]:
     }
 
 
-def _wrong_services(look: Look, expected: t.Mapping[str, tuple[str, str]]) -> list[str]:
+def _wrong_services(look: ServerObservation, expected: t.Mapping[str, tuple[str, str]]) -> list[str]:
     services = (look.server or {})["services"]
     return [
         f"{look.host}: {name} is {services[name]['state']} ({services[name]['start_mode']}) and not {state} ({mode})"

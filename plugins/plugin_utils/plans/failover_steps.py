@@ -22,7 +22,7 @@ Result = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Given:
+class StepPlan:
     """A step as the role gives it.
 
     :ivar text: what it does; an asterisk stands for the host
@@ -51,14 +51,14 @@ def _is_fresh(result: Result, begun_at: str) -> bool:
     return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
 
 
-def has_passed(given: t.Iterable[Given], begun_at: str) -> bool:
+def has_passed(given: t.Iterable[StepPlan], begun_at: str) -> bool:
     """Whether the promotion was answered in this run, or may have been."""
     promotions = [result for one in given if one.point_of_no_return for result in one.fresh(begun_at).values()]
     return any(result.get("past_point_of_no_return", True) for result in promotions)
 
 
 @dataclass(frozen=True)
-class Step:
+class StepOutcome:
     """A step on the hosts that it went alike on. `started_at` and `elapsed_seconds`, those of all together, are None
     where nothing ran.
     """
@@ -74,23 +74,23 @@ class Step:
     problem: str | None = None
 
 
-def steps_of(given: t.Iterable[Given], begun_at: str, stopped: bool) -> list[Step]:
+def steps_of(given: t.Iterable[StepPlan], begun_at: str, stopped: bool) -> list[StepOutcome]:
     """What came of each step. Those that are still to be done are only told of a run that stopped."""
-    told: list[Step] = []
+    told: list[StepOutcome] = []
     for one in given:
         fresh = one.fresh(begun_at)
         told += _together(one, [(host, _step(one, result)) for host, result in fresh.items()])
         if stopped:
-            ahead = Step("", [], NOT_REACHED, one.point_of_no_return)
+            ahead = StepOutcome("", [], NOT_REACHED, one.point_of_no_return)
             told += _together(one, [(host, ahead) for host in one.hosts if host not in fresh])
     # That a computer has no console, for example, is not worth a line. What is still to be done comes last.
     worth = [step for step in told if step.outcome != AS_IT_WAS or step.evidence]
     return sorted(worth, key=lambda step: step.outcome == NOT_REACHED)
 
 
-def _together(given: Given, steps: t.Iterable[tuple[str, Step]]) -> list[Step]:
+def _together(given: StepPlan, steps: t.Iterable[tuple[str, StepOutcome]]) -> list[StepOutcome]:
     """Steps of several hosts as one where they differ in nothing but the time, with title and hosts."""
-    alike: list[tuple[list[str], list[Step]]] = []
+    alike: list[tuple[list[str], list[StepOutcome]]] = []
     for host, step in steps:
         hosts, same = next((one for one in alike if _differs_only_in_time(one[1][0], step)), ([], []))
         if not same:
@@ -102,18 +102,18 @@ def _together(given: Given, steps: t.Iterable[tuple[str, Step]]) -> list[Step]:
     ]
 
 
-def _differs_only_in_time(one: Step, other: Step) -> bool:
+def _differs_only_in_time(one: StepOutcome, other: StepOutcome) -> bool:
     return replace(one, started_at=None, elapsed_seconds=None) == replace(other, started_at=None, elapsed_seconds=None)
 
 
-def _sum(steps: t.Iterable[Step]) -> float | None:
+def _sum(steps: t.Iterable[StepOutcome]) -> float | None:
     seconds = [step.elapsed_seconds for step in steps if step.elapsed_seconds is not None]
     return round(sum(seconds), 1) if seconds else None
 
 
-def _step(given: Given, result: Result) -> Step:
+def _step(given: StepPlan, result: Result) -> StepOutcome:
     problem = _problem(result)
-    return Step(
+    return StepOutcome(
         title="",
         hosts=[],
         outcome=FAILED if problem else DONE if result.get("changed") else AS_IT_WAS,
@@ -126,7 +126,7 @@ def _step(given: Given, result: Result) -> Step:
     )
 
 
-def _title(given: Given, hosts: t.Sequence[str]) -> str:
+def _title(given: StepPlan, hosts: t.Sequence[str]) -> str:
     title = given.text.replace("*", " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]])))
     return title[:1].upper() + title[1:] if given.text[:1] != "*" else title
 

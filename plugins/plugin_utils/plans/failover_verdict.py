@@ -15,13 +15,14 @@ import enum
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import CONFIG_TOOL, SHOW_PROCESSES, Phase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
     HEALTH_SERVICE,
     SDK_SERVICE,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence, Look, short_name
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 # A promotion in one of these phases can still move the role.
 OPEN_PHASES = (Phase.AT_WORK, Phase.MAY_BE_ANSWERED, Phase.CANNOT_BE_TOLD)
@@ -31,7 +32,7 @@ REGISTRY_QUERY = r'reg query "HKLM\SOFTWARE\Microsoft\Microsoft Operations Manag
 _OPTIONS = {HEALTH_SERVICE: "health_service", SDK_SERVICE: "sdk_service", CONFIG_SERVICE: "config_service"}
 
 
-class Verdict(enum.Enum):
+class RoleVerdict(enum.Enum):
     """The answer."""
 
     HAS_MOVED = "has_moved"
@@ -69,17 +70,17 @@ class RoleEvidence:
     begun: bool
 
 
-def judge(evidence: RoleEvidence) -> Verdict:
+def judge(evidence: RoleEvidence) -> RoleVerdict:
     """The answer that follows from the evidence. Evidence that is missing or contradicts itself gives no answer."""
     if evidence.phase in OPEN_PHASES or (evidence.phase is None and evidence.begun):
-        return Verdict.CANNOT_BE_TOLD
+        return RoleVerdict.CANNOT_BE_TOLD
     if evidence.database is Names.TARGET and (
         evidence.target_is_rms or (evidence.target_is_node and evidence.phase is not None)
     ):
-        return Verdict.HAS_MOVED
+        return RoleVerdict.HAS_MOVED
     if evidence.database is Names.OLD_RMS and not evidence.target_is_rms and evidence.old_is_rms is not False:
-        return Verdict.HAS_NOT_MOVED
-    return Verdict.CANNOT_BE_TOLD
+        return RoleVerdict.HAS_NOT_MOVED
+    return RoleVerdict.CANNOT_BE_TOLD
 
 
 @dataclass(frozen=True)
@@ -107,28 +108,28 @@ class Finding:
     :ivar disturbed: which services are not as they were, each with the command that starts it
     """
 
-    verdict: Verdict
+    verdict: RoleVerdict
     evidence: list[str]
     different: list[str] = field(default_factory=list)
     disturbed: list[str] = field(default_factory=list)
 
 
-def find(question: Question, now: Evidence, seen: Evidence | None = None) -> Finding:
+def find(question: Question, now: Observation, seen: Observation | None = None) -> Finding:
     """Judge what was seen now, and compare it with what was seen when the plan was made."""
     reduced = _reduce(question, now)
     finding = Finding(judge(reduced), _sentences(question, now, reduced))
     if seen is not None:
         # A promotion of an earlier run that was at work may have ended meanwhile. That is what was waited for.
-        was_open = _phase(seen.look(question.target)) in OPEN_PHASES
+        was_open = _phase(seen.on_host(question.target)) in OPEN_PHASES
         finding.different = (
-            [] if was_open and finding.verdict is Verdict.HAS_MOVED else _differences(question, seen, now)
+            [] if was_open and finding.verdict is RoleVerdict.HAS_MOVED else _differences(question, seen, now)
         )
         finding.disturbed = _disturbed(seen, now)
     return finding
 
 
-def _reduce(question: Question, now: Evidence) -> RoleEvidence:
-    target = now.look(question.target)
+def _reduce(question: Question, now: Observation) -> RoleEvidence:
+    target = now.on_host(question.target)
     is_node = question.target in question.cluster_nodes
     return RoleEvidence(
         database=_names(question, now),
@@ -136,21 +137,21 @@ def _reduce(question: Question, now: Evidence) -> RoleEvidence:
         target_is_node=is_node,
         old_is_rms=None
         if question.old_rms in question.cluster_nodes
-        else _calls_itself_rms(question.old_rms and now.look(question.old_rms)),
+        else _calls_itself_rms(question.old_rms and now.on_host(question.old_rms)),
         phase=_phase(target),
         begun=question.begun,
     )
 
 
-def _calls_itself_rms(look: Look | str | None) -> bool | None:
-    return look.server["is_rms"] if isinstance(look, Look) and look.server else None
+def _calls_itself_rms(look: ServerObservation | str | None) -> bool | None:
+    return look.server["is_rms"] if isinstance(look, ServerObservation) and look.server else None
 
 
-def _phase(look: Look | None) -> Phase | None:
+def _phase(look: ServerObservation | None) -> Phase | None:
     return Phase(look.server["promotion"]["phase"]) if look is not None and look.server else None
 
 
-def _rms_names(evidence: Evidence) -> list[str] | None:
+def _rms_names(evidence: Observation) -> list[str] | None:
     """The servers that the database calls the RMS; None when it does not say."""
     servers = evidence.database.get("servers")
     if not evidence.database.get("reachable") or servers is None:
@@ -158,7 +159,7 @@ def _rms_names(evidence: Evidence) -> list[str] | None:
     return [str(server["name"]) for server in servers if "rms" in server["roles"]]
 
 
-def _names(question: Question, evidence: Evidence) -> Names:
+def _names(question: Question, evidence: Observation) -> Names:
     names = _rms_names(evidence)
     if names is None:
         return Names.NOT_KNOWN
@@ -171,17 +172,17 @@ def _names(question: Question, evidence: Evidence) -> Names:
     return Names.ANOTHER
 
 
-def _is_named(name: str, host: str, question: Question, evidence: Evidence) -> bool:
+def _is_named(name: str, host: str, question: Question, evidence: Observation) -> bool:
     """Whether the database's name is that of a host; a node of the clustered RMS goes by the name of the virtual
     server.
     """
     if host in question.cluster_nodes:
-        return question.virtual_server is not None and short_name(name) == short_name(question.virtual_server)
-    look = evidence.look(host)
-    return short_name(name) == (look.name if look else short_name(host))
+        return question.virtual_server is not None and name_key(name) == name_key(question.virtual_server)
+    look = evidence.on_host(host)
+    return name_key(name) == (look.name if look else name_key(host))
 
 
-def _sentences(question: Question, now: Evidence, reduced: RoleEvidence) -> list[str]:
+def _sentences(question: Question, now: Observation, reduced: RoleEvidence) -> list[str]:
     names = _rms_names(now)
     database = (
         "the database could not be asked"
@@ -189,11 +190,11 @@ def _sentences(question: Question, now: Evidence, reduced: RoleEvidence) -> list
         else f"the database names {' and '.join(names) or 'no server'} as the RMS"
     )
     hosts = [host for host in (question.target, question.old_rms) if host and host not in question.cluster_nodes]
-    told = [database, *(_registry_sentence(host, now.look(host)) for host in hosts)]
+    told = [database, *(_registry_sentence(host, now.on_host(host)) for host in hosts)]
     return [*told, _phase_sentence(question.target, reduced.phase)]
 
 
-def _registry_sentence(host: str, look: Look | None) -> str:
+def _registry_sentence(host: str, look: ServerObservation | None) -> str:
     if look is None or look.server is None:
         return f"{host} could not be asked"
     return f"the registry of {host} {'calls it the RMS' if look.server['is_rms'] else 'does not call it the RMS'}"
@@ -214,7 +215,7 @@ def _phase_sentence(host: str, phase: Phase | None) -> str:
     return _PHASES[phase].format(host=host, tool=CONFIG_TOOL)
 
 
-def _differences(question: Question, seen: Evidence, now: Evidence) -> list[str]:
+def _differences(question: Question, seen: Observation, now: Observation) -> list[str]:
     """What makes the plan wrong: another RMS, another state of the database, a server of another group, a promotion
     that somebody else began.
     """
@@ -226,11 +227,11 @@ def _differences(question: Question, seen: Evidence, now: Evidence) -> list[str]
         was, is_now = ((each.database.get("database") or {}).get(what) for each in (seen, now))
         if was != is_now:
             found.append(f"the database was {was}, and is {is_now} now")
-    for old in seen.looks:
-        found += _server_differences(old, now.look(old.host), needed=old.host in (question.target, question.old_rms))
-    phase = _phase(now.look(question.target))
+    for old in seen.servers:
+        found += _server_differences(old, now.on_host(old.host), needed=old.host in (question.target, question.old_rms))
+    phase = _phase(now.on_host(question.target))
     # That a tool has ended meanwhile is no difference: one that an earlier run left unanswered ends with its shell.
-    if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(seen.look(question.target)):
+    if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(seen.on_host(question.target)):
         found.append(_phase_sentence(question.target, phase))
     return found
 
@@ -239,7 +240,7 @@ def _listed(names: t.Sequence[str] | None) -> str:
     return "nobody knows whom" if names is None else " and ".join(names) or "no server"
 
 
-def _server_differences(old: Look, new: Look | None, needed: bool) -> list[str]:
+def _server_differences(old: ServerObservation, new: ServerObservation | None, needed: bool) -> list[str]:
     if old.server is None:
         return []
     if new is None or new.server is None:
@@ -255,11 +256,11 @@ def _server_differences(old: Look, new: Look | None, needed: bool) -> list[str]:
     ]
 
 
-def _disturbed(seen: Evidence, now: Evidence) -> list[str]:
+def _disturbed(seen: Observation, now: Observation) -> list[str]:
     """Services that ran when the plan was made and do not run now."""
     found = []
-    for old in (look for look in seen.looks if look.server):
-        new = now.look(old.host)
+    for old in (look for look in seen.servers if look.server):
+        new = now.on_host(old.host)
         ran = [name for name in _OPTIONS if _state(old, name) == "running"]
         if new is None or new.server is None:
             found += [f"{old.host} does not answer, so it is not known whether its services run"] if ran else []
@@ -274,7 +275,7 @@ def _disturbed(seen: Evidence, now: Evidence) -> list[str]:
     return found
 
 
-def _state(look: Look, service: str) -> str | None:
+def _state(look: ServerObservation, service: str) -> str | None:
     return t.cast("str | None", ((look.server or {}).get("services") or {}).get(service, {}).get("state"))
 
 
@@ -285,9 +286,9 @@ def message(finding: Finding, failure: str, undone: bool) -> str:
     :param undone: whether what was stopped or copied was to be put back
     """
     because = "; ".join(finding.evidence)
-    if finding.verdict is Verdict.HAS_MOVED:
+    if finding.verdict is RoleVerdict.HAS_MOVED:
         told = [f"The role has moved: {because}."]
-    elif finding.verdict is Verdict.HAS_NOT_MOVED:
+    elif finding.verdict is RoleVerdict.HAS_NOT_MOVED:
         told = [f"The role has not moved: {because}."]
         if finding.disturbed:
             told += ["Not everything is as it was:", *(f"{each}." for each in finding.disturbed)]

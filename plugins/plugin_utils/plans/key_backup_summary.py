@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     SILENT,
     reachability,
@@ -69,9 +69,9 @@ class Attempt:
         seen = self.best.get("server") or {}
         return check_mode and self.done and not self.best["reused"] and bool(seen.get("is_rms"))
 
-    def look(self) -> Look:
+    def look(self) -> ServerObservation:
         """What was seen of the server, to be compared with the escrow."""
-        return Look.from_result(
+        return ServerObservation.from_result(
             {
                 "item": self.server,
                 "msg": "this run did not see it",

@@ -12,14 +12,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import seconds_between
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import short_name
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Step
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepOutcome
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import (
     NO_ANSWER,
     RMS,
     Component,
-    Server,
+    DrawnServer,
     Topology,
 )
 
@@ -110,7 +110,7 @@ def draw(topology: Topology) -> Drawing:
     )
 
 
-def bars(steps: t.Sequence[Step]) -> list[Bar | None]:
+def bars(steps: t.Sequence[StepOutcome]) -> list[Bar | None]:
     """A bar for each step, None for one that did not run. They begin with the first step: before it somebody may have
     taken an hour to confirm.
     """
@@ -136,15 +136,15 @@ def _more(x: int, count: int) -> Box:
     return Box(x, _row(MOST), "more", f"and {count} more", ["", ""], f"and {count} more")
 
 
-def _names(server: Server) -> list[str]:
-    return [short_name(name) for name in (server.computer_name, server.host) if name]
+def _names(server: DrawnServer) -> list[str]:
+    return [name_key(name) for name in (server.computer_name, server.host) if name]
 
 
-def _named(thing: Server | Component) -> str:
-    return short_name(thing.names or "")
+def _named(thing: DrawnServer | Component) -> str:
+    return name_key(thing.names or "")
 
 
-def _server_box(server: Server, y: int) -> Box:
+def _server_box(server: DrawnServer, y: int) -> Box:
     kind = "rms" if server.role == RMS else "gone" if server.role == NO_ANSWER else "server"
     key = server.key_fingerprint.partition(":")[2][:8] if server.key_fingerprint else None
     last = ", ".join(text for text in (_product(server), f"key {key}" if key else None) if text)
@@ -158,12 +158,12 @@ def _server_box(server: Server, y: int) -> Box:
     )
 
 
-def _product(server: Server) -> str | None:
+def _product(server: DrawnServer) -> str | None:
     return server.product.rpartition(" ")[2] if server.product else server.version
 
 
 def _component_box(part: Component, y: int) -> Box:
-    named = f"names {short_name(part.names)}" if part.names else "not asked"
+    named = f"names {name_key(part.names)}" if part.names else "not asked"
     return Box(
         RIGHT,
         y,

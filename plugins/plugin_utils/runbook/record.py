@@ -11,18 +11,23 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import (
     DONE,
     FAILED,
     NOT_REACHED,
-    Given,
-    Step,
+    StepOutcome,
+    StepPlan,
     has_passed,
     steps_of,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import Verdict
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Group, Topology, after, before
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import RoleVerdict
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import (
+    GroupFacts,
+    Topology,
+    after,
+    before,
+)
 
 FINISHED = "finished"
 UNCHANGED = "unchanged"
@@ -32,7 +37,7 @@ STOPPED_AFTER = "stopped after the point of no return"
 
 
 @dataclass(frozen=True)
-class Story:
+class RunHistory:
     """What the role hands over.
 
     :ivar group: the management group
@@ -49,14 +54,14 @@ class Story:
     :ivar asked_again_at: when `seen_again` was seen
     """
 
-    group: Group
+    group: GroupFacts
     old_rms: str | None
     promotion_needed: bool
-    seen: Evidence
-    seen_again: Evidence
+    seen: Observation
+    seen_again: Observation
     began_at: str
     asked_again_at: str
-    steps: t.Sequence[Given]
+    steps: t.Sequence[StepPlan]
     left: t.Sequence[str]
     undone: t.Sequence[str]
     came_to_end: bool
@@ -66,7 +71,7 @@ class Story:
     def may_have_moved(self) -> bool:
         """Whether the role has moved, or may have. Without a verdict, the promotion's own result decides."""
         if self.verdict is not None:
-            return self.verdict != Verdict.HAS_NOT_MOVED.value
+            return self.verdict != RoleVerdict.HAS_NOT_MOVED.value
         return has_passed(self.steps, self.began_at)
 
     @property
@@ -88,13 +93,13 @@ class Record:
     headline: str
     advice: str
     problems: list[str]
-    steps: list[Step]
+    steps: list[StepOutcome]
     before: Topology
     after: Topology
     left: list[str]
 
 
-def make_record(story: Story) -> Record:
+def make_record(story: RunHistory) -> Record:
     """Put together what came of a failover."""
     steps = steps_of(story.steps, story.began_at, story.has_stopped)
     outcome = _outcome(story, steps)
@@ -118,13 +123,13 @@ def make_record(story: Story) -> Record:
     )
 
 
-def _problems(steps: t.Sequence[Step]) -> list[str]:
+def _problems(steps: t.Sequence[StepOutcome]) -> list[str]:
     return [step.problem for step in steps if step.problem] or [
         "None of the steps below failed: the output of the run says why it stopped."
     ]
 
 
-def _outcome(story: Story, steps: t.Sequence[Step]) -> str:
+def _outcome(story: RunHistory, steps: t.Sequence[StepOutcome]) -> str:
     if story.has_stopped:
         is_past = not story.promotion_needed or story.may_have_moved
         return STOPPED_AFTER if is_past else STOPPED_BEFORE
@@ -133,7 +138,7 @@ def _outcome(story: Story, steps: t.Sequence[Step]) -> str:
     return FINISHED if any(step.outcome == DONE for step in steps) else UNCHANGED
 
 
-def _headline(outcome: str, story: Story, steps: t.Sequence[Step]) -> str:
+def _headline(outcome: str, story: RunHistory, steps: t.Sequence[StepOutcome]) -> str:
     target, old = _named(story, story.group.target), story.old_rms and _named(story, story.old_rms)
     if outcome == STOPPED_BEFORE:
         return f"The role has not moved: {old} is the RMS" if old else "The role has not moved"
@@ -143,20 +148,20 @@ def _headline(outcome: str, story: Story, steps: t.Sequence[Step]) -> str:
         return f"{target} is the RMS, but not everything is done"
     if outcome == FINISHED:
         return f"{target} is the RMS{f', and {old} no longer' if old and story.promotion_needed else ''}"
-    if story.verdict == Verdict.CANNOT_BE_TOLD.value:
+    if story.verdict == RoleVerdict.CANNOT_BE_TOLD.value:
         return "It cannot be told whether the role has moved"
     if story.verdict is None and any(step.point_of_no_return and step.outcome == FAILED for step in steps):
         return f"It is not proven that {target} is the RMS: the promotion began and did not end well"
     return f"{target} is the RMS, but the failover is not finished"
 
 
-def _named(story: Story, host: str) -> str:
+def _named(story: RunHistory, host: str) -> str:
     """A clustered RMS goes by the name of its virtual server."""
     group = story.group
     return str(group.virtual_server) if host in group.cluster_nodes else host
 
 
-def _advice(outcome: str, steps: t.Sequence[Step]) -> str:
+def _advice(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
     """What a rerun will do."""
     if outcome in (FINISHED, UNCHANGED):
         return "A rerun changes nothing."

@@ -11,9 +11,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import UNKNOWN_PRODUCT
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence, Look, short_name
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Given, Result
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Result, StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 RMS = "RMS"
 CALLS_ITSELF_RMS = "calls itself RMS"
@@ -23,7 +24,7 @@ CLUSTERED = "virtual server"
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupFacts:
     """What is known of the management group without asking it."""
 
     target: str
@@ -35,7 +36,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Server:
+class DrawnServer:
     """A management server as it was seen, or that it did not answer; what was not seen is None."""
 
     host: str
@@ -66,34 +67,40 @@ class Topology:
     rms: str | None
     database: str
     database_host: str
-    servers: list[Server]
+    servers: list[DrawnServer]
     components: list[Component]
 
 
-def before(group: Group, seen: Evidence, given: t.Iterable[Given], begun_at: str) -> Topology:
+def before(group: GroupFacts, seen: Observation, given: t.Iterable[StepPlan], begun_at: str) -> Topology:
     """The group as it was found."""
-    return _topology(group, _rms(seen), seen.looks, _components(group, given, begun_at, _named_before))
+    return _topology(group, _rms(seen), seen.servers, _components(group, given, begun_at, _named_before))
 
 
 def after(
-    group: Group, seen: Evidence, given: t.Sequence[Given], begun_at: str, *, asked_again_at: str, rms_is_known: bool
+    group: GroupFacts,
+    seen: Observation,
+    given: t.Sequence[StepPlan],
+    begun_at: str,
+    *,
+    asked_again_at: str,
+    rms_is_known: bool,
 ) -> Topology:
     """The group as it was left: as everyone was asked last, and as the steps since then read it back.
 
     :param rms_is_known: whether the database's word is still true
     """
     results = [(host, result) for one in given for host, result in one.fresh(asked_again_at).items()]
-    looks = [_updated(look, results) for look in seen.looks]
+    looks = [_updated(look, results) for look in seen.servers]
     return _topology(
         group, _rms(seen) if rms_is_known else None, looks, _components(group, given, begun_at, _named_after)
     )
 
 
-def _rms(seen: Evidence) -> str | None:
+def _rms(seen: Observation) -> str | None:
     return t.cast("str | None", seen.database.get("rms"))
 
 
-def _updated(look: Look, results: t.Iterable[tuple[str, Result]]) -> Look:
+def _updated(look: ServerObservation, results: t.Iterable[tuple[str, Result]]) -> ServerObservation:
     """A look with what the steps on this host read back since."""
     if look.server is None:
         return look
@@ -110,19 +117,21 @@ def _updated(look: Look, results: t.Iterable[tuple[str, Result]]) -> Look:
     return replace(look, server=server)
 
 
-def _topology(group: Group, rms: str | None, looks: t.Iterable[Look], components: list[Component]) -> Topology:
+def _topology(
+    group: GroupFacts, rms: str | None, looks: t.Iterable[ServerObservation], components: list[Component]
+) -> Topology:
     servers = [_server(look, rms, group) for look in looks]
     if group.virtual_server and group.cluster_nodes:
-        role = RMS if rms and short_name(rms) == short_name(group.virtual_server) else CLUSTERED
-        servers.insert(0, Server(group.virtual_server, role, True, computer_name=group.virtual_server))
+        role = RMS if rms and name_key(rms) == name_key(group.virtual_server) else CLUSTERED
+        servers.insert(0, DrawnServer(group.virtual_server, role, True, computer_name=group.virtual_server))
     return Topology(rms, group.database, group.database_host, servers, components)
 
 
-def _server(look: Look, rms: str | None, group: Group) -> Server:
+def _server(look: ServerObservation, rms: str | None, group: GroupFacts) -> DrawnServer:
     if look.server is None:
-        return Server(look.host, NO_ANSWER, False)
+        return DrawnServer(look.host, NO_ANSWER, False)
     seen = look.server
-    return Server(
+    return DrawnServer(
         host=look.host,
         role=_role(look, rms, group),
         answers=True,
@@ -139,7 +148,7 @@ def _server(look: Look, rms: str | None, group: Group) -> Server:
     )
 
 
-def _role(look: Look, rms: str | None, group: Group) -> str:
+def _role(look: ServerObservation, rms: str | None, group: GroupFacts) -> str:
     """By registry and database; without the database's word, the server that was promoted is the RMS if its registry
     says so.
     """
@@ -147,12 +156,12 @@ def _role(look: Look, rms: str | None, group: Group) -> str:
         return f"node of {group.virtual_server}"
     if not look.is_rms:
         return MANAGEMENT_SERVER
-    is_named = look.name == short_name(rms) if rms else look.host == group.target
+    is_named = look.name == name_key(rms) if rms else look.host == group.target
     return RMS if is_named else CALLS_ITSELF_RMS
 
 
 def _components(
-    group: Group, given: t.Iterable[Given], begun_at: str, named: t.Callable[[Group, Result], str | None]
+    group: GroupFacts, given: t.Iterable[StepPlan], begun_at: str, named: t.Callable[[GroupFacts, Result], str | None]
 ) -> list[Component]:
     found = []
     for one in (one for one in given if one.part):
@@ -163,12 +172,12 @@ def _components(
     return found
 
 
-def _named_before(group: Group, result: Result) -> str | None:
+def _named_before(group: GroupFacts, result: Result) -> str | None:
     changes = result.get("changes") or [{}]
     return changes[0].get("before") or result.get("registry_before") or _named_after(group, result)
 
 
-def _named_after(group: Group, result: Result) -> str | None:
+def _named_after(group: GroupFacts, result: Result) -> str | None:
     """A file in which nothing had to be changed names the RMS already."""
     changes, untouched = result.get("changes") or [{}], result.get("untouched") or [{}]
     if "msg" in result:

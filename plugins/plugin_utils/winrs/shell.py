@@ -248,7 +248,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Manner:
+class ConversationOptions:
     """How to talk to programs on a host: all of it can be set by the user.
 
     :ivar input_kind: "auto", "console" or "pipe"
@@ -357,7 +357,7 @@ class Shell:
         self,
         protocol: Protocol,
         shell_id: str,
-        manner: Manner | None = None,
+        manner: ConversationOptions | None = None,
         owner: ShellOwner | None = None,
         trace: Trace | None = None,
     ) -> None:
@@ -374,7 +374,7 @@ class Shell:
         self._started = 0
         self._open_commands = 0
         self._ended: list[_Running] = []
-        self.manner = manner or Manner()
+        self.manner = manner or ConversationOptions()
         self._probed: str | None = None
         # A program past its decision is never killed: closing this shell would do that, so the caller must leave it
         # open.

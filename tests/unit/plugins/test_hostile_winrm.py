@@ -26,8 +26,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
     CommandTimeout,
     ConnectionLost,
     ConversationError,
+    ConversationOptions,
     Exchange,
-    Manner,
     Shell,
     ShellFault,
 )
@@ -73,7 +73,7 @@ def connection(server: HostileServer) -> Any:
 def shell(server: HostileServer) -> tuple[Shell, WinRMSession]:
     session = WinRMSession(connection(server))
     protocol, shell_id = session.open()
-    return Shell(protocol, shell_id, Manner(input_kind="console", timeout_seconds=5), session), session
+    return Shell(protocol, shell_id, ConversationOptions(input_kind="console", timeout_seconds=5), session), session
 
 
 def look(server: HostileServer) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, Server
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, ListedServer
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import (
     Agreement,
-    Look,
+    LocalView,
     compare,
-    read_looks,
+    read_views,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
 
@@ -69,9 +69,9 @@ HEALTHY = [HYDRA, DEATHSTING, JUPITER]
 def database(
     rms: str = "Hydra", version: str | None = SP1, names: tuple[str, ...] = ("DeathSting", "Hydra", "jupiter")
 ) -> GroupFacts:
-    servers = [Server(f"{name}.Odyssey.com", name in rms.split(), True, False, version) for name in names]
+    servers = [ListedServer(f"{name}.Odyssey.com", name in rms.split(), True, False, version) for name in names]
     return GroupFacts(
-        management_group="ODYSSEY", servers=[*servers, Server("gate.ithaca.com", False, False, True, None)]
+        management_group="ODYSSEY", servers=[*servers, ListedServer("gate.ithaca.com", False, False, True, None)]
     )
 
 
@@ -207,7 +207,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too."
+                "Hydra.Odyssey.com. LocalView at it with management_server_info too."
             ],
         ),
     ),
@@ -217,7 +217,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."
+                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. LocalView at it with management_server_info too."
             ],
         ),
     ),
@@ -289,9 +289,9 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "DeathSting.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "Hydra.Odyssey.com. LocalView at it with management_server_info too.",
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "Hydra.Odyssey.com. LocalView at it with management_server_info too.",
                 "hydra: its registry says version 6.0.6278.0, the database unknown. Find out whether an update ended half way.",
             ],
         ),
@@ -302,7 +302,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_what_is_said_about_a_situation(situation: str) -> None:
     facts, results, expected = SITUATIONS[situation]
-    assert compare(facts, read_looks(results)) == expected
+    assert compare(facts, read_views(results)) == expected
 
 
 def node(name: str, *running: str, rms: bool = True) -> dict[str, Any]:
@@ -335,7 +335,7 @@ CLUSTERS: dict[str, tuple[list[dict[str, Any]], bool | None, list[str]]] = {
 @pytest.mark.parametrize("situation", CLUSTERS)
 def test_nodes_of_a_clustered_rms_speak_for_its_virtual_name(situation: str, listed: tuple[str, ...]) -> None:
     nodes, agree, words = CLUSTERS[situation]
-    found = compare(database("RMSVS", names=listed), read_looks([*nodes, JUPITER]))
+    found = compare(database("RMSVS", names=listed), read_views([*nodes, JUPITER]))
     assert found.agree is agree
     assert len(found.problems) == bool(words)
     assert all(word in found.problems[0] for word in words)
@@ -343,7 +343,7 @@ def test_nodes_of_a_clustered_rms_speak_for_its_virtual_name(situation: str, lis
 
 def test_a_node_that_was_not_prepared() -> None:
     nodes = [ACTIVE, node("node2", rms=False)]
-    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([*nodes, JUPITER]))
+    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_views([*nodes, JUPITER]))
     assert found.agree is False
     [problem] = found.problems
     assert problem.startswith("node2: its registry says that it is not the RMS")
@@ -352,15 +352,15 @@ def test_a_node_that_was_not_prepared() -> None:
 
 def test_the_virtual_name_alone_speaks_for_the_active_node() -> None:
     facts = database("RMSVS", names=("RMSVS", "node1", "node2", "jupiter"))
-    found = compare(facts, read_looks([BY_NAME, JUPITER]))
+    found = compare(facts, read_views([BY_NAME, JUPITER]))
     assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (None, ["node2.Odyssey.com"])
-    found = compare(facts, read_looks([{**node("node1"), "item": "rmsvs"}, JUPITER, result("node2", clustered=True)]))
+    found = compare(facts, read_views([{**node("node1"), "item": "rmsvs"}, JUPITER, result("node2", clustered=True)]))
     assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (False, ["rmsvs"])
 
 
 def test_nodes_whose_cluster_is_not_the_rms_any_more() -> None:
     facts = database("jupiter", names=("RMSVS", "jupiter"))
-    found = compare(facts, read_looks([ACTIVE, result("jupiter", rms=True)]))
+    found = compare(facts, read_views([ACTIVE, result("jupiter", rms=True)]))
     assert (found.agree, [problem.partition(":")[0] for problem in found.problems]) == (
         False,
         ["node1", "RMSVS.Odyssey.com"],
@@ -369,7 +369,7 @@ def test_nodes_whose_cluster_is_not_the_rms_any_more() -> None:
 
 def test_a_node_with_another_version_is_named() -> None:
     other = result("node2", rms=True, running=(), clustered=True, version=RTM)
-    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_looks([ACTIVE, other, JUPITER]))
+    found = compare(database("RMSVS", names=("RMSVS", "jupiter")), read_views([ACTIVE, other, JUPITER]))
     assert (found.agree, len(found.problems)) == (True, 1)
     assert "node2 has 6.0.5000.0" in found.problems[0]
 
@@ -385,7 +385,7 @@ NAMES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("entry", "name"), NAMES)
 def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) -> None:
-    assert [look.host for look in read_looks([entry])] == [name]
+    assert [look.host for look in read_views([entry])] == [name]
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) ->
 )
 def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(OptionProblem, match="entry 2 of management_servers is no result of management_server_info"):
-        read_looks([HYDRA, entry])
+        read_views([HYDRA, entry])
 
 
 @pytest.mark.parametrize(
@@ -407,5 +407,5 @@ def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
     ],
 )
 def test_a_servers_netbios_name_is_the_databases_full_name(seen: str, name: str, same: bool) -> None:
-    look = Look("x", computer_name=seen)
+    look = LocalView("x", computer_name=seen)
     assert (look.is_computer(name), look.is_called(name)) == (same, same)

@@ -20,7 +20,7 @@ import pytest
 from unit.plugins.modules.sql_server import ADMIN, NAME, READER, Run, Subject, fault, require_freetds
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import database_lock, group_lock, processes
-from ansible_collections.opsmgr.recovery.plugins.module_utils.database_lock import GroupLock, LockWish
+from ansible_collections.opsmgr.recovery.plugins.module_utils.database_lock import GroupLock, LockRequest
 from ansible_collections.opsmgr.recovery.plugins.module_utils.extended_properties import ADD, DROP, READ
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
@@ -258,7 +258,7 @@ class Scripted:
 def locking(shared: Scripted, letter: str, **more: Any) -> GroupLock:
     who = group_lock.Run(letter * 16, letter, letter, "failover", letter, None)
     connection: SqlConnection = shared  # type: ignore[assignment]
-    return GroupLock(connection, NAME, LockWish(who, 3600, 0, **more))
+    return GroupLock(connection, NAME, LockRequest(who, 3600, 0, **more))
 
 
 @pytest.mark.parametrize("moment", range(8))
@@ -335,7 +335,7 @@ def test_of_many_that_want_it_at_once_one_has_it(sql: SqlServer) -> None:
     def want(letter: str, number: int) -> None:
         who = group_lock.Run(f"{letter * 15}{number}", letter, letter, "failover", letter, None)
         with connect(options) as connection:
-            lock = GroupLock(connection, NAME, LockWish(who, 3600, 0))
+            lock = GroupLock(connection, NAME, LockRequest(who, 3600, 0))
             barrier.wait()
             try:
                 lock.require()

@@ -13,8 +13,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import (
     LOOK_SECONDS,
     STATES,
+    ClusterGroup,
     ClusterHost,
-    Group,
     Resource,
     error_number,
     refused,
@@ -52,7 +52,8 @@ def test_rows_are_what_follows_the_dashes_up_to_an_empty_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "The command completed successfully.\r\n", "Group Node Status\r\n------\r\nRMS CASTOR Online\r\n"]
+    "text",
+    ["", "The command completed successfully.\r\n", "Group Node Status\r\n------\r\nRMS CASTOR Online\r\n"],
 )
 def test_without_a_line_of_dashes_there_is_no_table(text: str) -> None:
     assert table_rows(text) == []
@@ -104,7 +105,10 @@ def test_the_cluster_is_seen_in_one_round_trip(clock: Clock) -> None:
     node = RecordedNode(clock, nodes={"CASTOR": "Up", "POLLUX": "Paused"})
     seen = host(node).observe()
     assert seen.nodes == {"CASTOR": "up", "POLLUX": "paused"}
-    assert seen.groups == [Group("Cluster Group", "POLLUX", "online"), Group("RMS", "CASTOR", "online")]
+    assert seen.groups == [
+        ClusterGroup("Cluster Group", "POLLUX", "online"),
+        ClusterGroup("RMS", "CASTOR", "online"),
+    ]
     assert seen.resources[-1] == Resource("Cluster IP Address", "Cluster Group", "online")
     assert [resource.name for resource in seen.members("rms")] == [
         "RMS Disk",
@@ -185,7 +189,7 @@ def test_a_move_keeps_the_state(clock: Clock, state: str) -> None:
     node.goes(state)
     cluster = host(node)
     cluster.move("RMS", "pollux", 300)
-    assert cluster.require_group("RMS") == Group("RMS", "POLLUX", state.lower())
+    assert cluster.require_group("RMS") == ClusterGroup("RMS", "POLLUX", state.lower())
 
 
 def test_a_group_that_does_not_stay_online(clock: Clock) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, RTM, SP1, ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import Checked, Coverage, cover
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import ServerObservation
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=timezone.utc)
 KEY = "sha256:" + "1" * 64
@@ -54,7 +54,10 @@ def backup(
 
 def covered(*backups: Checked, trouble: str | None = None, **server: Any) -> Coverage:
     return cover(
-        Look("hydra", None if trouble else {**RMS, **server}, trouble), backups, NOW - timedelta(hours=48), NOW
+        ServerObservation("hydra", None if trouble else {**RMS, **server}, trouble),
+        backups,
+        NOW - timedelta(hours=48),
+        NOW,
     )
 
 

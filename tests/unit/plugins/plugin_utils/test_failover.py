@@ -11,19 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import (
-    Evidence,
-    Look,
-    Plan,
-    Wish,
-    make_plan,
-    short_name,
-)
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import FailoverRequest, Plan, make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 RUNNING = {"state": "running", "start_mode": "auto"}
 DISABLED = {"state": "stopped", "start_mode": "disabled"}
 TOOLS = {"SecureStorageBackup.exe": True, "ManagementServerConfigTool.exe": True}
-WISH = Wish("deathsting", "planned", True, ["hydra"], "ODYSSEY")
+REQUEST = FailoverRequest("deathsting", "planned", True, ["hydra"], "ODYSSEY")
 
 SERVERS = ("castor", "pollux", "hydra", "deathsting", "kraken")
 
@@ -70,7 +65,7 @@ def database(rms: str = "hydra") -> dict[str, Any]:
 
 def healthy() -> Situation:
     return {
-        "wish": WISH,
+        "request": REQUEST,
         "hydra": server("hydra", rms=True),
         "deathsting": server("deathsting"),
         "kraken": server("kraken"),
@@ -92,8 +87,8 @@ def decide(situation: Situation, *changes: Change) -> Plan:
     looks = []
     for name in (name for name in SERVERS if name in situation):
         seen = situation[name]
-        looks.append(Look.from_result({"item": name, **(seen if "server" in seen else {"server": seen})}))
-    return make_plan(situation["wish"], Evidence(looks, situation["database"]))
+        looks.append(ServerObservation.from_result({"item": name, **(seen if "server" in seen else {"server": seen})}))
+    return make_plan(situation["request"], Observation(looks, situation["database"]))
 
 
 def down(name: str, reachability: str = "silent") -> Change:
@@ -102,8 +97,8 @@ def down(name: str, reachability: str = "silent") -> Change:
     )
 
 
-def wish(**changes: Any) -> Change:
-    return lambda situation: situation.update(wish=replace(situation["wish"], **changes))
+def request(**changes: Any) -> Change:
+    return lambda situation: situation.update(request=replace(situation["request"], **changes))
 
 
 def on(name: str, **changes: Any) -> Change:
@@ -150,7 +145,7 @@ def test_a_finished_failover_leaves_nothing_to_do() -> None:
 
 
 def test_a_disaster_needs_neither_the_rms_nor_its_tools() -> None:
-    plan = decide(healthy(), down("hydra"), wish(mode="disaster"))
+    plan = decide(healthy(), down("hydra"), request(mode="disaster"))
     assert plan.problems == []
     assert (plan.old_rms, plan.old_rms_answers, plan.demote) == ("hydra", False, [])
     assert plan.follow_up == [
@@ -160,14 +155,14 @@ def test_a_disaster_needs_neither_the_rms_nor_its_tools() -> None:
 
 
 def test_a_former_rms_that_is_back_after_a_disaster_is_demoted() -> None:
-    plan = decide({**failed_over(), "hydra": server("hydra", rms=True)}, wish(mode="disaster"))
+    plan = decide({**failed_over(), "hydra": server("hydra", rms=True)}, request(mode="disaster"))
     assert (plan.promotion_needed, plan.problems, plan.demote, plan.follow_up) == (False, [], ["hydra"], [])
     assert plan.unfinished[0] == "hydra still calls itself the RMS in its registry"
     assert "hydra: OMSDK is running (auto) and not stopped (disabled)" in plan.unfinished
 
 
 def test_an_inventory_that_is_out_of_date_does_not_decide_who_the_rms_is() -> None:
-    plan = decide({**failed_over(), "wish": replace(WISH, target="kraken")})
+    plan = decide({**failed_over(), "request": replace(REQUEST, target="kraken")})
     assert (plan.old_rms, plan.promotion_needed, plan.demote, plan.problems) == ("deathsting", True, ["deathsting"], [])
 
 
@@ -292,7 +287,7 @@ def test_before_sp1_the_old_rms_goes_on_feeding_the_data_warehouse() -> None:
 
 
 def test_it_does_not_when_the_role_moves_back() -> None:
-    assert decide(failed_over(), rtm, sdk_runs("hydra"), wish(data_warehouse_workaround=False)).demote == ["hydra"]
+    assert decide(failed_over(), rtm, sdk_runs("hydra"), request(data_warehouse_workaround=False)).demote == ["hydra"]
 
 
 def test_from_sp1_on_it_does_not() -> None:
@@ -314,7 +309,10 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
         [down("deathsting")],
         ["deathsting: preflight: the server to promote cannot be used: connection refused. Mend that, or choose another management server."],
     ),
-    "the target is not in the inventory": ([wish(target="medusa")], ["medusa: preflight: the server to promote cannot be used: it is not among the servers"]),
+    "the target is not in the inventory": (
+        [request(target="medusa")],
+        ["medusa: preflight: the server to promote cannot be used: it is not among the servers"],
+    ),
     "the database is down": (
         [lambda situation: situation.update(database={"reachable": False, "problem": "connection refused. Start it."})],
         ["database: preflight: connection refused. Start it."],
@@ -375,19 +373,19 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "not installed": ([on("deathsting", installed=False)], ["deathsting: preflight: Operations Manager is not installed here. Correct the inventory."]),
     "another group that the inventory does not know of": (
-        [wish(management_group=None), on("kraken", management_group="ILIAD")],
+        [request(management_group=None), on("kraken", management_group="ILIAD")],
         ["kraken: preflight: it belongs to management group ILIAD, and deathsting to ODYSSEY."],
     ),
     "an RMS of another group": (
-        [wish(management_group=None), on("kraken", management_group="ILIAD", is_rms=True)],
+        [request(management_group=None), on("kraken", management_group="ILIAD", is_rms=True)],
         ["kraken: preflight: it belongs to management group ILIAD, and deathsting to ODYSSEY."],
     ),
     "the database of another group": (
-        [wish(management_group=None), lambda situation: situation["database"].update(management_group="ILIAD")],
+        [request(management_group=None), lambda situation: situation["database"].update(management_group="ILIAD")],
         ["database OperationsManager: preflight: the database belongs to management group ILIAD, and deathsting belongs to ODYSSEY."],
     ),
     "another group's RMS that is down": (
-        [wish(management_group=None, inventory_rms=["hydra", "castor"]), down("castor")],
+        [request(management_group=None, inventory_rms=["hydra", "castor"]), down("castor")],
         ["castor: preflight: it does not answer, and the database does not name it"],
     ),
     "another group": ([on("hydra", management_group="ILIAD")], ["hydra: preflight: it belongs to management group ILIAD, and the inventory says ODYSSEY."]),
@@ -407,14 +405,14 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
             "Set rms_failover_delete_existing_rms to false."
         ],
     ),
-    "clustered, and it may stay": ([on("hydra", clustered=True), wish(delete_existing_rms=False)], []),
+    "clustered, and it may stay": ([on("hydra", clustered=True), request(delete_existing_rms=False)], []),
     "no key on the RMS": ([on("hydra", key={"present": False, "fingerprint": None})], ["hydra: preflight: the RMS has no key in its registry."]),
     "nobody is the RMS": (
-        [wish(inventory_rms=[]), on("hydra", is_rms=False), roles("hydra", "management_server")],
+        [request(inventory_rms=[]), on("hydra", is_rms=False), roles("hydra", "management_server")],
         ["database OperationsManager: preflight: the database names no server", "deathsting: preflight: no server of the inventory is known to be the RMS"],
     ),
     "another former RMS cannot be demoted": (
-        [wish(inventory_rms=["hydra", "kraken"]), on("kraken", administrator=False), stopped("kraken", "OMSDK")],
+        [request(inventory_rms=["hydra", "kraken"]), on("kraken", administrator=False), stopped("kraken", "OMSDK")],
         ["kraken: preflight: the account is not an administrator of this server."],
     ),
     "everything at once": (
@@ -461,7 +459,7 @@ def test_a_finished_failover_does_not_ask_for_what_only_a_promotion_needs() -> N
 
 @pytest.mark.parametrize("name", ["HYDRA", "hydra", "Hydra.odyssey.com"])
 def test_names_are_compared_without_domain_and_case(name: str) -> None:
-    assert short_name(name) == "hydra"
+    assert name_key(name) == "hydra"
 
 
 @pytest.mark.parametrize("kind", ["refused", "cannot_ask"])
@@ -469,22 +467,23 @@ def test_in_a_disaster_an_rms_that_may_be_at_work_keeps_its_role(kind: str) -> N
     planned = decide(healthy(), down("hydra", kind))
     assert len(planned.problems) == 1
     assert "disaster" not in planned.problems[0]
-    refused = decide(healthy(), down("hydra", kind), wish(mode="disaster"))
+    refused = decide(healthy(), down("hydra", kind), request(mode="disaster"))
     assert [
         problem.startswith("hydra: preflight: a disaster failover needs an RMS that is off")
         for problem in refused.problems
     ] == [True]
-    assert decide(healthy(), down("hydra", kind), wish(mode="disaster", old_rms_is_off=True)).problems == []
+    assert decide(healthy(), down("hydra", kind), request(mode="disaster", old_rms_is_off=True)).problems == []
     # Of the others it does not matter.
-    assert decide(healthy(), down("hydra"), down("kraken", kind), wish(mode="disaster")).problems == []
+    assert decide(healthy(), down("hydra"), down("kraken", kind), request(mode="disaster")).problems == []
     assert (
-        decide({**failed_over(), "hydra": server("hydra")}, down("hydra", kind), wish(mode="disaster")).problems == []
+        decide({**failed_over(), "hydra": server("hydra")}, down("hydra", kind), request(mode="disaster")).problems
+        == []
     )
 
 
 def test_in_a_disaster_no_node_of_the_cluster_may_be_at_work() -> None:
-    gone = decide(clustered(), down("castor"), down("pollux"), wish(mode="disaster"))
-    may_work = decide(clustered(), down("castor"), down("pollux", "refused"), wish(mode="disaster"))
+    gone = decide(clustered(), down("castor"), down("pollux"), request(mode="disaster"))
+    may_work = decide(clustered(), down("castor"), down("pollux", "refused"), request(mode="disaster"))
     assert [problem for problem in may_work.problems if problem not in gone.problems] == [
         problem for problem in may_work.problems if problem.startswith("pollux: preflight: a disaster failover needs")
     ]
@@ -509,14 +508,14 @@ def test_in_a_disaster_no_node_of_the_cluster_may_be_at_work() -> None:
     ],
 )
 def test_how_a_server_could_be_reached(result: dict[str, Any], expected: str) -> None:
-    assert Look.from_result({"item": "hydra", "server": None, **result}).reachability == expected
+    assert ServerObservation.from_result({"item": "hydra", "server": None, **result}).reachability == expected
 
 
 @pytest.mark.parametrize(
     "result", [{"item": "hydra"}, {"item": "hydra", "server": None, "unreachable": True, "msg": ""}]
 )
 def test_a_host_that_says_nothing_did_not_answer(result: dict[str, Any]) -> None:
-    look = Look.from_result(result)
+    look = ServerObservation.from_result(result)
     assert (look.server, look.trouble, look.name, look.is_rms) == (None, "it did not answer", "hydra", False)
 
 
@@ -528,13 +527,13 @@ def virtual_server(situation: Situation) -> None:
 
 
 def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_deleted() -> None:
-    plan = decide(healthy(), wish(mode="disaster"), down("hydra"), virtual_server)
+    plan = decide(healthy(), request(mode="disaster"), down("hydra"), virtual_server)
     assert [problem for problem in plan.problems if "vs-rms.odyssey.com" in problem] == [
         "database OperationsManager: preflight: the database calls vs-rms.odyssey.com the RMS, and no server of the inventory has this name. "
         "If that is the virtual server of a cluster, list its nodes in opsmgr_rms_cluster, or set rms_failover_delete_existing_rms to false; "
         "else give the server this name in the inventory."
     ]
-    kept = decide(healthy(), wish(mode="disaster", delete_existing_rms=False), down("hydra"), virtual_server)
+    kept = decide(healthy(), request(mode="disaster", delete_existing_rms=False), down("hydra"), virtual_server)
     assert kept.problems == []
 
 
@@ -542,7 +541,7 @@ def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_del
 # ---------------------------------------------------------------------------------------------------------------
 
 VIRTUAL = "rmsvs.odyssey.com"
-CLUSTER_WISH = Wish(
+CLUSTER_WISH = FailoverRequest(
     "deathsting", "planned", False, [], "ODYSSEY", cluster_nodes=["castor", "pollux"], virtual_server="RMSVS"
 )
 
@@ -562,7 +561,7 @@ def node(name: str, *, active: bool = False) -> dict[str, Any]:
 def clustered() -> Situation:
     """The virtual server is the RMS; castor works, pollux waits."""
     situation = {
-        "wish": CLUSTER_WISH,
+        "request": CLUSTER_WISH,
         "castor": node("castor", active=True),
         "pollux": node("pollux"),
         "database": database("nobody"),
@@ -580,7 +579,7 @@ def away_from_the_cluster() -> Situation:
 
 
 def to_castor(situation: Situation) -> None:
-    situation["wish"] = replace(CLUSTER_WISH, target="castor")
+    situation["request"] = replace(CLUSTER_WISH, target="castor")
 
 
 def test_away_from_a_cluster_its_group_is_taken_offline_and_no_node_is_demoted() -> None:
@@ -597,19 +596,19 @@ def test_the_key_comes_from_the_node_that_works() -> None:
 
 
 def test_a_clustered_rms_is_never_deleted() -> None:
-    [problem] = decide(clustered(), wish(delete_existing_rms=True)).problems
+    [problem] = decide(clustered(), request(delete_existing_rms=True)).problems
     assert problem.startswith("castor: preflight: the RMS is clustered, and /DeleteExistingRMS:true would remove it")
 
 
 def test_nodes_without_the_name_of_the_virtual_server_are_refused() -> None:
     assert any(
         "the name of the virtual server is not known" in problem
-        for problem in decide(clustered(), wish(virtual_server=None)).problems
+        for problem in decide(clustered(), request(virtual_server=None)).problems
     )
 
 
 def test_when_all_nodes_are_down_each_is_left_for_later() -> None:
-    plan = decide(clustered(), down("castor"), down("pollux"), wish(mode="disaster"))
+    plan = decide(clustered(), down("castor"), down("pollux"), request(mode="disaster"))
     assert (plan.problems, plan.quiet_node) == ([], None)
     assert [line.split(" ", 1)[0] for line in plan.follow_up] == ["castor", "pollux"]
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Step
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepOutcome
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import Bar, Drawing, bars, draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Component, Server, Topology
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import Component, DrawnServer, Topology
 
 FQDN = "hydra.odyssey.com"
 
 
-def drawn(servers: list[Server], components: list[Component] | None = None, rms: str | None = FQDN) -> Drawing:
+def drawn(servers: list[DrawnServer], components: list[Component] | None = None, rms: str | None = FQDN) -> Drawing:
     return draw(Topology(rms, "OperationsManager", "sql", servers, components or []))
 
 
-def server(host: str, role: str = "management server", **values: Any) -> Server:
-    return Server(host, role, True, computer_name=host.split(".")[0].upper(), **values)
+def server(host: str, role: str = "management server", **values: Any) -> DrawnServer:
+    return DrawnServer(host, role, True, computer_name=host.split(".")[0].upper(), **values)
 
 
 def test_servers_are_on_the_left_and_what_names_the_rms_on_the_right() -> None:
@@ -72,7 +72,7 @@ def test_names_are_cut_to_what_fits_and_whole_for_a_pointer(host: str, name: str
 def test_version_and_key_stand_in_the_box_of_a_server() -> None:
     seen = server("hydra", "RMS", product="2007 SP1", version="6.0.6278.0", key_fingerprint="sha256:5f1c0f4b2f6e")
     unknown = server("deathsting", version="6.3.1.0")
-    gone = Server("jupiter", "does not answer", False)
+    gone = DrawnServer("jupiter", "does not answer", False)
     boxes = drawn([seen, unknown, gone]).boxes
     assert [box.lines[1] for box in boxes[:3]] == ["SP1, key 5f1c0f4b", "6.3.1.0", ""]
     assert boxes[2].kind == "gone"
@@ -84,8 +84,8 @@ def test_a_group_of_many_servers_still_fits_on_a_page() -> None:
     assert drawing.height < 620
 
 
-def ran(started_at: str | None, elapsed: float | None) -> Step:
-    return Step("It is done", ["hydra"], "done", started_at=started_at, elapsed_seconds=elapsed)
+def ran(started_at: str | None, elapsed: float | None) -> StepOutcome:
+    return StepOutcome("It is done", ["hydra"], "done", started_at=started_at, elapsed_seconds=elapsed)
 
 
 def test_a_bar_is_where_and_as_long_as_the_step_was() -> None:
@@ -99,5 +99,5 @@ def test_a_bar_is_where_and_as_long_as_the_step_was() -> None:
 
 
 @pytest.mark.parametrize("steps", [[], [ran(None, None)]])
-def test_what_did_not_run_has_no_bar(steps: list[Step]) -> None:
+def test_what_did_not_run_has_no_bar(steps: list[StepOutcome]) -> None:
     assert bars(steps) == [None for _step in steps]

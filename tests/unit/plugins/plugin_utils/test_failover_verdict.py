@@ -11,23 +11,23 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import Phase
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Evidence, Look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import (
     OPEN_PHASES,
     Names,
     Question,
     RoleEvidence,
-    Verdict,
+    RoleVerdict,
     find,
     judge,
     message,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
-MOVED, NOT_MOVED, OPEN = Verdict.HAS_MOVED, Verdict.HAS_NOT_MOVED, Verdict.CANNOT_BE_TOLD
+MOVED, NOT_MOVED, OPEN = RoleVerdict.HAS_MOVED, RoleVerdict.HAS_NOT_MOVED, RoleVerdict.CANNOT_BE_TOLD
 CLOSED_PHASES = [phase for phase in Phase if phase not in OPEN_PHASES]
 
 
-def expected(evidence: RoleEvidence) -> Verdict:
+def expected(evidence: RoleEvidence) -> RoleVerdict:
     """The answer said another way: two witnesses must agree, and nothing may be under way."""
     target, old = evidence.target_is_rms, evidence.old_is_rms
     if evidence.phase in OPEN_PHASES:
@@ -99,7 +99,7 @@ def test_every_combination_of_evidence_has_its_answer() -> None:
     ],
 )
 def test_what_happened_and_what_follows(
-    database: Names, target: bool | None, old: bool | None, phase: Phase | None, begun: bool, verdict: Verdict
+    database: Names, target: bool | None, old: bool | None, phase: Phase | None, begun: bool, verdict: RoleVerdict
 ) -> None:
     assert judge(RoleEvidence(database, target, False, old, phase, begun)) is verdict
 
@@ -121,15 +121,18 @@ def server(name: str, is_rms: bool, running: bool, phase: str = "none", **change
     }
 
 
-def seen(rms: str = "hydra", *, phase: str = "none", database: bool = True, **changes: Any) -> Evidence:
+def seen(rms: str = "hydra", *, phase: str = "none", database: bool = True, **changes: Any) -> Observation:
     servers: dict[str, Any] = {
         name: server(name, is_rms=name == rms, running=name == rms, phase=phase if name == "deathsting" else "none")
         for name in ("hydra", "deathsting", "jupiter")
     }
-    looks = [Look(name, each, None if each else "it does not answer") for name, each in {**servers, **changes}.items()]
+    looks = [
+        ServerObservation(name, each, None if each else "it does not answer")
+        for name, each in {**servers, **changes}.items()
+    ]
     listed = [{"name": f"{name}.odyssey.com", "roles": ["rms"] if name == rms else []} for name in servers]
     reachable = {"reachable": True, "servers": listed, "database": {"state": "ONLINE", "user_access": "MULTI_USER"}}
-    return Evidence(looks, reachable if database else {"reachable": False, "problem": "it does not answer"})
+    return Observation(looks, reachable if database else {"reachable": False, "problem": "it does not answer"})
 
 
 QUESTION = Question("deathsting", "hydra", begun=True)
@@ -182,7 +185,7 @@ def test_a_node_of_the_clustered_rms_is_judged_by_the_database_alone() -> None:
         (seen(database=False), ["nobody knows whom", "None"]),
     ],
 )
-def test_the_second_look_finds_what_makes_the_plan_wrong(now: Evidence, words: list[str]) -> None:
+def test_the_second_look_finds_what_makes_the_plan_wrong(now: Observation, words: list[str]) -> None:
     different = find(QUESTION, now, seen()).different
     assert bool(different) is bool(words)
     assert all(any(word in each for each in different) for word in words)

@@ -26,9 +26,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
     ConnectionLost,
     ConversationError,
     ConversationLost,
+    ConversationOptions,
     Decision,
     EndedEarly,
-    Manner,
     NeverEnded,
     PromptNeverCame,
     Shell,
@@ -112,7 +112,7 @@ def test_an_exit_code_is_unsigned_as_windows_returns_it() -> None:
 
 
 def carry_out(recorded: RecordedServer, look_again: Any = lambda: None) -> winrs.Conversation:
-    windows = WindowsHost(Shell(recorded.protocol, "shell-1", Manner(input_kind="console")))
+    windows = WindowsHost(Shell(recorded.protocol, "shell-1", ConversationOptions(input_kind="console")))
     return Promotion(windows, "promote").carry_out("tool.exe PromoteRMS", PROMOTION_PROMPT, 1800, look_again)
 
 
@@ -200,7 +200,7 @@ def test_what_the_second_look_finds_ends_the_tool_and_answers_nothing(clock: Clo
 @pytest.mark.parametrize("process_ids", [(), (4711, 4712), None])
 def test_only_the_one_process_that_waits_is_ended(clock: Clock, process_ids: tuple[int, ...] | None) -> None:
     recorded = RecordedServer(clock)
-    windows = WindowsHost(Shell(recorded.protocol, "shell-1", Manner(input_kind="console")))
+    windows = WindowsHost(Shell(recorded.protocol, "shell-1", ConversationOptions(input_kind="console")))
     with pytest.raises(OpsmgrError):
         Promotion(windows, "promote").end_unanswered(PromotionState(answered=0, process_ids=process_ids))
     assert not recorded.ran("taskkill")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.requirements import (
-    WindowsHost,
+    InventoryHost,
     can_be_imported,
     requirement_problems,
 )
@@ -20,29 +20,32 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.requiremen
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, WindowsHost("argus")),
-        ({"ansible_connection": "winrm", "ansible_winrm_transport": "ntlm"}, WindowsHost("argus", "winrm", ("ntlm",))),
-        ({"ansible_winrm_transport": ["kerberos", "ntlm"]}, WindowsHost("argus", None, ("kerberos", "ntlm"))),
-        ({"ansible_winrm_transport": "kerberos, ntlm"}, WindowsHost("argus", None, ("kerberos", "ntlm"))),
-        ({"ansible_user": "admin@ODYSSEY.COM"}, WindowsHost("argus", None, ("kerberos",))),
+        ({}, InventoryHost("argus")),
+        (
+            {"ansible_connection": "winrm", "ansible_winrm_transport": "ntlm"},
+            InventoryHost("argus", "winrm", ("ntlm",)),
+        ),
+        ({"ansible_winrm_transport": ["kerberos", "ntlm"]}, InventoryHost("argus", None, ("kerberos", "ntlm"))),
+        ({"ansible_winrm_transport": "kerberos, ntlm"}, InventoryHost("argus", None, ("kerberos", "ntlm"))),
+        ({"ansible_user": "admin@ODYSSEY.COM"}, InventoryHost("argus", None, ("kerberos",))),
         (
             {"ansible_user": "admin@ODYSSEY.COM", "ansible_winrm_transport": "basic"},
-            WindowsHost("argus", None, ("basic",)),
+            InventoryHost("argus", None, ("basic",)),
         ),
     ],
 )
-def test_how_a_host_is_connected_to(variables: dict[str, Any], expected: WindowsHost) -> None:
-    assert WindowsHost.of("argus", variables) == expected
+def test_how_a_host_is_connected_to(variables: dict[str, Any], expected: InventoryHost) -> None:
+    assert InventoryHost.of("argus", variables) == expected
 
 
-NTLM = WindowsHost("argus", "winrm", ("ntlm",))
-KERBEROS = WindowsHost("hermes", "winrm", ("kerberos",))
-TABLE: dict[str, tuple[list[WindowsHost], list[str], bool, set[str]]] = {
+NTLM = InventoryHost("argus", "winrm", ("ntlm",))
+KERBEROS = InventoryHost("hermes", "winrm", ("kerberos",))
+TABLE: dict[str, tuple[list[InventoryHost], list[str], bool, set[str]]] = {
     "nothing is done": ([], [], False, set()),
-    "a host with the default transport": ([WindowsHost("argus")], [], False, {"pywinrm"}),
+    "a host with the default transport": ([InventoryHost("argus")], [], False, {"pywinrm"}),
     "hosts with two transports": ([NTLM, KERBEROS], [], False, {"pywinrm", "requests-ntlm", "pywinrm[kerberos]"}),
-    "CredSSP": ([WindowsHost("argus", "winrm", ("credssp",))], [], False, {"pywinrm", "pywinrm[credssp]"}),
-    "a transport that needs nothing more": ([WindowsHost("argus", "winrm", ("basic",))], [], False, {"pywinrm"}),
+    "CredSSP": ([InventoryHost("argus", "winrm", ("credssp",))], [], False, {"pywinrm", "pywinrm[credssp]"}),
+    "a transport that needs nothing more": ([InventoryHost("argus", "winrm", ("basic",))], [], False, {"pywinrm"}),
     "configuration files": ([NTLM], ["argus"], False, {"pywinrm", "requests-ntlm", "lxml"}),
     "the database": ([], [], True, {"pyodbc"}),
 }
@@ -63,7 +66,7 @@ def test_each_library_is_asked_for_once_and_says_for_whom() -> None:
     assert problem.startswith(
         "controller: preflight: the Python library lxml, which edits configuration files of argus, hermes, cannot be imported. Install"
     )
-    many = [WindowsHost(f"console{number}") for number in range(30)]
+    many = [InventoryHost(f"console{number}") for number in range(30)]
     [problem] = requirement_problems(many, [], lambda module: False)
     assert "30 hosts" in problem
 
@@ -73,7 +76,7 @@ def test_each_library_is_asked_for_once_and_says_for_whom() -> None:
     [(None, False), ("winrm", False), ("ansible.builtin.winrm", False), ("ssh", True), ("psrp", True)],
 )
 def test_a_host_is_connected_to_through_winrm(connection: str | None, wrong: bool) -> None:
-    problems = requirement_problems([WindowsHost("argus", connection)], [], lambda module: True)
+    problems = requirement_problems([InventoryHost("argus", connection)], [], lambda module: True)
     assert [problem.startswith("argus: preflight: the connection plugin is") for problem in problems] == (
         [True] if wrong else []
     )

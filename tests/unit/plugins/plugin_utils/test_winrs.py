@@ -33,10 +33,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
     Conversation,
     ConversationError,
     ConversationLost,
+    ConversationOptions,
     Decision,
     EndedEarly,
     Exchange,
-    Manner,
     NeverEnded,
     PromptNeverCame,
     Shell,
@@ -53,7 +53,7 @@ WARNING = b'Type "Y" to continue'
 ENTER = Exchange("enter the password.*:", PASSWORD, secret=True)
 REPEAT = Exchange("re-enter the password.*:", PASSWORD, secret=True)
 DECIDE = Exchange('Type "Y" to continue', "Y", decides=True)
-CONSOLE = Manner(input_kind="console")
+CONSOLE = ConversationOptions(input_kind="console")
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Desk:
     """A shell in which every command follows one script (or the next of several)."""
 
-    def __init__(self, clock: Clock, *scripts: Script, manner: Manner = CONSOLE, owned: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, *scripts: Script, manner: ConversationOptions = CONSOLE, owned: bool = False
+    ) -> None:
         self.clock = clock
         self.scripts = list(scripts)
         self.protocol = ScriptedProtocol(lambda _command: self.scripts.pop(0), clock)
@@ -274,7 +276,7 @@ def test_commands_that_have_ended_are_released_when_some_have_come_together(cloc
 
 PROBED_CONSOLE = b"opsmgr_a=1\r\nopsmgr_b=2\r\n[probed]\r\n"
 PROBED_PIPE = b"opsmgr_a=1\r2\r\n[probed]\r\n"
-AUTO = Manner()
+AUTO = ConversationOptions()
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_when_the_probe_hangs_the_command_runs_again_alone(clock: Clock) -> None
 
 @pytest.mark.parametrize("kind", ["console", "pipe"])
 def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None:
-    desk = Desk(clock, [Ends()], manner=Manner(input_kind=kind))
+    desk = Desk(clock, [Ends()], manner=ConversationOptions(input_kind=kind))
     desk.shell.run_and_probe("hostname")
     assert desk.protocol.commands == ["hostname"]
     assert desk.shell.input_kind == kind
@@ -321,15 +323,15 @@ def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None
 @pytest.mark.parametrize(
     ("manner", "typed"),
     [
-        (Manner(input_kind="console"), TYPED + b"\r"),
-        (Manner(input_kind="pipe"), TYPED + b"\r\n"),
-        (Manner(), TYPED + b"\r"),
-        (Manner(input_kind="console", line_end="crlf"), TYPED + b"\r\n"),
-        (Manner(input_kind="pipe", line_end="cr"), TYPED + b"\r"),
-        (Manner(line_end="lf"), TYPED + b"\n"),
+        (ConversationOptions(input_kind="console"), TYPED + b"\r"),
+        (ConversationOptions(input_kind="pipe"), TYPED + b"\r\n"),
+        (ConversationOptions(), TYPED + b"\r"),
+        (ConversationOptions(input_kind="console", line_end="crlf"), TYPED + b"\r\n"),
+        (ConversationOptions(input_kind="pipe", line_end="cr"), TYPED + b"\r"),
+        (ConversationOptions(line_end="lf"), TYPED + b"\n"),
     ],
 )
-def test_a_reply_ends_as_the_input_needs_it(clock: Clock, manner: Manner, typed: bytes) -> None:
+def test_a_reply_ends_as_the_input_needs_it(clock: Clock, manner: ConversationOptions, typed: bytes) -> None:
     desk = Desk(clock, [ASK, Hears(typed), Ends()], manner=manner)
     assert desk.converse(ENTER).answered == 1
     assert not desk.protocol.programs[0].typed
@@ -381,7 +383,7 @@ def test_an_answer_goes_ahead_only_after_silence(clock: Clock) -> None:
     desk = Desk(
         clock,
         [Hears(TYPED + b"\r"), Ends(0, ASK)],
-        manner=Manner(input_kind="pipe", line_end="cr", answer_ahead_seconds=7),
+        manner=ConversationOptions(input_kind="pipe", line_end="cr", answer_ahead_seconds=7),
     )
     desk.converse(ENTER)
     assert clock.now == 1007
