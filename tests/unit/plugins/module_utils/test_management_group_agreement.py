@@ -207,7 +207,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. LocalView at it with management_server_info too."
+                "Hydra.Odyssey.com. Look at it with management_server_info too."
             ],
         ),
     ),
@@ -217,7 +217,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. LocalView at it with management_server_info too."
+                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."
             ],
         ),
     ),
@@ -289,9 +289,9 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "DeathSting.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. LocalView at it with management_server_info too.",
+                "Hydra.Odyssey.com. Look at it with management_server_info too.",
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. LocalView at it with management_server_info too.",
+                "Hydra.Odyssey.com. Look at it with management_server_info too.",
                 "hydra: its registry says version 6.0.6278.0, the database unknown. Find out whether an update ended half way.",
             ],
         ),
