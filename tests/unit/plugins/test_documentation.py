@@ -14,7 +14,11 @@ from ansible.parsing.plugin_docs import read_docstring
 from ansible.plugins.loader import fragment_loader
 from ansible.utils.plugin_docs import add_fragments
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import CONVERSATION_SPEC, OpsmgrAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    CONVERSATION_SPEC,
+    KEY_MATERIAL_SPEC,
+    OpsmgrAction,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import ESCROW_SPEC
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
 
@@ -31,7 +35,7 @@ AROUND_MODULES = {
 }
 ACTIONS = sorted({path.stem for path in (PLUGINS / "action").glob("[!_]*.py")} - AROUND_MODULES)
 SIDECARS = sorted(path.stem for path in (PLUGINS / "modules").glob("*.yml"))
-FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC}
+FRAGMENT_TWINS = {"conversation": CONVERSATION_SPEC, "escrow": ESCROW_SPEC, "key_material": KEY_MATERIAL_SPEC}
 # Present in every documentation, with a verdict.
 ATTRIBUTES = {"check_mode", "diff_mode", "idempotent", "platform", "action", "async", "bypass_host_loop"}
 # What Ansible itself puts into a result, or reads from it.
