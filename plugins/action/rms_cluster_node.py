@@ -38,7 +38,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import describe
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceChange
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Conversation, Deadline
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import HeldConversation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
 STEP = "make this server a node of the clustered RMS"
 # Seconds. The tool has ended when its effect is looked for; the registry only needs a moment at the most.
@@ -179,7 +180,7 @@ def _join(work: Work, server: ManagementServer, options: list[str]) -> Managemen
         work.opsmgr.windows.pause(1)
 
 
-def _no_effect(work: Work, registry: NodeRegistry, talk: Conversation) -> OpsmgrError:
+def _no_effect(work: Work, registry: NodeRegistry, talk: HeldConversation) -> OpsmgrError:
     if not registry.consistent:
         return work.opsmgr.no_effect(
             STEP, CONFIG_TOOL, f"the registry is not that of a node: {wrong_in(registry)}", talk

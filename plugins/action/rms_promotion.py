@@ -31,18 +31,19 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion i
     PromotionState,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import PROMOTION_PROMPT, ManagementServer
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    PIPE,
-    CommandTimeout,
-    ConnectionLost,
-    Conversation,
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
     ConversationLost,
-    Deadline,
     Decision,
+    HeldConversation,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    CommandTimeout,
+    ConnectionLost,
     ShellFault,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import PIPE, Deadline
 
 STEP = "promote this server to the RMS"
 # Seconds. The tool has ended when its effect is looked for; the registry only needs a moment at the most.
@@ -208,7 +209,7 @@ def _require_ready(work: Work, server: ManagementServer) -> None:
         )
 
 
-def _promote(work: Work, promotion: Promotion, server: ManagementServer, delete: bool) -> Conversation:
+def _promote(work: Work, promotion: Promotion, server: ManagementServer, delete: bool) -> HeldConversation:
     arguments = work.arguments
     command = work.opsmgr.promotion_command(server, delete)
     try:
@@ -232,7 +233,7 @@ def _look_again(work: Work, server: ManagementServer) -> None:
         raise OpsmgrError(STEP, found, "Find out who else works on this management group, then rerun")
 
 
-def _after_broken_conversation(work: Work, error: ConversationError) -> Conversation:
+def _after_broken_conversation(work: Work, error: ConversationError) -> HeldConversation:
     """What follows from the decision, and when the connection broke behind it, from the end of the tool."""
     answered = error.decision is not Decision.NOT_SENT
     work.result.update(transcript=error.transcript, past_point_of_no_return=answered, changed=answered)
@@ -248,10 +249,10 @@ def _after_broken_conversation(work: Work, error: ConversationError) -> Conversa
     if ended is None:
         raise OpsmgrError(STEP, problem.found, HOW_TO_FIND_OUT, ANSWERED[error.decision], RERUN) from error
     work.result["exit_code"] = ended.promotion.exit_code
-    return Conversation(error.transcript, "", ended.promotion.exit_code, 1)
+    return HeldConversation(error.transcript, "", ended.promotion.exit_code, 1)
 
 
-def _prove(work: Work, talk: Conversation) -> None:
+def _prove(work: Work, talk: HeldConversation) -> None:
     deadline = Deadline(EFFECT_SECONDS)
     while not work.opsmgr.role()[1]:
         if deadline.passed():

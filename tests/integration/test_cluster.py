@@ -150,8 +150,7 @@ def test_a_dependency_is_not_added_below_a_running_group(gemini: Player) -> None
     assert "Take the group offline first" in gemini.task("rms_cluster_services", "castor", SERVICES)["msg"]
 
 
-# --- joining
-# -----------------------------------------------------------------------------------------------------------------------
+# --- joining ----------------------------------------------------------------------------------------------------------
 
 
 def ordinary(player: Player) -> Installation:
@@ -248,8 +247,7 @@ def test_a_disk_that_is_elsewhere_is_what_the_tool_complains_of(gemini: Player) 
     assert "Y:" in result["transcript"]
 
 
-# --- the role moves away
-# -----------------------------------------------------------------------------------------------------------
+# --- the role moves away ----------------------------------------------------------------------------------------------
 
 
 def test_true_is_refused_wherever_a_cluster_may_be_meant(gemini: Player) -> None:

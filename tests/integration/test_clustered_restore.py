@@ -74,8 +74,7 @@ def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost
         assert lost.lab.dump() == after
 
 
-# --- the cluster is there, and the key or the database is lost
-# ----------------------------------------------------------------------
+# --- the cluster is there, and the key or the database is lost --------------------------------------------------------
 
 
 EXISTING = {"clustered_rms_restore_setup": False}
@@ -211,8 +210,7 @@ def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Play
     assert nodes_that_run_it(gemini) == []
 
 
-# --- what goes wrong
-# -----------------------------------------------------------------------------------------------------------------
+# --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
 def nodes_that_run_it(player: Player) -> list[str]:
@@ -272,8 +270,7 @@ def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player
     assert restore(lost).changed == 0
 
 
-# --- the services of SQL Server
-# ------------------------------------------------------------------------------------------------------
+# --- the services of SQL Server ---------------------------------------------------------------------------------------
 
 
 def add_agent(player: Player, start: str = "auto") -> None:

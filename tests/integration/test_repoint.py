@@ -106,8 +106,7 @@ def test_the_diff_shows_the_lines_and_no_other(odyssey: Player) -> None:
     assert "CookieTimeout" not in web
 
 
-# --- Reporting Services
-# ------------------------------------------------------------------------------------------------------------
+# --- Reporting Services -----------------------------------------------------------------------------------------------
 
 
 def test_reporting_services_is_restarted_only_after_a_change(odyssey: Player) -> None:
@@ -181,8 +180,7 @@ def test_an_entry_that_names_another_server_is_reported_and_left(odyssey: Player
     assert fs.read(REPORT_CONFIG).count(b"zeus.odyssey.com") == 1
 
 
-# --- What is refused
-# ---------------------------------------------------------------------------------------------------------------
+# --- What is refused --------------------------------------------------------------------------------------------------
 
 
 def refused(player: Player, module: str, words: str, *, check: bool = False, **more: Any) -> dict[str, Any]:
@@ -325,8 +323,7 @@ def test_cut_off_a_rerun_finishes_it(odyssey: Player) -> None:
     cut_off_and_rerun(odyssey, "after", (4, 8))
 
 
-# --- The playbook
-# ------------------------------------------------------------------------------------------------------------------
+# --- The playbook -----------------------------------------------------------------------------------------------------
 
 
 def named(player: Player) -> dict[str, Any]:

@@ -26,17 +26,15 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import KEY_MATERIAL_KEY, OpsMgrHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import UnquotableError, WindowsHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    CommandTimeout,
+    ConnectionLost,
+    ShellFault,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import redact, redact_whole
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session import WinRMSession
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    CommandTimeout,
-    ConnectionLost,
-    ConversationOptions,
-    Shell,
-    ShellFault,
-    Trace,
-)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConversationOptions, Shell, Trace
 
 Arguments = t.Mapping[str, t.Any]
 Facts = t.Mapping[str, t.Any]

@@ -27,10 +27,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     directory_join,
     quote,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    Conversation,
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
     Exchange,
+    HeldConversation,
+    converse,
 )
 
 # [field] A node where these are wrong logs event 29104 and is greyed out when it becomes active.
@@ -121,7 +122,7 @@ def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, b
 
 def join_cluster(
     opsmgr: OpsMgrHost, server: ManagementServer, options: t.Sequence[str], prompt: str, step: str
-) -> Conversation:
+) -> HeldConversation:
     """Run ManagementServerConfigTool with `InstallCluster` or `AddRMSNode`, which may or may not ask for Y [assumed].
     Read the effect back afterwards.
 
@@ -130,7 +131,7 @@ def join_cluster(
     # The options are checked by the module: letters, digits, - and _.
     command = f"{server.tool(CONFIG_TOOL)} {' '.join(options)}"
     try:
-        return opsmgr.windows.shell.converse(command, [Exchange(prompt, "Y", decides=True, optional=True)])
+        return converse(opsmgr.windows.shell, command, [Exchange(prompt, "Y", decides=True, optional=True)])
     except ConversationError as error:
         raise opsmgr.conversation_problem(step, CONFIG_TOOL, error) from error
 

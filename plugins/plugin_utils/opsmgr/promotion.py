@@ -28,15 +28,19 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     process_ids,
     processes_command,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     EXIT_CODE,
     CommandReference,
-    CommandTimeout,
-    ConnectionLost,
-    Conversation,
     ConversationError,
     Decision,
     Exchange,
+    HeldConversation,
+    converse,
+    rejoin,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    CommandTimeout,
+    ConnectionLost,
     ShellFault,
 )
 
@@ -144,7 +148,7 @@ class Promotion:
 
     def carry_out(
         self, command: str, prompt: str, timeout_seconds: float, look_again: t.Callable[[], None]
-    ) -> Conversation:
+    ) -> HeldConversation:
         """Run the tool and answer its question. The reply Y is the point of no return.
 
         :param command: the command line of PromoteRMS
@@ -159,8 +163,11 @@ class Promotion:
 
         self._mark(NOT_ANSWERED)
         try:
-            talk = self._windows.shell.converse(
-                command, [self._question(prompt, timeout_seconds, before_reply)], then=self._end_mark()
+            talk = converse(
+                self._windows.shell,
+                command,
+                [self._question(prompt, timeout_seconds, before_reply)],
+                then=self._end_mark(),
             )
         except (ConversationError, OpsmgrError) as error:
             if isinstance(error, OpsmgrError) or error.decision is Decision.NOT_SENT:
@@ -170,7 +177,7 @@ class Promotion:
             raise
         return talk
 
-    def rejoin(self, reference: CommandReference, timeout_seconds: float) -> Conversation:
+    def rejoin(self, reference: CommandReference, timeout_seconds: float) -> HeldConversation:
         """Go on with a conversation that an earlier run left when it sent its reply, and nobody knows whether the reply
         arrived.
 
@@ -178,7 +185,7 @@ class Promotion:
         :raises ShellFault: the conversation is another account's, or gone
         """
         question = Exchange("", "Y", decides=True, asked=True, after_reply=self._confirm, then_seconds=timeout_seconds)
-        return self._windows.shell.rejoin(reference, question)
+        return rejoin(self._windows.shell, reference, question)
 
     def _question(
         self, prompt: str, timeout_seconds: float, before_reply: t.Callable[[CommandReference], None]

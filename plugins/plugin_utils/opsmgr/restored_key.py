@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import parse_fingerprint
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost, parse_registry
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
     CommandTimeout,
     ConnectionLost,
     ShellFault,

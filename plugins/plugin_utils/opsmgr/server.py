@@ -42,15 +42,18 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     parse_registry,
     quote,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    PIPE,
-    CommandTimeout,
-    ConnectionLost,
-    Conversation,
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
     Exchange,
+    HeldConversation,
+    converse,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    CommandTimeout,
+    ConnectionLost,
     ShellFault,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import PIPE
 
 # [field] registry, native view; MOMBins under 3.0 is [assumed] for 2007.
 REGISTRY = r"HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
@@ -166,7 +169,7 @@ class KeyBackup:
     """A key file as the tool wrote it (encrypted with the backup password), and the conversation that made it."""
 
     content: bytes
-    talk: Conversation
+    talk: HeldConversation
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ class KeyRestore:
     that was not compared.
     """
 
-    talk: Conversation
+    talk: HeldConversation
     comparison: str | None
 
 
@@ -268,8 +271,11 @@ class OpsMgrHost:
         command = f'{server.tool(BACKUP_TOOL)} Backup "{path}"'
         exchanges = [Exchange(prompt, password, secret=True) for prompt in prompts]
         try:
-            talk = self.windows.shell.converse(
-                command, exchanges, then=f'(if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"'
+            talk = converse(
+                self.windows.shell,
+                command,
+                exchanges,
+                then=f'(if exist "{path}" ({fetch}))& del /f /q "{path}" "{path}.out"',
             )
         except ConversationError as error:
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
@@ -313,7 +319,7 @@ class OpsMgrHost:
         else:
             command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
         try:
-            talk = self.windows.shell.converse(command, [Exchange(prompt, password, secret=True)], then=then)
+            talk = converse(self.windows.shell, command, [Exchange(prompt, password, secret=True)], then=then)
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
         return KeyRestore(talk, parse_comparison(talk.private_output))
@@ -322,11 +328,13 @@ class OpsMgrHost:
         """The command line of `PromoteRMS`."""
         return f"{server.tool(CONFIG_TOOL)} PromoteRMS /DeleteExistingRMS:{str(delete_existing_rms).lower()}"
 
-    def demote(self, server: ManagementServer, prompt: str) -> Conversation:
+    def demote(self, server: ManagementServer, prompt: str) -> HeldConversation:
         """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]."""
         try:
-            return self.windows.shell.converse(
-                f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS", [Exchange(prompt, "Y", decides=True, optional=True)]
+            return converse(
+                self.windows.shell,
+                f"{server.tool(CONFIG_TOOL)} UpdateDemotedRMS",
+                [Exchange(prompt, "Y", decides=True, optional=True)],
             )
         except ConversationError as error:
             raise self.conversation_problem("demote this former RMS", CONFIG_TOOL, error) from error
@@ -357,7 +365,7 @@ class OpsMgrHost:
         )
         return OpsmgrError(step, f"{tool}: {error}{said}", advice)
 
-    def no_effect(self, step: str, tool: str, what: str, talk: Conversation) -> OpsmgrError:
+    def no_effect(self, step: str, tool: str, what: str, talk: HeldConversation) -> OpsmgrError:
         """A tool ended, but the world is not as it should be."""
         said = f"; it wrote: {talk.transcript}" if talk.transcript else "; it wrote nothing"
         advice = (

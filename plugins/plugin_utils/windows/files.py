@@ -25,7 +25,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     decode_certutil,
     quote,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
     CommandTimeout,
     ConnectionLost,
     ShellFault,

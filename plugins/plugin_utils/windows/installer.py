@@ -20,11 +20,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     processes_command,
     quote,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    CommandTimeout,
-    ConnectionLost,
-    Deadline,
-)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import CommandTimeout, ConnectionLost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
 SERVICE = "msiserver"
 PROGRAM = "msiexec.exe"

@@ -14,7 +14,7 @@ import contextlib
 import threading
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConnectionLost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ConnectionLost
 
 # The winrm connection plugin refuses by name to connect without these, and says it best.
 HAS_PYWINRM = False

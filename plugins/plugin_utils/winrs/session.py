@@ -17,15 +17,17 @@ from functools import partial
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.bounded_transport import bounded_sessions
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    SHELL_CODE_PAGE,
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
     ConnectionLost,
-    Protocol,
     ShellFault,
     call_pywinrm,
     close_quietly,
-    keep_session_settings,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+    SHELL_CODE_PAGE,
+    Protocol,
+    ignore_environment_proxies,
 )
 
 # How often a connection is tried at most that is broken off while it is made. Opening a shell changes nothing on a
@@ -67,7 +69,7 @@ class WinRMSession:
         # ansible-core's own actions call this through exec_command; it opens the shell.
         with bounded_sessions():
             self._connection._connect()
-        keep_session_settings(self._connection.protocol)
+        ignore_environment_proxies(self._connection.protocol)
         return self._connection.protocol, str(self._connection.shell_id)
 
     def renew_shell(self) -> str:

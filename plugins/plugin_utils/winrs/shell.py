@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One WinRS shell over the connection's pywinrm Protocol: run a command, or hold a conversation with one.
+"""One WinRS shell over the connection's pywinrm Protocol: run a command in it.
 
 Private to opsmgr.recovery. Knows nothing of Windows tools or Operations Manager; nothing above it imports pywinrm.
 """
@@ -9,20 +9,20 @@ Private to opsmgr.recovery. Knows nothing of Windows tools or Operations Manager
 from __future__ import annotations
 
 import contextlib
-import enum
 import re
-import secrets
 import time
 import typing as t
 from dataclasses import dataclass, field
-from xml.etree import ElementTree
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.server_text import harmless
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import redact
-
-# The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
-with contextlib.suppress(ImportError):
-    from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    ERROR_BROKEN_PIPE,
+    QUOTA_FAULTS,
+    CommandTimeout,
+    ConnectionLost,
+    ShellFault,
+    TimedOut,
+    call_pywinrm,
+)
 
 # [field] ansible-core's winrm connection opens its shell with this code page.
 SHELL_ENCODING = "utf-8"
@@ -39,8 +39,6 @@ PROBE_TIMEOUT_SECONDS = 30.0
 PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
 _PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
-# More than that of what came after a secret is not even looked at.
-REDACTED_CHARACTERS = 4 * TRANSCRIPT_CHARACTERS
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has
 # ended [ms].
 COMMANDS_PER_SHELL = 12
@@ -49,14 +47,6 @@ COMMANDS_PER_SHELL = 12
 ENDED_COMMANDS = 4
 # How often a command that only reads is sent at most, when the connection breaks.
 READ_ATTEMPTS = 4
-# The variable of cmd.exe that keeps a program's exit code while more commands of the same line run.
-EXIT_CODE_VARIABLE = "opsmgr_exit"
-# cmd.exe expands %NAME% when it reads a line. Behind a caret it is left alone, and `call` expands it when it is its
-# turn [field].
-EXIT_CODE = f"%^{EXIT_CODE_VARIABLE}%"
-# How much of what a program wrote a prompt is searched in. A pattern may take the square of it, and a prompt stands at
-# the end.
-PROMPT_CHARACTERS = 2000
 # Bytes that one command may write. A key file has at most 16 MB, and comes as Base64.
 OUTPUT_BYTES = 32 * 1024 * 1024
 
@@ -69,29 +59,6 @@ PIPE = "pipe"
 # How a reply must end, by what the program's standard input is. Measured, see doc_fragments/conversation.py: CR alone
 # on a console (LF would be a second Enter), CR LF on a pipe (CR alone is no end of line there).
 LINE_ENDS = {CONSOLE: b"\r", PIPE: b"\r\n"}
-
-# What Send gets when the program has ended: no error, its output and exit code are still to be received [field].
-ERROR_BROKEN_PIPE = 109
-
-# Too many operations or shells of this user [ms].
-QUOTA_FAULTS = (2150859173, 2150859174, 2150859182)
-# WSMan fault codes with their names and what to do [ms].
-FAULTS = {
-    5: ("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server."),
-    2150858843: ("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; run it again."),
-    2150859173: (
-        "ERROR_WSMAN_QUOTA_MAX_SHELLS",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
-    ),
-    2150859174: (
-        "ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
-    ),
-    2150859182: (
-        "ERROR_WSMAN_QUOTA_USER",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
-    ),
-}
 
 
 class Protocol(t.Protocol):
@@ -111,140 +78,6 @@ class Protocol(t.Protocol):
     def get_command_output_raw(self, shell_id: str, command_id: str) -> tuple[bytes, bytes, int, bool]: ...
 
     def cleanup_command(self, shell_id: str, command_id: str) -> None: ...
-
-
-class ConnectionLost(Exception):
-    """The server could not be reached, did not let us in, or went away. What a running command did is not known."""
-
-
-class _TimedOut(ConnectionLost):
-    """The server did not answer within the operation timeout: for Receive and Send an answer like another, else an
-    error.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("the WinRM service did not answer in time")
-
-
-class ShellFault(Exception):
-    """The WinRM service answered with a fault.
-
-    :ivar reason: the server's own words
-    :ivar code: the WSMan fault code, or None
-    """
-
-    def __init__(self, reason: str, code: int | None) -> None:
-        name, advice = FAULTS.get(code or 0, ("", ""))
-        super().__init__(
-            " ".join(
-                part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part
-            )
-        )
-        self.reason = reason
-        self.code = code
-
-
-class CommandTimeout(Exception):
-    """A command did not end within its deadline; it was terminated."""
-
-    def __init__(self, seconds: float, output: str) -> None:
-        super().__init__(f"the command did not end within {seconds:g} seconds")
-        self.output = output
-
-
-class Decision(enum.Enum):
-    """Whether a reply that decides something has reached the program."""
-
-    NOT_SENT = "not sent"
-    MAY_BE_SENT = "may have been sent"
-    SENT = "sent"
-
-
-class ConversationError(Exception):
-    """A conversation did not go as agreed. The program was terminated, unless a decision was or may have been sent.
-
-    :ivar transcript: what was said, with secrets removed
-    :ivar input_kind: "console", "pipe" or None when it could not be found out
-    :ivar decision: whether a reply that decides something had been sent already
-    """
-
-    def __init__(self, message: str, transcript: str, input_kind: str | None, decision: Decision) -> None:
-        super().__init__(message)
-        self.transcript = transcript
-        self.input_kind = input_kind
-        self.decision = decision
-
-
-class PromptNeverCame(ConversationError):
-    """The program was silent where a question was expected."""
-
-
-class EndedEarly(ConversationError):
-    """The program ended before it had asked everything."""
-
-
-class UnexpectedQuestion(ConversationError):
-    """The program wrote something that is not the expected question, and then waited."""
-
-
-class NeverEnded(ConversationError):
-    """Everything was answered, but the program did not end before the deadline."""
-
-
-class ConversationLost(ConversationError):
-    """The connection broke, or the service refused, when a decision was or may have been sent. What the program does is
-    not known.
-    """
-
-
-@dataclass(frozen=True)
-class CommandReference:
-    """Where a program runs, so that a later run can go on with the conversation.
-
-    :ivar word: what the mark begins with that its command line writes when it has ended
-    """
-
-    shell_id: str
-    command_id: str
-    word: str
-
-    def __str__(self) -> str:
-        return f"{self.shell_id} {self.command_id} {self.word}"
-
-    @classmethod
-    def parse(cls, text: str) -> CommandReference | None:
-        """From the text of one; None when it is not one. The identifiers are the server's own words, so only plain ones
-        are accepted.
-        """
-        found = re.fullmatch(r"([0-9A-Za-z-]{1,64}) ([0-9A-Za-z-]{1,64}) ([0-9a-f]{8})", text.strip())
-        return cls(*found.groups()) if found else None
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One question and its answer.
-
-    :ivar prompt: regular expression, searched in what the program wrote since the last answer
-    :ivar reply: without line end
-    :ivar secret: the reply is removed from every transcript
-    :ivar decides: the reply is only ever sent to its own prompt, never ahead of it
-    :ivar optional: the program may end without asking
-    :ivar asked: the question was asked in an earlier run. Its answer is sent into silence; when the program writes
-    something, it has been answered
-    :ivar before_reply: called when the prompt has come, before the reply is sent
-    :ivar after_reply: called when the server has confirmed that it took the reply
-    :ivar then_seconds: the deadline of what follows this reply; None keeps the conversation's own
-    """
-
-    prompt: str
-    reply: str = field(repr=False)
-    secret: bool = False
-    decides: bool = False
-    optional: bool = False
-    asked: bool = False
-    before_reply: t.Callable[[CommandReference], None] | None = None
-    after_reply: t.Callable[[], None] | None = None
-    then_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -280,22 +113,6 @@ class Completed:
     exit_code: int
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """A conversation that ended well: every question that had to come was answered and the program ended.
-
-    :ivar transcript: what the program wrote, secrets removed
-    :ivar private_output: what the commands behind the program wrote; it may hold a secret
-    :ivar exit_code: the program's own, unsigned; None when it could not be observed
-    :ivar answered: how many questions were answered
-    """
-
-    transcript: str
-    private_output: str = field(repr=False)
-    exit_code: int | None
-    answered: int
-
-
 class Deadline:
     """One deadline for a whole piece of work, in seconds from now."""
 
@@ -313,7 +130,7 @@ class Deadline:
 
 
 @dataclass
-class _Running:
+class RunningCommand:
     """A command under way: its output so far."""
 
     shell_id: str
@@ -357,7 +174,7 @@ class Shell:
         self,
         protocol: Protocol,
         shell_id: str,
-        manner: ConversationOptions | None = None,
+        options: ConversationOptions | None = None,
         owner: ShellOwner | None = None,
         trace: Trace | None = None,
     ) -> None:
@@ -373,8 +190,8 @@ class Shell:
         self._broken = False
         self._started = 0
         self._open_commands = 0
-        self._ended: list[_Running] = []
-        self.manner = manner or ConversationOptions()
+        self._ended: list[RunningCommand] = []
+        self.options = options or ConversationOptions()
         self._probed: str | None = None
         # A program past its decision is never killed: closing this shell would do that, so the caller must leave it
         # open.
@@ -389,7 +206,7 @@ class Shell:
         """
         deadline = Deadline(timeout_seconds)
         with (
-            self._command(command, console=stdin is None) as running,
+            self.open_command(command, console=stdin is None) as running,
             self._tracing(command, running, private=stdin is not None),
         ):
             if stdin is not None:
@@ -397,7 +214,7 @@ class Shell:
             while not running.done:
                 if deadline.passed():
                     raise CommandTimeout(timeout_seconds, running.text())
-                self._receive(running, deadline.left())
+                self.receive(running, deadline.left())
         return _completed(running)
 
     def read(self, command: str, probe: bool = False) -> Completed:
@@ -414,7 +231,7 @@ class Shell:
             except ConnectionLost as error:
                 if self._owner is None:
                     break
-                self._tell(2, f"{error}: the command only reads, and is sent again")
+                self.trace(2, f"{error}: the command only reads, and is sent again")
         return self._run_or_probe(command, probe)
 
     def _run_or_probe(self, command: str, probe: bool) -> Completed:
@@ -427,87 +244,35 @@ class Shell:
         CR is Enter and the first answer is "1"; a pipe hands on the CR as an ordinary character. End of input means
         nothing on a console and ends the second question on a pipe.
         """
-        if self.manner.input_kind != "auto":
+        if self.options.input_kind != "auto":
             return self.run(command)
         deadline = Deadline(PROBE_TIMEOUT_SECONDS)
-        with self._command(PROBE + command, console=True) as running, self._tracing(command, running):
+        with self.open_command(PROBE + command, console=True) as running, self._tracing(command, running):
             # Nothing may be left over for the next program that reads: no LF behind the last CR.
-            self._send(running, b"1\r2\r", end=True)
+            self.send(running, b"1\r2\r", end=True)
             while not running.done and not deadline.passed():
-                self._receive(running, deadline.left())
+                self.receive(running, deadline.left())
         if not running.done:
             return self.run(command)
         completed = _completed(running)
         head, _marker, rest = completed.stdout.partition("[probed]")
         answer = _PROBED.search(head)
         self._probed = None if answer is None else PIPE if answer[1] else CONSOLE
-        self._tell(3, f"standard input of a program is: {self._probed or 'not known'}")
+        self.trace(3, f"standard input of a program is: {self._probed or 'not known'}")
         return Completed(rest.lstrip("\r\n "), completed.stderr, completed.exit_code)
 
     @property
     def input_kind(self) -> str | None:
         """What a program's standard input is in this shell: as the user says, else as found out, else None."""
-        return self._probed if self.manner.input_kind == "auto" else self.manner.input_kind
+        return self._probed if self.options.input_kind == "auto" else self.options.input_kind
 
-    def converse(self, command: str, exchanges: t.Sequence[Exchange], then: str = "") -> Conversation:
-        """Run a program that asks, and answer it.
-
-        :param then: commands that the same command line runs when the program has ended, whatever becomes of the
-            connection. EXIT_CODE behind `call` is the program's exit code for them. What they write stays out of every
-            transcript.
-        :raises ConversationError: one of its subclasses; the program was terminated, unless a decision was or may have
-            been sent
-        :raises ConnectionLost: the server went away before a decision was sent
-        :raises ShellFault: the WinRM service refused before a decision was sent
-        """
-        end = _EndOfProgram(secrets.token_hex(4))
-        with self._command(end.command_line(command, then), console=True) as running:
-            talk = _Talk(self, running, exchanges, end)
-            try:
-                talk.hold()
-            except (ConnectionLost, ShellFault) as error:
-                told = talk.without_secrets(error)
-                if talk.decision is Decision.NOT_SENT:
-                    raise told from None
-                raise talk.error(ConversationLost, str(told)) from error
-            finally:
-                # Also when the task is ended from outside: a task timeout is an exception of no kind that is listed
-                # here.
-                self.left_running = talk.decision is not Decision.NOT_SENT and not running.done
-                # The next command gets a shell of its own: this one is not closed as long as the program may work in
-                # it.
-                self._broken = self._broken or self.left_running
-                # Last, because this may be cut off as well, and the shell must be left open by then.
-                self._tell_conversation(command, talk, running)
-        return talk.conversation()
-
-    def rejoin(self, reference: CommandReference, exchange: Exchange) -> Conversation:
-        """Go on with the conversation of an earlier run that was cut off when it answered the question of `exchange`.
-        The program is never terminated.
-
-        :raises ConversationError: one of its subclasses
-        :raises ConnectionLost: the server went away
-        :raises ShellFault: the program's shell is gone, or belongs to another account
-        """
-        running = _Running(reference.shell_id, reference.command_id)
-        talk = _Talk(self, running, [exchange], _EndOfProgram(reference.word))
-        talk.hold()
-        with contextlib.suppress(ConnectionLost, ShellFault):
-            self._call(self._protocol.close_shell, reference.shell_id, close_session=False)
-        return talk.conversation()
-
-    def _tell(self, verbosity: int, text: str) -> None:
+    def trace(self, verbosity: int, text: str) -> None:
+        """Tell of something that happened, from a verbosity on (2 is -vv)."""
         if self._trace is not None and text:
             self._trace(verbosity, text)
 
-    def _tell_conversation(self, command: str, talk: _Talk, running: _Running) -> None:
-        if self._trace is not None:
-            ended = f"exit code {talk.exit_code}" if running.done else "not ended"
-            self._trace(2, f"{command}: {ended}, {talk.answered} answers")
-            self._tell(3, talk.transcript())
-
     @contextlib.contextmanager
-    def _tracing(self, command: str, running: _Running, private: bool = False) -> t.Iterator[None]:
+    def _tracing(self, command: str, running: RunningCommand, private: bool = False) -> t.Iterator[None]:
         """Tell of a command when it has ended, or was given up."""
         started = time.monotonic()
         try:
@@ -516,12 +281,12 @@ class Shell:
             if self._trace is not None:
                 ended = f"exit code {running.exit_code}" if running.done else "not ended"
                 self._trace(2, f"{command}: {ended} after {time.monotonic() - started:.1f} s")
-                self._tell(3, "" if private else _first_lines(running.text()))
+                self.trace(3, "" if private else _first_lines(running.text()))
 
-    def _command(self, command: str, console: bool) -> _OpenCommand:
-        return _OpenCommand(self, command, console)
+    def open_command(self, command: str, console: bool) -> OpenCommand:
+        return OpenCommand(self, command, console)
 
-    def _start(self, command: str, console: bool) -> _Running:
+    def _start(self, command: str, console: bool) -> RunningCommand:
         if self._broken and not self._open_commands:
             self._reconnect()
         if self._started >= COMMANDS_PER_SHELL and self._replaceable:
@@ -538,16 +303,24 @@ class Shell:
             self._replace()
             return self._run_command(command, console)
 
-    def _run_command(self, command: str, console: bool) -> _Running:
-        return _Running(
+    def _run_command(self, command: str, console: bool) -> RunningCommand:
+        return RunningCommand(
             self._shell_id, self._call(self._protocol.run_command, self._shell_id, command, console_mode_stdin=console)
         )
+
+    def leave_running(self) -> None:
+        """A program past its decision works in this shell: it is not closed, and the next command gets another one."""
+        self.left_running = self._broken = True
+
+    def close(self, shell_id: str) -> None:
+        """Close a shell over this connection."""
+        self._call(self._protocol.close_shell, shell_id, close_session=False)
 
     def _call(self, function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
         """call_pywinrm(), noting that the connection broke."""
         try:
             return call_pywinrm(function, *arguments, **options)
-        except _TimedOut:
+        except TimedOut:
             raise
         except ConnectionLost:
             self._broken = True
@@ -559,7 +332,7 @@ class Shell:
 
     def _replace(self) -> None:
         """Use a new shell: with the old one, its commands stop counting."""
-        self._tell(3, "the shell is used up, and replaced by another one")
+        self.trace(3, "the shell is used up, and replaced by another one")
         owner = t.cast(ShellOwner, self._owner)
         self._shell_id = self._call(owner.renew_shell)
         self._forget_commands()
@@ -568,7 +341,7 @@ class Shell:
         """Use a new connection with a new shell. A shell in which a program was left running stays open."""
         if self._owner is None:
             return
-        self._tell(2, "the connection broke, and is made again")
+        self.trace(2, "the connection broke, and is made again")
         self._protocol, self._shell_id = self._owner.reconnect(close_old_shell=not self.left_running)
         self._broken = self.left_running = False
         self._forget_commands()
@@ -577,7 +350,7 @@ class Shell:
         self._started = 0
         self._ended.clear()
 
-    def _terminate(self, running: _Running) -> None:
+    def _terminate(self, running: RunningCommand) -> None:
         self._call(self._protocol.cleanup_command, running.shell_id, running.command_id)
 
     def _release_ended(self) -> None:
@@ -586,16 +359,16 @@ class Shell:
             with contextlib.suppress(ConnectionLost, ShellFault):
                 self._terminate(self._ended.pop())
 
-    def _send_all(self, running: _Running, data: bytes) -> None:
+    def _send_all(self, running: RunningCommand, data: bytes) -> None:
         """Send whole input in pieces that fit, the last with End. The program must not wait for its output to be
         received meanwhile.
         """
         last = max(0, len(data) - 1) // SEND_BYTES * SEND_BYTES
         for start in range(0, last, SEND_BYTES):
             self._send_once(running, data[start : start + SEND_BYTES], end=False)
-        self._send(running, data[last:], end=True)
+        self.send(running, data[last:], end=True)
 
-    def _send(self, running: _Running, data: bytes, end: bool = False) -> bool:
+    def send(self, running: RunningCommand, data: bytes, end: bool = False) -> bool:
         """Send input, and give the program a moment to answer it: asking too early costs one round trip more. True when
         it was taken.
         """
@@ -603,10 +376,10 @@ class Shell:
         time.sleep(SETTLE_SECONDS)
         return confirmed
 
-    def _send_once(self, running: _Running, data: bytes, end: bool) -> bool:
+    def _send_once(self, running: RunningCommand, data: bytes, end: bool) -> bool:
         try:
             self._call(self._protocol.send_command_input, running.shell_id, running.command_id, data, end=end)
-        except _TimedOut:
+        except TimedOut:
             # A server under load is only slow to confirm; ansible-core carries on as well. Sending it again would
             # answer twice.
             return False
@@ -616,7 +389,7 @@ class Shell:
             return False
         return True
 
-    def _receive(self, running: _Running, wait_seconds: float) -> bool:
+    def receive(self, running: RunningCommand, wait_seconds: float) -> bool:
         """Ask once for output; False when there was none. A TimedOut fault (2150858793) only means "nothing yet"."""
         usual = self._protocol.operation_timeout_sec
         # Never above the connection's own: the transport gives up reading soon after that.
@@ -625,7 +398,7 @@ class Shell:
             stdout, stderr, exit_code, running.done = self._call(
                 self._protocol.get_command_output_raw, running.shell_id, running.command_id
             )
-        except _TimedOut:
+        except TimedOut:
             return False
         finally:
             self._protocol.operation_timeout_sec = usual
@@ -640,7 +413,7 @@ class Shell:
         return bool(stdout or stderr)
 
 
-class _OpenCommand:
+class OpenCommand:
     """Starts a command and always terminates it: a command left behind keeps its shell and its files busy."""
 
     def __init__(self, shell: Shell, command: str, console: bool) -> None:
@@ -648,7 +421,7 @@ class _OpenCommand:
         self._command = command
         self._console = console
 
-    def __enter__(self) -> _Running:
+    def __enter__(self) -> RunningCommand:
         self._running = self._shell._start(self._command, self._console)
         self._shell._open_commands += 1
         return self._running
@@ -663,187 +436,7 @@ class _OpenCommand:
                 self._shell._terminate(self._running)
 
 
-class _EndOfProgram:
-    """The mark that a command line writes when its program has ended, with the program's own exit code.
-
-    The exit code of the command line is that of its last command.
-    """
-
-    def __init__(self, word: str) -> None:
-        self.word = word
-        self._pattern = re.compile(rb"\[%b (-?\d+)\]" % self.word.encode())
-
-    def command_line(self, command: str, then: str) -> str:
-        """The command line that runs the program, writes the mark, and runs the commands behind it."""
-        mark = f"call set {EXIT_CODE_VARIABLE}=%^errorlevel%& call echo [{self.word} {EXIT_CODE}]"
-        return f"{command}& {mark}& ({then})2>nul" if then else f"{command}& {mark}"
-
-    def find(self, running: _Running) -> re.Match[bytes] | None:
-        """The mark in what was written so far."""
-        return self._pattern.search(running.stdout)
-
-    def private_output(self, running: _Running) -> str:
-        """What stands behind the mark."""
-        found = self.find(running)
-        return running.stdout[found.end() :].decode(SHELL_ENCODING, "replace") if found else ""
-
-
-class _Talk:
-    """The state of one conversation."""
-
-    def __init__(self, shell: Shell, running: _Running, exchanges: t.Sequence[Exchange], end: _EndOfProgram) -> None:
-        self._shell = shell
-        self._end = end
-        self._running = running
-        self._pending = list(exchanges)
-        self._secrets = [each.reply for each in exchanges if each.secret and each.reply]
-        self._line_end = shell.manner.line_end_for(shell.input_kind)
-        self._read_to = 0
-        # Where in what the program wrote it had the first secret; None before that.
-        self._secret_from: int | None = None
-        self._deadline = Deadline(shell.manner.timeout_seconds)
-        self._listen()
-        self.decision = Decision.NOT_SENT
-        self.answered = 0
-
-    def hold(self) -> None:
-        """Answer until the program ends, in time."""
-        while not self._running.done:
-            self._forget_answered()
-            if self._answer_prompt():
-                continue
-            if self._deadline.passed():
-                raise self._overdue()
-            wait = self._deadline.left()
-            if self._may_answer_ahead():
-                if self._silence.passed():
-                    self._answer()
-                wait = min(wait, self._silence.left())
-            if self._shell._receive(self._running, wait):
-                self._listen()
-        self._check_everything_was_asked()
-
-    def _forget_answered(self) -> None:
-        """A program that goes on after a question that was asked in an earlier run has its answer."""
-        if self._pending and self._pending[0].asked and self._unread().strip():
-            exchange = self._pending.pop(0)
-            self.decision = Decision.SENT
-            self._allow(exchange)
-
-    def _allow(self, exchange: Exchange) -> None:
-        if exchange.then_seconds is not None:
-            self._deadline = Deadline(exchange.then_seconds)
-
-    def _listen(self) -> None:
-        self._silence = Deadline(self._shell.manner.answer_ahead_seconds)
-
-    @property
-    def exit_code(self) -> int | None:
-        """The program's own, unsigned as Windows returns it; None while it is not known."""
-        found = self._end.find(self._running)
-        return int(found[1]) & 0xFFFFFFFF if found else None
-
-    def _said(self) -> str:
-        """What the program wrote to both streams so far."""
-        found = self._end.find(self._running)
-        return self._running.text(found.start() if found else None)
-
-    def _unread(self) -> str:
-        return self._said()[self._read_to :]
-
-    def _answer_prompt(self) -> bool:
-        waiting = self._pending and not self._pending[0].asked
-        unread = self._unread() if waiting else ""
-        skipped = max(0, len(unread) - PROMPT_CHARACTERS)
-        found = re.search(self._pending[0].prompt, unread[skipped:]) if waiting else None
-        if found is None:
-            return False
-        self._read_to += skipped + found.end()
-        self._answer()
-        return True
-
-    def _answer(self) -> None:
-        exchange = self._pending.pop(0)
-        if exchange.before_reply is not None:
-            exchange.before_reply(CommandReference(self._running.shell_id, self._running.command_id, self._end.word))
-        before = self.decision
-        if exchange.secret and self._secret_from is None:
-            self._secret_from = len(self._said())
-        if exchange.decides:
-            self.decision = Decision.MAY_BE_SENT
-        try:
-            confirmed = self._shell._send(self._running, exchange.reply.encode(SHELL_ENCODING) + self._line_end)
-        except ShellFault:
-            # The server refused to take the reply, so the program has not heard it. A connection that is lost leaves
-            # that open.
-            self.decision = before
-            raise
-        if exchange.decides and confirmed:
-            self.decision = Decision.SENT
-        self.answered += 1
-        if confirmed and exchange.after_reply is not None:
-            exchange.after_reply()
-        self._allow(exchange)
-        self._listen()
-
-    def _may_answer_ahead(self) -> bool:
-        """Only into silence, and never with something that decides, unless its question was asked in an earlier run."""
-        return (
-            bool(self._pending)
-            and (self._pending[0].asked or not self._pending[0].decides)
-            and not self._unread().strip()
-        )
-
-    def _check_everything_was_asked(self) -> None:
-        missing = [each for each in self._pending if not each.optional]
-        if missing:
-            code = "not known" if self.exit_code is None else self.exit_code
-            raise self.error(
-                EndedEarly, f"the program ended (exit code {code}) before {missing[0].prompt!r} was asked and answered"
-            )
-
-    def _overdue(self) -> ConversationError:
-        seconds = self._deadline.seconds
-        if not self._pending:
-            return self.error(
-                NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered"
-            )
-        if self._unread().strip():
-            return self.error(
-                UnexpectedQuestion,
-                f"the program wrote something other than the expected question {self._pending[0].prompt!r} and waits",
-            )
-        return self.error(
-            PromptNeverCame, f"the question {self._pending[0].prompt!r} never came within {seconds:g} seconds"
-        )
-
-    def conversation(self) -> Conversation:
-        """A conversation that ended well, as a result."""
-        return Conversation(self.transcript(), self._end.private_output(self._running), self.exit_code, self.answered)
-
-    def error(self, kind: type[ConversationError], message: str) -> ConversationError:
-        """An error of this conversation."""
-        return kind(message, self.transcript(), self._shell.input_kind, self.decision)
-
-    def without_secrets(self, error: ConnectionLost | ShellFault) -> ConnectionLost | ShellFault:
-        """The error without what a server may say of the secrets that it was told: only a fault has a server's own
-        words.
-        """
-        if self._secret_from is None or not isinstance(error, ShellFault):
-            return error
-        return ShellFault(redact(error.reason, self._secrets), error.code)
-
-    def transcript(self) -> str:
-        """What the program wrote, at most the last TRANSCRIPT_CHARACTERS characters, secrets removed."""
-        said = self._said()
-        # What was written before a secret was sent holds none; from then on, nothing is shown of which that is not
-        # known.
-        before, after = said[: self._secret_from], said[self._secret_from :]
-        shown = redact(after[-REDACTED_CHARACTERS:], self._secrets) if self._secret_from is not None else ""
-        return harmless(before + shown).strip()[-TRANSCRIPT_CHARACTERS:]
-
-
-def keep_session_settings(protocol: Protocol) -> None:
+def ignore_environment_proxies(protocol: Protocol) -> None:
     """Keep what the session took from the environment when the shell was opened: proxies, certificates.
 
     requests would look for the same there again with every message, which is a sixth of what a task costs the
@@ -852,66 +445,13 @@ def keep_session_settings(protocol: Protocol) -> None:
     protocol.transport.session.trust_env = False
 
 
-def close_quietly(close: t.Callable[[], None]) -> None:
-    """Close a connection; that it fails no longer matters, and must not hide what happened before."""
-    with contextlib.suppress(ConnectionLost, ShellFault):
-        call_pywinrm(close)
-
-
-def _prepare_for_forks() -> None:
-    """What a process does slowly the first time only.
-
-    ansible-core loads this file before it forks a process for each host, so it is done once for all of them. That
-    OpenSSL finds RC4, with which NTLM seals every message, takes it 4 ms: a twentieth of a whole task.
-    """
-    "".encode("utf-16-le")
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
-        from cryptography.hazmat.primitives.ciphers import Cipher
-    except ImportError:
-        return
-    # Where it is forbidden, NTLM cannot be used either.
-    with contextlib.suppress(UnsupportedAlgorithm):
-        Cipher(ARC4(bytes(16)), mode=None).encryptor()
-
-
-_prepare_for_forks()
-
-
 def _first_lines(text: str) -> str:
     return "\n".join(text.splitlines()[:TRACED_LINES])[:TRACED_CHARACTERS]
 
 
-def _completed(running: _Running) -> Completed:
+def _completed(running: RunningCommand) -> Completed:
     return Completed(
         running.stdout.decode(SHELL_ENCODING, "replace"),
         running.stderr.decode(SHELL_ENCODING, "replace"),
         running.exit_code,
     )
-
-
-def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
-    """Call pywinrm and translate what it raises: the one place that knows its exceptions and those of the libraries
-    below it.
-
-    :raises ConnectionLost: for everything that is not a fault of the WinRM service, also for exceptions that nobody
-        expects: a message that cannot be unsealed, a Kerberos ticket that has expired. Their texts may hold a part of a
-        message, so only their type is named.
-    :raises ShellFault: the WinRM service answered with a fault
-    """
-    try:
-        return function(*arguments, **options)
-    except (ConnectionLost, ShellFault):
-        raise
-    except WinRMOperationTimeoutError:
-        raise _TimedOut from None
-    except (AssertionError, StopIteration, ElementTree.ParseError):
-        # pywinrm asserts that an answer belongs to its question, and parses without looking.
-        raise ConnectionLost("the answer is not one of a WinRM service") from None
-    except WSManFaultError as fault:
-        raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
-    except (WinRMError, WinRMTransportError) as error:
-        raise ConnectionLost(str(error)) from None
-    except Exception as error:
-        raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None

@@ -187,8 +187,7 @@ def test_chcp_changes_the_output_of_what_follows(host: WindowsHost) -> None:
     assert ended.pieces[-1] == "ü\r\n".encode()
 
 
-# --- tasklist
-# ----------------------------------------------------------------------------------------------------------------------
+# --- tasklist ---------------------------------------------------------------------------------------------------------
 
 LISTED = 'tasklist /nh /fo csv | findstr /i /c:"ManagementServerConfigTool.exe" /c:"TaskList.exe"'
 

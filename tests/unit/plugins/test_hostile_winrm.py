@@ -21,16 +21,18 @@ from hostile_winrm import Deed, HostileServer
 from hostile_winrm.server import continue_for_ever, drip, fault, flood, nonsense, raw, received, redirect
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import bounded_transport
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session import WinRMSession
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
+    ConversationError,
+    Exchange,
+    converse,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
     CommandTimeout,
     ConnectionLost,
-    ConversationError,
-    ConversationOptions,
-    Exchange,
-    Shell,
     ShellFault,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session import WinRMSession
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConversationOptions, Shell
 
 PASSWORD = "Tr0ub4dor&3"
 EVIL = "\x1b[2J\x1b]52;c;cm0gLXJmIC8=\x07\u202eENDED WELL\r"
@@ -103,7 +105,7 @@ def test_no_redirect_is_followed(server: HostileServer, action: str, status: str
         server.deeds[action] = redirect(status, thief.port)
         server.says, server.ends = b"password:", False
         with pytest.raises((ConnectionLost, ConversationError, AnsibleConnectionFailure)):
-            shell(server)[0].converse("backup", [ASK])
+            converse(shell(server)[0], "backup", [ASK])
         assert thief.messages == []
 
 
@@ -142,7 +144,7 @@ def test_a_long_line_does_not_hold_the_search_for_a_prompt(server: HostileServer
     sent = iter([received(server.says, None)])
     server.deeds["Receive"] = lambda exchange: exchange.answer(next(sent, received(b"", "0")))
     with pytest.raises((ConversationError, ShellFault, ConnectionLost)):
-        desk.converse("backup", [ASK])
+        converse(desk, "backup", [ASK])
     assert time.monotonic() - began < 5
 
 
@@ -206,7 +208,7 @@ def test_a_tool_that_says_the_password_back_in_any_form_is_not_repeated(server: 
         ]
     )
     server.deeds["Receive"] = lambda exchange: exchange.answer(next(answers))
-    talk = shell(server)[0].converse("backup", [ASK])
+    talk = converse(shell(server)[0], "backup", [ASK])
     assert server.heard(PASSWORD)
     assert "Access denied." in talk.transcript
     assert not any(part in talk.transcript for part in form.split("\r\n"))
@@ -229,7 +231,7 @@ def test_a_fault_does_not_tell_the_secret_in_any_form(server: HostileServer, act
         exchange.answer(first) if (first := next(answers, None)) else refuse(exchange)
     )
     with pytest.raises(ShellFault) as caught:
-        shell(server)[0].converse("backup", [ASK])
+        converse(shell(server)[0], "backup", [ASK])
     assert "********" in str(caught.value)
     assert not any(form[start : start + 5] in str(caught.value) for start in range(len(form) - 4))
 

@@ -66,8 +66,7 @@ def no_secret(result: dict[str, Any]) -> None:
             assert secret not in text
 
 
-# --- every action
-# ------------------------------------------------------------------------------------------------------------------
+# --- every action -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -146,8 +145,7 @@ def test_a_password_that_the_tool_would_refuse_is_refused_here(name: str) -> Non
     assert "the backup password has 5 characters, and SecureStorageBackup takes at least 8" in result["msg"]
 
 
-# --- rms_promotion
-# -----------------------------------------------------------------------------------------------------------------
+# --- rms_promotion ----------------------------------------------------------------------------------------------------
 
 
 def promotable(clock: Clock, script: Script, **changes: Any) -> RecordedServer:
@@ -308,8 +306,7 @@ def test_nothing_needs_to_be_said_to_keep_the_existing_rms(clock: Clock, cluster
     )
 
 
-# --- the key
-# -----------------------------------------------------------------------------------------------------------------------
+# --- the key ----------------------------------------------------------------------------------------------------------
 
 
 def back_up(
@@ -500,8 +497,7 @@ def test_check_mode_predicts_a_restore(clock: Clock, tmp_path: Path) -> None:
     assert (result["changed"], result["key"]["fingerprint"]) == (True, "sha256:" + FINGERPRINT)
 
 
-# --- the others
-# --------------------------------------------------------------------------------------------------------------------
+# --- the others -------------------------------------------------------------------------------------------------------
 
 
 def test_demotion(clock: Clock) -> None:
@@ -661,8 +657,7 @@ def test_a_registry_value_that_is_no_number_is_one_sentence(clock: Clock, name: 
     assert "and not a number" in result["msg"]
 
 
-# --- preflight_info
-# ----------------------------------------------------------------------------------------------------------------
+# --- preflight_info ---------------------------------------------------------------------------------------------------
 
 
 def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> None:

@@ -104,8 +104,7 @@ def paths(escrow: Path) -> list[str]:
     return [entry.path for entry in open_escrow(str(escrow)).entries().entries]
 
 
-# --- secure_storage_backup
-# ---------------------------------------------------------------------------------------------------------
+# --- secure_storage_backup --------------------------------------------------------------------------------------------
 
 
 def test_sealed_for_certificates_once_and_then_reused(clock: Clock, escrow: Path, officers: list[Officer]) -> None:
@@ -319,8 +318,7 @@ def test_a_signing_key_that_does_not_fit_is_refused_before_anything_is_opened(
     assert (result["failed"], "is not the private key of O=Odyssey,CN=ben" in result["msg"]) == (True, True)
 
 
-# --- secure_storage_restore and rms_failover_plan
-# ------------------------------------------------------------------------------------
+# --- secure_storage_restore and rms_failover_plan ---------------------------------------------------------------------
 
 
 def test_what_was_sealed_for_certificates_is_restored_with_a_private_key(
@@ -385,8 +383,7 @@ def test_what_is_wrong_in_a_variable_is_refused_like_an_option(clock: Clock, esc
     assert "Choose a longer one in the option backup_password" in without["msg"]
 
 
-# --- key_backup_summary
-# ------------------------------------------------------------------------------------------------------------
+# --- key_backup_summary -----------------------------------------------------------------------------------------------
 
 
 def summary(escrow: Path, hostvars: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -420,8 +417,7 @@ def test_a_host_that_registered_nothing_is_one_sentence(escrow: Path) -> None:
     )
 
 
-# --- key_escrow_info
-# ---------------------------------------------------------------------------------------------------------------
+# --- key_escrow_info --------------------------------------------------------------------------------------------------
 
 
 def info(escrow: Path, *servers: dict[str, Any], **options: Any) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document import Change, Edit
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConnectionLost, Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ConnectionLost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 LOST: Script = [Breaks(requests.exceptions.ConnectionError())]
 RUNS = ("running", "auto")
@@ -77,8 +78,7 @@ def and_never_answers_again(recorded: RecordedServer) -> RecordedServer:
     return recorded
 
 
-# --- services
-# ----------------------------------------------------------------------------------------------------------------------
+# --- services ---------------------------------------------------------------------------------------------------------
 
 
 def test_two_services_are_stopped_and_the_third_is_refused(clock: Clock) -> None:
@@ -139,8 +139,7 @@ def test_a_restart_that_nobody_saw_the_end_of_may_have_happened(clock: Clock) ->
     assert (result["failed"], result["changed"], result["services"]) == (True, True, {"HealthService": "running, auto"})
 
 
-# --- tools
-# -------------------------------------------------------------------------------------------------------------------------
+# --- tools ------------------------------------------------------------------------------------------------------------
 
 
 def test_one_of_two_tools_is_copied(clock: Clock) -> None:
@@ -163,8 +162,7 @@ def test_tools_that_may_have_been_copied_are_named_for_an_undo(clock: Clock) -> 
     assert (result["failed"], result["changed"], result["copied"]) == (True, True, ["ManagementServerConfigTool.exe"])
 
 
-# --- the key
-# -----------------------------------------------------------------------------------------------------------------------
+# --- the key ----------------------------------------------------------------------------------------------------------
 
 
 def restoring(
@@ -219,8 +217,7 @@ def test_a_key_whose_fingerprint_cannot_be_seen_may_have_been_replaced(clock: Cl
     assert (result["failed"], result["changed"], result["key"]) == (True, True, {"present": True, "fingerprint": None})
 
 
-# --- demotion
-# ----------------------------------------------------------------------------------------------------------------------
+# --- demotion ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("demoted", [False, True])
@@ -258,8 +255,7 @@ def test_a_demotion_that_was_answered_and_goes_on_may_still_change_the_server(cl
     assert (result["failed"], result["changed"], result["is_rms"]) == (True, True, True)
 
 
-# --- cluster
-# -----------------------------------------------------------------------------------------------------------------------
+# --- cluster ----------------------------------------------------------------------------------------------------------
 
 NODE = {"virtual_server": "rmsvs", "disk": "X:"}
 SERVICES = {"group": "RMS", "network_name": "RMS Name", "disk": "RMS Disk"}
@@ -332,8 +328,7 @@ def test_a_group_that_was_moved_when_the_connection_broke(clock: Clock, gone: bo
     assert result["group"] == (None if gone else {"name": "RMS", "node": "POLLUX", "state": "online"})
 
 
-# --- names of the RMS
-# --------------------------------------------------------------------------------------------------------------
+# --- names of the RMS -------------------------------------------------------------------------------------------------
 
 RMS = "deathsting.odyssey.com"
 
@@ -399,8 +394,7 @@ def test_a_registry_value_whose_writing_nobody_saw_the_end_of(clock: Clock, stor
     assert (work.result["changed"], work.result["registry"]) == (True, stored)
 
 
-# --- setups
-# ------------------------------------------------------------------------------------------------------------------------
+# --- setups -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("script", [LOST, [Silence(5000)], [Ends(1603)]], ids=["lost", "never ends", "fails"])

@@ -53,8 +53,7 @@ def changes(node: RecordedNode) -> list[str]:
     return [command for command in node.commands if CHANGES.search(command)]
 
 
-# --- every action
-# ------------------------------------------------------------------------------------------------------------------
+# --- every action -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -90,8 +89,7 @@ def test_what_is_so_already_is_left_alone(clock: Clock, name: str) -> None:
     assert result["diff"]["before"] == result["diff"]["after"]
 
 
-# --- rms_cluster_group
-# -------------------------------------------------------------------------------------------------------------
+# --- rms_cluster_group ------------------------------------------------------------------------------------------------
 
 
 def test_a_look_at_the_group(clock: Clock) -> None:
@@ -286,8 +284,7 @@ def test_a_repair_that_does_not_hold_is_an_error(clock: Clock) -> None:
     assert (result["changed"], [result["backup"]]) == (True, node.exported)
 
 
-# --- rms_cluster_services
-# ----------------------------------------------------------------------------------------------------------
+# --- rms_cluster_services ---------------------------------------------------------------------------------------------
 
 
 def bare(clock: Clock, **resources: RecordedResource) -> RecordedNode:
@@ -408,8 +405,7 @@ def test_a_dependency_that_cannot_be_added_while_online(clock: Clock) -> None:
     assert "Take the group offline first" in result["msg"]
 
 
-# --- rms_cluster_node
-# --------------------------------------------------------------------------------------------------------------
+# --- rms_cluster_node -------------------------------------------------------------------------------------------------
 
 
 def joining(clock: Clock, action: str, script: Script, works: bool = True, **fields: Any) -> RecordedNode:

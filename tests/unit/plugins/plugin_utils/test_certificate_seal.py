@@ -249,8 +249,7 @@ def test_an_old_cryptography_is_one_sentence(attempt: Callable[[], object]) -> N
         attempt()
 
 
-# --- opening
-# -----------------------------------------------------------------------------------------------------------------------
+# --- opening ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_private_key_opens_after_its_certificate_has_expired() -> None:

@@ -126,8 +126,7 @@ def stopped(name: str, service: str) -> Change:
     return lambda situation: situation[name]["services"].update({service: {"state": "stopped", "start_mode": "auto"}})
 
 
-# --- nothing in the way
-# ------------------------------------------------------------------------------------------------------------
+# --- nothing in the way -----------------------------------------------------------------------------------------------
 
 
 def test_a_healthy_group_and_a_planned_failover() -> None:
@@ -204,8 +203,7 @@ def test_a_service_that_stopped_after_the_failover_is_started_again_without_a_pr
     assert plan.unfinished == ["deathsting: OMCFG is stopped (auto) and not running (auto)"]
 
 
-# --- who else has to know
-# ----------------------------------------------------------------------------------------------------------
+# --- who else has to know ---------------------------------------------------------------------------------------------
 
 
 def test_configuration_files_name_the_new_rms_as_the_database_does() -> None:
@@ -261,8 +259,7 @@ def test_a_health_service_that_does_not_come_back_is_unfinished_business() -> No
     ]
 
 
-# --- before Service Pack 1
-# ---------------------------------------------------------------------------------------------------------
+# --- before Service Pack 1 --------------------------------------------------------------------------------------------
 
 
 def rtm(situation: Situation) -> None:
@@ -294,8 +291,7 @@ def test_from_sp1_on_it_does_not() -> None:
     assert decide(failed_over(), sdk_runs("hydra")).demote == ["hydra"]
 
 
-# --- what stands in the way
-# --------------------------------------------------------------------------------------------------------
+# --- what stands in the way -------------------------------------------------------------------------------------------
 
 TABLE: dict[str, tuple[list[Change], list[str]]] = {
     "the RMS is down, planned": (
@@ -537,8 +533,7 @@ def test_an_rms_that_the_inventory_does_not_know_may_be_a_cluster_and_is_not_del
     assert kept.problems == []
 
 
-# --- a clustered RMS
-# ---------------------------------------------------------------------------------------------------------------
+# --- a clustered RMS --------------------------------------------------------------------------------------------------
 
 VIRTUAL = "rmsvs.odyssey.com"
 CLUSTER_WISH = FailoverRequest(

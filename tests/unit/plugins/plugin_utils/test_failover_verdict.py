@@ -104,8 +104,7 @@ def test_what_happened_and_what_follows(
     assert judge(RoleEvidence(database, target, False, old, phase, begun)) is verdict
 
 
-# --- from what was seen
-# ------------------------------------------------------------------------------------------------------------
+# --- from what was seen -----------------------------------------------------------------------------------------------
 
 
 def server(name: str, is_rms: bool, running: bool, phase: str = "none", **changes: Any) -> dict[str, Any]:

@@ -35,10 +35,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import COMMAND_LINE_LIMIT, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    PROBE,
-    Shell,
-)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import PROBE, Shell
 
 
 @pytest.fixture
@@ -52,8 +49,7 @@ def opsmgr(server: RecordedServer, media: str | None = None) -> OpsMgrHost:
     return OpsMgrHost(WindowsHost(Shell(server.protocol, "shell-1")), media)
 
 
-# --- observe
-# -----------------------------------------------------------------------------------------------------------------------
+# --- observe ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("windows_2003", [False, True])
@@ -181,8 +177,7 @@ def test_parse_fingerprint(text: str, fingerprint: str | None) -> None:
     assert parse_fingerprint(text) == fingerprint
 
 
-# --- SecureStorageBackup
-# -----------------------------------------------------------------------------------------------------------
+# --- SecureStorageBackup ----------------------------------------------------------------------------------------------
 
 
 def back_up(recorded: RecordedServer) -> KeyBackup:
@@ -263,8 +258,7 @@ def test_restore_removes_its_file_whatever_happens(clock: Clock) -> None:
         assert recorded.commands[-1].startswith('del /f /q "%TEMP%\\opsmgr-recovery-restore.key"')
 
 
-# --- ManagementServerConfigTool
-# ----------------------------------------------------------------------------------------------------
+# --- ManagementServerConfigTool ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

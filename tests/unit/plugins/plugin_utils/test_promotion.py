@@ -22,17 +22,16 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion i
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import PROMOTION_PROMPT
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import Answer, WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
-    ConnectionLost,
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
     ConversationLost,
-    ConversationOptions,
     Decision,
     EndedEarly,
     NeverEnded,
     PromptNeverCame,
-    Shell,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ConnectionLost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConversationOptions, Shell
 
 TOOL = '"ManagementServerConfigTool.exe","4711","Services","0","9,000 K"\r\n'
 LISTER = '"tasklist.exe","4712","Services","0","5,000 K"\r\n'
@@ -107,11 +106,10 @@ def test_an_exit_code_is_unsigned_as_windows_returns_it() -> None:
     assert state.as_result() == {"phase": "ended", "running": False, "exit_code": 4294967295}
 
 
-# --- carrying it out
-# ---------------------------------------------------------------------------------------------------------------
+# --- carrying it out --------------------------------------------------------------------------------------------------
 
 
-def carry_out(recorded: RecordedServer, look_again: Any = lambda: None) -> winrs.Conversation:
+def carry_out(recorded: RecordedServer, look_again: Any = lambda: None) -> winrs.HeldConversation:
     windows = WindowsHost(Shell(recorded.protocol, "shell-1", ConversationOptions(input_kind="console")))
     return Promotion(windows, "promote").carry_out("tool.exe PromoteRMS", PROMOTION_PROMPT, 1800, look_again)
 

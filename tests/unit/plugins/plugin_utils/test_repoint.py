@@ -107,8 +107,7 @@ def test_the_service_of_an_instance() -> None:
     assert ReportingServices("OPSMGR", "x").service == "ReportServer$OPSMGR"
 
 
-# --- The registry
-# ------------------------------------------------------------------------------------------------------------------
+# --- The registry -----------------------------------------------------------------------------------------------------
 
 
 def host(monkeypatch: pytest.MonkeyPatch, **answers: str) -> tuple[WindowsHost, ScriptedProtocol]:

@@ -167,8 +167,7 @@ def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(
     assert words in [line.text for line in recap_lines(run, ["deathsting"], 2)]
 
 
-# --- a run that does not come to its end
-# --------------------------------------------------------------------------------------------
+# --- a run that does not come to its end ------------------------------------------------------------------------------
 
 PROMOTION = "POINT OF NO RETURN - this server is promoted to the RMS"
 

@@ -31,8 +31,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
-# --- quoting
-# -----------------------------------------------------------------------------------------------------------------------
+# --- quoting ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,8 +122,7 @@ def test_directory_join(directory: str, joined: str) -> None:
     assert directory_join(directory, "x") == joined
 
 
-# --- reg query
-# ---------------------------------------------------------------------------------------------------------------------
+# --- reg query --------------------------------------------------------------------------------------------------------
 
 SETUP_2008 = r"""
 HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0\Setup
@@ -193,8 +191,7 @@ def test_group_names_with_every_language_and_keys_without_values() -> None:
     assert parse_registry(text) == {above + "Größe & Co (2)": {"IsRootHealthService": "0x0"}, above + "管理": {}}
 
 
-# --- sc
-# ----------------------------------------------------------------------------------------------------------------------------
+# --- sc ---------------------------------------------------------------------------------------------------------------
 
 ENGLISH = """
 SERVICE_NAME: OMSDK
@@ -295,8 +292,7 @@ def test_win32_error(text: str, number: int | None) -> None:
     assert win32_error(text) == number
 
 
-# --- questions
-# ---------------------------------------------------------------------------------------------------------------------
+# --- questions --------------------------------------------------------------------------------------------------------
 
 
 def asked(*names: str) -> tuple[Questions, str]:
@@ -348,8 +344,7 @@ def test_no_question_is_a_command_line_too() -> None:
     assert re.fullmatch(r"echo \[[0-9a-f]{8} end\]", Questions().command_line())
 
 
-# --- certutil
-# ----------------------------------------------------------------------------------------------------------------------
+# --- certutil ---------------------------------------------------------------------------------------------------------
 
 
 def encoded(content: bytes) -> str:
@@ -377,8 +372,7 @@ def test_what_is_not_certutils_text(text: str) -> None:
         decode_certutil(text)
 
 
-# --- a host
-# ------------------------------------------------------------------------------------------------------------------------
+# --- a host -----------------------------------------------------------------------------------------------------------
 
 
 class Host:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from unit.plugins.plugin_utils.doubles import Clock, Ends, Script, ScriptedProtocol, answer_batch, fault
 from unit.plugins.plugin_utils.recorded_server import encoded
+from winrm.exceptions import WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.files import (
@@ -21,7 +22,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.files impo
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost, decode_certutil
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import SEND_BYTES, ConnectionLost, Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ConnectionLost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import SEND_BYTES, Shell
 
 PATH = "C:\\Inet & pub\\Web.config"
 STAGED = PATH + ".opsmgr-recovery"
@@ -118,8 +120,7 @@ class Disk:
         assert STAGED not in self.files
 
 
-# --- Paths
-# -------------------------------------------------------------------------------------------------------------------------
+# --- Paths ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,7 @@ def test_a_backup_has_the_time_in_utc() -> None:
     assert backup_path(PATH, moment) == BACKUP
 
 
-# --- Reading
-# -----------------------------------------------------------------------------------------------------------------------
+# --- Reading ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,7 @@ def test_a_file_that_cannot_be_read(clock: Clock, monkeypatch: pytest.MonkeyPatc
         disk.windows.read_file(PATH)
 
 
-# --- Replacing
-# ---------------------------------------------------------------------------------------------------------------------
+# --- Replacing --------------------------------------------------------------------------------------------------------
 
 
 def test_the_new_file_is_there_and_the_old_one_beside_it(clock: Clock) -> None:
@@ -282,7 +281,7 @@ def test_a_lost_connection_is_what_the_user_sees(clock: Clock) -> None:
     disk.protocol.cleanup_error = fault(5)
 
     def lost() -> None:
-        disk.protocol.start_error = winrs.WinRMTransportError("http", 500, "gone")
+        disk.protocol.start_error = WinRMTransportError("http", 500, "gone")
         raise ConnectionLost("gone")
 
     disk.before["fc "] = lost

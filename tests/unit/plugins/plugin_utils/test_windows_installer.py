@@ -39,7 +39,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer 
     install_command,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell, ShellFault
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ShellFault
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
 
 STEP = "install the thing"
 SERVICE = "SERVICE_NAME: msiserver\r\n        TYPE               : 10  WIN32_OWN_PROCESS\r\n        PID                : 912\r\n"

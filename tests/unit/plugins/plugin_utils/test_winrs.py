@@ -26,24 +26,29 @@ from unit.plugins.plugin_utils.doubles import (
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     CommandReference,
-    CommandTimeout,
-    ConnectionLost,
-    Conversation,
     ConversationError,
     ConversationLost,
-    ConversationOptions,
     Decision,
     EndedEarly,
     Exchange,
+    HeldConversation,
     NeverEnded,
     PromptNeverCame,
-    Shell,
-    ShellFault,
     UnexpectedQuestion,
-    redact,
+    converse,
+    rejoin,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    CommandTimeout,
+    ConnectionLost,
+    ShellFault,
+    call_pywinrm,
+    close_quietly,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import redact
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConversationOptions, Shell
 
 PASSWORD = "p%PATH%^&\"!' ü8"
 TYPED = PASSWORD.encode()
@@ -67,7 +72,7 @@ class Desk:
     """A shell in which every command follows one script (or the next of several)."""
 
     def __init__(
-        self, clock: Clock, *scripts: Script, manner: ConversationOptions = CONSOLE, owned: bool = False
+        self, clock: Clock, *scripts: Script, options: ConversationOptions = CONSOLE, owned: bool = False
     ) -> None:
         self.clock = clock
         self.scripts = list(scripts)
@@ -77,13 +82,13 @@ class Desk:
         self.shell = Shell(
             self.protocol,
             "shell-1",
-            manner,
+            options,
             self.owner if owned else None,
             lambda verbosity, text: self.traced.append((verbosity, text)),
         )
 
-    def converse(self, *exchanges: Exchange, then: str = "") -> Conversation:
-        return self.shell.converse("tool", exchanges, then)
+    def converse(self, *exchanges: Exchange, then: str = "") -> HeldConversation:
+        return converse(self.shell, "tool", exchanges, then)
 
     def fails(self, kind: type[ConversationError], *exchanges: Exchange) -> ConversationError:
         with pytest.raises(ConversationError) as caught:
@@ -99,8 +104,7 @@ class Desk:
         return [program.cleaned_up or program.ended for program in self.protocol.programs]
 
 
-# --- run
-# ---------------------------------------------------------------------------------------------------------------------------
+# --- run --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,8 +275,7 @@ def test_commands_that_have_ended_are_released_when_some_have_come_together(cloc
     assert [program.cleaned_up for program in desk.protocol.programs] == [True] * (commands - 1) + [False]
 
 
-# --- the probe
-# ---------------------------------------------------------------------------------------------------------------------
+# --- the probe --------------------------------------------------------------------------------------------------------
 
 PROBED_CONSOLE = b"opsmgr_a=1\r\nopsmgr_b=2\r\n[probed]\r\n"
 PROBED_PIPE = b"opsmgr_a=1\r2\r\n[probed]\r\n"
@@ -293,15 +296,15 @@ AUTO = ConversationOptions()
 def test_the_probe_finds_out_what_standard_input_is(
     clock: Clock, script: Script, kind: str | None, line_end: bytes
 ) -> None:
-    desk = Desk(clock, script, manner=AUTO)
+    desk = Desk(clock, script, options=AUTO)
     assert desk.shell.run_and_probe("hostname").stdout == "hydra\r\n"
     assert desk.shell.input_kind == kind
-    assert desk.shell.manner.line_end_for(kind) == line_end
+    assert desk.shell.options.line_end_for(kind) == line_end
     assert len(desk.protocol.commands) == 1
 
 
 def test_when_the_probe_hangs_the_command_runs_again_alone(clock: Clock) -> None:
-    desk = Desk(clock, [Silence(1000)], [Ends(0, b"hydra\r\n")], manner=AUTO)
+    desk = Desk(clock, [Silence(1000)], [Ends(0, b"hydra\r\n")], options=AUTO)
     assert desk.shell.run_and_probe("hostname").stdout == "hydra\r\n"
     assert desk.shell.input_kind is None
     assert desk.protocol.commands == [winrs.PROBE + "hostname", "hostname"]
@@ -310,18 +313,17 @@ def test_when_the_probe_hangs_the_command_runs_again_alone(clock: Clock) -> None
 
 @pytest.mark.parametrize("kind", ["console", "pipe"])
 def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None:
-    desk = Desk(clock, [Ends()], manner=ConversationOptions(input_kind=kind))
+    desk = Desk(clock, [Ends()], options=ConversationOptions(input_kind=kind))
     desk.shell.run_and_probe("hostname")
     assert desk.protocol.commands == ["hostname"]
     assert desk.shell.input_kind == kind
 
 
-# --- conversations that go well
-# ----------------------------------------------------------------------------------------------------
+# --- conversations that go well ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("manner", "typed"),
+    ("options", "typed"),
     [
         (ConversationOptions(input_kind="console"), TYPED + b"\r"),
         (ConversationOptions(input_kind="pipe"), TYPED + b"\r\n"),
@@ -331,8 +333,8 @@ def test_no_probe_when_the_user_says_what_it_is(clock: Clock, kind: str) -> None
         (ConversationOptions(line_end="lf"), TYPED + b"\n"),
     ],
 )
-def test_a_reply_ends_as_the_input_needs_it(clock: Clock, manner: ConversationOptions, typed: bytes) -> None:
-    desk = Desk(clock, [ASK, Hears(typed), Ends()], manner=manner)
+def test_a_reply_ends_as_the_input_needs_it(clock: Clock, options: ConversationOptions, typed: bytes) -> None:
+    desk = Desk(clock, [ASK, Hears(typed), Ends()], options=options)
     assert desk.converse(ENTER).answered == 1
     assert not desk.protocol.programs[0].typed
 
@@ -383,7 +385,7 @@ def test_an_answer_goes_ahead_only_after_silence(clock: Clock) -> None:
     desk = Desk(
         clock,
         [Hears(TYPED + b"\r"), Ends(0, ASK)],
-        manner=ConversationOptions(input_kind="pipe", line_end="cr", answer_ahead_seconds=7),
+        options=ConversationOptions(input_kind="pipe", line_end="cr", answer_ahead_seconds=7),
     )
     desk.converse(ENTER)
     assert clock.now == 1007
@@ -417,8 +419,7 @@ def test_what_follows_a_decision_has_a_deadline_of_its_own(clock: Clock) -> None
     assert clock.now == 2800
 
 
-# --- conversations that go wrong
-# ---------------------------------------------------------------------------------------------------
+# --- conversations that go wrong --------------------------------------------------------------------------------------
 
 
 def test_a_decision_is_never_sent_ahead_of_its_question(clock: Clock) -> None:
@@ -533,8 +534,7 @@ def test_a_program_that_ended_after_the_decision_is_not_left_running(clock: Cloc
     assert (error.decision, desk.shell.left_running, desk.cleaned_up) == (Decision.SENT, False, [True])
 
 
-# --- what breaks and is asked again, or not
-# ---------------------------------------------------------------------------------------
+# --- what breaks and is asked again, or not ---------------------------------------------------------------------------
 
 LOST = Breaks(requests.exceptions.ConnectionError())
 
@@ -576,7 +576,7 @@ def test_an_exception_of_no_known_type_is_a_lost_connection_that_names_it(call: 
         raise Exception(f"{call} with a part of a message")
 
     with pytest.raises(ConnectionLost, match=r"^Exception: the connection to the server broke$"):
-        winrs.call_pywinrm(broken)
+        call_pywinrm(broken)
 
 
 class Stopped(BaseException):
@@ -596,8 +596,7 @@ def test_a_task_that_has_had_its_time_leaves_only_an_answered_program_running(
     assert (desk.shell.left_running, desk.cleaned_up) == (left_running, [not left_running])
 
 
-# --- a conversation that a later run takes up
-# -------------------------------------------------------------------------------------
+# --- a conversation that a later run takes up -------------------------------------------------------------------------
 
 ASKED = Exchange("", "Y", decides=True, asked=True, then_seconds=1800)
 
@@ -620,7 +619,7 @@ def test_an_answer_that_may_have_been_lost_is_sent_only_to_a_program_that_waits(
         original(shell_id, command_id, stdin_input, end)
 
     desk.protocol.send_command_input = send  # type: ignore[method-assign]
-    talk = desk.shell.rejoin(CommandReference("shell-1", "0", "0123abcd"), ASKED)
+    talk = rejoin(desk.shell, CommandReference("shell-1", "0", "0123abcd"), ASKED)
     assert (b"".join(heard), talk.exit_code, talk.transcript) == (typed, 0, "Promoting.")
     assert desk.protocol.closed == ["shell-1"]
 
@@ -630,8 +629,7 @@ def test_what_is_not_a_reference_is_not_followed(text: str) -> None:
     assert CommandReference.parse(text) is None
 
 
-# --- secrets
-# -----------------------------------------------------------------------------------------------------------------------
+# --- secrets ----------------------------------------------------------------------------------------------------------
 
 ECHOES: Sequence[tuple[str, Script]] = [
     ("whole", [ASK, Hears(TYPED + b"\r"), TYPED + b"\r\n"]),
@@ -699,11 +697,10 @@ def test_closing_quietly() -> None:
     def close() -> None:
         raise AssertionError
 
-    winrs.close_quietly(close)
+    close_quietly(close)
 
 
-# --- What -vv and -vvv show
-# ----------------------------------------------------------------------------------------------------------
+# --- What -vv and -vvv show -------------------------------------------------------------------------------------------
 
 
 def test_a_command_is_traced_with_its_end_and_its_first_lines(clock: Clock) -> None:
