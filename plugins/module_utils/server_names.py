@@ -43,6 +43,15 @@ def short_name(name: str) -> str:
     return name.partition(".")[0]
 
 
+def former_names(known: Iterable[str], own: Iterable[str]) -> list[str]:
+    """Those of C(known) under which a file may know a server other than the one that C(own) names, sorted.
+
+    An address, or an alias that is no name, is in no file.
+    """
+    keys = {name_key(name) for name in own if name}
+    return sorted({name for name in known if name_key(name) not in keys and not name_problem(name, qualified=False)})
+
+
 def known_as(names: Iterable[str], *, domain: str = "") -> frozenset[str]:
     """All the names, lower case, of the one server that C(names) name: as given, short, as NetBIOS name.
 

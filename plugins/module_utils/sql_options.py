@@ -9,6 +9,7 @@ This file is private to the collection: others must not import it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,15 @@ INVENTORY_VARIABLES = {
     },
     "database": "opsmgr_database_name",
 }
+
+
+def connection_of(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The connection options that the inventory variables of C(host) give; without a server it is the host itself.
+
+    What is not given, or empty, is left out: then a module's default applies.
+    """
+    found = {option: variables.get(name) for option, name in INVENTORY_VARIABLES.items()}
+    return {"server": host, **{option: value for option, value in found.items() if value not in (None, "")}}
 
 
 def in_inventory(*options: str) -> str:

@@ -3,5 +3,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an inventory says: its groups and the names of its variables.
 
-Uses nothing.
+Uses module_utils alone.
 """

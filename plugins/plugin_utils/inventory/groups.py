@@ -14,6 +14,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
+
 # Every group that a playbook or role of this collection looks at.
 KNOWN_GROUPS = (
     "opsmgr_rms",
@@ -24,6 +26,8 @@ KNOWN_GROUPS = (
     "opsmgr_web_console",
     "opsmgr_consoles",
 )
+# What says to which management group a host belongs.
+GROUP_VARIABLE = "opsmgr_management_group"
 # Below that a name is another name.
 _SIMILARITY = 0.85
 _LISTED = 10
@@ -54,6 +58,28 @@ class Inventory:
     def name(self) -> str:
         """How it is called in a message."""
         return f"the inventory {', '.join(self.sources)}" if self.sources else "the inventory"
+
+
+def management_group_hosts(
+    wanted: t.Sequence[str],
+    groups: t.Mapping[str, t.Sequence[str]],
+    group_of: t.Callable[[str], str],
+    management_group: str = "",
+    without: t.Sequence[str] = (),
+) -> list[str]:
+    """The hosts of the inventory groups `wanted` that belong to a management group, each once.
+
+    :param group_of: the management group of a host, as its variables say
+    :param management_group: with an empty one, every host belongs to it
+    :param without: names of servers to leave out
+    """
+    left_out = {name_key(name) for name in without if name}
+    hosts = dict.fromkeys(host for group in wanted for host in groups.get(group, ()))
+    return [
+        host
+        for host in hosts
+        if name_key(host) not in left_out and (not management_group or group_of(host) == management_group)
+    ]
 
 
 def run_problem(wanted: t.Sequence[str], read: t.Sequence[str], inventory: Inventory) -> str | None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
+    former_names,
     is_one_of,
     known_as,
     name_key,
-    name_problem,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
@@ -171,11 +171,8 @@ def _name_servers(plan: Plan, request: FailoverRequest, observation: Observation
         *(look.host for look in observation.servers),
         *(str(look.server["computer_name"]) for look in observation.servers if look.server),
     ]
-    # What is an address, or an alias that is no name, is in no file.
-    own = {name_key(name) for name in (plan.rms_name, request.target, target.name if target else None) if name}
-    plan.former_names = sorted(
-        {name for name in known if name_key(name) not in own and not name_problem(name, qualified=False)}
-    )
+    own = [name for name in (plan.rms_name, request.target, target.name if target else None) if name]
+    plan.former_names = former_names(known, own)
 
 
 def _find_former(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
