@@ -40,11 +40,8 @@ PROBE = "set /p opsmgr_a=& set /p opsmgr_b=& set opsmgr_& echo [probed]& "
 _PROBED = re.compile(r"(?m)^opsmgr_a=1(\r2)?\r*$")
 TRANSCRIPT_CHARACTERS = 4000
 # WinRM 2.0 allows a user 15 concurrent operations, and a command counts until its shell is closed, even when it has
-# ended [ms].
+# ended [ms]. To release each of them by itself costs a round trip, so they go with their shell.
 COMMANDS_PER_SHELL = 12
-# Ended commands that may wait to be released. Each costs a round trip, and the shell takes them all with it; far below
-# the quota that is all they need.
-ENDED_COMMANDS = 4
 # How often a command that only reads is sent at most, when the connection breaks.
 READ_ATTEMPTS = 4
 # Bytes that one command may write. A key file has at most 16 MB, and comes as Base64.
@@ -190,7 +187,6 @@ class Shell:
         self._broken = False
         self._started = 0
         self._open_commands = 0
-        self._ended: list[RunningCommand] = []
         self.options = options or ConversationOptions()
         self._probed: str | None = None
         # A program past its decision is never killed: closing this shell would do that, so the caller must leave it
@@ -291,8 +287,6 @@ class Shell:
             self._reconnect()
         if self._started >= COMMANDS_PER_SHELL and self._replaceable:
             self._replace()
-        if len(self._ended) > ENDED_COMMANDS:
-            self._release_ended()
         self._started += 1
         try:
             return self._run_command(command, console)
@@ -348,16 +342,9 @@ class Shell:
 
     def _forget_commands(self) -> None:
         self._started = 0
-        self._ended.clear()
 
     def _terminate(self, running: RunningCommand) -> None:
         self._call(self._protocol.cleanup_command, running.shell_id, running.command_id)
-
-    def _release_ended(self) -> None:
-        """Release commands that have ended by themselves. The last ones of a shell go with the shell."""
-        while self._ended:
-            with contextlib.suppress(ConnectionLost, ShellFault):
-                self._terminate(self._ended.pop())
 
     def _send_all(self, running: RunningCommand, data: bytes) -> None:
         """Send whole input in pieces that fit, the last with End. The program must not wait for its output to be
@@ -414,7 +401,7 @@ class Shell:
 
 
 class OpenCommand:
-    """Starts a command and always terminates it: a command left behind keeps its shell and its files busy."""
+    """Starts a command, and terminates one that has not ended: left behind, it keeps its shell and its files busy."""
 
     def __init__(self, shell: Shell, command: str, console: bool) -> None:
         self._shell = shell
@@ -428,9 +415,7 @@ class OpenCommand:
 
     def __exit__(self, *_error: object) -> None:
         self._shell._open_commands -= 1
-        if self._running.done:
-            self._shell._ended.append(self._running)
-        elif not self._shell.left_running:
+        if not self._running.done and not self._shell.left_running:
             # After an error the first one is what the user must see.
             with contextlib.suppress(ConnectionLost, ShellFault):
                 self._shell._terminate(self._running)
