@@ -7,10 +7,7 @@ are removed.
 
 from __future__ import annotations
 
-import typing as t
 from datetime import datetime, timedelta, timezone
-
-from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
@@ -65,7 +62,6 @@ class ActionModule(OpsmgrAction):
         "keep": {"type": "int", "default": 0},
         "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
         "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
-        "option_variables": {"type": "dict", "default": {}},
     }
     REQUIRED = {
         "mutually_exclusive": [("seal_passphrase", "seal_certificates")],
@@ -73,41 +69,6 @@ class ActionModule(OpsmgrAction):
         "required_by": {"signing_key_passphrase": ["signing_key"]},
     }
     RESULT = {"server": None, "backup": None, "reused": False, "removed": []}
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """Take options from variables first: for a fleet, a template for each of them costs the controller more than a
-        round trip.
-        """
-        named = self._task.args.get("option_variables")
-        if isinstance(named, t.Mapping):
-            unknown = [option for option in named if option not in self.SPEC]
-            if unknown:
-                name = unknown[0] if str(unknown[0]).isidentifier() else "something"
-                raise AnsibleActionFail(f"option_variables names {name}, which is not an option of this module")
-            values = {option: self._value_of(variable, option, task_vars or {}) for option, variable in named.items()}
-            required = [option for option, spec in self.SPEC.items() if spec.get("required")]
-            self._task.args.update(
-                {option: value for option, value in values.items() if value not in ("", [], None) or option in required}
-            )
-            # ansible-core copies every argument when it validates them, which would cost as much again.
-            del self._task.args["option_variables"]
-        return super().run(tmp, task_vars)
-
-    def _value_of(self, variable: str, option: str, task_vars: t.Mapping[str, t.Any]) -> t.Any:
-        try:
-            value = self._templar.template(task_vars.get(variable, ""))
-        except AnsibleError as error:
-            # What it says may repeat the text around the variable that is missing, which is a part of the secret then.
-            secret = self.SPEC.get(option, {"no_log": True}).get("no_log")
-            reason = type(error).__name__ if secret else error.message
-            raise AnsibleActionFail(
-                f"the option '{option}' cannot be taken from the variable {variable}: {reason}"
-            ) from None
-        if isinstance(value, (int, float)) and self.SPEC.get(option, {}).get("no_log"):
-            # 0123456701 without quotes is 21913025 to YAML, and the backup would open with that.
-            reason = "it is a number, and what was written may have been another one. Write it in quotes"
-            raise AnsibleActionFail(f"the option '{option}' cannot be taken from the variable {variable}: {reason}")
-        return value
 
     def check_arguments(self, arguments: Arguments) -> None:
         problem = password_problem(arguments["backup_password"])

@@ -352,37 +352,6 @@ def test_what_does_not_open_is_not_restored(
     assert message in result["msg"]
 
 
-def test_options_come_from_variables(clock: Clock, escrow: Path, officers: list[Officer]) -> None:
-    named = {
-        "seal_certificates": "officers",
-        "max_age": "hours",
-        "keep": "generations",
-        "line_end": "enter",
-        "escrow": "place",
-    }
-    variables = {"officers": certificates(officers), "generations": 1, "enter": "", "place": str(escrow), "other": 0}
-    keep(escrow, 30, officers=officers)
-    result = back_up(clock, Path("/nowhere"), task_vars=variables, option_variables=named)
-    assert (result["backup"]["seal"], len(result["removed"])) == ("cms", 1)
-    again = back_up(clock, escrow, task_vars={**variables, "hours": 0}, option_variables=named)
-    assert again["reused"] is False
-
-
-def test_what_is_wrong_in_a_variable_is_refused_like_an_option(clock: Clock, escrow: Path) -> None:
-    with pytest.raises(AnsibleActionFail, match="line_end"):
-        back_up(clock, escrow, task_vars={"enter": "both"}, option_variables={"line_end": "enter"})
-    with pytest.raises(AnsibleActionFail, match="no_such_option"):
-        back_up(clock, escrow, task_vars={"enter": "both"}, option_variables={"no_such_option": "enter"})
-    with pytest.raises(AnsibleActionFail, match="option_variables"):
-        back_up(clock, escrow, option_variables="officers")
-    with pytest.raises(AnsibleActionFail, match="it is a number") as number:
-        back_up(clock, escrow, task_vars={"password": 21913025}, option_variables={"backup_password": "password"})
-    assert "21913025" not in str(number.value)
-    without = back_up(clock, escrow, task_vars={"password": ""}, option_variables={"backup_password": "password"})
-    assert without["failed"] is True
-    assert "Choose a longer one in the option backup_password" in without["msg"]
-
-
 # --- key_backup_summary -----------------------------------------------------------------------------------------------
 
 
