@@ -21,6 +21,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import ESCROW_SPEC
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key import NewKeyPlan
 
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "plugins"
@@ -68,6 +69,7 @@ def result_keys(name: str) -> set[str]:
         "variable_names": set(),
         "role_variables": {"checked"},
         "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
+        "rms_new_key_plan": {field.name for field in dataclasses.fields(NewKeyPlan)},
     }
     return others[name]
 

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as a task sees it: plain data, and no secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unit.plugins.action.bench import Connection, run, texts
+from unit.plugins.plugin_utils.recorded_server import PASSWORD
+from unit.plugins.plugin_utils.test_new_key import SETUP, lost
+
+
+def plan(**arguments: Any) -> dict[str, Any]:
+    situation = lost()
+    given = {
+        "target": "deathsting",
+        "management_group": "ODYSSEY",
+        "servers": [{"item": name, **situation[name]} for name in ("hydra", "deathsting", "jupiter")],
+        "database": situation["database"],
+        "new_key": {"command": SETUP, "is_rms": False, "key": {"present": False}, "backup": None},
+        "backup_password": PASSWORD,
+        "database_host": "thunder",
+    }
+    connection = Connection(None, AssertionError("was opened"), transport="local")
+    result = run("rms_new_key_plan", connection, check_mode=True, **{**given, **arguments})
+    assert not any(PASSWORD in text for text in texts(result))
+    return result
+
+
+def test_a_plan_is_plain_data() -> None:
+    result = plan()
+    assert (result["changed"], result["problems"], result["new_rms"], result["needed"]) == (
+        False,
+        [],
+        "deathsting",
+        True,
+    )
+    assert result["steps"][0] == {
+        "text": "operational database on * backed up",
+        "host": "thunder",
+        "needed": True,
+        "undo": None,
+        "point_of_no_return": False,
+    }
+
+
+def test_every_option_counts() -> None:
+    [no_lock] = plan(lock={"msg": "database: take the lock: it is held by somebody."})["problems"]
+    assert no_lock == "database: take the lock: it is held by somebody."
+    assert plan(lock={"held": True, "problem": None})["problems"] == []
+    [refused] = plan(new_key={"msg": "deathsting: make a new key: confirm is ''.", "command": None})["problems"]
+    assert refused == "deathsting: make a new key: confirm is ''."
+    assert len(plan(management_group="ILIAD")["problems"]) == 1
+    assert len(plan(backup_password="short")["problems"]) == 1
+    assert plan(database_backup=False)["steps"][0]["needed"] is False
+    locked_out = [{"item": "hydra", "server": None, "reachability": "refused", "problem": "rejected"}]
+    servers = locked_out + [
+        {"item": name, "server": {**lost()[name]["server"], "key": {"present": name == "jupiter"}}}
+        for name in ("deathsting", "jupiter")
+    ]
+    assert len(plan(servers=servers)["problems"]) == 2
+    assert plan(servers=servers, old_rms_is_off=True, discard_keys=True)["problems"] == []
