@@ -220,6 +220,15 @@ def test_refused_before_anything_is_changed(lost: Player, case: str) -> None:
     assert lost.lab.dump() == before
 
 
+def test_a_database_that_cannot_be_backed_up_is_found_before_anything_is_done(lost: Player) -> None:
+    before = lost.lab.dump()
+    run = recover(lost, rms_recover_without_key_database_backup_directory=r"Q:\nowhere")
+    assert not run.ended_well
+    assert "Nothing was changed. 1 problem(s)" in run.failures[-1]
+    assert "back up the database OperationsManager" in run.failures[-1]
+    assert lost.lab.dump() == before
+
+
 @pytest.mark.soak
 def test_keys_that_are_known_to_be_worthless_are_no_obstacle(lost: Player) -> None:
     with_a_key_on_jupiter(lost)
@@ -252,7 +261,7 @@ def test_a_setup_that_fails_or_dies_is_named_and_run_again(lost: Player, place: 
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("moment", [f"{NEW_KEY}+2", "The new key is backed up into the escrow+0.5"])
+@pytest.mark.parametrize("moment", [f"{NEW_KEY}+2", "Back up the new key into the escrow+0.5"])
 def test_a_run_that_is_killed_is_finished_by_the_next(lost: Player, moment: str) -> None:
     lost.lab.hosts["deathsting"].settings["setup_seconds"] = 4
     recover(lost, cut=moment)
