@@ -80,6 +80,7 @@ QUIET_ACTIONS = frozenset((
 ASKING_ACTION = "pause"
 MESSAGE_ACTION = "debug"
 PLAN_ACTION = "rms_failover_plan"
+NEW_KEY_PLAN_ACTION = "rms_new_key_plan"
 NO_RICH = (
     "With the Python package rich, the step under way would be shown, too. Install it for the Python that runs Ansible."
 )
@@ -306,6 +307,8 @@ class CallbackModule(CallbackBase):
             self._report(told, told.outcome)
         if told.action == PLAN_ACTION:
             self._learn_plan(told.data)
+        if told.action == NEW_KEY_PLAN_ACTION:
+            self._learn_new_key_plan(told.data)
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         told = Result.of(result)
@@ -427,6 +430,12 @@ class CallbackModule(CallbackBase):
             return None
         what, percent = (self._progress.last() if self._progress else None) or ("", None)
         return UnderWay(self._book.next_number, step.name, time.monotonic() - step.started, percent, what)
+
+    def _learn_new_key_plan(self, plan: t.Mapping[str, t.Any]) -> None:
+        if plan["needed"] and not plan["problems"]:
+            self._names.learn_plan(plan["new_rms"], None, promotion_needed=True)
+            self._book.see_point_ahead()
+            self._notes = text.new_key_plan_lines(self._names.shown(plan["new_rms"]))
 
     def _say_below_heading(self, lines: t.Iterable[text.Line]) -> None:
         """The heading of a play comes with the first thing that is told of it: most plays of a rerun have nothing to

@@ -138,6 +138,13 @@ def plan_lines(new_rms: str, old_rms: str | None) -> list[Line]:
     return message_lines([moves, ahead], NOTE)
 
 
+def new_key_plan_lines(new_rms: str) -> list[Line]:
+    """What a plan without problems for a management group without a key comes to."""
+    becomes = f"{new_rms} gets a new key and becomes the RMS."
+    ahead = f"{book.MARK} ahead: the new key. It is announced when it is reached; what fails before it changed nothing."
+    return message_lines([becomes, ahead], NOTE)
+
+
 def point_lines(step: book.Step, number: int, *, check_mode: bool) -> list[Line]:
     """Said when the point of no return is reached, before anything of it is done."""
     what = step.name.removeprefix(book.MARK).lstrip(" -:")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from unit.plugins.plugin_utils.test_new_key import SETUP, lost
 
 ROOT = Path(__file__).resolve().parents[4]
 COLLECTIONS = ROOT / ".build" / "collections"
@@ -182,6 +183,23 @@ def test_differences_are_shown_and_a_check_is_called_one(tmp_path: Path) -> None
     assert re.search(
         r"CHECKED after \d:\d\d: 2 steps, 2 would change something\. Nothing was changed: this was a check\.", shown
     )
+
+
+@pytest.mark.parametrize(("password", "is_announced"), [("eight or more", True), ("", False)])
+def test_a_new_key_that_nothing_stands_in_the_way_of_is_announced(
+    tmp_path: Path, password: str, is_announced: bool
+) -> None:
+    situation = lost()
+    plan = {
+        "target": "hydra",
+        "servers": [{"item": "hydra", **situation["deathsting"]}],
+        "database": {**situation["database"], "servers": [{"name": "deathsting", "roles": ["management_server"]}]},
+        "new_key": {"command": SETUP},
+        "backup_password": password,
+    }
+    _code, shown = play(tmp_path, [{"name": "Decide", "opsmgr.recovery.rms_new_key_plan": plan}])
+    assert ("hydra (new RMS) gets a new key" in shown) is is_announced, shown
+    assert ("POINT OF NO RETURN ahead: the new key" in shown) is is_announced
 
 
 def test_a_strategy_that_does_not_wait_loses_nothing(tmp_path: Path) -> None:

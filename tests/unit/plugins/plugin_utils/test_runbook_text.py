@@ -19,6 +19,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.text impor
     hosts_text,
     interrupted_lines,
     message_lines,
+    new_key_plan_lines,
     plan_lines,
     point_lines,
     recap_lines,
@@ -110,6 +111,12 @@ def test_the_plan_names_both_servers_and_the_point_of_no_return() -> None:
     assert "moves from hydra (old RMS) to deathsting (new RMS)" in text
     assert "POINT OF NO RETURN ahead" in text
     assert "deathsting becomes the RMS." in plan_lines("deathsting", None)[0].text
+
+
+def test_the_plan_of_a_new_key_names_the_server_and_the_point_of_no_return() -> None:
+    text = " ".join(line.text.strip() for line in new_key_plan_lines("deathsting (new RMS)"))
+    assert "deathsting (new RMS) gets a new key and becomes the RMS." in text
+    assert "POINT OF NO RETURN ahead: the new key." in text
 
 
 def test_the_point_of_no_return_is_announced_and_in_check_mode_only_mentioned() -> None:
