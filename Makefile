@@ -19,6 +19,7 @@ PYTEST_ARGS ?=
 SANITY_ARGS ?=
 MATRIX_ARGS ?=
 FRESH_ARGS ?=
+METRICS_ARGS ?=
 
 export PYTHON
 # Ansible wants UTF-8, whatever the machine says; every Debian has this one.
@@ -27,7 +28,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures build clean
+.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -79,6 +80,9 @@ fresh:  ## minimal Debian and Ubuntu systems, as root; FRESH_ARGS='--drill-only 
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
+
+metrics: setup  ## how long and how tangled roles and plugins are; METRICS_ARGS='--compare HEAD~20'
+	@$(run) tests/tools/metrics $(METRICS_ARGS)
 
 pictures: setup  ## the pictures in docs/pictures anew, of real runs
 	@$(run) tests/tools/pictures
