@@ -32,12 +32,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     Work,
     changing,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import change_server_names
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import change_server_names, names_server
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState, quote
 
 STEP = "let the reporting server use the RMS"
-# A name that no server has [RFC 2606]: what would be changed to it is what names the RMS.
-NOBODY = "nobody.invalid"
 
 
 class ActionModule(OpsmgrAction):
@@ -85,7 +83,7 @@ def _plan(work: Work, path: str, current: str | None) -> FileEdit:
     rms, former = work.arguments["rms"], former_names(work.arguments, current)
     plan = plan_file(work, STEP, path, lambda content: change_server_names(content, former, rms, path=path))
     left = [f"line {each.line}: {each.value or 'nothing'}" for each in plan.edit.untouched]
-    if not change_server_names(plan.edit.content, [rms], NOBODY, path=path).changed:
+    if not names_server(plan.edit.content, rms, path=path):
         found = f"no <ServerName> in {path} names the RMS or a former one ({'; '.join(left)})"
         raise OpsmgrError(
             STEP, found, "If one of them was the RMS of this management group, add it to former_rms and run it again"

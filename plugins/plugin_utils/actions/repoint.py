@@ -52,9 +52,9 @@ def check_names(step: str, arguments: Arguments) -> None:
 
     :raises OpsmgrError: the RMS is not given by its fully qualified name, or a former one has no usable name
     """
-    problems = {arguments["rms"]: name_problem(arguments["rms"], qualified=True)}
-    problems.update({name: name_problem(name, qualified=False) for name in arguments.get("former_rms") or []})
-    for name, problem in problems.items():
+    names = [(arguments["rms"], True), *((name, False) for name in arguments.get("former_rms") or [])]
+    for name, qualified in names:
+        problem = name_problem(name, qualified=qualified)
         if problem:
             raise OpsmgrError(
                 step,

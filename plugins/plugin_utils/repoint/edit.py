@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The RMS in the configuration files of Reporting Services and of the web console [book].
 
-Bytes in, bytes out: a name is replaced and not one other byte changes. Both functions are for files in UTF-8, UTF-16
+Bytes in, bytes out: a name is replaced and not one other byte changes. All functions are for files in UTF-8, UTF-16
 with a byte order mark, ASCII, ISO-8859-x and Windows-125x. A name that the encoding cannot hold is written with
-character references. New names are written as given.
+character references. New names are written as given: who calls has checked that they are names.
 
 This file is private to the collection: others must not import it.
 """
@@ -18,7 +18,6 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names impor
     in_capitals,
     is_one_of,
     known_as,
-    name_problem,
     short_name,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document import (
@@ -31,24 +30,22 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document i
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors import (
     AmbiguousEntry,
     ConfigError,
-    InvalidName,
-    LxmlMissing,
     MissingEntry,
     UnreadableConfig,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.xml_source import Element
 
 __all__ = [
     "AmbiguousEntry",
     "Change",
     "ConfigError",
     "Edit",
-    "InvalidName",
-    "LxmlMissing",
     "MissingEntry",
     "UnreadableConfig",
     "Untouched",
     "change_mom_server",
     "change_server_names",
+    "names_server",
 ]
 
 SERVER_NAME = "ServerName"
@@ -72,19 +69,15 @@ def change_server_names(
     entry, and is returned as untouched. Entries with the new name are left, entries with another name too, and the
     latter are returned as untouched.
 
-    C(path) is for messages. Raises UnreadableConfig, MissingEntry, InvalidName, LxmlMissing, or ConfigError.
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, or ConfigError.
     """
-    _check_names([new_name], path, qualified=True)
-    _check_names(old_names, path, qualified=False)
     document = Document.read(content, path)
-    entries = list(document.named(SERVER_NAME))
-    if not entries:
-        raise MissingEntry(path, f"there is no <{SERVER_NAME}> in it", _RIGHT_FILE)
+    entries = _server_name_entries(document)
     old, new = known_as(old_names, domain=new_name.partition(".")[2]), known_as([new_name])
     replacements, untouched = [], _other_spellings(document)
     for entry in entries:
-        value = document.text(entry).strip(XML_SPACE)
-        if document.elements[entry].has_children:
+        value = entry.text.strip(XML_SPACE)
+        if entry.has_children:
             untouched.append(Untouched(document.line(entry), value, "it holds other elements"))
         elif is_one_of(value, new):
             continue
@@ -97,6 +90,15 @@ def change_server_names(
     return document.replaced(replacements, sorted(untouched, key=lambda left: left.line))
 
 
+def names_server(content: bytes, name: str, *, path: str = "rsreportserver.config") -> bool:
+    """Whether a C(<ServerName>) of rsreportserver.config names the server with this FQDN, recognised as by
+    change_server_names(). Raises as that does.
+    """
+    names = known_as([name])
+    entries = _server_name_entries(Document.read(content, path))
+    return any(is_one_of(entry.text.strip(XML_SPACE), names) for entry in entries if not entry.has_children)
+
+
 def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config") -> Edit:
     """Write the FQDN of the new RMS into C(<add key="MOMServer" value="..."/>) of the web console's Web.config [book].
 
@@ -105,15 +107,15 @@ def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config"
     takes the last one of a section, but in another section, or below C(<location>), an entry is for somebody else, and
     only a person knows whom.
 
-    C(path) is for messages. Raises UnreadableConfig, MissingEntry, AmbiguousEntry, InvalidName, LxmlMissing, or
-    ConfigError.
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, AmbiguousEntry, or ConfigError.
     """
-    _check_names([new_fqdn], path, qualified=True)
     document = Document.read(content, path)
     entries = _mom_server_entries(document)
-    values = {entry: document.nodes[entry].get("value").strip(XML_SPACE) for entry in entries}
-    if len({value.lower() for value in values.values()}) > 1:
-        found = "; ".join(f"line {document.line(entry)}: {value or 'nothing'}" for entry, value in values.items())
+    values = [entry.attributes["value"].strip(XML_SPACE) for entry in entries]
+    if len({value.lower() for value in values}) > 1:
+        found = "; ".join(
+            f"line {document.line(entry)}: {value or 'nothing'}" for entry, value in zip(entries, values, strict=True)
+        )
         advice = "Remove the entry that is not in use, or let all of them name the same server"
         raise AmbiguousEntry(
             path,
@@ -125,19 +127,18 @@ def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config"
     return document.replaced(
         [
             document.replacement(entry, "value", new_fqdn)
-            for entry, value in values.items()
+            for entry, value in zip(entries, values, strict=True)
             if not is_one_of(value, fqdn)
         ]
     )
 
 
-def _check_names(names: Collection[str], path: str, *, qualified: bool) -> None:
-    if not names:
-        raise InvalidName(path, "", "no name of the old RMS is given")
-    for name in names:
-        problem = name_problem(name, qualified=qualified)
-        if problem:
-            raise InvalidName(path, name, problem)
+def _server_name_entries(document: Document) -> list[Element]:
+    """The elements. Raises MissingEntry."""
+    entries = list(document.named(SERVER_NAME))
+    if not entries:
+        raise MissingEntry(document.path, f"there is no <{SERVER_NAME}> in it", _RIGHT_FILE)
+    return entries
 
 
 def _in_form(entry: str, old_names: Collection[str], new_name: str) -> str:
@@ -148,32 +149,30 @@ def _in_form(entry: str, old_names: Collection[str], new_name: str) -> str:
 
 
 def _other_spellings(document: Document) -> list[Untouched]:
-    names = [(number, element.name.rpartition(":")[2]) for number, element in enumerate(document.elements)]
-    alike = [(number, name) for number, name in names if name != SERVER_NAME and name.lower() == SERVER_NAME.lower()]
     return [
         Untouched(
-            document.line(number),
-            document.text(number).strip(XML_SPACE),
-            f"<{name}> is not <{SERVER_NAME}>: case matters in XML",
+            document.line(element),
+            element.text.strip(XML_SPACE),
+            f"<{element.local_name}> is not <{SERVER_NAME}>: case matters in XML",
         )
-        for number, name in alike
+        for element in document.source.elements
+        if element.local_name != SERVER_NAME and element.local_name.lower() == SERVER_NAME.lower()
     ]
 
 
-def _mom_server_entries(document: Document) -> list[int]:
+def _mom_server_entries(document: Document) -> list[Element]:
     """The elements, each with a value. Raises MissingEntry."""
     entries = [
-        number
-        for number in document.named("add")
-        if (document.nodes[number].get("key") or "").lower() == MOM_SERVER.lower()
+        element
+        for element in document.named("add")
+        if element.attributes.get("key", "").lower() == MOM_SERVER.lower() and element.is_below("configuration")
     ]
-    entries = [number for number in entries if document.is_below(number, "configuration")]
     if not entries:
         raise MissingEntry(
             document.path, f'there is no <add key="{MOM_SERVER}" .../> below <configuration>', _RIGHT_FILE
         )
     for entry in entries:
-        if document.nodes[entry].get("value") is None:
+        if "value" not in entry.attributes:
             advice = 'Write value="" into it, or put a good copy of the file in its place'
             raise MissingEntry(
                 document.path, f'<add key="{MOM_SERVER}"> has no attribute value', advice, document.line(entry)

@@ -18,7 +18,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors imp
 _UTF32_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
-# Declared name, lower case -> codec. The single-byte ones are those that .NET Framework and libxml2 both know [ms].
+# Declared name, lower case -> codec. The single-byte ones are those that .NET Framework and Python both know [ms].
 _CODECS = {
     "utf-8": "utf-8",
     "us-ascii": "ascii",
@@ -45,9 +45,9 @@ class Decoded:
     mark: bytes
     codec: str
 
-    def byte_offset(self, offset: int) -> int:
-        """Where the character at C(offset) of the text begins in the file."""
-        return len(self.mark) + len(self.text[:offset].encode(self.codec))
+    def encode(self, text: str) -> bytes:
+        """Another text as such a file. The same text gives the same bytes: each of the codecs writes it in one way."""
+        return self.mark + text.encode(self.codec)
 
 
 def decode(content: bytes, path: str) -> Decoded:
@@ -55,7 +55,7 @@ def decode(content: bytes, path: str) -> Decoded:
     Windows-125x.
 
     A mark and a declaration that contradict each other are refused: the XML recommendation calls that an error, .NET
-    goes by the declaration, and libxml2 by the mark. Raises UnreadableConfig, with C(path) in it.
+    goes by the declaration, and other programs by the mark. Raises UnreadableConfig, with C(path) in it.
     """
     if not content.strip(b"\0 \t\r\n"):
         found = "the file holds nothing but zero bytes and white space" if content else "the file is empty"

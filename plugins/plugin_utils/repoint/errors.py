@@ -42,33 +42,6 @@ class AmbiguousEntry(ConfigError):
     """The file has several entries that contradict each other."""
 
 
-class InvalidName(ConfigError):
-    """A given name is no DNS name. Fields: C(name), C(problem)."""
-
-    def __init__(self, path: str, name: str, problem: str) -> None:
-        reason = f"{name!r} is not usable as a server's name: {problem}"
-        super().__init__(path, reason, "Give the name as in DNS, such as deathsting.odyssey.com")
-        self.name = name
-        self.problem = problem
-
-    def __reduce__(self) -> tuple[type[InvalidName], tuple[str, str, str]]:  # type: ignore[override]
-        return type(self), (self.path, self.name, self.problem)
-
-
-class LxmlMissing(OpsmgrError):
-    """lxml is not installed for the Python that runs this."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "edit a configuration file",
-            "the Python library lxml cannot be imported",
-            "Install lxml (pip) where this task runs",
-        )
-
-    def __reduce__(self) -> tuple[type[LxmlMissing], tuple[()]]:
-        return type(self), ()
-
-
 def _place(line: int | None, column: int | None) -> str:
     if line is None:
         return ""

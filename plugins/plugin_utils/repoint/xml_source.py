@@ -1,185 +1,222 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are in the text of an XML document, which parsers do not tell.
+"""What an XML document says, and where in its text that is written: expat tells both.
 
-It reads documents that a real parser found well-formed already, and is compared with that parser afterwards: so it
-checks no rules of XML, and gives up on whatever it does not expect. Offsets count characters.
+Offsets count characters of the text. Nothing is fetched, and no entity is expanded: a document that uses one of its own
+is refused.
 
 This file is private to the collection: others must not import it.
 """
 
 from __future__ import annotations
 
+import html
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from xml.parsers import expat
 
-_NAME = r"""[^ \t\r\n<>/=!?&"']+"""
-_SPACE = r"[ \t\r\n]"
-_ATTRIBUTE = rf"""{_SPACE}+{_NAME}{_SPACE}*={_SPACE}*(?:"[^"<]*"|'[^'<]*')"""
-_ATTRIBUTE_PARTS = re.compile(
-    rf"""{_SPACE}+(?P<name>{_NAME}){_SPACE}*={_SPACE}*(?:"(?P<double>[^"<]*)"|'(?P<single>[^'<]*)')"""
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.encoding import position
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors import UnreadableConfig
+
+PLAIN_XML = "Write the value in its place and remove the document type declaration"
+_GOOD_COPY = "Correct the file or put a good copy in its place"
+
+# All that stands outside an element's own text and attributes, or between: an edit must leave it as it is.
+_MARKUP = ("XmlDecl", "StartNamespaceDecl", "Comment", "ProcessingInstruction")
+# Between namespace and local name, as expat hands out names. It is in no namespace's name.
+_SEPARATOR = "\n"
+
+# expat has read the tag before: so these need not tell good from bad.
+_TAG = re.compile(r"""(?P<name><[^ \t\r\n/>]+)(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_ATTRIBUTE = re.compile(
+    r"""(?P<name>[^ \t\r\n="'/>]+)[ \t\r\n]*=[ \t\r\n]*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')"""
 )
-
-_TOKEN = re.compile(
-    rf"""(?P<comment><!--.*?-->)|(?P<instruction><\?.*?\?>)|(?P<cdata><!\[CDATA\[.*?\]\]>)|(?P<doctype><!DOCTYPE)"""
-    rf"""|(?P<end></{_NAME}{_SPACE}*>)|(?P<tag><(?P<name>{_NAME})(?:{_ATTRIBUTE})*{_SPACE}*(?P<empty>/?)>)|(?P<text>[^<]+)""",
-    re.DOTALL,
-)
-_DOCTYPE_TOKEN = re.compile(
-    r"""(?P<skip><!--.*?-->|<\?.*?\?>|"[^"]*"|'[^']*')|(?P<open>\[)|(?P<close>\])|(?P<end>>)|[^]["'<>]+|<""", re.DOTALL
-)
-# A parameter entity's name is never seen: it can only be declared with a percent sign, or referred to with one.
-_OUTSIDE_ENTITY = re.compile(r"%|<!ENTITY[^>]*[ \t\r\n](?:SYSTEM|PUBLIC)\b|<!DOCTYPE[^[>]*[ \t\r\n](?:SYSTEM|PUBLIC)\b")
-
-_CHARACTER = re.compile(
-    r"&#x(?P<hexadecimal>[0-9A-Fa-f]+);|&#(?P<decimal>[0-9]+);|&(?P<entity>[^;&\s]+);|(?P<line_end>\r\n|\r|\n)|.",
-    re.DOTALL,
-)
-_LITERAL = re.compile(r"(?P<line_end>\r\n|\r|\n)|.", re.DOTALL)
-_PREDEFINED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-
-_CDATA_START, _CDATA_END = len("<![CDATA["), len("]]>")
-
-
-class SourceError(ValueError):
-    """The text is not what this reader expects. Fields: C(offset), C(reason)."""
-
-    def __init__(self, offset: int, reason: str) -> None:
-        super().__init__(offset, reason)
-        self.offset = offset
-        self.reason = reason
+_REFERENCE = re.compile(r"&([^#;&\s][^;&\s]*);")
+_ATTRIBUTE_RUN = re.compile(r"&[^;]*;|\r\n|[^&\r]+|\r")
+_ATTRIBUTE_SPACE = re.compile(r"\r\n|[\r\n\t]")
 
 
 @dataclass(frozen=True)
-class Span:
-    """A piece of the text that holds characters of a value: an attribute's inside the quotes, an element's text or
-    CDATA.
-    """
-
-    start: int
-    end: int
-    is_cdata: bool = False
-    is_attribute: bool = False
-
-
-@dataclass(frozen=True)
-class Character:
-    """One character of a value, and the characters of the text that stand for it. References do not work where
-    C(is_cdata).
+class Run:
+    """Characters of a value, and from where to where they are written: literally, or a single one by a reference or by
+    the two characters of a line end. References do not work where C(is_cdata).
     """
 
     value: str
     start: int
     end: int
-    is_cdata: bool
+    is_cdata: bool = False
 
 
 @dataclass
 class Element:
-    """An element as it is written: from C(start) to C(end), its start tag up to C(tag_end), its own text without its
-    children's.
+    """An element, written from C(start) to C(end): its name up to C(name_end), its start tag up to C(tag_end). C(runs)
+    are its own text without its children's. C(name) has its namespace, as the names of C(attributes) have.
     """
 
     name: str
+    attributes: dict[str, str]
+    parent: Element | None = field(repr=False)
     start: int
+    name_end: int
     tag_end: int
     end: int
-    attributes: dict[str, Span]
-    text: list[Span] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     has_children: bool = False
 
+    @property
+    def local_name(self) -> str:
+        """The name without prefix and namespace."""
+        return self.name.rpartition(_SEPARATOR)[2]
 
-def read_elements(text: str) -> list[Element]:
-    """Find all elements, in document order. Raises SourceError."""
-    elements: list[Element] = []
-    ancestors: list[Element] = []
-    for kind, match in _tokens(text):
-        if kind == "tag":
-            _open(match, elements, ancestors)
-        elif kind == "end" and ancestors:
-            ancestors.pop().end = match.end()
-        elif kind == "text" and ancestors:
-            ancestors[-1].text.append(Span(match.start(), match.end()))
-        elif kind == "cdata" and ancestors:
-            ancestors[-1].text.append(Span(match.start() + _CDATA_START, match.end() - _CDATA_END, is_cdata=True))
-    if ancestors:
-        raise SourceError(ancestors[-1].start, "an element without an end")
-    return elements
+    @property
+    def text(self) -> str:
+        """The own text."""
+        return "".join(run.value for run in self.runs)
+
+    def is_below(self, local_name: str) -> bool:
+        """Whether it is somewhere inside an element of that name."""
+        ancestor = self.parent
+        while ancestor and ancestor.local_name != local_name:
+            ancestor = ancestor.parent
+        return ancestor is not None
 
 
-def read_characters(text: str, span: Span) -> list[Character]:
-    """The characters of a value, as a parser would hand them out. Raises SourceError for an entity that is not
-    predefined.
+class Source:
+    """A text that was read: its C(elements) in document order, and all its C(markup). C(path) is for messages."""
+
+    def __init__(self, text: str, path: str) -> None:
+        """Raises UnreadableConfig: it is no XML, or XML of a kind that is not edited."""
+        self.text = text
+        self.path = path
+        self.elements: list[Element] = []
+        self.markup: list[tuple[Any, ...]] = []
+        self._open: list[Element] = []
+        self._in_cdata = False
+        self._references = {each[1]: each.start() for each in _REFERENCE.finditer(text)}
+        self._utf8, self._bytes, self._characters = text.encode(), 0, 0
+        # Whatever the XML declaration says: the text was decoded before.
+        self._parser = expat.ParserCreate("utf-8", _SEPARATOR)
+        for kind in _MARKUP:
+            setattr(self._parser, f"{kind}Handler", partial(self._note, kind))
+        self._parser.StartDoctypeDeclHandler = self._document_type
+        self._parser.EntityDeclHandler = self._entity
+        self._parser.DefaultHandler = self._other
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._data
+        self._parser.StartCdataSectionHandler = partial(self._cdata, True)
+        self._parser.EndCdataSectionHandler = partial(self._cdata, False)
+        try:
+            self._parser.Parse(self._utf8, True)
+        except expat.ExpatError as error:
+            reason = f"this is no well-formed XML ({expat.ErrorString(error.code)})"
+            raise UnreadableConfig(path, reason, _GOOD_COPY, error.lineno, error.offset + 1) from error
+
+    def attribute(self, element: Element, name: str) -> tuple[int, int, list[Run]] | None:
+        """From where to where the inside of an attribute's quotes is, and its characters. None when it is not written,
+        but comes from the document type declaration.
+        """
+        for written in _ATTRIBUTE.finditer(self.text, element.name_end, element.tag_end):
+            if written["name"] == name:
+                quotes = "single" if written["double"] is None else "double"
+                start, end = written.span(quotes)
+                return start, end, [_attribute_run(each) for each in _ATTRIBUTE_RUN.finditer(self.text, start, end)]
+        return None
+
+    def _here(self) -> int:
+        """Where expat is. It counts bytes, and comes past each once."""
+        index = self._parser.CurrentByteIndex
+        self._characters += len(self._utf8[self._bytes : index].decode())
+        self._bytes = index
+        return self._characters
+
+    def _note(self, kind: str, *facts: object) -> None:
+        self.markup.append((kind, *facts))
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        parent = self._open[-1] if self._open else None
+        if parent:
+            parent.has_children = True
+        start = self._here()
+        tag = _TAG.match(self.text, start)
+        if tag is None:
+            raise self._unreadable("a tag of an unexpected form", _GOOD_COPY, start)
+        element = Element(name, attributes, parent, start, tag.end("name"), tag.end(), tag.end())
+        self.elements.append(element)
+        self._open.append(element)
+        self._note("start")
+
+    def _end(self, _name: str) -> None:
+        element = self._open.pop()
+        if not self.text.startswith("/>", element.tag_end - 2):
+            element.end = self.text.index(">", self._here()) + 1
+        self._note("end")
+
+    def _cdata(self, begins: bool) -> None:
+        self._in_cdata = begins
+
+    def _data(self, value: str) -> None:
+        start = self._here()
+        end = start + len(value)
+        if self.text.startswith("&", start) and not self._in_cdata:
+            end = self.text.index(";", start) + 1
+        elif self.text.startswith("\r\n", start):
+            end = start + 2
+        self._open[-1].runs.append(Run(value, start, end, self._in_cdata))
+
+    def _document_type(self, name: str, system_id: str | None, public_id: str | None, _has_subset: bool) -> None:
+        self._note("document type", name)
+        if system_id is not None or public_id is not None:
+            raise self._refused_document_type()
+
+    def _entity(self, name: str, is_parameter: bool, value: str | None, *_outside: object) -> None:
+        if is_parameter or value is None:
+            raise self._refused_document_type()
+        # It may hold anything, also the entry that is looked for, and expand to any length.
+        if name in self._references:
+            found = "an entity declared in the file is used here"
+            raise self._unreadable(found, PLAIN_XML, self._references[name])
+
+    def _other(self, data: str) -> None:
+        # After a reference to a parameter entity, unknown ones are skipped without an error.
+        if data.startswith(("%", "&")):
+            raise self._refused_document_type()
+
+    def _refused_document_type(self) -> UnreadableConfig:
+        reason = "the document type declaration refers to something outside the file, or to parameter entities"
+        return self._unreadable(reason, PLAIN_XML, self.text.rfind("<!DOCTYPE", 0, self._here()))
+
+    def _unreadable(self, reason: str, what_to_do: str, offset: int) -> UnreadableConfig:
+        return UnreadableConfig(self.path, reason, what_to_do, *position(self.text, offset))
+
+
+def part(runs: Sequence[Run], first: int, last: int) -> list[Run]:
+    """The characters of a value from C(first) to C(last), in as few runs as possible. What stands between them in the
+    text is something else: a comment, or the end of a CDATA section.
     """
-    pattern = _LITERAL if span.is_cdata else _CHARACTER
-    matches = pattern.finditer(text, span.start, span.end)
-    return [Character(_value(match, span), match.start(), match.end(), span.is_cdata) for match in matches]
+    found: list[Run] = []
+    for run in runs:
+        low, high = max(first, 0), min(last, len(run.value))
+        first, last = first - len(run.value), last - len(run.value)
+        if low >= high:
+            continue
+        value, start, end = run.value[low:high], run.start, run.end
+        if end - start == len(run.value):
+            start, end = run.start + low, run.start + high
+        if found and found[-1].end == start:
+            before = found.pop()
+            value, start = before.value + value, before.start
+        found.append(Run(value, start, end, run.is_cdata))
+    return found
 
 
-def _value(match: re.Match[str], span: Span) -> str:
-    kind, found = match.lastgroup, match.group()
-    if kind == "hexadecimal":
-        return chr(int(match.group(kind), 16))
-    if kind == "decimal":
-        return chr(int(match.group(kind)))
-    if kind == "entity" and match.group(kind) not in _PREDEFINED:
-        raise SourceError(match.start(), f"the entity {found} stands where a server's name is looked for")
-    if kind == "entity":
-        return _PREDEFINED[match.group(kind)]
-    if span.is_attribute:
-        # XML 1.0, 3.3.3: white space in an attribute becomes spaces.
-        return " " if found in ("\r\n", "\r", "\n", "\t") else found
-    return "\n" if kind == "line_end" else found
-
-
-def _tokens(text: str) -> Iterator[tuple[str | None, re.Match[str]]]:
-    offset = 0
-    while offset < len(text):
-        match = _TOKEN.match(text, offset)
-        if match is None:
-            raise SourceError(offset, "markup of an unexpected form")
-        # The last group to close, which for a tag is the one around its name.
-        kind = match.lastgroup
-        offset = _doctype_end(text, match) if kind == "doctype" else match.end()
-        yield kind, match
-
-
-def _open(match: re.Match[str], elements: list[Element], ancestors: list[Element]) -> None:
-    attributes = {}
-    # Not finditer(): searching would look at a long run of spaces again from each of them.
-    attribute = _ATTRIBUTE_PARTS.match(match.string, match.end("name"), match.end())
-    while attribute:
-        quoted = "single" if attribute.group("double") is None else "double"
-        attributes[attribute.group("name")] = Span(attribute.start(quoted), attribute.end(quoted), is_attribute=True)
-        attribute = _ATTRIBUTE_PARTS.match(match.string, attribute.end(), match.end())
-    element = Element(match.group("name"), match.start(), match.end(), match.end(), attributes)
-    elements.append(element)
-    if ancestors:
-        ancestors[-1].has_children = True
-    if not match.group("empty"):
-        ancestors.append(element)
-
-
-def _doctype_end(text: str, opening: re.Match[str]) -> int:
-    """Where the document type declaration ends, comments, quotes and its internal subset respected. Raises SourceError
-    for outside entities.
-    """
-    offset, depth, seen = opening.end(), 0, [opening.group()]
-    while True:
-        match = _DOCTYPE_TOKEN.match(text, offset)
-        if match is None:
-            raise SourceError(offset, "a document type declaration of an unexpected form")
-        offset = match.end()
-        if match.lastgroup != "skip":
-            seen.append(match.group())
-        depth += {"open": 1, "close": -1}.get(match.lastgroup or "", 0)
-        if match.lastgroup == "end" and depth == 0:
-            break
-    if _OUTSIDE_ENTITY.search("".join(seen)):
-        raise SourceError(
-            opening.start(),
-            "the document type declaration refers to something outside the file, or to parameter entities",
-        )
-    return offset
+def _attribute_run(written: re.Match[str]) -> Run:
+    """White space in an attribute becomes spaces (XML 1.0, 3.3.3)."""
+    text = written.group()
+    value = html.unescape(text) if text.startswith("&") else _ATTRIBUTE_SPACE.sub(" ", text)
+    return Run(value, *written.span())

@@ -50,12 +50,47 @@ def test_names_of_former_rmss(former: list[str] | None, registered: str | None, 
     assert former_names(arguments(former), registered) == expected
 
 
+NO_NAMES = [
+    "",
+    ".odyssey.com",
+    "deathsting..com",
+    "deathsting.odyssey.com.",
+    "-a.odyssey.com",
+    "a-.odyssey.com",
+    "a b.com",
+    'a".com',
+    "a<b>.com",
+    "a&b.com",
+    "a.com\n",
+    "\\\\a.com",
+    "10.1.2.3",
+    "x" * 64 + ".com",
+    "\u00e4" * 32 + ".com",
+    ".".join(["x" * 60] * 5),
+    "\ud800.com",
+]
+
+
 @pytest.mark.parametrize(
-    ("rms", "former"), [("deathsting", []), ("10.1.2.3", []), ("", []), (RMS, ["hy dra"]), (RMS, ["hydra", ""])]
+    ("rms", "former"),
+    [
+        ("deathsting", []),
+        ("deathsting", ["deathsting"]),
+        (RMS, ["hydra", "hy dra"]),
+        *((name, []) for name in NO_NAMES),
+        *((RMS, [name]) for name in NO_NAMES),
+    ],
 )
 def test_names_that_no_server_has(rms: str, former: list[str]) -> None:
     with pytest.raises(OpsmgrError, match="is not usable as a server's name"):
         check_names("edit it", arguments(former, rms))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "DEATH_STING.odyssey.com", "h\u00f6hle.odyssey.com", "1.odyssey.com", "x" * 63 + ".com"]
+)
+def test_names_that_a_server_may_have(name: str) -> None:
+    check_names("edit it", arguments([name, "hydra"], name))
 
 
 TWO = ["MSSQLSERVER", "OPSMGR"]
