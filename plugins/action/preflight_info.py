@@ -27,14 +27,13 @@ class ActionModule(ControllerAction):
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         misspelt = misspelt_problems(arguments["groups"], task_vars.get("groups") or {})
-        edited = arguments["configuration_hosts"]
         hosts = [
             InventoryHost.of(name, _variables(task_vars, name))
-            for name in dict.fromkeys([*arguments["windows_hosts"], *edited])
+            for name in dict.fromkeys([*arguments["windows_hosts"], *arguments["configuration_hosts"]])
         ]
         return {
             "problems": [error_sentence(CONTROLLER, STEP, found, "") for found in misspelt]
-            + requirement_problems(hosts, edited, sql=arguments["sql"])
+            + requirement_problems(hosts, sql=arguments["sql"])
         }
 
 

@@ -158,7 +158,6 @@ MISTAKES = {
     # The controller
     "no pyodbc": Mistake(("pyodbc",), missing="pyodbc"),
     "no pywinrm": Mistake(("pywinrm",), missing="winrm"),
-    "no lxml": Mistake(("lxml",), missing="lxml"),
     # Groups
     "a misspelt group": Mistake(
         ("opsmgr_management_server", "opsmgr_management_servers"),

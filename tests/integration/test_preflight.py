@@ -172,7 +172,6 @@ def without_library(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("library", "said"),
     [
-        ("lxml", "Install the package lxml for the Python that runs Ansible"),
         ("pyodbc", "pyodbc"),
         ("winrm", "this controller could not ask the server: winrm or requests is not installed"),
         (

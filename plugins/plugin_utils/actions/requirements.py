@@ -32,7 +32,6 @@ class Library:
 
 
 PYWINRM = Library("winrm.protocol", "pywinrm", "talks to")
-LXML = Library("lxml.etree", "lxml", "edits configuration files of")
 PYODBC = Library("pyodbc", "pyodbc", "asks SQL Server for")
 TRANSPORTS = {
     "ntlm": Library("requests_ntlm", "requests-ntlm", "logs on with NTLM to"),
@@ -73,20 +72,15 @@ def can_be_imported(module: str) -> bool:
 
 def requirement_problems(
     hosts: t.Sequence[InventoryHost],
-    edited: t.Sequence[str],
     importable: t.Callable[[str], bool] = can_be_imported,
     *,
     sql: bool = False,
 ) -> list[str]:
-    """What is missing for a run that talks to `hosts`, edits configuration files of `edited` and, with `sql`, asks SQL
-    Server.
-    """
+    """What is missing for a run that talks to `hosts` and, with `sql`, asks SQL Server."""
     needed: dict[Library, list[str]] = {}
     for host in hosts:
         for library in (PYWINRM, *(TRANSPORTS[each] for each in host.transports if each in TRANSPORTS)):
             needed.setdefault(library, []).append(host.name)
-    if edited:
-        needed[LXML] = list(edited)
     if sql:
         needed[PYODBC] = ["the operational database"]
     problems = [_missing(library, names) for library, names in needed.items() if not importable(library.module)]
