@@ -58,4 +58,6 @@ options:
       - When left out, signatures are not asked for.
     type: list
     elements: str
+requirements:
+  - cryptography 45.0.0 or later and asn1crypto 1.5.1 or later on the controller, for backups that are sealed for certificates or signed
 """

@@ -77,7 +77,7 @@ def test_what_the_collection_needs_is_added_to_what_the_image_names(context: Pat
         "--write-pip", files["pip"], "--write-bindep", files["bindep"],
     )  # fmt: skip
     libraries = files["pip"].read_text(encoding="utf-8")
-    for library in ("pywinrm[kerberos]>=0.5.0", "pyodbc>=5.0.0", "cryptography>=45.0.0"):
+    for library in ("pywinrm[kerberos]>=0.5.0", "pyodbc>=5.0.0", "cryptography>=45.0.0", "asn1crypto>=1.5.1"):
         assert library in libraries
     packages = files["bindep"].read_text(encoding="utf-8")
     for package in (

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import require_asn1crypto
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.manifest import SEALED_FOR_CERTIFICATES
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Recipient, SealError
 
@@ -39,7 +40,7 @@ __all__ = [
     "load_private_key",
     "read_certificates",
     "read_private_key",
-    "require_cryptography",
+    "require_libraries",
     "subject_of",
 ]
 
@@ -69,7 +70,7 @@ class CertificateSeal:
     holds_manifest = True
 
     def __init__(self, sources: Sequence[str]) -> None:
-        require_cryptography(_STEP_SEAL)
+        require_libraries(_STEP_SEAL)
         self._certificates = _load_certificates(sources)
         self.recipients = tuple(
             Recipient(subject_of(each), each.public_bytes(Encoding.DER)) for each in self._certificates
@@ -131,7 +132,7 @@ def load_private_key(path: str, passphrase: str | None) -> RSAPrivateKey:
 
 def read_private_key(path: str, passphrase: str | None, passphrase_option: str, step: str) -> PrivateKeyTypes:
     """Read any private key in PEM from a file on the controller. Raises SealError, which never holds any of it."""
-    require_cryptography(step)
+    require_libraries(step)
     pem = _read(path, step)
     try:
         return load_pem_private_key(pem, None if passphrase is None else passphrase.encode("utf-8", "surrogatepass"))
@@ -154,15 +155,16 @@ def read_private_key(path: str, passphrase: str | None, passphrase_option: str, 
 
 def read_certificates(source: str, option: str, step: str) -> list[x509.Certificate]:
     """The certificates in a PEM file on the controller, or in a PEM text. Raises SealError when there is none."""
-    require_cryptography(step)
+    require_libraries(step)
     return _parsed(source, f"the text in {option}" if _PEM_BEGIN in source else os.path.expanduser(source), step)
 
 
-def require_cryptography(step: str) -> None:
-    """Raise SealError unless the library is there and new enough."""
+def require_libraries(step: str) -> None:
+    """Raise SealError or Asn1cryptoMissing unless both libraries are there and new enough."""
     if not CRYPTOGRAPHY_FITS:
         found = "the Python package cryptography on the controller is missing or older than version 45"
         raise SealError(step, found, "Install a newer one where ansible-core runs")
+    require_asn1crypto()
 
 
 def _load_certificates(sources: Sequence[str]) -> list[x509.Certificate]:

@@ -3,17 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who can open a CMS EnvelopedData, and who signed a CMS SignedData, read without any key: by issuer and serial number.
 
-Structures are those of RFC 5652 (EnvelopedData, SignedData) and RFC 5280 (certificates), in DER. Everything else is
-refused.
+asn1crypto knows the structures (RFC 5652, RFC 5280), and reads only those parts that are asked for. cryptography makes
+and opens them, and does not tell this.
 
 This file is private to the collection: others must not import it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-_INTEGER, _OCTETS, _OBJECT, _SEQUENCE, _SET, _CONTEXT_0 = 0x02, 0x04, 0x06, 0x30, 0x31, 0xA0
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+
+HAS_ASN1CRYPTO = True
+try:
+    from asn1crypto import cms, core, x509
+except ImportError:
+    HAS_ASN1CRYPTO = False
+
 # 1.2.840.113549.1.7.1 to 3
 _DATA = bytes.fromhex("2a864886f70d010701")
 _SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
@@ -23,11 +32,19 @@ _CONTENT_TYPE = bytes.fromhex("2a864886f70d010903")
 _MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
 
 
-@dataclass(frozen=True)
-class _Element:
-    tag: int
-    encoded: bytes
-    content: bytes
+class Asn1cryptoMissing(OpsmgrError):
+    """asn1crypto is not installed for the Python that runs Ansible: it cannot be told who can open or who signed."""
+
+    def __init__(self) -> None:
+        found = "the Python library asn1crypto, which reads certificates' seals and signatures, cannot be imported"
+        super().__init__("read a key backup", found, "Install the package asn1crypto where ansible-core runs")
+
+    def __reduce__(self) -> tuple[type[Asn1cryptoMissing], tuple[()]]:
+        return type(self), ()
+
+
+class CmsError(ValueError):
+    """It is something else. The text goes behind the name of what was read."""
 
 
 @dataclass(frozen=True)
@@ -51,115 +68,94 @@ class SignerInfo:
     signature: bytes
 
 
+def require_asn1crypto() -> None:
+    """Raise Asn1cryptoMissing unless the library is there."""
+    if not HAS_ASN1CRYPTO:
+        raise Asn1cryptoMissing
+
+
 def envelope_recipients(envelope: bytes) -> list[bytes]:
     """The encoded issuer and serial number of each recipient, in no certain order. Raises ValueError for anything else
     than EnvelopedData for RSA keys.
     """
-    fields = _fields(envelope, _ENVELOPED_DATA, "EnvelopedData")
-    # Nothing that names certificates of the originator comes from here, so the recipients are the second field.
-    return [_recipient(each) for each in _elements(_expect(fields[1], _SET).content)]
+    with _reading("EnvelopedData for RSA keys"):
+        enveloped = cms.EnvelopedData.load(_content(envelope, _ENVELOPED_DATA), strict=True)
+        # Other kinds than a key transport have no field rid.
+        return [_named(recipient.chosen["rid"]) for recipient in enveloped["recipient_infos"]]
 
 
 def issuer_and_serial(certificate: bytes) -> bytes:
     """The same of a certificate, for comparing. Raises ValueError when it is none."""
-    fields = _children(_children(_only(certificate), 3)[0], 6)
-    # Certificates of version 1 do not name their version.
-    first = 1 if fields[0].tag == _CONTEXT_0 else 0
-    return _expect(fields[first + 2], _SEQUENCE).encoded + _expect(fields[first], _INTEGER).encoded
+    with _reading("certificate"):
+        fields = x509.Certificate.load(certificate, strict=True)["tbs_certificate"]
+        return _encoded(fields["issuer"], fields["serial_number"])
 
 
 def signer_infos(signed: bytes) -> list[SignerInfo]:
     """The signatures in a detached SignedData, of signers named by issuer and serial number. Raises ValueError for
     anything else.
     """
-    fields = _fields(signed, _SIGNED_DATA, "SignedData")
-    if len(_children(fields[2], 1)) != 1:
-        raise ValueError("holds what it signs, and is not detached")
-    # Certificates and revocation lists may stand between; the signatures come last.
-    return [_signer(each) for each in _elements(_expect(fields[-1], _SET).content)]
+    with _reading("SignedData"):
+        fields = cms.SignedData.load(_content(signed, _SIGNED_DATA), strict=True)
+        if fields["encap_content_info"].contents != bytes([0x06, len(_DATA)]) + _DATA:
+            raise CmsError("holds what it signs, and is not detached, or signs something else than data")
+        return [_signer(signer) for signer in fields["signer_infos"]]
 
 
-def _fields(encoded: bytes, kind: bytes, name: str) -> list[_Element]:
-    content_type, content = _children(_only(encoded), 2)[:2]
-    if content_type.tag != _OBJECT or content_type.content != kind:
-        raise ValueError(f"is not {name}")
-    return _children(_only(_expect(content, _CONTEXT_0).content), 3)
+def _content(encoded: bytes, kind: bytes) -> bytes:
+    [content_type, content] = _parts(encoded)
+    if content_type != kind:
+        raise ValueError
+    return content
 
 
-def _signer(signer: _Element) -> SignerInfo:
-    _version, name, digest, *rest = _children(signer, 5)
-    attributes = _signed_attributes(rest.pop(0)) if rest[0].tag == _CONTEXT_0 else None
-    if len(rest) < 2:
-        raise ValueError("a part is missing")
+def _parts(sequence: bytes) -> list[bytes]:
+    """What is in the parts of a sequence. The library's own types put each object identifier into words, and for one of
+    megabytes that takes hours.
+    """
+    return [part.contents for part in core.SequenceOf.load(sequence, strict=True, spec=core.Any)]
+
+
+def _signer(signer: cms.SignerInfo) -> SignerInfo:
+    attributes = signer["signed_attrs"]
     return SignerInfo(
-        # A signer who is named by a subject key identifier has no sequence here.
-        issuer_and_serial=_expect(name, _SEQUENCE).content,
-        digest_algorithm=_expect(_children(digest, 1)[0], _OBJECT).content,
-        signed_attributes=attributes,
-        signature=_expect(rest[1], _OCTETS).content,
+        issuer_and_serial=_named(signer["sid"]),
+        digest_algorithm=_parts(signer["digest_algorithm"].dump())[0],
+        signed_attributes=_signed_attributes(attributes) if attributes else None,
+        signature=signer["signature"].native,
     )
 
 
-def _signed_attributes(attributes: _Element) -> SignedAttributes:
-    values: dict[bytes, bytes] = {}
-    for attribute in _elements(attributes.content):
-        name, value = _children(attribute, 2)[:2]
-        if name.content in values:
-            raise ValueError("has an attribute twice")
-        values[name.content] = _expect(value, _SET).content
-    if _expect(_only(values.get(_CONTENT_TYPE, b"")), _OBJECT).content != _DATA:
-        raise ValueError("signs something else than data")
-    digest = _expect(_only(values.get(_MESSAGE_DIGEST, b"")), _OCTETS).content
+def _named(identifier: cms.SignerIdentifier | cms.RecipientIdentifier) -> bytes:
+    # One that is named by a subject key identifier has no such fields.
+    return _encoded(identifier.chosen["issuer"], identifier.chosen["serial_number"])
+
+
+def _encoded(issuer: x509.Name, serial: core.Integer) -> bytes:
+    encoded: bytes = issuer.dump() + serial.dump()
+    return encoded
+
+
+def _signed_attributes(attributes: cms.CMSAttributes) -> SignedAttributes:
+    # Each has a name, and a set of values: one here, of those that are read.
+    pairs = [_parts(attribute.dump()) for attribute in attributes]
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise CmsError("has an attribute twice")
+    if core.ObjectIdentifier.load(values[_CONTENT_TYPE], strict=True).contents != _DATA:
+        raise CmsError("signs something else than data")
+    digest = core.OctetString.load(values[_MESSAGE_DIGEST], strict=True).native
     # They are signed as a SET, whatever tag they have where they stand (RFC 5652, 5.4).
-    return SignedAttributes(digest, bytes([_SET]) + attributes.encoded[1:])
+    return SignedAttributes(digest, attributes.untag().dump())
 
 
-def _recipient(recipient: _Element) -> bytes:
-    # Other kinds than a key transport have another tag, and one that names a subject key identifier has no sequence
-    # here.
-    return _expect(_children(recipient, 4)[1], _SEQUENCE).content
-
-
-def _children(element: _Element, at_least: int) -> list[_Element]:
-    children = _elements(_expect(element, _SEQUENCE).content)
-    if len(children) < at_least:
-        raise ValueError("a part is missing")
-    return children
-
-
-def _expect(element: _Element, tag: int) -> _Element:
-    if element.tag != tag:
-        raise ValueError(f"has a part of kind {element.tag:02x} where {tag:02x} belongs")
-    return element
-
-
-def _only(data: bytes) -> _Element:
-    elements = _elements(data)
-    if len(elements) != 1:
-        raise ValueError("does not consist of one part")
-    return elements[0]
-
-
-def _elements(data: bytes) -> list[_Element]:
-    elements, start = [], 0
-    while start < len(data):
-        element = _element(data, start)
-        elements.append(element)
-        start += len(element.encoded)
-    return elements
-
-
-def _element(data: bytes, start: int) -> _Element:
-    head = data[start : start + 2]
-    if len(head) < 2:
-        raise ValueError("ends in the middle of a part")
-    length, begin = head[1], start + 2
-    if length > 0x80:
-        begin += length - 0x80
-        length = int.from_bytes(data[start + 2 : begin], "big")
-    elif length == 0x80:
-        raise ValueError("has a part without a length")
-    content = data[begin : begin + length]
-    if begin > len(data) or len(content) < length:
-        raise ValueError("ends in the middle of a part")
-    return _Element(head[0], data[start : begin + length], content)
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Say in one line that it is something else. The library does so in many."""
+    require_asn1crypto()
+    try:
+        yield
+    except CmsError:
+        raise
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise CmsError(f"is no {name} in DER") from error

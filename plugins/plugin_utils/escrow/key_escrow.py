@@ -17,6 +17,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate
     PrivateKeyOpener,
     load_private_key,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import Asn1cryptoMissing
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.manifest import (
     NOT_SEALED,
     SEALED_FOR_CERTIFICATES,
@@ -140,6 +141,9 @@ def verify_backup(
             open_backup(escrow, entry, passphrase, private_key)
             return OPENED, None
         escrow.verify(entry)
+    except Asn1cryptoMissing:
+        # Then it cannot be told.
+        raise
     except OpsmgrError as error:
         return FAULTY, error.found
     return INTACT, None

@@ -17,7 +17,7 @@ from contextlib import suppress
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate_seal import (
     read_certificates,
     read_private_key,
-    require_cryptography,
+    require_libraries,
     subject_of,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import (
@@ -92,7 +92,7 @@ class TrustedSigners:
     """
 
     def __init__(self, sources: Sequence[str]) -> None:
-        require_cryptography(_STEP_TRUST)
+        require_libraries(_STEP_TRUST)
         self._certificates = {}
         for certificate in (
             each for source in sources for each in read_certificates(source, "trusted_signers", _STEP_TRUST)

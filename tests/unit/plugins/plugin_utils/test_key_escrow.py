@@ -20,6 +20,7 @@ from unit.plugins.plugin_utils.officers import Officer, hire, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, RTM, SP1, ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow import cms as escrow_cms
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.certificate_seal import CertificateSeal
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     describe,
@@ -159,6 +160,16 @@ def test_sealed_for_certificates_and_not_opened(escrow: Escrow, officers: list[O
         with pytest.raises(OpsmgrError, match=sentence) as caught:
             open_backup(escrow, entry, PASSPHRASE, stranger)
         assert entry.path in str(caught.value)
+
+
+def test_without_asn1crypto_a_backup_is_not_called_faulty(
+    escrow: Escrow, officers: list[Officer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed, plain = keep(escrow, officers=officers), keep(escrow, hours=1)
+    monkeypatch.setattr(escrow_cms, "HAS_ASN1CRYPTO", False)
+    with pytest.raises(escrow_cms.Asn1cryptoMissing):
+        verify_backup(escrow, sealed, None)
+    assert verify_backup(escrow, plain, None) == ("opened", None)
 
 
 def test_an_escrow_on_another_disk_opens(escrow: Escrow, officers: list[Officer], tmp_path: Path) -> None:
