@@ -101,7 +101,7 @@ class BrokerReport:
     statements: list[str] = field(default_factory=list)
 
 
-class Deadline:
+class TimeLeft:
     """A moment after which nothing new is begun. C(seconds) from now."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -129,7 +129,7 @@ class AccessGuard:
 
     def reopen(self, seconds: float) -> None:
         """Make the database MULTI_USER. Raises AccessProblem, with what is in the way, when that fails for C(seconds)."""
-        deadline, pause = Deadline(seconds), 0.25
+        deadline, pause = TimeLeft(seconds), 0.25
         while True:
             try:
                 self._try(deadline)
@@ -140,7 +140,7 @@ class AccessGuard:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    def _try(self, deadline: Deadline) -> None:
+    def _try(self, deadline: TimeLeft) -> None:
         with self.connect(deadline) as connection:
             found = read_database(connection, self._database)
             if found is not None and found.user_access != "MULTI_USER":
@@ -148,7 +148,7 @@ class AccessGuard:
                 drop_closed_note(connection, self._database)
 
     @contextmanager
-    def connect(self, deadline: Deadline) -> Iterator[SqlConnection]:
+    def connect(self, deadline: TimeLeft) -> Iterator[SqlConnection]:
         """A session in master, whose statements are recorded even if it is lost."""
         connection = connect(self._options, query_timeout_seconds=max(1, round(deadline.left)))
         try:
@@ -173,7 +173,7 @@ class AccessGuard:
     def _look(self) -> tuple[DatabaseState | None, list[Session]]:
         found: DatabaseState | None = None
         try:
-            with self.connect(Deadline(self._options.connect_timeout)) as connection:
+            with self.connect(TimeLeft(self._options.connect_timeout)) as connection:
                 found = read_database(connection, self._database)
                 return found, read_sessions(connection, self._database)
         except (SqlError, ConnectionProblem):
@@ -202,7 +202,7 @@ class BrokerRepair:
 
     def observe(self) -> None:
         """Read everything that decides. Raises BrokerProblem for what this cannot repair, ConnectionProblem, SqlError."""
-        with self._guard.connect(Deadline(self._seconds)) as connection:
+        with self._guard.connect(TimeLeft(self._seconds)) as connection:
             self.report.before = self.report.after = read_database(connection, self._database)
             self._require_usable()
             self.report.closed_by_us = closed_by_us(connection, self.report.before)
@@ -237,7 +237,7 @@ class BrokerRepair:
 
     def carry_out(self) -> None:
         """Repair, and read the state back into the report. Raises BrokerProblem; its text says what was left behind."""
-        deadline = Deadline(self._seconds)
+        deadline = TimeLeft(self._seconds)
         try:
             if self._closed:
                 self._await_proof(deadline)
@@ -276,7 +276,7 @@ class BrokerRepair:
             statements += [use, leave, *switch, forget]
         return statements
 
-    def _await_proof(self, deadline: Deadline) -> None:
+    def _await_proof(self, deadline: TimeLeft) -> None:
         """Wait for the only seat, as long as it keeps the proof from being read. Raises AccessProblem."""
         while not self._reopens_any and self.report.closed_by_us is None and deadline.left:
             time.sleep(min(_PROOF_PAUSE_SECONDS, deadline.left))
@@ -320,7 +320,7 @@ class BrokerRepair:
             f"ALTER DATABASE {name} SET MULTI_USER",
         ]
 
-    def _enable(self, deadline: Deadline) -> None:
+    def _enable(self, deadline: TimeLeft) -> None:
         for remaining in reversed(range(_TRIES)):
             try:
                 self._switch(deadline)
@@ -331,7 +331,7 @@ class BrokerRepair:
                 elif not remaining or not _passes(error) or not deadline.left:
                     raise self._explained(error) from error
 
-    def _switch(self, deadline: Deadline) -> None:
+    def _switch(self, deadline: TimeLeft) -> None:
         try:
             with self._guard.connect(deadline) as connection:
                 use, single, broker, multi = self._switch_statements()
@@ -349,13 +349,13 @@ class BrokerRepair:
             self._guard.reopen(max(deadline.left, _SHORTEST_RESTORE_SECONDS))
             raise
 
-    def _forget_note(self, deadline: Deadline) -> None:
+    def _forget_note(self, deadline: TimeLeft) -> None:
         with suppress(ConnectionProblem), self._guard.connect(deadline) as connection:
             drop_closed_note(connection, self._database)
 
     def _read_back(self) -> None:
         try:
-            with self._guard.connect(Deadline(self._options.connect_timeout)) as connection:
+            with self._guard.connect(TimeLeft(self._options.connect_timeout)) as connection:
                 self.report.after = read_database(connection, self._database)
         except (SqlError, ConnectionProblem):
             self.report.after = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import (
     AccessGuard,
-    Deadline,
+    TimeLeft,
     alter_advice,
     cause,
 )
@@ -480,7 +480,7 @@ class DatabaseRestore(DatabaseJob):
     def _put_locks_back(self) -> None:
         """What the backup has in it is neither a lock nor a proof: it tells of the time when it was made."""
         try:
-            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+            with self._guard.connect(TimeLeft(_REOPEN_SECONDS)) as connection:
                 for name in read_properties(connection, PREFIX, self._database):
                     drop_property(connection, name, self._database)
                 for name, value in self._locks.items():
@@ -500,7 +500,7 @@ class DatabaseRestore(DatabaseJob):
     def _read_back(self) -> None:
         """Over a connection of its own: the restore is done, even if its connection is lost by now."""
         try:
-            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+            with self._guard.connect(TimeLeft(_REOPEN_SECONDS)) as connection:
                 self._look(connection)
         except (SqlError, ConnectionProblem) as error:
             found = f"it was restored, and its state could not be read afterwards: {cause(error)}"
@@ -511,7 +511,7 @@ class DatabaseRestore(DatabaseJob):
     def _left(self) -> str:
         """What a failed restore left, after bringing back a database that was only taken offline."""
         try:
-            with self._guard.connect(Deadline(_REOPEN_SECONDS)) as connection:
+            with self._guard.connect(TimeLeft(_REOPEN_SECONDS)) as connection:
                 found = read_database(connection, self._database)
                 if found is not None and found.state == "OFFLINE" and self._takes_offline:
                     connection.execute(f"ALTER DATABASE {self._name} SET ONLINE")
