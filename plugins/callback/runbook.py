@@ -73,8 +73,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.results im
 
 # They arrange things for others; only their failures are news.
 QUIET_ACTIONS = frozenset((
-    "add_host", "assert", "debug", "group_by", "import_role", "import_tasks", "include_role", "include_tasks", "include_vars", "meta", "pause",
-    "preflight_info", "role_variables", "set_fact", "set_stats", "validate_argument_spec", "variable_names",
+    "add_host", "assert", "clustered_rms_restore_plan", "debug", "group_by", "import_role", "import_tasks",
+    "include_role", "include_tasks", "include_vars", "meta", "pause", "preflight_info", "role_variables",
+    "set_fact", "set_stats", "validate_argument_spec", "variable_names",
 ))  # fmt: skip
 # It asks the person at the terminal, who must not be drawn over.
 ASKING_ACTION = "pause"

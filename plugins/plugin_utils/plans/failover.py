@@ -276,7 +276,7 @@ def _database_problems(request: FailoverRequest, observation: Observation) -> li
     database = observation.database
     state = database.get("database") or {}
     host = f"database {state.get('name', '')}".strip()
-    problems = _access_problems(host, state)
+    problems = access_problems(host, state)
     if not database.get("reachable"):
         return problems or [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
     group = _own_group(request, observation)
@@ -303,20 +303,20 @@ def _database_problems(request: FailoverRequest, observation: Observation) -> li
     return problems
 
 
-def _is_closed(state: t.Mapping[str, t.Any]) -> bool:
+def is_closed(state: t.Mapping[str, t.Any]) -> bool:
     return state.get("user_access") not in (None, "MULTI_USER")
 
 
 def _was_left_closed(observation: Observation) -> bool:
     """Whether a run of this collection closed the database and was killed before it opened it again."""
     state = observation.database.get("database") or {}
-    return _is_closed(state) and state.get("closed_by_us") is True
+    return is_closed(state) and state.get("closed_by_us") is True
 
 
-def _access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
+def access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     """A database that somebody closed stays closed: whoever did that had a reason."""
     ours = state.get("closed_by_us")
-    if not _is_closed(state) or ours is True:
+    if not is_closed(state) or ours is True:
         return []
     sessions = state.get("sessions")
     holders = f"; in it: {'; '.join(sessions)}" if sessions else ""

@@ -20,6 +20,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     OpsmgrAction,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import ESCROW_SPEC
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_restore import (
+    ClusteredRestorePlan,
+    ClusteredRestoreReport,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key import NewKeyPlan
 
@@ -61,6 +65,11 @@ def result_keys(name: str) -> set[str]:
         return {*cls.RESULT, "started_at", "elapsed_seconds"}
     others = {
         "awx_objects": {"steps", "warnings"},
+        "clustered_rms_restore_plan": {
+            field.name
+            for result in (ClusteredRestorePlan, ClusteredRestoreReport)
+            for field in dataclasses.fields(result)
+        },
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},

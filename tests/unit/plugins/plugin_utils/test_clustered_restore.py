@@ -1,0 +1,696 @@
+# Copyright (c) 2026, opsmgr.recovery contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A table of situations, and what a restore of the clustered RMS rmsvs on castor and pollux would do in each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from unit.plugins.plugin_utils.test_failover import server
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_restore import (
+    ClusteredRestorePlan,
+    ClusteredRestoreReport,
+    ClusteredRestoreRequest,
+    ClusterObservation,
+    RestoreStep,
+    make_plan,
+    make_report,
+)
+
+NODES = ("castor", "pollux")
+KEY, OTHER_KEY = "sha256:original", "sha256:other"
+BY_CLUSTER = {"state": "running", "start_mode": "demand"}
+BACKUP = r"D:\Backups\OperationsManager.bak"
+REQUEST = ClusteredRestoreRequest(
+    nodes=NODES,
+    management_group="ODYSSEY",
+    cluster_group="RMS",
+    virtual_server="rmsvs",
+    disk="R:",
+    database_host="thunder",
+    database_backup=BACKUP,
+    escrow="/srv/key_escrow",
+    backup_password="long enough",
+)
+
+Situation = dict[str, Any]
+Change = Callable[[Situation], None]
+
+
+def node(name: str) -> dict[str, Any]:
+    """A node of the clustered RMS as management_server_info describes it."""
+    services = {service: dict(BY_CLUSTER) for service in ("HealthService", "OMSDK", "OMCFG")}
+    return {**server(name, rms=True), "clustered": True, "services": services, "database_server": "thunder.odyssey.com"}
+
+
+def cluster(state: str = "online", key: str | None = KEY) -> dict[str, Any]:
+    """What a node says of the group and keeps for itself, as rms_cluster_group describes it."""
+    return {
+        "group": {"name": "RMS", "node": "CASTOR", "state": state},
+        "registry": {"is_root": True, "has_parent": False, "consistent": True, "key_fingerprint": key},
+    }
+
+
+def database() -> dict[str, Any]:
+    """The operational database as management_group_info describes it."""
+    return {
+        "reachable": True,
+        "problem": None,
+        "problem_kind": None,
+        "problems": [],
+        "management_group": "ODYSSEY",
+        "database": {"name": "OperationsManager", "state": "ONLINE", "user_access": "MULTI_USER", "closed_by_us": None},
+        "servers": [
+            {"name": "rmsvs.odyssey.com", "roles": ["rms", "management_server"]},
+            {"name": "kraken.odyssey.com", "roles": ["management_server"]},
+        ],
+    }
+
+
+def at_work() -> Situation:
+    """The clustered RMS works, with the key of the escrow."""
+    kraken = {**server("kraken"), "database_server": None}
+    return {
+        "request": REQUEST,
+        "servers": {**{name: {"server": node(name)} for name in NODES}, "kraken": {"server": kraken}},
+        "cluster": {name: cluster() for name in NODES},
+        "group": database(),
+        "lock": {"held": True, "taken": True, "problem": None},
+        "setup_preview": {},
+        "services_preview": {"commands": []},
+        "database_preview": {"files": []},
+        "key_preview": {name: {"backup": {"key_fingerprint": KEY}} for name in NODES},
+        "escrow_backups": {"backups": [backup()]},
+        "found_before": [],
+        "sql_services_started": False,
+    }
+
+
+def backup(group: str = "ODYSSEY", verified: str = "opened", problem: str | None = None) -> dict[str, Any]:
+    """A backup as key_escrow_info describes it."""
+    return {"management_group": group, "verified": verified, "problem": problem, "key_fingerprint": KEY}
+
+
+def lost() -> Situation:
+    """The nodes are without Operations Manager, and the database is a new one."""
+    empty = {
+        name: {"server": {**node(name), "installed": False, "management_group": None, "database_server": None}}
+        for name in NODES
+    }
+    situation = at_work()
+    return {
+        **situation,
+        "servers": {**empty, "kraken": situation["servers"]["kraken"]},
+        "cluster": {},
+        "key_preview": {},
+        "setup_preview": {name: {"command": "start /wait msiexec"} for name in NODES},
+        "services_preview": {"commands": ["cluster resource OMSDK /create"]},
+        "database_preview": {"files": [r"D:\Data\OperationsManager.mdf"]},
+    }
+
+
+def observed(situation: Situation, *changes: Change) -> tuple[ClusteredRestoreRequest, ClusterObservation]:
+    """The situation after the changes, as the plan takes it."""
+    for change in changes:
+        change(situation)
+    loops = ("servers", "cluster", "setup_preview", "key_preview")
+    results = {name: [{"item": host, **each} for host, each in situation[name].items()] for name in loops}
+    return situation["request"], ClusterObservation.from_results({**situation, **results})
+
+
+def decide(situation: Situation, *changes: Change) -> ClusteredRestorePlan:
+    return make_plan(*observed(situation, *changes))
+
+
+def request(**changes: Any) -> Change:
+    return lambda situation: situation.update(request=replace(situation["request"], **changes))
+
+
+def on(name: str, **changes: Any) -> Change:
+    return lambda situation: situation["servers"][name]["server"].update(changes)
+
+
+def off(name: str, reachability: str = "silent") -> Change:
+    """Nothing of this host could be looked at."""
+
+    def change(situation: Situation) -> None:
+        look = {"server": None, "problem": "it does not answer", "reachability": reachability}
+        situation["servers"][name] = look
+        situation["cluster"].pop(name, None)
+        situation["key_preview"].pop(name, None)
+
+    return change
+
+
+def ordinary(name: str) -> Change:
+    """A management server on which Windows itself starts the services."""
+    return on(
+        name, services={service: {"state": "running", "start_mode": "auto"} for service in node(name)["services"]}
+    )
+
+
+def registry(name: str, **changes: Any) -> Change:
+    return lambda situation: situation["cluster"][name]["registry"].update(changes)
+
+
+def state(value: str) -> Change:
+    """The state of the group by all nodes."""
+    return lambda situation: [each["group"].update(state=value) for each in situation["cluster"].values()] and None
+
+
+def group(**changes: Any) -> Change:
+    return lambda situation: situation["group"].update(changes)
+
+
+def access(**changes: Any) -> Change:
+    return lambda situation: situation["group"]["database"].update(changes)
+
+
+def unreachable(kind: str) -> Change:
+    problem = f"connect to SQL Server thunder: the {kind} is the trouble. Do something."
+    return group(reachable=False, problem=problem, problem_kind=kind, servers=None, management_group=None)
+
+
+def seen(name: str, **changes: Any) -> Change:
+    return lambda situation: situation[name].update(changes)
+
+
+def to_restore(situation: Situation) -> None:
+    situation["database_preview"]["files"] = [r"D:\Data\OperationsManager.mdf"]
+
+
+def failed(name: str) -> Change:
+    """The look at this host failed half way."""
+    look = {"server": None, "problem": None, "msg": f"{name}: look at it: the registry broke. Run it again."}
+
+    def change(situation: Situation) -> None:
+        off(name)(situation)
+        situation["servers"][name] = look
+
+    return change
+
+
+def seen_before(problem: str) -> Change:
+    return lambda situation: situation["found_before"].append(problem)
+
+
+KEEP_DATABASE = request(database=False, database_backup="")
+KEY_ONLY = request(setup=False, database=False, database_backup="")
+
+
+# --- what is to be done
+
+
+def test_a_clustered_rms_that_works_is_left_alone() -> None:
+    plan = decide(at_work(), KEEP_DATABASE)
+    assert (plan.problems, plan.refusal, plan.remarks, plan.person, plan.unfinished) == ([], [], [], [], [])
+    assert (plan.join, plan.build, plan.database, plan.key, plan.closed, plan.outage) == ([], *[False] * 5)
+    assert [step.name for step in plan.steps if step.needed] == []
+
+
+def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() -> None:
+    plan = decide(lost())
+    assert plan.problems == []
+    assert (plan.installed, plan.missing, plan.present) == ([], ["castor", "pollux"], ["castor", "pollux"])
+    assert (plan.join, plan.join_first, plan.join_others) == (["castor", "pollux"], True, ["pollux"])
+    assert (plan.build, plan.database, plan.key, plan.outage) == (True, True, True, True)
+    assert [step.name for step in plan.steps if step.needed] == [
+        "setup",
+        "first_node",
+        "other_nodes",
+        "services",
+        "offline",
+        "restored",
+        "key",
+        "online",
+    ]
+    assert [step.name for step in plan.steps if step.point_of_no_return] == ["restored"]
+    assert "in /srv/key_escrow.new_cluster" in plan.person[1]
+
+
+def test_in_check_mode_no_step_is_predicted_on_a_node_that_is_still_to_be_set_up() -> None:
+    plan = decide(lost(), request(check_mode=True))
+    assert (plan.present, plan.join, plan.join_first, plan.join_others) == ([], ["castor", "pollux"], False, [])
+    half = decide(lost(), request(check_mode=True), on("castor", installed=True), ordinary("castor"))
+    assert (half.present, half.missing, half.join_first) == (["castor"], ["pollux"], True)
+
+
+DECISIONS = [
+    # Which nodes have to join.
+    ("a node that Windows starts", at_work, [ordinary("pollux")], {"join": ["pollux"], "build": True}),
+    ("without setup, none joins", at_work, [ordinary("pollux"), request(setup=False)], {"join": [], "build": False}),
+    (
+        "one service that Windows starts is enough",
+        at_work,
+        [on("castor", services={**node("castor")["services"], "OMCFG": {"state": "stopped", "start_mode": "auto"}})],
+        {"join": ["castor"]},
+    ),
+    ("resources are missing", at_work, [seen("services_preview", commands=["create"])], {"join": [], "build": True}),
+    # Whether the database is restored.
+    ("the preview names files", at_work, [to_restore], {"database": True, "key": True, "outage": True}),
+    ("the database stays", at_work, [to_restore, KEEP_DATABASE], {"database": False, "outage": False}),
+    # Whether the key is restored.
+    ("another key on one node", at_work, [registry("pollux", key_fingerprint=OTHER_KEY)], {"key": True}),
+    ("no key on one node", at_work, [registry("pollux", key_fingerprint=None)], {"key": True, "outage": True}),
+    (
+        "one key on all nodes, and it is not the one of the escrow",
+        at_work,
+        [registry(name, key_fingerprint=OTHER_KEY) for name in NODES],
+        {"key": True, "outage": True},
+    ),
+    (
+        "a key file, of which nothing is known",
+        at_work,
+        [request(key_file="C:\\RMS-key.bin"), seen("key_preview", castor={}, pollux={})],
+        {"key": False},
+    ),
+    (
+        "nodes that cannot compute a fingerprint, online",
+        at_work,
+        [registry(name, key_fingerprint=None) for name in NODES],
+        {"key": False, "outage": False},
+    ),
+    ("the group is offline", at_work, [state("offline")], {"key": True, "outage": True}),
+    ("the group cannot be seen", at_work, [seen("cluster", castor={}, pollux={})], {"key": True}),
+    ("a node is still to be set up", lost, [KEEP_DATABASE], {"key": True}),
+    ("the key is not asked for", at_work, [state("offline"), request(key=False)], {"key": False, "outage": False}),
+    # What else needs an outage.
+    ("a registry to repair", at_work, [registry("pollux", consistent=False)], {"key": False, "outage": True}),
+    (
+        "a run of this collection left the database closed",
+        at_work,
+        [KEEP_DATABASE, access(user_access="SINGLE_USER", closed_by_us=True)],
+        {"closed": True, "outage": True, "problems": []},
+    ),
+    ("nobody told whether it is closed", at_work, [access(user_access=None)], {"closed": False, "outage": False}),
+    # Who is there.
+    ("the group is on the other node", at_work, [seen("cluster", castor={})], {"active": "castor"}),
+    ("the owner does not answer", at_work, [off("castor")], {"active": None, "first_answers": False}),
+    ("names of the nodes", at_work, [on("pollux", computer_name="POLLUX2")], {"names": [*NODES, "pollux2", "rmsvs"]}),
+    ("the SQL Server by the first registry", at_work, [], {"database_server": "thunder.odyssey.com"}),
+    ("no registry names a SQL Server", lost, [], {"database_server": None}),
+]
+
+
+@pytest.mark.parametrize(("what", "situation", "changes", "expected"), DECISIONS, ids=[row[0] for row in DECISIONS])
+def test_what_is_to_be_done(
+    what: str, situation: Callable[[], Situation], changes: list[Change], expected: dict[str, Any]
+) -> None:
+    plan = decide(situation(), *changes)
+    assert {name: getattr(plan, name) for name in expected} == expected, what
+
+
+# --- what stands in the way
+
+
+CLOSED = {"user_access": "RESTRICTED_USER", "closed_by_us": False}
+PROBLEMS = [
+    # The controller.
+    (
+        "what a task before has found",
+        [seen_before("controller: preflight: lxml cannot be imported.")],
+        ["controller: preflight: lxml cannot be imported."],
+    ),
+    (
+        "the name of the group",
+        [request(cluster_group="")],
+        ["controller: preflight: clustered_rms_restore_cluster_group"],
+    ),
+    (
+        "the virtual server",
+        [request(virtual_server="")],
+        ["controller: preflight: clustered_rms_restore_virtual_server"],
+    ),
+    ("the disk", [request(disk="")], ["controller: preflight: clustered_rms_restore_disk is not set"]),
+    (
+        "the host",
+        [request(database_host="")],
+        ["controller: preflight: clustered_rms_restore_database_host is not set"],
+    ),
+    (
+        "the file of the database",
+        [request(database_backup="")],
+        ["controller: preflight: it is not said from which file"],
+    ),
+    ("no file for a database that stays", [KEEP_DATABASE], []),
+    (
+        "a short password",
+        [request(backup_password="short")],
+        ["controller: preflight: no backup password of at least 8"],
+    ),
+    (
+        "a password nobody can type",
+        [request(backup_password="a\nbcdefgh")],
+        ["controller: preflight: the backup password has"],
+    ),
+    ("no password without a key", [request(backup_password="", key=False)], []),
+    (
+        "a password for the key that goes from node to node",
+        [request(backup_password="", key=False), ordinary("castor"), ordinary("pollux"), to_restore],
+        ["controller: preflight: no backup password"],
+    ),
+    (
+        "no password for the first node alone",
+        [request(backup_password="", key=False), ordinary("castor"), to_restore],
+        [],
+    ),
+    # The lock.
+    (
+        "another run",
+        [seen("lock", msg="thunder: take the lock: held.", problem="held")],
+        ["thunder: take the lock: held."],
+    ),
+    ("no right to lock", [seen("lock", msg="thunder: take the lock: denied.")], ["thunder: take the lock: denied."]),
+    ("a lost database is not locked", [seen("lock", msg="thunder: no database."), unreachable("database")], []),
+    # The nodes.
+    (
+        "a silent node",
+        [off("pollux")],
+        ["pollux: preflight: it does not answer. The key has to be on all nodes.* Start it"],
+    ),
+    ("a node that refuses", [off("pollux", "refused")], ["pollux: preflight: it does not answer.* It may be at work"]),
+    ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Run it again."]),
+    ("another management server that is silent", [off("kraken")], []),
+    (
+        "no administrator",
+        [on("pollux", administrator=False)],
+        ["pollux: preflight: the account is not an administrator"],
+    ),
+    ("no cluster", [on("pollux", clustered=False)], ["pollux: preflight: its cluster service .ClusSvc. does not run"]),
+    (
+        "a node of another management group",
+        [on("pollux", management_group="TRAINING")],
+        ["pollux: preflight: its management group is TRAINING, not ODYSSEY"],
+    ),
+    (
+        "a node of another management group that Windows starts",
+        [on("pollux", management_group="TRAINING"), ordinary("pollux"), KEY_ONLY],
+        ["pollux: preflight: its management group is TRAINING, not ODYSSEY"],
+    ),
+    (
+        "no node, and no setup",
+        [ordinary("pollux"), KEY_ONLY],
+        ["pollux: preflight: it is no node of the clustered RMS yet"],
+    ),
+    (
+        "the registry of another server",
+        [registry("pollux", consistent=False)],
+        ["pollux: preflight: the cluster starts its services, but its registry is not that of a node"],
+    ),
+    ("a registry to repair", [registry("pollux", consistent=False), request(repair_registry=True)], []),
+    (
+        "no look at the cluster",
+        [seen("cluster", pollux={"msg": "pollux: look after the cluster group: no such group.", "registry": None})],
+        ["pollux: preflight: the cluster starts its services", "pollux: look after the cluster group: no such group."],
+    ),
+    # What could be predicted.
+    ("no package", [seen("setup_preview", pollux={"msg": "pollux: no MOM.msi."})], ["pollux: no MOM.msi."]),
+    (
+        "no disk resource",
+        [seen("services_preview", msg="castor: no resource RMS Disk.")],
+        ["castor: no resource RMS Disk."],
+    ),
+    ("a database in use", [seen("database_preview", msg="thunder: not a new one.")], ["thunder: not a new one."]),
+    ("a key that is sealed", [seen("key_preview", pollux={"msg": "pollux: sealed."})], ["pollux: sealed."]),
+    # The database.
+    (
+        "a database that stays and is closed",
+        [KEEP_DATABASE, access(**CLOSED)],
+        ["thunder: .* is in RESTRICTED_USER, and no run"],
+    ),
+    (
+        "who closed a database that stays cannot be told",
+        [KEEP_DATABASE, access(user_access="SINGLE_USER", closed_by_us=None, sessions=["session 53: dba"])],
+        ["thunder: .* is in SINGLE_USER, and as long as its only seat is taken.*in it: session 53: dba"],
+    ),
+    ("a closed database that is replaced", [access(**CLOSED)], []),
+    (
+        "another management group",
+        [group(management_group="TRAINING")],
+        ["thunder: .* belongs to the management group TRAINING"],
+    ),
+    (
+        "another RMS in a database that stays",
+        [KEEP_DATABASE, request(virtual_server="other")],
+        ["thunder: .* the RMS is rmsvs.odyssey.com, not other"],
+    ),
+    (
+        "no RMS in a database that stays",
+        [KEEP_DATABASE, group(servers=[])],
+        ["thunder: .* the RMS is nobody, not rmsvs"],
+    ),
+    ("another RMS in a database that is replaced", [group(servers=[])], []),
+    ("a lost database is what a restore is for", [unreachable("database")], []),
+    (
+        "a lost database that stays",
+        [KEEP_DATABASE, unreachable("database")],
+        ["connect to SQL Server thunder: the database"],
+    ),
+    ("a login that is refused", [unreachable("login")], ["connect to SQL Server thunder: the login"]),
+    (
+        "no new database for nodes to be set up",
+        [ordinary("castor")],
+        ["thunder: preflight: castor are still to be set up as nodes, and that takes the new operational database"],
+    ),
+    ("a new database for nodes to be set up", [ordinary("castor"), to_restore], []),
+    (
+        "nodes to be set up, and what is there could not be predicted",
+        [ordinary("castor"), seen("database_preview", msg="thunder: not a new one.")],
+        ["thunder: not a new one."],
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "expected"), PROBLEMS, ids=[row[0] for row in PROBLEMS])
+def test_what_stands_in_the_way(what: str, changes: list[Change], expected: list[str]) -> None:
+    problems = decide(at_work(), *changes).problems
+    assert len(problems) == len(expected), (what, problems)
+    for problem, pattern in zip(problems, expected, strict=True):
+        assert re.match(pattern, problem), what
+
+
+ESCROW = [
+    ("a backup that opens", [], None),
+    ("a backup that is as it was", [seen("escrow_backups", backups=[backup(verified="intact")])], None),
+    ("an escrow that cannot be read", [seen("escrow_backups", msg="controller: no right.")], "controller: no right."),
+    (
+        "another group's backup",
+        [seen("escrow_backups", backups=[backup("TRAINING")])],
+        "holds no key backup of .* ODYSSEY",
+    ),
+    ("no backup", [seen("escrow_backups", backups=[])], "/srv/key_escrow holds no key backup"),
+    (
+        "the newest one is faulty",
+        [seen("escrow_backups", backups=[backup(verified="faulty", problem="it was changed."), backup()])],
+        "the newest key backup is faulty: it was changed.",
+    ),
+    ("a key file instead", [seen("escrow_backups", backups=[]), request(key_file="C:\\RMS-key.bin")], None),
+    ("no key is asked for", [seen("escrow_backups", backups=[]), request(key=False)], None),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "expected"), ESCROW, ids=[row[0] for row in ESCROW])
+def test_the_escrow_has_the_key_for_nodes_that_are_still_to_be_set_up(
+    what: str, changes: list[Change], expected: str | None
+) -> None:
+    problems = decide(lost(), *changes).problems
+    assert len(problems) == (expected is not None), (what, problems)
+    assert expected is None or re.search(expected, problems[0])
+
+
+def test_on_nodes_that_are_installed_the_key_is_asked_for_itself() -> None:
+    assert decide(at_work(), seen("escrow_backups", backups=[])).problems == []
+
+
+def test_all_problems_are_told_at_once_and_each_once() -> None:
+    failure = {"msg": "controller: the seal cannot be opened."}
+    plan = decide(at_work(), seen("key_preview", castor=failure, pollux=failure), on("castor", clustered=False))
+    assert len(plan.problems) == 2
+    assert plan.refusal == ["Nothing was changed. 2 problem(s):", *plan.problems]
+    started = decide(at_work(), on("castor", clustered=False), lambda each: each.update(sql_services_started=True))
+    assert started.refusal[0] == "Nothing was changed, but SQL services were started. 1 problem(s):"
+
+
+def test_another_management_server_that_is_silent_is_worth_a_remark() -> None:
+    [remark] = decide(at_work(), off("kraken")).remarks
+    assert remark.startswith("kraken: preflight: this management server could not be looked at: it does not answer.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([], []),
+        ([state("offline")], ["the group RMS is offline"]),
+        ([seen("cluster", castor={}, pollux={})], ["the group RMS is not seen"]),
+        ([off("castor")], ["the group RMS is online on CASTOR, which is not among the nodes that answer"]),
+        ([unreachable("login")], ["the login is the trouble"]),
+    ],
+)
+def test_backups_are_made_of_a_clustered_rms_that_works(changes: list[Change], expected: list[str]) -> None:
+    problems = decide(at_work(), *changes).backup_problems
+    assert len(problems) == len(expected)
+    for problem, words in zip(problems, expected, strict=True):
+        assert words in problem
+
+
+def test_the_password_is_in_no_plan_and_in_no_traceback() -> None:
+    assert REQUEST.backup_password not in repr(REQUEST) + repr(decide(lost()))
+
+
+# --- after the work
+
+
+UNFINISHED = [
+    ("all is well", [], []),
+    ("a node that does not answer", [off("pollux")], ["pollux: it is no sound node"]),
+    ("a node that Windows starts", [ordinary("pollux")], ["pollux: it is no sound node"]),
+    ("a registry of another server", [registry("castor", consistent=False)], ["castor: it is no sound node"]),
+    (
+        "different keys",
+        [registry("pollux", key_fingerprint=OTHER_KEY)],
+        ["The nodes have different keys: sha256:original, sha256:other."],
+    ),
+    (
+        "one key that is not known",
+        [registry("pollux", key_fingerprint=None)],
+        ["The nodes have different keys: sha256:original, one that is not known."],
+    ),
+    ("keys that cannot be compared", [registry(name, key_fingerprint=None) for name in NODES], []),
+    ("the group is offline", [state("failed")], ["The group RMS is failed."]),
+    ("the database cannot be asked", [unreachable("login")], ["connect to SQL Server thunder: the login"]),
+    ("what the database complains of", [group(problems=["Service Broker is off."])], ["Service Broker is off."]),
+    (
+        "nothing could be seen of the cluster",
+        [seen("cluster", castor={}, pollux={})],
+        ["castor: it is no", "pollux: it is no", "The key of no node could be seen.", "The group RMS is not seen."],
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "expected"), UNFINISHED, ids=[row[0] for row in UNFINISHED])
+def test_what_is_still_open(what: str, changes: list[Change], expected: list[str]) -> None:
+    for left in (decide(at_work(), *changes).unfinished, report(at_work(), *changes).open):
+        assert len(left) == len(expected), (what, left)
+        for sentence, beginning in zip(left, expected, strict=True):
+            assert sentence.startswith(beginning)
+
+
+def report(
+    situation: Situation, *changes: Change, before: Situation | None = None, **results: Any
+) -> ClusteredRestoreReport:
+    """The end of a run that began with `before`, and whose tasks returned `results`."""
+    asked, after = observed(situation, *changes)
+    plan = asdict(decide({**(before or at_work()), "request": asked}))
+    return make_report(plan, asked, after, results)
+
+
+def test_the_report_tells_each_change_once_with_its_host_and_its_time() -> None:
+    told = report(
+        at_work(),
+        before=lost(),
+        setup={
+            "results": [
+                {"item": "castor", "changed": True, "elapsed_seconds": 412.3, "reboot_required": None},
+                {"item": "pollux", "changed": True, "elapsed_seconds": 401.0, "reboot_required": True},
+            ]
+        },
+        first_node={"changed": True},
+        restored={"changed": True, "elapsed_seconds": 7.0},
+        tools={"results": [{"item": "castor", "changed": False}]},
+        opened={"changed": False, "skipped": True},
+        key={"results": [{"item": "castor", "changed": True}, {"item": "pollux", "skipped": True}]},
+        others={"results": []},
+    )
+    assert told.done == [
+        "castor set up as a management server (412.3 s)",
+        "pollux set up as a management server (401.0 s)",
+        "castor made the virtual server",
+        f"operational database restored from {BACKUP} (7.0 s)",
+        "key restored on castor",
+    ]
+    assert told.person[-1].startswith("Restart pollux")
+    assert told.lines == ["Done:", *told.done, "Left for a person:", *told.person]
+
+
+def test_the_report_names_the_backup_of_a_database_that_stays() -> None:
+    told = report(at_work(), KEEP_DATABASE, saved={"changed": True, "path": BACKUP, "elapsed_seconds": 3.1})
+    assert told.done == [f"operational database backed up to {BACKUP} (3.1 s)"]
+
+
+def test_nothing_lost_nothing_done() -> None:
+    told = report(at_work(), KEEP_DATABASE)
+    assert (told.lines, told.open) == (["The clustered RMS rmsvs works on all its nodes. Nothing to do."], [])
+
+
+def test_check_mode_tells_what_no_task_can_predict() -> None:
+    told = report(lost(), request(check_mode=True), before=lost())
+    assert told.lines[0] == "This would be done:"
+    assert told.done == [
+        "castor made a node of the clustered RMS, with the original key",
+        "pollux made a node of the clustered RMS, with the original key",
+        "Service Broker of the operational database turned on, if it is off after the restore",
+    ]
+
+
+def test_other_management_servers_that_do_not_work_yet_are_open() -> None:
+    others = [
+        {"item": "kraken", "unreachable": True, "msg": "connection refused"},
+        {"item": "jupiter", "msg": "jupiter: HealthService does not start."},
+        {"item": "argus", "changed": True},
+    ]
+    told = report(at_work(), others={"results": others})
+    assert told.open == ["kraken: connection refused.", "jupiter: HealthService does not start."]
+    assert told.done == ["HealthService of argus started"]
+
+
+# --- the steps
+
+
+STEPS = [
+    ("a key in the escrow", [state("offline"), KEY_ONLY], "key", {"needed": True, "undo": None, "hosts": [*NODES]}),
+    ("a key file", [state("offline"), request(key_file="D:\\key.bin")], "key_file", {"needed": True}),
+    ("the group is where it can be put back", [state("offline")], "offline", {"needed": True}),
+    ("a database that stays is backed up", [state("offline"), KEY_ONLY], "saved", {"needed": True, "tells": "path"}),
+    (
+        "one that was left closed is opened and not backed up",
+        [KEEP_DATABASE, access(user_access="SINGLE_USER", closed_by_us=True)],
+        "saved",
+        {"needed": False},
+    ),
+    (
+        "one that was left closed is opened",
+        [KEEP_DATABASE, access(user_access="SINGLE_USER", closed_by_us=True)],
+        "opened",
+        {"needed": True, "hosts": ["thunder"]},
+    ),
+    ("one registry", [registry("pollux", consistent=False)], "registry", {"needed": True, "hosts": ["pollux"]}),
+    ("resources", [seen("services_preview", commands=["create"])], "services", {"needed": True, "hosts": ["castor"]}),
+    ("a group to bring online", [state("offline"), request(key=False)], "online", {"needed": True}),
+    ("a group that is online", [], "online", {"needed": False}),
+    ("what only the task finds out", [], "broker", {"needed": None}),
+    ("the others", [], "others", {"hosts": ["kraken"]}),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "name", "expected"), STEPS, ids=[row[0] for row in STEPS])
+def test_a_step_says_where_it_is_needed_and_how_to_undo_it(
+    what: str, changes: list[Change], name: str, expected: dict[str, Any]
+) -> None:
+    [step] = [step for step in decide(at_work(), *changes).steps if step.name == name]
+    assert {key: getattr(step, key) for key in expected} == expected, what
+
+
+def test_a_restore_over_a_database_is_the_only_point_of_no_return() -> None:
+    def points(plan: ClusteredRestorePlan) -> list[RestoreStep]:
+        return [step for step in plan.steps if step.point_of_no_return]
+
+    assert [step.text for step in points(decide(at_work(), to_restore))] == [
+        f"operational database restored from {BACKUP}"
+    ]
+    assert points(decide(at_work(), KEEP_DATABASE)) == []
