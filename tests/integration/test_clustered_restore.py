@@ -54,7 +54,7 @@ def restore(player: Player, **options: Any) -> Run:
 
 
 def report(run: Run) -> list[str]:
-    return list(run.results("What was done and what is left")[-1]["msg"])
+    return list(run.results("Report what was done and what is left")[-1]["msg"])
 
 
 def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost: Player) -> None:
@@ -133,12 +133,12 @@ def prove_restored(player: Player, **options: Any) -> None:
 
 # A restored database has its broker off, and what a task at the desk did to the services is nobody's to predict.
 UNPREDICTABLE = {
-    "The group is offline while the database is needed alone",
-    "The other management servers leave the database",
-    "Service Broker of the operational database is on",
-    "The clustered RMS is online again, and OMSDK was restarted by the cluster",
-    "The other management servers work",
-    "No service runs behind the cluster's back",
+    "Take the group offline while the database is needed alone",
+    "Have the other management servers leave the database",
+    "Turn on Service Broker of the operational database",
+    "Bring the group online again, so that the cluster restarts OMSDK",
+    "Have the other management servers work",
+    "Stop services that run behind the cluster's back",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_re
     make_report,
 )
 
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "clustered_rms_restore"
 NODES = ("castor", "pollux")
 KEY, OTHER_KEY = "sha256:original", "sha256:other"
 BY_CLUSTER = {"state": "running", "start_mode": "demand"}
@@ -650,6 +652,14 @@ def test_other_management_servers_that_do_not_work_yet_are_open() -> None:
 
 
 # --- the steps
+
+
+def test_each_step_has_a_task_of_the_role_that_registers_by_its_name() -> None:
+    tasks = "".join(path.read_text(encoding="utf-8") for path in (ROLE / "tasks").glob("*.yml"))
+    registered = set(re.findall(r"register: __clustered_rms_restore_done_(\w+)", tasks))
+    planned = decide(at_work()).steps + decide(at_work(), request(key_file="C:\\RMS-key.bin")).steps
+    # The nodes join in a loop over several tasks.
+    assert {step.name for step in planned} - {"other_nodes"} == registered
 
 
 STEPS = [
