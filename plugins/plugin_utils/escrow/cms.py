@@ -158,4 +158,5 @@ def _reading(name: str) -> Iterator[None]:
     except CmsError:
         raise
     except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise CmsError(f"is no {name} in DER") from error
+        is_cut_off = str(error).startswith("Insufficient data")
+        raise CmsError("ends in the middle of a part" if is_cut_off else f"is no {name} in DER") from error
