@@ -20,6 +20,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_re
     make_report,
 )
 
+# What of a plan the report needs.
+_OF_PLAN = {"steps", "join", "present", "database", "person", "remarks"}
+
 
 class ActionModule(ControllerAction):
     SPEC = {
@@ -62,4 +65,6 @@ class ActionModule(ControllerAction):
         seen = ClusterObservation.from_results(arguments)
         if arguments["plan"] is None:
             return asdict(make_plan(request, seen))
+        if not _OF_PLAN.issubset(arguments["plan"]):
+            raise OpsmgrError(STEP, "plan is not what this module returned before the work", "Give its result")
         return asdict(make_report(arguments["plan"], request, seen, arguments["results"]))

@@ -255,8 +255,9 @@ class ClusteredRestorePlan:
 
 @dataclass(frozen=True)
 class ClusteredRestoreReport:
-    """The end of a run: what was done (in check mode: would be done), what is open, what is left for a person. `lines`
-    say it all but what is open.
+    """The end of a run: what was done (in check mode: would be done), what is open, what is left for a person.
+
+    :ivar lines: all of it as lines of a report, but for what is open
     """
 
     done: list[str]
@@ -324,7 +325,8 @@ def _lines(
     return [
         *([headline, *done] if done else [nothing]),
         *(["Left for a person:", *person] if person else []),
-        *(["Remarks:", *remarks] if remarks else []),
+        # After the work, what does not answer is open.
+        *(["Remarks:", *remarks] if remarks and request.check_mode else []),
     ]
 
 
@@ -558,8 +560,8 @@ def _backup_problems(
 
 
 def _remarks(request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[str]:
-    """Other management servers take no part, so that one of them that does not answer is only worth a remark."""
-    advice = "The restore does not need it; look at it afterwards"
+    """Other management servers are only started again, so that one that does not answer does not stand in the way."""
+    advice = "The restore goes on without it. Start it, then rerun the playbook"
     return [
         _problem(look.host, f"this management server could not be looked at: {look.trouble}", advice)
         for look in seen.group.servers
@@ -633,7 +635,7 @@ def _replacing(
     exported = "Import the file that the task exported the registry to"
     copied = "Delete the tools from the folder of Operations Manager"
     return [
-        RestoreStep("offline", f"group {group} taken offline", [request.nodes[0]], plan.outage, back),
+        RestoreStep("offline", f"group {group} taken offline", [request.nodes[0]], plan.outage or plan.build, back),
         RestoreStep("stopped", "services of * stopped that ran behind the cluster's back", nodes, undo="Start them"),
         RestoreStep(
             "saved",
@@ -675,10 +677,12 @@ def _done(step: RestoreStep, request: ClusteredRestoreRequest, results: t.Mappin
     for result in loop_results(results.get(step.name)):
         if not result.get("changed"):
             continue
-        told = result.get(step.tells or "")
-        text = step.text.replace("*", str(result.get("item", request.nodes[0])))
-        seconds = f" ({result['elapsed_seconds']} s)" if "elapsed_seconds" in result else ""
-        yield f"{text}{f' to {told}' if told else ''}{seconds}"
+        line = step.text.replace("*", str(result.get("item", request.nodes[0])))
+        if step.tells:
+            line += f" to {result[step.tells]}"
+        if "elapsed_seconds" in result:
+            line += f" ({result['elapsed_seconds']} s)"
+        yield line
 
 
 def _predicted(plan: t.Mapping[str, t.Any], request: ClusteredRestoreRequest) -> list[str]:

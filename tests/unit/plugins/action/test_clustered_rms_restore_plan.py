@@ -59,3 +59,8 @@ def test_without_a_node_there_is_no_plan() -> None:
     assert result["msg"] == (
         "controller: preflight: no node of the cluster is named. Put the nodes into the group opsmgr_rms_cluster."
     )
+
+
+def test_what_is_no_plan_is_refused() -> None:
+    result = tell(at_work(), plan={"msg": "something else"})
+    assert result["msg"].startswith("controller: preflight: plan is not what this module returned before the work.")

@@ -261,6 +261,12 @@ DECISIONS = [
     ("another key on one node", at_work, [registry("pollux", key_fingerprint=OTHER_KEY)], {"key": True}),
     ("no key on one node", at_work, [registry("pollux", key_fingerprint=None)], {"key": True, "outage": True}),
     (
+        "another key on one node, and a key file, of which nothing is known",
+        at_work,
+        [registry("pollux", key_fingerprint=OTHER_KEY), seen("key_preview", castor={}, pollux={})],
+        {"key": True},
+    ),
+    (
         "one key on all nodes, and it is not the one of the escrow",
         at_work,
         [registry(name, key_fingerprint=OTHER_KEY) for name in NODES],
@@ -522,6 +528,10 @@ def test_all_problems_are_told_at_once_and_each_once() -> None:
 def test_another_management_server_that_is_silent_is_worth_a_remark() -> None:
     [remark] = decide(at_work(), off("kraken")).remarks
     assert remark.startswith("kraken: preflight: this management server could not be looked at: it does not answer.")
+    silent = at_work()
+    off("kraken")(silent)
+    assert report(at_work(), request(check_mode=True), before=silent).lines[-2:] == ["Remarks:", remark]
+    assert remark not in report(at_work(), before=silent).lines
 
 
 @pytest.mark.parametrize(
@@ -640,6 +650,11 @@ def test_check_mode_tells_what_no_task_can_predict() -> None:
     ]
 
 
+def test_check_mode_says_nothing_of_the_broker_of_a_database_that_stays() -> None:
+    told = report(lost(), request(check_mode=True), KEEP_DATABASE, before=lost())
+    assert [line for line in told.done if "Service Broker" in line] == []
+
+
 def test_other_management_servers_that_do_not_work_yet_are_open() -> None:
     others = [
         {"item": "kraken", "unreachable": True, "msg": "connection refused"},
@@ -666,6 +681,7 @@ STEPS = [
     ("a key in the escrow", [state("offline"), KEY_ONLY], "key", {"needed": True, "undo": None, "hosts": [*NODES]}),
     ("a key file", [state("offline"), request(key_file="D:\\key.bin")], "key_file", {"needed": True}),
     ("the group is where it can be put back", [state("offline")], "offline", {"needed": True}),
+    ("resources to add", [seen("services_preview", commands=["create"])], "offline", {"needed": True}),
     ("a database that stays is backed up", [state("offline"), KEY_ONLY], "saved", {"needed": True, "tells": "path"}),
     (
         "one that was left closed is opened and not backed up",
