@@ -229,6 +229,14 @@ def test_a_database_that_cannot_be_backed_up_is_found_before_anything_is_done(lo
     assert lost.lab.dump() == before
 
 
+def test_a_restart_that_the_setup_wants_is_reported(lost: Player) -> None:
+    lost.lab.hosts["deathsting"].settings["setup_wants_reboot"] = True
+    run = recover(lost)
+    assert run.ended_well, run.output
+    [report] = run.results("Report that the server has to be restarted")
+    assert "deathsting" in report["msg"]
+
+
 @pytest.mark.soak
 def test_keys_that_are_known_to_be_worthless_are_no_obstacle(lost: Player) -> None:
     with_a_key_on_jupiter(lost)
