@@ -24,6 +24,9 @@ METRICS_ARGS ?=
 export PYTHON
 # Ansible wants UTF-8, whatever the machine says; every Debian has this one.
 export LC_ALL := C.UTF-8
+# What images of CI set for their own logs: with the first, Python reads a module that Ansible hands it byte by byte;
+# without byte code, each start of the lab compiles it.
+unexport PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ PASSWORD = "Correct horse 8 battery"
 SEAL = "a seal passphrase"
 TIMEOUT_SECONDS = 300
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
+# What Ansible has packed of each Python module, kept for the other runs of this process.
+PAYLOADS = tempfile.TemporaryDirectory(prefix="opsmgr-payloads-")
 
 
 @dataclass
@@ -165,10 +168,11 @@ class Player:
             **os.environ,
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "integration" / "callbacks"),
-            "ANSIBLE_CALLBACKS_ENABLED": "record",
+            "ANSIBLE_CALLBACKS_ENABLED": "record,economy",
             "ANSIBLE_NOCOLOR": "1",
             "RECORD_FILE": str(record),
             "RECORD_CUT": cut or "",
+            "ECONOMY_PAYLOADS": PAYLOADS.name,
         }
         command = [ANSIBLE_PLAYBOOK, *arguments]
         said = folder / "output"
