@@ -20,6 +20,7 @@ SANITY_ARGS ?=
 MATRIX_ARGS ?=
 FRESH_ARGS ?=
 METRICS_ARGS ?=
+MUTANTS_ARGS ?= --count 20 plugins/plugin_utils/plans
 
 export PYTHON
 # Ansible wants UTF-8, whatever the machine says; every Debian has this one.
@@ -31,7 +32,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics build clean
+.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics mutants build clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -80,6 +81,9 @@ matrix: setup  ## unit tests and drills with each ansible-core since 2.16; as ro
 
 fresh:  ## minimal Debian and Ubuntu systems, as root; FRESH_ARGS='--drill-only debian-13'
 	@$(run) python tests/tools/fresh $(FRESH_ARGS)
+
+mutants: setup  ## small changes to the plugins that no unit test notices; MUTANTS_ARGS='--count 20 --seed 2 PATH'
+	@$(run) python tests/tools/mutants $(MUTANTS_ARGS)
 
 bench: setup  ## measured numbers: requests and bytes per module
 	@$(run) python -m pytest -s $(PYTEST_ARGS) tests/bench
