@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import fields
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.job_storage import lost_with_job
@@ -32,9 +33,17 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover imp
     PLANNED,
     STEP,
     FailoverRequest,
+    Plan,
     make_plan,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_result import (
+    PlannedFailover,
+    without_arguments,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
+
+# ansible-runner, and so AWX, plays in a terminal that nobody sits at, and sets this variable of the environment.
+RUNNER_VARIABLE = "AWX_ISOLATED_DATA_DIR"
 
 
 class ActionModule(ControllerAction):
@@ -53,14 +62,19 @@ class ActionModule(ControllerAction):
         "cluster_nodes": {"type": "list", "elements": "str", "default": []},
         "virtual_server": {"type": "str"},
         "old_rms_is_off": {"type": "bool", "default": False},
+        "confirm": {"type": "str"},
+        "sql_server": {"type": "str", "default": FailoverRequest.sql_server},
+        "database_backup": {"type": "bool", "default": True},
+        "reporting_servers": {"type": "list", "elements": "str", "default": []},
+        "web_consoles": {"type": "list", "elements": "str", "default": []},
+        "consoles": {"type": "list", "elements": "str", "default": []},
         "report": {"type": "path"},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         request = FailoverRequest(**{each.name: arguments[each.name] for each in fields(FailoverRequest)})
-        observation = Observation(
-            [ServerObservation.from_result(look) for look in arguments["servers"]], arguments["database"]
-        )
+        seen = without_arguments(arguments)
+        observation = Observation.from_results(seen)
         plan = make_plan(request, observation)
         plan.problems += _report(arguments["report"])
         backup = None
@@ -69,7 +83,21 @@ class ActionModule(ControllerAction):
             backup, problems = _key(request, observation, arguments)
             # What cannot open a seal is found twice: by itself, and with the backup to be opened.
             plan.problems += [problem for number, problem in enumerate(problems) if problem not in problems[:number]]
-        return {**vars(plan), "backup": backup}
+            if arguments["confirm"] is not None:
+                plan.problems += _unconfirmed(plan, arguments["confirm"], check_mode=bool(self._task.check_mode))
+        return {**PlannedFailover(plan, request, seen, now_text()).as_result(), "backup": backup}
+
+
+def _unconfirmed(plan: Plan, confirmed: str, *, check_mode: bool) -> list[str]:
+    """Why the promotion is not confirmed, where nobody will be asked for it."""
+    target = plan.new_rms
+    if confirmed not in ("", target):
+        found = f"rms_failover_confirm is '{confirmed}', and the server to promote is {target}"
+        return [_problem(found, f"If the role is to move there, set it to {target}")]
+    if confirmed or check_mode or not os.environ.get(RUNNER_VARIABLE):
+        return []
+    advice = f"If the role is to move to {target}, set rms_failover_confirm to {target}"
+    return [_problem("the promotion is not confirmed, and there is nobody to ask", advice)]
 
 
 def _key(

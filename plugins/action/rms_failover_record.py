@@ -8,74 +8,80 @@ changes nothing.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_result import PlannedFailover
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import join
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import bars, draw
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import Record, RunHistory, make_record
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import (
+    Record,
+    RunHistory,
+    last_message,
+    left_undone,
+    make_record,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import GroupFacts
+
+STEP = "record the failover"
 
 
 class ActionModule(ControllerAction):
     SPEC = {
-        "target": {"type": "str", "required": True},
-        "rms_name": {"type": "str"},
-        "old_rms": {"type": "str"},
-        "promotion_needed": {"type": "bool", "required": True},
-        "management_group": {"type": "str"},
-        "mode": {"type": "str", "required": True},
+        "plan": {"type": "dict", "required": True},
+        "results": {"type": "dict", "required": True},
         "database": {"type": "str", "required": True},
         "database_host": {"type": "str", "required": True},
-        "cluster_nodes": {"type": "list", "elements": "str", "default": []},
-        "virtual_server": {"type": "str"},
-        "seen": {"type": "dict", "required": True, "options": SEEN_SPEC},
         "seen_again": {"type": "dict", "required": True, "options": SEEN_SPEC},
-        "steps": {
-            "type": "list",
-            "elements": "dict",
-            "required": True,
-            "options": {
-                "text": {"type": "str", "required": True},
-                "hosts": {"type": "list", "elements": "str", "default": []},
-                "results": {"type": "list", "elements": "dict", "default": []},
-                "part": {"type": "str"},
-                "point_of_no_return": {"type": "bool", "default": False},
-            },
-        },
-        "came_to_end": {"type": "bool", "required": True},
+        "seen_at_end": {"type": "dict", "options": SEEN_SPEC},
         "verdict": {"type": "dict"},
-        "left": {"type": "list", "elements": "str", "default": []},
-        "undone": {"type": "list", "elements": "str", "default": []},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        story = _story(arguments)
+        planned = PlannedFailover.from_result(arguments["plan"], STEP)
+        story = _story(planned, arguments)
         record = make_record(story)
-        told = _as_result(record, story, arguments)
-        return {"record": told, "drawings": _drawings(record, told["began_at"], told["seconds"])}
+        told = _as_result(record, story, planned)
+        check_mode = bool(self._task.check_mode)
+        return {
+            "record": told,
+            "drawings": _drawings(record, told["began_at"], told["seconds"]),
+            "lines": last_message(story, check_mode=check_mode),
+            "left_undone": left_undone(story, check_mode=check_mode),
+        }
 
 
-def _story(arguments: Arguments) -> RunHistory:
-    group = GroupFacts(**{each.name: arguments[each.name] for each in fields(GroupFacts)})
-    began_at, asked_again_at = (_looked_at(arguments[seen]) for seen in ("seen", "seen_again"))
+def _story(planned: PlannedFailover, arguments: Arguments) -> RunHistory:
+    plan, request = planned.plan, planned.request
+    began_at = _looked_at(planned.seen)
+    at_end = arguments["seen_at_end"]
+    came_to_end = bool(at_end and at_end["servers"]) and _looked_at(at_end) >= began_at
+    seen_again = at_end if came_to_end else arguments["seen_again"]
+    plan_at_end = planned.renewed(at_end) if came_to_end else None
     return RunHistory(
-        group=group,
-        old_rms=arguments["old_rms"],
-        promotion_needed=arguments["promotion_needed"],
-        seen=Observation.from_results(arguments["seen"]),
-        seen_again=Observation.from_results(arguments["seen_again"]),
+        group=GroupFacts(
+            target=plan.new_rms,
+            rms_name=plan.rms_name,
+            database=arguments["database"],
+            database_host=arguments["database_host"],
+            cluster_nodes=request.cluster_nodes,
+            virtual_server=request.virtual_server,
+        ),
+        old_rms=plan.old_rms,
+        promotion_needed=plan.promotion_needed,
+        seen=Observation.from_results(planned.seen),
+        seen_again=Observation.from_results(seen_again),
         began_at=began_at,
-        asked_again_at=asked_again_at,
-        steps=[StepPlan(**step) for step in arguments["steps"]],
-        left=arguments["left"],
-        undone=arguments["undone"],
-        came_to_end=arguments["came_to_end"],
+        asked_again_at=_looked_at(seen_again),
+        steps=join(plan.steps, arguments["results"]),
+        left=(plan_at_end or plan).left,
+        unfinished=plan_at_end.unfinished if plan_at_end else [],
+        came_to_end=came_to_end,
         verdict=_verdict(arguments["verdict"] or {}, began_at),
     )
 
@@ -86,8 +92,8 @@ def _verdict(result: t.Mapping[str, t.Any], began_at: str) -> str | None:
 
 
 def _looked_at(seen: t.Mapping[str, t.Any]) -> str:
-    """When the first server was asked; the server to promote was, or there was no failover."""
-    return min(str(look["started_at"]) for look in seen["servers"] if "started_at" in look)
+    """When the first server was asked; empty when none was."""
+    return min((str(look["started_at"]) for look in seen["servers"] if "started_at" in look), default="")
 
 
 def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]:
@@ -98,7 +104,7 @@ def _drawings(record: Record, began_at: str, seconds: float) -> dict[str, t.Any]
     }
 
 
-def _as_result(record: Record, story: RunHistory, arguments: Arguments) -> dict[str, t.Any]:
+def _as_result(record: Record, story: RunHistory, planned: PlannedFailover) -> dict[str, t.Any]:
     made_at = now_text()
     versions = sorted(
         {f"{server.product or 'OpsMgr'} ({server.version})" for server in record.before.servers if server.version}
@@ -107,10 +113,10 @@ def _as_result(record: Record, story: RunHistory, arguments: Arguments) -> dict[
         "made_at": made_at,
         "began_at": story.began_at,
         "seconds": seconds_between(story.began_at, made_at),
-        "management_group": arguments["management_group"],
+        "management_group": planned.request.management_group,
         "target": story.group.target,
         "old_rms": story.old_rms,
-        "mode": arguments["mode"],
+        "mode": planned.plan.mode,
         **asdict(record),
         "versions": {
             "collection": COLLECTION_VERSION,

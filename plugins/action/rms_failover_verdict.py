@@ -11,31 +11,34 @@ import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_result import PlannedFailover
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import has_begun, join
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import Question, find, message
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
+
+STEP = "judge the promotion"
 
 
 class ActionModule(ControllerAction):
     SPEC = {
-        "target": {"type": "str", "required": True},
-        "old_rms": {"type": "str"},
-        "begun": {"type": "bool", "required": True},
-        "cluster_nodes": {"type": "list", "elements": "str", "default": []},
-        "virtual_server": {"type": "str"},
+        "plan": {"type": "dict", "required": True},
+        "results": {"type": "dict", "default": {}},
         "now": {"type": "dict", "required": True, "options": SEEN_SPEC},
-        "seen": {"type": "dict", "options": SEEN_SPEC},
         "failure": {"type": "dict", "default": {}},
         "undone": {"type": "bool", "default": False},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        options = ("target", "old_rms", "begun", "cluster_nodes", "virtual_server")
-        question = Question(**{name: arguments[name] for name in options})
-        finding = find(
-            question,
-            Observation.from_results(arguments["now"]),
-            arguments["seen"] and Observation.from_results(arguments["seen"]),
+        planned = PlannedFailover.from_result(arguments["plan"], STEP)
+        question = Question(
+            target=planned.plan.new_rms,
+            old_rms=planned.plan.old_rms,
+            begun=has_begun(join(planned.plan.steps, arguments["results"])),
+            cluster_nodes=planned.request.cluster_nodes,
+            virtual_server=planned.request.virtual_server,
         )
+        now, seen = Observation.from_results(arguments["now"]), Observation.from_results(planned.seen)
+        finding = find(question, now, seen)
         return {
             "started_at": now_text(),
             "verdict": finding.verdict.value,

@@ -419,7 +419,8 @@ class CallbackModule(CallbackBase):
 
     def _learn_plan(self, plan: t.Mapping[str, t.Any]) -> None:
         self._names.learn_plan(plan["new_rms"], plan["old_rms"], promotion_needed=plan["promotion_needed"])
-        if plan["promotion_needed"] and not plan["problems"]:
+        is_ahead = any(step["point_of_no_return"] and step["needed"] for step in plan["steps"])
+        if is_ahead and not plan["problems"]:
             self._book.see_point_ahead()
             self._notes = text.plan_lines(
                 self._names.shown(plan["new_rms"]), plan["old_rms"] and self._names.shown(plan["old_rms"])

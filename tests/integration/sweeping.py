@@ -34,8 +34,8 @@ from lab.faults import AFTER, Fault, Kind
 from lab.lab import Lab
 from lab.snapshot import Snapshot, difference, wait_for_programs
 
-PROMOTION = "this server is promoted to the RMS"
-DEMOTION = "The former RMS is an ordinary management server"
+PROMOTION = "promote this server to the RMS"
+DEMOTION = "Make the former RMS an ordinary management server"
 # The role has moved although the task failed: what comes then is what would have come anyway.
 GOES_ON = "Say that the run goes on"
 TARGET = "deathsting"

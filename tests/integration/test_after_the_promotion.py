@@ -16,10 +16,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from lab.drill import NEW_RMS, OLD_RMS, configuration, unproven
 from lab.faults import Fault
 
-REPORT = "What was done and what is left"
-LEFT = "Nothing is left undone"
-# With the colon it is not the end of the name of the task that only asks.
-BROKER = ": Service Broker of the operational database is on"
+REPORT = "Say what was done and what is left"
+LEFT = "Check that nothing is left undone"
+BROKER = "Turn on Service Broker of the operational database"
 
 
 def database(player: Player) -> Any:
@@ -147,7 +146,7 @@ def test_a_backup_that_is_not_possible_stops_the_failover_before_anything_is_cha
     before = odyssey.lab.dump()
     run = odyssey.play(rms_failover_database_backup_directory=r"Q:\nowhere")
     assert not run.ended_well
-    [message] = run.results("Nothing stands in the way")
+    [message] = run.results("Check that nothing stands in the way")
     assert "back up the database OperationsManager" in str(message["msg"])
     assert odyssey.lab.dump() == before
 

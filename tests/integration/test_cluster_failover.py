@@ -129,9 +129,9 @@ def test_a_failure_before_the_point_of_no_return_brings_the_cluster_back_online(
 
 
 MOMENTS = {
-    "while the group goes offline": "The clustered RMS is taken offline, so that nothing writes while the role moves+0.4",
-    "while the role moves": "this server is promoted to the RMS+0.8",
-    "when the role has moved": "The new RMS runs its three services",
+    "while the group goes offline": "Take the clustered RMS offline, so that nothing writes while the role moves+0.4",
+    "while the role moves": "promote this server to the RMS+0.8",
+    "when the role has moved": "Start the services of the new RMS",
 }
 
 
@@ -150,9 +150,9 @@ def test_a_run_that_is_killed_is_finished_by_the_next(clustered: Player, moment:
 
 
 BACK_MOMENTS = {
-    "while the disk comes online": "and its services are not+0.4",
-    "while the role moves": "this server is promoted to the RMS+0.8",
-    "when the role has moved": "The clustered RMS is online",
+    "while the disk comes online": "and not its services+0.4",
+    "while the role moves": "promote this server to the RMS+0.8",
+    "when the role has moved": "Bring the clustered RMS online",
 }
 
 

@@ -12,12 +12,12 @@ from lab.drill import unproven
 
 CONFIG_TOOL = "managementserverconfigtool"
 MOMENTS = {
-    "while the key is backed up": "The key is backed up from the RMS into the escrow+0.5",
+    "while the key is backed up": "Back up the key from the RMS into the escrow+0.5",
     "while the old RMS stops": "so that nothing writes while the role moves+0.6",
-    "at the question of the promotion": "this server is promoted to the RMS+0.45",
-    "while the role moves": "this server is promoted to the RMS+0.7",
-    "when the role has moved": "The new RMS runs its three services",
-    "while the former RMS is demoted": "The former RMS is an ordinary management server+0.5",
+    "at the question of the promotion": "promote this server to the RMS+0.45",
+    "while the role moves": "promote this server to the RMS+0.7",
+    "when the role has moved": "Start the services of the new RMS",
+    "while the former RMS is demoted": "Make the former RMS an ordinary management server+0.5",
 }
 
 

@@ -27,9 +27,9 @@ WIDTHS = [
     pytest.param(80, False, id="80 columns, plain", marks=pytest.mark.soak),
     pytest.param(120, True, id="120 columns, coloured", marks=pytest.mark.soak),
 ]
-BACKUP = "The operational database is backed up"
-ANNOUNCED = "POINT OF NO RETURN: this server is promoted to the RMS."
-PROMOTED = "POINT OF NO RETURN - this server is promoted to the RMS: deathsting (new RMS)"
+BACKUP = "Back up the operational database"
+ANNOUNCED = "POINT OF NO RETURN: promote this server to the RMS."
+PROMOTED = "POINT OF NO RETURN - promote this server to the RMS: deathsting (new RMS)"
 # The lines of the question for the new RMS's name, by their beginnings.
 QUESTION = (
     "Nothing stands in the way.",
@@ -113,7 +113,9 @@ def test_a_run_that_is_refused(odyssey: Player, columns: int, color: bool) -> No
     assert odyssey.lab.dump() == before
     require_tidy(terminal, color=color)
     said = terminal.text
-    assert "FAILED Nothing stands in the way: deathsting (new RMS) Nothing was changed. 2 problem(s):" in said, said
+    assert (
+        "FAILED Check that nothing stands in the way: deathsting (new RMS) Nothing was changed. 2 problem(s):" in said
+    ), said
     assert (
         "deathsting: preflight: HealthService is stopped, so this is not a working management server. Start it (sc start HealthService)"
         in said
@@ -134,7 +136,7 @@ def test_a_run_that_stops_after_the_point_of_no_return(odyssey: Player, columns:
     assert (
         said.index(ANNOUNCED)
         < said.index(PROMOTED)
-        < said.index("FAILED The new RMS runs its three services: deathsting (new RMS)")
+        < said.index("FAILED Start the services of the new RMS: deathsting (new RMS)")
     )
     assert (
         f"{WRONG_KEY} The role has moved: deathsting is the RMS now. Fix that, then rerun the same command: it does only what is left."
@@ -178,7 +180,7 @@ def test_a_check_asks_nothing(odyssey: Player) -> None:
     terminal = odyssey.watch(80, color=True, check=True, rms_failover_confirm="")
     assert terminal.end() == 0
     assert (
-        "POINT OF NO RETURN would be reached here: this server is promoted to the RMS. In check mode it is not passed."
+        "POINT OF NO RETURN would be reached here: promote this server to the RMS. In check mode it is not passed."
         in terminal.text
     )
     assert "CHECKED after" in terminal.text
@@ -216,7 +218,7 @@ def test_a_promotion_that_is_interrupted_has_perhaps_been_done(odyssey: Player, 
     assert terminal.end() in (1, 99, 128 + 15)
     said = terminal.text
     assert re.search(
-        r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - this server is promoted to the RMS\.", said
+        r"INTERRUPTED after \d:\d\d, in step \d+: POINT OF NO RETURN - promote this server to the RMS\.", said
     ), said
     assert "The point of no return was reached, and perhaps passed." in said
     assert "Traceback" not in said

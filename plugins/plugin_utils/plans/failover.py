@@ -25,6 +25,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
     SDK_SERVICE,
     SERVICES,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_sequence import planned_steps
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     REFUSED,
@@ -42,7 +44,11 @@ DEMOTED = ("stopped", "disabled")
 
 @dataclass(frozen=True)
 class FailoverRequest:
-    """What the user asked for."""
+    """What the user asked for, and what the inventory knows.
+
+    :ivar sql_server: the server that the operational database is on, as the steps name it
+    :ivar database_backup: whether the operational database is backed up before the promotion
+    """
 
     target: str
     mode: str
@@ -53,6 +59,16 @@ class FailoverRequest:
     cluster_nodes: t.Sequence[str] = ()
     virtual_server: str | None = None
     old_rms_is_off: bool = False
+    sql_server: str = "operational database"
+    database_backup: bool = True
+    reporting_servers: t.Sequence[str] = ()
+    web_consoles: t.Sequence[str] = ()
+    consoles: t.Sequence[str] = ()
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the key comes from the old RMS."""
+        return self.mode == PLANNED
 
     def is_virtual(self, name: str) -> bool:
         """Whether a name is that of the virtual server, which a clustered RMS is in the database [field]."""
@@ -62,7 +78,7 @@ class FailoverRequest:
 @dataclass
 class Plan:
     """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has
-    none.
+    none. `by_hand` is what only a person can do, and `question` asks one to confirm the promotion.
     """
 
     mode: str
@@ -83,6 +99,14 @@ class Plan:
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    by_hand: list[str] = field(default_factory=list)
+    question: str = ""
+    steps: list[StepPlan] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[str]:
+        """All that is left for a person."""
+        return [*self.follow_up, *self.remarks, *self.by_hand]
 
 
 def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
@@ -107,7 +131,33 @@ def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
     plan.problems += _node_problems(request, observation)
     plan.remarks += _other_servers(plan, request, observation)
     plan.unfinished += _unfinished(plan, request, observation)
+    plan.by_hand += _by_hand(plan, request)
+    plan.question = _question(plan) if plan.promotion_needed else ""
+    plan.steps = planned_steps(plan, request)
     return plan
+
+
+def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:
+    consoles = "Consoles on computers that are not in opsmgr_consoles ask for the new RMS once: it is"
+    inventory = f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS."
+    listed = request.target in request.inventory_rms
+    return [f"{consoles} {plan.rms_name}.", *([] if listed else [inventory])]
+
+
+def _question(plan: Plan) -> str:
+    """What a person is asked at the terminal, the last moment at which nothing was changed."""
+    instead = f" instead of {plan.old_rms}" if plan.old_rms else ""
+    interval = "While the role moves the management group has no working RMS."
+    return "\n".join(
+        [
+            "Nothing stands in the way. Nothing was changed so far.",
+            f"{plan.new_rms} becomes the RMS{instead}.",
+            *([interval] if plan.old_rms_answers else []),
+            "What fails before the promotion is undone. The promotion itself is the",
+            "POINT OF NO RETURN: what fails after it is completed by a rerun.",
+            f"Type {plan.new_rms} to go on, anything else to leave everything as it is",
+        ]
+    )
 
 
 def _problem(host: str, found: str, what_to_do: str) -> str:

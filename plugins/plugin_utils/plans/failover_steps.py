@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps of a failover as its record tells them: what came of each on each host, when, and what was read back.
+"""The steps of a failover, with what their tasks returned: what each did on each host, when, and what was read back.
 
 Private to opsmgr.recovery.
 """
@@ -23,25 +23,60 @@ Result = t.Mapping[str, t.Any]
 
 @dataclass(frozen=True)
 class StepPlan:
-    """A step as the role gives it.
+    """A step of a failover, as it is planned.
 
-    :ivar text: what it does; an asterisk stands for the host
-    :ivar hosts: the hosts that it is planned for, none if it does not apply
-    :ivar results: what its task returned, one for each host, or nothing yet
-    :ivar part: what it points at the RMS: C(reporting server), C(web console), C(console)
+    :ivar id: by which the role hands over what its task returned
+    :ivar text: what it does, as what was done; an asterisk stands for the host
+    :ivar hosts: where it is done
+    :ivar needed: whether this failover needs it; one that it does not need is told only where it was done
+    :ivar undone_by: id of the step that undoes it when the failover fails before the point of no return; None where
+    nothing does
     :ivar point_of_no_return: whether it is the promotion
+    :ivar part: what it points at the RMS: C(reporting server), C(web console), C(console)
+    :ivar place: name of the value in the result that says where it went to, if the text is to end with that
     """
 
+    id: str
     text: str
     hosts: t.Sequence[str] = ()
-    results: t.Sequence[Result] = ()
-    part: str | None = None
+    needed: bool = True
+    undone_by: str | None = None
     point_of_no_return: bool = False
+    part: str | None = None
+    place: str | None = None
+
+    def title(self, hosts: t.Sequence[str], result: Result) -> str:
+        """What it did on some of its hosts."""
+        listed = " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]]))
+        place = f" to {result[self.place]}" if self.place and result.get(self.place) else ""
+        return self.text.replace("*", listed) + place
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """A step and what its task returned on each host: nothing yet where it was not reached."""
+
+    plan: StepPlan
+    results: t.Mapping[str, Result] = field(default_factory=dict)
 
     def fresh(self, begun_at: str) -> dict[str, Result]:
         """What this run returned, by host. A skipped task returned nothing, and what is older is another run's."""
-        hosts = [str(result.get("item", next(iter(self.hosts), ""))) for result in self.results]
-        return {host: result for host, result in zip(hosts, self.results, strict=True) if _is_fresh(result, begun_at)}
+        return {host: result for host, result in self.results.items() if _is_fresh(result, begun_at)}
+
+
+def join(steps: t.Iterable[StepPlan], registered: t.Mapping[str, Result | None]) -> list[StepRun]:
+    """The steps with what the role registered for each of them, by the step's id.
+
+    One task may serve two steps: each takes the results of its own hosts.
+    """
+    return [StepRun(step, _by_host(step, registered.get(step.id) or {})) for step in steps]
+
+
+def _by_host(step: StepPlan, registered: Result) -> dict[str, Result]:
+    """The results of a loop over hosts, or of a task that runs on one."""
+    results = registered.get("results", [registered] if registered else [])
+    by_host = {str(result.get("item", next(iter(step.hosts), ""))): result for result in results}
+    return {host: result for host, result in by_host.items() if host in step.hosts}
 
 
 def _is_fresh(result: Result, begun_at: str) -> bool:
@@ -51,10 +86,44 @@ def _is_fresh(result: Result, begun_at: str) -> bool:
     return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
 
 
-def has_passed(given: t.Iterable[StepPlan], begun_at: str) -> bool:
+def has_begun(runs: t.Iterable[StepRun]) -> bool:
+    """Whether the promotion has begun, or may have: its task returned something, whatever it says."""
+    return any(run.results for run in runs if run.plan.point_of_no_return)
+
+
+def has_passed(runs: t.Iterable[StepRun], begun_at: str) -> bool:
     """Whether the promotion was answered in this run, or may have been."""
-    promotions = [result for one in given if one.point_of_no_return for result in one.fresh(begun_at).values()]
+    promotions = [result for run in runs if run.plan.point_of_no_return for result in run.fresh(begun_at).values()]
     return any(result.get("past_point_of_no_return", True) for result in promotions)
+
+
+def done_lines(runs: t.Iterable[StepRun], begun_at: str) -> list[str]:
+    """What this run did, or in check mode would do, on each host, with the seconds that it took."""
+    return [
+        run.plan.title([host], result) + _seconds(result)
+        for run in runs
+        for host, result in run.fresh(begun_at).items()
+        if result.get("changed")
+    ]
+
+
+def _seconds(result: Result) -> str:
+    return f" ({result['elapsed_seconds']} s)" if "elapsed_seconds" in result else ""
+
+
+def failures(runs: t.Sequence[StepRun], begun_at: str) -> list[str]:
+    """Why steps failed that a failover goes on after: those that come after the point of no return."""
+    promotion = next(number for number, run in enumerate(runs) if run.plan.point_of_no_return)
+    failed = [
+        (host, result)
+        for run in runs[promotion + 1 :]
+        for host, result in run.fresh(begun_at).items()
+        if "msg" in result
+    ]
+    said = [str(result["msg"]) for _host, result in failed if not result.get("unreachable")]
+    absent = [f"{host}: {_problem(result)}" for host, result in failed if result.get("unreachable")]
+    # One host may be missed by several steps.
+    return said + list(dict.fromkeys(absent))
 
 
 @dataclass(frozen=True)
@@ -74,31 +143,32 @@ class StepOutcome:
     problem: str | None = None
 
 
-def steps_of(given: t.Iterable[StepPlan], begun_at: str, stopped: bool) -> list[StepOutcome]:
+def steps_of(runs: t.Iterable[StepRun], begun_at: str, stopped: bool) -> list[StepOutcome]:
     """What came of each step. Those that are still to be done are only told of a run that stopped."""
     told: list[StepOutcome] = []
-    for one in given:
-        fresh = one.fresh(begun_at)
-        told += _together(one, [(host, _step(one, result)) for host, result in fresh.items()])
-        if stopped:
-            ahead = StepOutcome("", [], NOT_REACHED, one.point_of_no_return)
-            told += _together(one, [(host, ahead) for host in one.hosts if host not in fresh])
+    for run in runs:
+        fresh = run.fresh(begun_at)
+        told += _together(run.plan, [(host, _step(run.plan, result), result) for host, result in fresh.items()])
+        if stopped and run.plan.needed:
+            ahead = StepOutcome("", [], NOT_REACHED, run.plan.point_of_no_return)
+            told += _together(run.plan, [(host, ahead, {}) for host in run.plan.hosts if host not in fresh])
     # That a computer has no console, for example, is not worth a line. What is still to be done comes last.
     worth = [step for step in told if step.outcome != AS_IT_WAS or step.evidence]
     return sorted(worth, key=lambda step: step.outcome == NOT_REACHED)
 
 
-def _together(given: StepPlan, steps: t.Iterable[tuple[str, StepOutcome]]) -> list[StepOutcome]:
+def _together(plan: StepPlan, steps: t.Iterable[tuple[str, StepOutcome, Result]]) -> list[StepOutcome]:
     """Steps of several hosts as one where they differ in nothing but the time, with title and hosts."""
-    alike: list[tuple[list[str], list[StepOutcome]]] = []
-    for host, step in steps:
-        hosts, same = next((one for one in alike if _differs_only_in_time(one[1][0], step)), ([], []))
+    alike: list[tuple[list[str], list[StepOutcome], Result]] = []
+    for host, step, result in steps:
+        hosts, same, _result = next((one for one in alike if _differs_only_in_time(one[1][0], step)), ([], [], {}))
         if not same:
-            alike.append((hosts, same))
+            alike.append((hosts, same, result))
         hosts.append(host)
         same.append(step)
     return [
-        replace(same[0], title=_title(given, hosts), hosts=hosts, elapsed_seconds=_sum(same)) for hosts, same in alike
+        replace(same[0], title=_title(plan, hosts, result), hosts=hosts, elapsed_seconds=_sum(same))
+        for hosts, same, result in alike
     ]
 
 
@@ -111,13 +181,13 @@ def _sum(steps: t.Iterable[StepOutcome]) -> float | None:
     return round(sum(seconds), 1) if seconds else None
 
 
-def _step(given: StepPlan, result: Result) -> StepOutcome:
+def _step(plan: StepPlan, result: Result) -> StepOutcome:
     problem = _problem(result)
     return StepOutcome(
         title="",
         hosts=[],
         outcome=FAILED if problem else DONE if result.get("changed") else AS_IT_WAS,
-        point_of_no_return=given.point_of_no_return,
+        point_of_no_return=plan.point_of_no_return,
         started_at=result.get("started_at"),
         elapsed_seconds=result.get("elapsed_seconds"),
         evidence=evidence(result),
@@ -126,15 +196,17 @@ def _step(given: StepPlan, result: Result) -> StepOutcome:
     )
 
 
-def _title(given: StepPlan, hosts: t.Sequence[str]) -> str:
-    title = given.text.replace("*", " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]])))
-    return title[:1].upper() + title[1:] if given.text[:1] != "*" else title
+def _title(plan: StepPlan, hosts: t.Sequence[str], result: Result) -> str:
+    """With a capital letter, unless it begins with the name of a host."""
+    title = plan.title(hosts, result)
+    return title if plan.text.startswith("*") else title[:1].upper() + title[1:]
 
 
 def _problem(result: Result) -> str | None:
     """Also of a failure that the role does not stop for."""
     if result.get("unreachable"):
-        return why_unreachable(result.get("msg"))
+        # ansible-core 2.19 puts words of its own before what an action says.
+        return why_unreachable(str(result.get("msg")).removeprefix("Task failed: "))
     return str(result["msg"]) if "msg" in result else None
 
 

@@ -16,7 +16,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_ste
     FAILED,
     NOT_REACHED,
     StepOutcome,
-    StepPlan,
+    StepRun,
+    done_lines,
+    failures,
     has_passed,
     steps_of,
 )
@@ -46,10 +48,10 @@ class RunHistory:
     :ivar seen: what was seen before the first step
     :ivar seen_again: what was seen last, the same if everyone was not asked again
     :ivar came_to_end: whether every step was reached, so that `seen_again` is what the failover left
-    :ivar steps: the steps in their order, and those that undo them
+    :ivar steps: the steps in their order, and those that undo them, with what their tasks returned
     :ivar left: what is left for a person
     :ivar verdict: whether the role has moved, as it was judged last in this run; None when it was not
-    :ivar undone: what differs from a finished failover, if everyone was asked again
+    :ivar unfinished: what differs from a finished failover, if everyone was asked again
     :ivar began_at: when `seen` was seen
     :ivar asked_again_at: when `seen_again` was seen
     """
@@ -61,9 +63,9 @@ class RunHistory:
     seen_again: Observation
     began_at: str
     asked_again_at: str
-    steps: t.Sequence[StepPlan]
+    steps: t.Sequence[StepRun]
     left: t.Sequence[str]
-    undone: t.Sequence[str]
+    unfinished: t.Sequence[str]
     came_to_end: bool
     verdict: str | None = None
 
@@ -73,6 +75,11 @@ class RunHistory:
         if self.verdict is not None:
             return self.verdict != RoleVerdict.HAS_NOT_MOVED.value
         return has_passed(self.steps, self.began_at)
+
+    @property
+    def undone(self) -> list[str]:
+        """What failed without stopping the rest, and what differs from a finished failover."""
+        return [*failures(self.steps, self.began_at), *self.unfinished]
 
     @property
     def has_stopped(self) -> bool:
@@ -100,7 +107,7 @@ class Record:
 
 
 def make_record(story: RunHistory) -> Record:
-    """Put together what came of a failover."""
+    """Put together what a failover did and how it ended."""
     steps = steps_of(story.steps, story.began_at, story.has_stopped)
     outcome = _outcome(story, steps)
     return Record(
@@ -121,6 +128,24 @@ def make_record(story: RunHistory) -> Record:
         # It speaks of a role that has moved.
         left=[] if outcome == STOPPED_BEFORE else list(story.left),
     )
+
+
+def last_message(story: RunHistory, *, check_mode: bool) -> list[str]:
+    """What was done and what is left, in one line for each."""
+    done = done_lines(story.steps, story.began_at)
+    nothing = f"{story.group.target} is the RMS already and everything is as it should be. Nothing to do."
+    headline = "This would be done:" if check_mode else "Done:"
+    return [*([headline, *done] if done else [nothing]), "Left for a person:", *story.left]
+
+
+def left_undone(story: RunHistory, *, check_mode: bool) -> list[str]:
+    """Why a failover that came to its end is not finished, below a headline; empty for one that is."""
+    if not story.undone:
+        return []
+    if check_mode:
+        return ["This would be left undone:", *story.undone]
+    moved = f"The role has moved: {story.group.target} is the RMS. Not everything is done yet."
+    return [f"{moved} Fix the problems below, then rerun the playbook:", *story.undone]
 
 
 def _problems(steps: t.Sequence[StepOutcome]) -> list[str]:
@@ -166,6 +191,7 @@ def _advice(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
     if outcome in (FINISHED, UNCHANGED):
         return "A rerun changes nothing."
     if outcome == STOPPED_BEFORE:
-        return "What was stopped or copied was put back, unless it says otherwise below. Mend what is named, and run the same command again: it begins anew."
+        put_back = "What was stopped or copied was put back, unless it says otherwise below."
+        return f"{put_back} Fix what is named, then rerun the same command: it begins from the start."
     ahead = [step.title for step in steps if step.outcome in (FAILED, NOT_REACHED)]
-    return f"Mend what is named, and run the same command again. It does only what is left: {'; '.join(ahead) or 'what is named'}."
+    return f"Fix what is named, then rerun the same command. It does only what is left: {'; '.join(ahead) or 'what is named'}."

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import UNKNOWN_PRODUCT
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Result, StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import Result, StepRun
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 RMS = "RMS"
@@ -71,15 +71,15 @@ class Topology:
     components: list[Component]
 
 
-def before(group: GroupFacts, seen: Observation, given: t.Iterable[StepPlan], begun_at: str) -> Topology:
+def before(group: GroupFacts, seen: Observation, runs: t.Iterable[StepRun], begun_at: str) -> Topology:
     """The group as it was found."""
-    return _topology(group, _rms(seen), seen.servers, _components(group, given, begun_at, _named_before))
+    return _topology(group, _rms(seen), seen.servers, _components(group, runs, begun_at, _named_before))
 
 
 def after(
     group: GroupFacts,
     seen: Observation,
-    given: t.Sequence[StepPlan],
+    runs: t.Sequence[StepRun],
     begun_at: str,
     *,
     asked_again_at: str,
@@ -89,10 +89,10 @@ def after(
 
     :param rms_is_known: whether the database's word is still true
     """
-    results = [(host, result) for one in given for host, result in one.fresh(asked_again_at).items()]
+    results = [(host, result) for run in runs for host, result in run.fresh(asked_again_at).items()]
     looks = [_updated(look, results) for look in seen.servers]
     return _topology(
-        group, _rms(seen) if rms_is_known else None, looks, _components(group, given, begun_at, _named_after)
+        group, _rms(seen) if rms_is_known else None, looks, _components(group, runs, begun_at, _named_after)
     )
 
 
@@ -161,13 +161,14 @@ def _role(look: ServerObservation, rms: str | None, group: GroupFacts) -> str:
 
 
 def _components(
-    group: GroupFacts, given: t.Iterable[StepPlan], begun_at: str, named: t.Callable[[GroupFacts, Result], str | None]
+    group: GroupFacts, runs: t.Iterable[StepRun], begun_at: str, named: t.Callable[[GroupFacts, Result], str | None]
 ) -> list[Component]:
     found = []
-    for one in (one for one in given if one.part):
-        fresh = one.fresh(begun_at)
+    for run in (run for run in runs if run.plan.part):
+        fresh = run.fresh(begun_at)
         found += [
-            Component(host, str(one.part), named(group, fresh[host]) if host in fresh else None) for host in one.hosts
+            Component(host, str(run.plan.part), named(group, fresh[host]) if host in fresh else None)
+            for host in run.plan.hosts
         ]
     return found
 

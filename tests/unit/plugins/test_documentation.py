@@ -49,6 +49,10 @@ ANSIBLE_KEYS = {"changed", "failed", "msg", "diff"}
 COMPARED = {"type": "str", "default": None, "choices": None, "required": False, "elements": None}
 
 
+# What a result has of a plan besides its fields: what it was made of, and the key's backup.
+PLAN_EXTRAS = {"request", "seen", "made_at", "backup"}
+
+
 def action_class(name: str) -> type[Any]:
     module = importlib.import_module(f"{PACKAGE}.action.{name}")
     return module.ActionModule
@@ -73,11 +77,11 @@ def result_keys(name: str) -> set[str]:
         "key_backup_summary": {"lines", "problems", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},
-        "rms_failover_record": {"record", "drawings"},
+        "rms_failover_record": {"record", "drawings", "lines", "left_undone"},
         "rms_failover_verdict": {"started_at", "verdict", "evidence", "different", "disturbed", "message"},
         "variable_names": set(),
         "role_variables": {"checked"},
-        "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), "backup"},
+        "rms_failover_plan": {*(field.name for field in dataclasses.fields(Plan)), *PLAN_EXTRAS},
         "rms_new_key_plan": {field.name for field in dataclasses.fields(NewKeyPlan)},
     }
     return others[name]

@@ -15,7 +15,7 @@ import pytest
 from browser import A4_WIDTH, Browser, luminance
 from jinja2 import Environment, StrictUndefined
 from unit.plugins.action.bench import Connection, run
-from unit.plugins.plugin_utils.told_failover import cut_off, told
+from unit.plugins.plugin_utils.told_failover import cut_off, planned, told
 from unit.roles.test_rms_key_backup import HOSTILE, Page
 
 TEMPLATE = (Path(__file__).resolve().parents[3] / "roles" / "rms_failover" / "templates" / "report.html.j2").read_text(
@@ -36,7 +36,7 @@ def page(arguments: dict[str, Any]) -> str:
 def hostile(value: Any) -> Any:
     """The same with every text that has not a meaning of its own replaced."""
     if isinstance(value, dict):
-        kept = ("started_at", "point_of_no_return", "part")
+        kept = ("started_at", "made_at", "id", "undone_by", "part", "version")
         return {key: each if key in kept else hostile(each) for key, each in value.items()}
     if isinstance(value, list):
         return [hostile(each) for each in value]
@@ -45,11 +45,9 @@ def hostile(value: Any) -> Any:
 
 PAGES = {
     "ended well": page(told()),
-    "stopped before": page(cut_off(3, msg=SENTENCE, past_point_of_no_return=False)),
-    "stopped after": page(cut_off(4, msg=SENTENCE)),
-    "hostile": page(
-        {**hostile(told(undone=["left"], virtual_server="rmsvs", cluster_nodes=["hydra"])), "promotion_needed": True}
-    ),
+    "stopped before": page(cut_off("promote", msg=SENTENCE, past_point_of_no_return=False)),
+    "stopped after": page(cut_off("start_services", msg=SENTENCE)),
+    "hostile": page(hostile(told(plan=planned(virtual_server="rmsvs", cluster_nodes=["hydra"])))),
 }
 # The texts of a drawing that are not inside their boxes.
 OUTSIDE = """[...document.querySelectorAll("svg g text")].filter((text) => {

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from unit.plugins.plugin_utils.test_failover import decide, healthy
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -145,3 +146,17 @@ def test_what_a_recovery_without_key_hands_on_are_variables_of_the_failover() ->
     blocks = [task for task in ALL[1].load("tasks/main.yml") if "block" in task]
     [task] = [task for whole in blocks for task in whole["block"] if "ansible.builtin.include_role" in task]
     assert set(task["vars"]) <= set(FAILOVER.options)
+
+
+def test_the_failover_hands_over_what_each_step_of_its_plan_returned() -> None:
+    """The steps are described by the plan alone; what the role hands over goes by their ids."""
+    handed_over = FAILOVER.load("vars/main.yml")["__rms_failover_results"]
+    assert list(handed_over) == [step.id for step in decide(healthy()).steps]
+    registered = set(re.findall(r"register: (\w+)", FAILOVER.text))
+    assert set(re.findall(r"__rms_failover_\w+", str(handed_over))) <= {*registered, "__rms_failover_broker_needed"}
+
+
+def test_the_failover_asks_only_for_steps_that_its_plan_has() -> None:
+    asked = set(re.findall(r"__rms_failover_step\.(\w+)", FAILOVER.text))
+    assert asked <= {step.id for step in decide(healthy()).steps}
+    assert "promote" in asked

@@ -12,24 +12,46 @@ from typing import Any
 import pytest
 from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.test_failover import failed_over, healthy
-from unit.plugins.plugin_utils.told_failover import ASKED_AGAIN_AT, BEGAN_AT, KEY, cut_off, result, seen, steps, told
+from unit.plugins.plugin_utils.told_failover import (
+    ASKED_AGAIN_AT,
+    BEGAN_AT,
+    KEY,
+    cut_off,
+    loop,
+    planned,
+    result,
+    results,
+    seen,
+    told,
+)
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 
+RUNNING = "Services of deathsting running and set to start by themselves"
+BROKER = "Service Broker of the operational database turned on"
+COMPONENTS_AND_AGENTS = [
+    "HealthService of kraken restarted",
+    "Web console hermes pointed at the new RMS",
+    "Consoles on hermes and argus open the new RMS",
+]
 SENTENCE = "deathsting: promote: it did not end well. Look at it."
 
 
 def record(arguments: dict[str, Any]) -> dict[str, Any]:
-    found = run(
+    recorded: dict[str, Any] = run_record(arguments)["record"]
+    return recorded
+
+
+def run_record(arguments: dict[str, Any], *, check_mode: bool = False) -> dict[str, Any]:
+    found: dict[str, Any] = run(
         "rms_failover_record",
         Connection(None, AssertionError("was opened"), transport="local"),
-        check_mode=True,
+        check_mode=check_mode,
         **arguments,
     )
     assert found["changed"] is False
     assert len(found["drawings"]["bars"]) == len(found["record"]["steps"])
-    recorded: dict[str, Any] = found["record"]
-    return recorded
+    return found
 
 
 def titles(recorded: dict[str, Any], *outcomes: str) -> list[str]:
@@ -50,14 +72,14 @@ def test_a_failover_that_ended_well() -> None:
     assert (recorded["problems"], recorded["advice"]) == ([], "A rerun changes nothing.")
     assert titles(recorded, "done") == [
         "Support tools copied to deathsting",
+        "Key of hydra backed up into the escrow",
         "Key restored on deathsting",
         "Services of hydra stopped",
         "deathsting promoted to the RMS",
         "hydra made an ordinary management server",
-        "Web console hermes pointed at it",
-        "Consoles on hermes and argus open it",
+        *COMPONENTS_AND_AGENTS,
     ]
-    assert titles(recorded, "as it was") == ["Services of deathsting running"]
+    assert titles(recorded, "as it was") == [RUNNING, BROKER]
     assert (recorded["steps"][-1]["started_at"], recorded["steps"][-1]["elapsed_seconds"]) == (
         "2026-01-31T02:03:44Z",
         3.0,
@@ -84,18 +106,18 @@ def test_a_failover_that_ended_well() -> None:
 
 
 def test_one_that_stopped_before_the_point_of_no_return() -> None:
-    undone = {"text": "services of * running again", "results": [{**result(22), "item": "hydra"}]}
-    arguments = cut_off(3, msg=SENTENCE, is_rms=False, past_point_of_no_return=False)
-    recorded = record({**arguments, "steps": [*arguments["steps"], undone]})
+    arguments = cut_off("promote", msg=SENTENCE, is_rms=False, past_point_of_no_return=False)
+    arguments["results"]["start_old_rms"] = result(22)
+    recorded = record(arguments)
     assert (recorded["outcome"], recorded["headline"]) == (
         "stopped before the point of no return",
         "The role has not moved: hydra is the RMS",
     )
     assert (recorded["problems"], recorded["left"]) == ([SENTENCE], [])
-    assert "begins anew" in recorded["advice"]
+    assert "begins from the start" in recorded["advice"]
     assert titles(recorded, "failed") == ["deathsting promoted to the RMS"]
     assert titles(recorded, "not reached") == titles(recorded, "not reached", "failed")[1:]
-    assert [step["title"] for step in recorded["steps"]][4] == "Services of hydra running again"
+    assert [step["title"] for step in recorded["steps"]][5] == "Services of hydra running again"
     assert roles(recorded["after"])["hydra"] == "RMS"
     assert recorded["after"]["servers"][1]["key_fingerprint"] == KEY
     assert recorded["after"]["servers"][0]["services"]["OMSDK"] == "stopped, auto"
@@ -113,7 +135,7 @@ def test_one_that_stopped_before_the_point_of_no_return() -> None:
     ],
 )
 def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any], headline: str) -> None:
-    recorded = record(cut_off(3, msg=SENTENCE, **failure))
+    recorded = record(cut_off("promote", msg=SENTENCE, **failure))
     assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", headline)
 
 
@@ -133,7 +155,7 @@ def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(
     verdict: str, outcome: str, headline: str
 ) -> None:
     """A task that was killed returned nothing."""
-    arguments = {**cut_off(3, msg=SENTENCE), "verdict": {"verdict": verdict, "started_at": ASKED_AGAIN_AT}}
+    arguments = {**cut_off("promote", msg=SENTENCE), "verdict": {"verdict": verdict, "started_at": ASKED_AGAIN_AT}}
     assert [record(arguments)[name] for name in ("outcome", "headline")] == [outcome, headline]
     older = {**arguments, "verdict": {"verdict": verdict, "started_at": "2026-01-31T02:03:03Z"}}
     assert (
@@ -143,18 +165,13 @@ def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(
 
 
 def test_one_that_stopped_after_the_point_of_no_return() -> None:
-    recorded = record(cut_off(4, msg=SENTENCE))
+    recorded = record(cut_off("start_services", msg=SENTENCE))
     assert (recorded["outcome"], recorded["headline"]) == (
         "stopped after the point of no return",
         "deathsting is the RMS, but the failover is not finished",
     )
     ahead = titles(recorded, "failed", "not reached")
-    assert ahead[0] == "Services of deathsting running"
-    assert ahead[1:] == [
-        "hydra made an ordinary management server",
-        "Web console hermes pointed at it",
-        "Consoles on hermes and argus open it",
-    ]
+    assert ahead == [RUNNING, "hydra made an ordinary management server", BROKER, *COMPONENTS_AND_AGENTS]
     assert recorded["advice"].endswith(f"It does only what is left: {'; '.join(ahead)}.")
     assert recorded["left"] != []
     # The database was not asked since; each registry is as the steps read it.
@@ -164,54 +181,104 @@ def test_one_that_stopped_after_the_point_of_no_return() -> None:
 
 
 def test_one_that_a_task_stopped_which_is_no_step() -> None:
-    arguments = told(seen_again=seen(healthy(), BEGAN_AT), came_to_end=False)
+    arguments = told(seen_again=seen(healthy(), BEGAN_AT), seen_at_end=None)
     assert record(arguments)["problems"] == [
         "None of the steps below failed: the output of the run says why it stopped."
     ]
 
 
 def test_one_that_left_something_undone() -> None:
-    done = steps()
-    done[6]["results"] = [
-        {
-            "item": "hermes",
-            "unreachable": True,
-            "msg": "the server answers, but gives no access: HTTP",
-            "changed": False,
-        }
-    ]
-    recorded = record(told(steps=done, undone=["hermes does not answer.", "hermes does not answer."]))
-    assert (recorded["outcome"], recorded["problems"]) == ("left undone", ["hermes does not answer."])
-    assert "It does only what is left: Web console hermes pointed at it." in recorded["advice"]
-    [step] = [step for step in recorded["steps"] if step["outcome"] == "failed"]
-    assert (step["problem"], step["started_at"]) == ("the server answers, but gives no access: HTTP", None)
+    missing = {"unreachable": True, "msg": "the server answers, but gives no access: HTTP", "changed": False}
+    console = {**loop({"item": "hermes", **missing}), "changed": False}
+    found = run_record(told(results={**results(), "repoint_web_console": console, "repoint_console": console}))
+    recorded = found["record"]
+    sentence = "hermes: the server answers, but gives no access: HTTP"
+    assert (recorded["outcome"], recorded["problems"]) == ("left undone", [sentence])
+    assert found["left_undone"][1:] == [sentence]
+    assert "It does only what is left: Web console hermes pointed at the new RMS; " in recorded["advice"]
+    failed = [step for step in recorded["steps"] if step["outcome"] == "failed"]
+    assert {(step["problem"], step["started_at"]) for step in failed} == {(missing["msg"], None)}
     assert (named(recorded["before"])[0], named(recorded["after"])[0]) == (None, None)
 
 
+def test_what_differs_from_a_finished_failover_is_left_undone() -> None:
+    situation = failed_over()
+    situation["hydra"]["is_rms"] = True
+    found = run_record(told(seen_at_end=seen(situation, ASKED_AGAIN_AT)))
+    assert found["left_undone"][1:] == ["hydra still calls itself the RMS in its registry"]
+    assert run_record(told())["left_undone"] == []
+
+
+def test_a_step_before_the_promotion_that_failed_is_not_left_undone_when_the_role_has_moved() -> None:
+    """Such as a promotion that ended badly although the role has moved: what was seen at the end decides."""
+    failed = {**results()["promote"], "msg": SENTENCE}
+    assert run_record(told(results={**results(), "promote": failed}))["left_undone"] == []
+
+
 def test_a_rerun_with_nothing_to_do() -> None:
-    there = seen(failed_over(), BEGAN_AT), seen(failed_over(), ASKED_AGAIN_AT)
-    unchanged = [
-        {**one, "results": [result(5, changed=False, item=host) for host in one["hosts"]]} for one in steps()[4:]
-    ]
-    recorded = record(told(seen=there[0], seen_again=there[1], steps=unchanged, promotion_needed=False))
+    there = seen(failed_over(), BEGAN_AT)
+    unchanged = {
+        "start_services": result(5, changed=False),
+        "turn_on_broker": result(5, changed=False),
+        "repoint_web_console": loop(result(5, changed=False, item="hermes")),
+        "repoint_console": loop(*(result(5, changed=False, item=host) for host in ("hermes", "argus"))),
+    }
+    found = run_record(told(plan=planned(there), results=unchanged))
+    recorded = found["record"]
     assert (recorded["outcome"], recorded["headline"]) == (
         "unchanged",
         "deathsting was the RMS already: nothing was to be done",
     )
     assert recorded["steps"] == []
+    assert found["lines"][:2] == [
+        "deathsting is the RMS already and everything is as it should be. Nothing to do.",
+        "Left for a person:",
+    ]
     # What had not to be changed names the RMS.
     assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
 
 
 def test_results_of_an_earlier_failover_do_not_count() -> None:
-    done = steps()
-    done[0]["results"] = [{**result(0, copied=["old.exe"]), "started_at": "2026-01-31T02:03:03Z"}]
-    done[1]["results"] = [{"changed": False, "skipped": True, "skip_reason": "Conditional result was False"}]
-    assert titles(record(told(steps=done)), "done")[0] == "Services of hydra stopped"
+    old = {
+        "copy_tools": {**result(0, copied=["old.exe"]), "started_at": "2026-01-31T02:03:03Z"},
+        "back_up_key": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
+        "restore_key": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
+    }
+    found = run_record(told(results={**results(), **old}))
+    assert titles(found["record"], "done")[0] == "Services of hydra stopped"
+    assert found["lines"][:2] == ["Done:", "services of hydra stopped (1.5 s)"]
+
+
+def test_the_end_of_an_earlier_failover_is_not_the_end_of_this_one() -> None:
+    earlier = seen(failed_over(), "2026-01-31T02:00:00Z")
+    arguments = {**cut_off("start_services", msg=SENTENCE), "seen_at_end": earlier}
+    assert record(arguments)["outcome"] == "stopped after the point of no return"
+
+
+def test_the_last_message_of_check_mode() -> None:
+    """Nobody is asked again then, so nothing can differ from a finished failover."""
+    predicted = {"promote": result(20), "demote": loop(result(30, item="hydra"))}
+    arguments = told(results=predicted, seen_again=seen(healthy(), BEGAN_AT), seen_at_end=None)
+    found = run_record(arguments, check_mode=True)
+    assert found["lines"] == [
+        "This would be done:",
+        "deathsting promoted to the RMS (1.5 s)",
+        "hydra made an ordinary management server (1.5 s)",
+        "Left for a person:",
+        "Consoles on computers that are not in opsmgr_consoles ask for the new RMS once: it is deathsting.odyssey.com.",
+        "In the inventory deathsting is not in opsmgr_rms. Put it there if it is to stay the RMS.",
+    ]
+    assert found["left_undone"] == []
+
+
+def test_a_plan_that_is_none() -> None:
+    found = run("rms_failover_record", Connection(None, transport="local"), **told(plan={"steps": "all"}))
+    assert found["failed"]
+    assert "the option plan is no result of rms_failover_plan" in found["msg"]
 
 
 def test_a_server_that_does_not_answer() -> None:
-    recorded = record(told(seen=seen({**healthy(), "hydra": None}, BEGAN_AT)))
+    recorded = record(told(plan=planned(seen({**healthy(), "hydra": None}, BEGAN_AT))))
     assert recorded["before"]["servers"][0]["role"] == "does not answer"
     assert recorded["before"]["servers"][0]["answers"] is False
     assert recorded["before"]["rms"] == "hydra.odyssey.com"
@@ -221,7 +288,10 @@ def test_a_clustered_rms_goes_by_the_name_of_its_virtual_server() -> None:
     cluster = {"cluster_nodes": ["hydra"], "virtual_server": "rmsvs"}
     found = seen(healthy(), BEGAN_AT)
     found["database"]["rms"] = "rmsvs.odyssey.com"
-    recorded = record(told(seen=found, **cluster))
+    quiet = failed_over()
+    for service in quiet["hydra"]["services"].values():
+        service["state"] = "stopped"
+    recorded = record(told(plan=planned(found, **cluster), seen_at_end=seen(quiet, ASKED_AGAIN_AT)))
     assert recorded["headline"] == "deathsting is the RMS, and rmsvs no longer"
     assert roles(recorded["before"]) == {
         "rmsvs": "RMS",

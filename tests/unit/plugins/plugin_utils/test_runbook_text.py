@@ -120,14 +120,12 @@ def test_the_plan_of_a_new_key_names_the_server_and_the_point_of_no_return() -> 
 
 
 def test_the_point_of_no_return_is_announced_and_in_check_mode_only_mentioned() -> None:
-    marked = step([], name="POINT OF NO RETURN - this server is promoted to the RMS")
+    marked = step([], name="POINT OF NO RETURN - promote this server to the RMS")
     announced = " ".join(line.text for line in point_lines(marked, 12, check_mode=False))
-    assert "12            POINT OF NO RETURN: this server is promoted to the RMS." in announced
+    assert "12            POINT OF NO RETURN: promote this server to the RMS." in announced
     assert "From here there is no way back" in announced
     [mentioned] = point_lines(marked, 12, check_mode=True)
-    assert (
-        "would be reached here: this server is promoted to the RMS. In check mode it is not passed." in mentioned.text
-    )
+    assert "would be reached here: promote this server to the RMS. In check mode it is not passed." in mentioned.text
 
 
 ENDS = {
@@ -176,7 +174,7 @@ def test_a_run_that_stopped_says_on_which_side_of_the_point_of_no_return(
 
 # --- a run that does not come to its end ------------------------------------------------------------------------------
 
-PROMOTION = "POINT OF NO RETURN - this server is promoted to the RMS"
+PROMOTION = "POINT OF NO RETURN - promote this server to the RMS"
 
 
 def run_at(

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from unit.plugins.plugin_utils.test_failover import failed_over, healthy
+from unit.plugins.plugin_utils.test_failover import REQUEST, failed_over, healthy
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import make_plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_result import PlannedFailover
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
 
 BEGAN_AT = "2026-01-31T02:03:04Z"
 ASKED_AGAIN_AT = "2026-01-31T02:05:04Z"
@@ -36,84 +41,68 @@ def _look(name: str, server: dict[str, Any] | None, at: str) -> dict[str, Any]:
     return {"item": name, "server": {**server, "product": "2007 R2", "key": key}, "started_at": at}
 
 
-def steps() -> list[dict[str, Any]]:
-    """Those of a planned failover that matter, all done."""
+def planned(found: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """The plan of that failover as its role has it: made of what was seen first."""
+    seen_first = found or seen(healthy(), BEGAN_AT)
+    computers = {"web_consoles": ["hermes"], "consoles": ["hermes", "argus"], "sql_server": "sql"}
+    request = replace(REQUEST, database_backup=False, **computers, **changes)
+    plan = make_plan(request, Observation.from_results(seen_first))
+    return PlannedFailover(plan, request, seen_first, BEGAN_AT).as_result()
+
+
+def loop(*results: dict[str, Any]) -> dict[str, Any]:
+    """What a loop over hosts registered."""
+    return {"results": list(results), "changed": any(one["changed"] for one in results)}
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """What the tasks returned, by the step's id, in their order."""
     moved = {"before": "hydra.odyssey.com", "after": "deathsting.odyssey.com"}
-    return [
-        {"text": "support tools copied to *", "hosts": ["deathsting"], "results": [result(5, copied=TOOLS)]},
-        {
-            "text": "key restored on *",
-            "hosts": ["deathsting"],
-            "results": [result(10, key={"present": True, "fingerprint": KEY})],
-        },
-        {
-            "text": "services of * stopped",
-            "hosts": ["hydra"],
-            "results": [result(15, services=dict.fromkeys(STATES, "stopped, auto"))],
-        },
-        {
-            "text": "* promoted to the RMS",
-            "hosts": ["deathsting"],
-            "results": [
-                result(
-                    20, is_rms=True, past_point_of_no_return=True, command="ManagementServerConfigTool.exe PromoteRMS"
-                )
-            ],
-            "point_of_no_return": True,
-        },
-        {
-            "text": "services of * running",
-            "hosts": ["deathsting"],
-            "results": [result(25, services=STATES, changed=False)],
-        },
-        {
-            "text": "* made an ordinary management server",
-            "hosts": ["hydra"],
-            "results": [result(30, item="hydra", is_rms=False)],
-        },
-        {
-            "text": "web console * pointed at it",
-            "hosts": ["hermes"],
-            "results": [result(35, item="hermes", changes=[{"line": 5, **moved}])],
-            "part": "web console",
-        },
-        {
-            "text": "consoles on * open it",
-            "hosts": ["hermes", "argus"],
-            "results": [
-                result(number, item=host, registry=moved["after"], registry_before=moved["before"])
-                for number, host in ((40, "hermes"), (41, "argus"))
-            ],
-            "part": "console",
-        },
-    ]
+    promotion = {
+        "is_rms": True,
+        "past_point_of_no_return": True,
+        "command": "ManagementServerConfigTool.exe PromoteRMS",
+    }
+    console = {"registry": moved["after"], "registry_before": moved["before"]}
+    broker = {"is_broker_enabled": True, "user_access": "MULTI_USER"}
+    consoles = loop(result(40, item="hermes", **console), result(41, item="argus", **console))
+    return {
+        "copy_tools": result(5, copied=TOOLS),
+        "copy_tools_to_old_rms": result(6, copied=[], changed=False),
+        "back_up_key": result(8),
+        "restore_key": result(10, key={"present": True, "fingerprint": KEY}),
+        "stop_old_rms": result(15, services=dict.fromkeys(STATES, "stopped, auto")),
+        "promote": result(20, **promotion),
+        "start_services": result(25, services=STATES, changed=False),
+        "demote": loop(result(30, item="hydra", is_rms=False)),
+        "turn_on_broker": result(32, after=broker, changed=False),
+        "restart_health_service": loop(result(33, item="kraken", reports_to="deathsting.odyssey.com")),
+        "repoint_web_console": loop(result(35, item="hermes", changes=[{"line": 5, **moved}])),
+        "repoint_console": consoles,
+        "repoint_other_console": consoles,
+    }
 
 
 def told(**values: Any) -> dict[str, Any]:
     """The arguments of rms_failover_record for a failover that ended well."""
-    return {
-        "target": "deathsting",
-        "rms_name": "deathsting.odyssey.com",
-        "old_rms": "hydra",
-        "promotion_needed": True,
-        "management_group": "ODYSSEY",
-        "mode": "planned",
+    at_end = seen(failed_over(), ASKED_AGAIN_AT)
+    arguments = {
+        "plan": planned(),
+        "results": results(),
         "database": "OperationsManager",
         "database_host": "sql",
-        "seen": seen(healthy(), BEGAN_AT),
-        "seen_again": seen(failed_over(), ASKED_AGAIN_AT),
-        "steps": steps(),
-        "came_to_end": True,
-        "left": ["In the inventory deathsting is not in opsmgr_rms."],
-        **values,
+        "seen_again": at_end,
+        "seen_at_end": at_end,
     }
+    return {**arguments, **values}
 
 
-def cut_off(number: int, **failure: Any) -> dict[str, Any]:
-    """The same when step `number` (from 0) failed so: nothing after it was tried, and nobody was asked again."""
-    done = steps()
-    [failed] = done[number]["results"]
-    done[number]["results"] = [{**failed, "changed": False, "failed": True, **failure}]
-    for one in done[number + 1 :]:
-        one["results"] = []
-    return told(steps=done, seen_again=seen(healthy(), BEGAN_AT), came_to_end=False)
+def cut_off(step: str, **failure: Any) -> dict[str, Any]:
+    """The same when that step failed so: nothing after it was tried, and nobody was asked again."""
+    done = results()
+    reached = list(done)[: list(done).index(step)]
+    failed = {**done[step], "changed": False, "failed": True, **failure}
+    seen_once = seen(healthy(), BEGAN_AT)
+    return told(
+        results={**{each: done[each] for each in reached}, step: failed}, seen_again=seen_once, seen_at_end=None
+    )
