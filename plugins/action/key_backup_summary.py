@@ -14,7 +14,12 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import TRUST_SPEC, open_escrow
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.escrow_coverage import examine
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import Attempt, Fleet, row_of
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import (
+    Attempt,
+    Fleet,
+    row_of,
+    sink_failures,
+)
 
 # What was fresh when the run began must not be too old at its end, however long it took.
 LONGEST_RUN_HOURS = 24.0
@@ -35,7 +40,7 @@ class ActionModule(ControllerAction):
         "not_found_variable": {"type": "str"},
         "not_tried": {"type": "list", "elements": "str", "default": []},
         "groups_left": {"type": "list", "elements": "str", "default": []},
-        "also_wrong": {"type": "list", "elements": "str", "default": []},
+        "sink_results": {"type": "list", "elements": "dict", "default": []},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -54,11 +59,13 @@ def _summary(attempts: t.Sequence[Attempt], arguments: Arguments, check_mode: bo
         row_of(attempt, servers.get(attempt.server), uncovered.get(attempt.server, ""), check_mode)
         for attempt in attempts
     ]
-    fleet = Fleet(rows, arguments["not_tried"], arguments["groups_left"], [*arguments["also_wrong"], *found.faults()])
+    sink = sink_failures(arguments["sink_results"])
+    fleet = Fleet(rows, arguments["not_tried"], arguments["groups_left"], [*sink, *found.faults()])
     escrow = arguments["escrow_name"] or arguments["escrow"]
     return {
         "lines": fleet.lines(escrow, check_mode),
         "problems": {row["host"]: row["problem"] for row in rows if row["problem"]},
+        "shared": [*sink, *fleet.missed_groups],
         "summary": {
             "made_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "escrow": escrow,
@@ -85,7 +92,7 @@ def _attempt(host: str, variables: t.Mapping[str, t.Any], arguments: Arguments) 
         str(variables.get(GROUP_VARIABLE, "")),
         results,
         _results(variables, arguments["tools_variable"]),
-        str(variables.get(arguments["not_found_variable"] or "", "")),
+        str(variables.get(arguments["not_found_variable"] or "", {}).get("problem") or ""),
     )
 
 

@@ -142,7 +142,7 @@ def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(
     sickness = Sickness(player.lab)
     run = back_up(player, officers)
     assert run.returncode == 2
-    lines = [str(line) for line in run.results("The fleet")[0]["msg"]]
+    lines = [str(line) for line in run.results("Show the fleet")[0]["msg"]]
     assert lines[0].startswith(f"{groups - 10} of {groups} RMS have a fresh backup of their key that fits; 10 failed.")
     told = {
         line.removeprefix("FAILED ").partition(":")[0]: line.partition(": ")[2]
@@ -159,7 +159,8 @@ def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(
     again = back_up(player, officers, only={})
     assert again.ended_well, again.output
     outcomes = [
-        line.split(": ")[1].split(",")[0] for line in [str(line) for line in again.results("The fleet")[0]["msg"]][1:]
+        line.split(": ")[1].split(",")[0]
+        for line in [str(line) for line in again.results("Show the fleet")[0]["msg"]][1:]
     ]
     assert sorted(outcomes) == ["left as it is"] * (groups - 9) + ["made"] * 9
     assert keys_in(player.escrow, officers[1]) == truth

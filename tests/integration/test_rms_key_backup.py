@@ -45,7 +45,7 @@ def back_up(player: Player, *, check: bool = False, **variables: Any) -> Run:
 
 
 def lines(run: Run) -> list[str]:
-    return [str(line) for line in run.results("The fleet")[0]["msg"]]
+    return [str(line) for line in run.results("Show the fleet")[0]["msg"]]
 
 
 def test_one_that_fails_stops_no_other_and_the_next_run_does_what_is_left(start_lab: StartLab) -> None:

@@ -120,6 +120,13 @@ class Fleet:
         """The rows, those with a problem first, each part by host."""
         return sorted(self.rows, key=lambda row: (not row["problem"], row["host"]))
 
+    @property
+    def missed_groups(self) -> list[str]:
+        """What to do about each management group that no host stands for."""
+        advice = "Add one to the inventory, the one that is believed to be the RMS."
+        reason = "because opsmgr_rms has no host of it"
+        return [f"Nobody looked for the RMS of {group}, {reason}. {advice}" for group in self.groups_left]
+
     def lines(self, escrow: str, check_mode: bool) -> list[str]:
         """The fleet in one line for each, failures first."""
         have = "would have" if check_mode else "have"
@@ -131,6 +138,18 @@ class Fleet:
             *(_line(row) for row in self.failures_first),
             *(f"escrow {problem}" for problem in self.escrow_problems),
         ]
+
+
+def sink_failures(results: t.Iterable[Result]) -> list[str]:
+    """Why the backups are not where they are kept: a sentence for each command that failed."""
+    failed = (result for result in results if result.get("failed") or result.get("rc"))
+    return [_sink_failure(result) for result in failed]
+
+
+def _sink_failure(result: Result) -> str:
+    command = (result.get("cmd") or ["the command"])[0]
+    why = " ".join(str(result.get("stderr") or result.get("msg") or "").split())
+    return f"The sink: {command} failed: {why}. Mend that and run it again."
 
 
 def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str, check_mode: bool) -> Row:

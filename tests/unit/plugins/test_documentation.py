@@ -25,6 +25,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_re
     ClusteredRestoreReport,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup import KeyBackupPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key import NewKeyPlan
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,7 +75,9 @@ def result_keys(name: str) -> set[str]:
             for result in (ClusteredRestorePlan, ClusteredRestoreReport)
             for field in dataclasses.fields(result)
         },
-        "key_backup_summary": {"lines", "problems", "summary"},
+        "key_backup_plan": {*(field.name for field in dataclasses.fields(KeyBackupPlan)), "find_rms", "problems"},
+        "key_backup_servers": {"servers", "problem"},
+        "key_backup_summary": {"lines", "problems", "shared", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},
         "rms_failover_record": {"record", "drawings", "lines", "left_undone"},

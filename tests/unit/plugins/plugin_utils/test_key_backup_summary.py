@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import Attempt, Fleet, row_of
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import (
+    Attempt,
+    Fleet,
+    row_of,
+    sink_failures,
+)
 
 SEEN = {
     "computer_name": "HYDRA",
@@ -141,3 +146,26 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
     assert Fleet([]).lines("the sink", check_mode=True) == [
         "0 of 0 RMS would have a fresh backup of their key that fits; 0 failed. Escrow: the sink"
     ]
+
+
+@pytest.mark.parametrize(
+    ("results", "sentences"),
+    [
+        ([{}, {"rc": 0, "cmd": ["cp"]}, {"skipped": True}], []),
+        (
+            [{"rc": 9, "cmd": ["sh", "-c"], "stderr": "the vault\n is full\n", "failed": True}],
+            ["The sink: sh failed: the vault is full. Mend that and run it again."],
+        ),
+        (
+            [{"failed": True, "msg": "No such file"}],
+            ["The sink: the command failed: No such file. Mend that and run it again."],
+        ),
+    ],
+)
+def test_what_a_sink_did_not_take(results: list[dict[str, Any]], sentences: list[str]) -> None:
+    assert sink_failures(results) == sentences
+
+
+def test_a_group_without_a_host_says_what_to_do() -> None:
+    [sentence] = Fleet([], groups_left=["BEOWULF"]).missed_groups
+    assert sentence.startswith("Nobody looked for the RMS of BEOWULF, because opsmgr_rms has no host of it. Add one")
