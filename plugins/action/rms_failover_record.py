@@ -26,7 +26,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record imp
     left_undone,
     make_record,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import GroupFacts
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import DrawnGroup
 
 STEP = "record the failover"
 
@@ -64,7 +64,7 @@ def _story(planned: PlannedFailover, arguments: Arguments) -> RunHistory:
     seen_again = at_end if came_to_end else arguments["seen_again"]
     plan_at_end = planned.renewed(at_end) if came_to_end else None
     return RunHistory(
-        group=GroupFacts(
+        group=DrawnGroup(
             target=plan.new_rms,
             rms_name=plan.rms_name,
             database=arguments["database"],

@@ -23,8 +23,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors imp
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.xml_source import (
     PLAIN_XML,
     Element,
-    Run,
     Source,
+    TextRun,
     part,
 )
 
@@ -143,7 +143,7 @@ class Document:
         # Of a blank value, nothing stays.
         first = value.index(old) if old else 0
         last = first + len(old) if old else len(value)
-        written = part(runs, first, last) or [Run("", start, end)]
+        written = part(runs, first, last) or [TextRun("", start, end)]
         names = [self._written(element, new, in_cdata=written[0].is_cdata), *[""] * (len(written) - 1)]
         splices = tuple(Splice(run.start, run.end, name) for run, name in zip(written, names, strict=True))
         return Replacement(element, attribute, old, new, value[:first] + new + value[last:], splices)

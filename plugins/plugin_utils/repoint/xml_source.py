@@ -41,7 +41,7 @@ _ATTRIBUTE_SPACE = re.compile(r"\r\n|[\r\n\t]")
 
 
 @dataclass(frozen=True)
-class Run:
+class TextRun:
     """Characters of a value, and from where to where they are written: literally, or a single one by a reference or by
     the two characters of a line end. References do not work where C(is_cdata).
     """
@@ -65,7 +65,7 @@ class Element:
     name_end: int
     tag_end: int
     end: int
-    runs: list[Run] = field(default_factory=list)
+    runs: list[TextRun] = field(default_factory=list)
     has_children: bool = False
 
     @property
@@ -117,7 +117,7 @@ class Source:
             reason = f"this is no well-formed XML ({expat.ErrorString(error.code)})"
             raise UnreadableConfig(path, reason, _GOOD_COPY, error.lineno, error.offset + 1) from error
 
-    def attribute(self, element: Element, name: str) -> tuple[int, int, list[Run]] | None:
+    def attribute(self, element: Element, name: str) -> tuple[int, int, list[TextRun]] | None:
         """From where to where the inside of an attribute's quotes is, and its characters. None when it is not written,
         but comes from the document type declaration.
         """
@@ -167,7 +167,7 @@ class Source:
             end = self.text.index(";", start) + 1
         elif self.text.startswith("\r\n", start):
             end = start + 2
-        self._open[-1].runs.append(Run(value, start, end, self._in_cdata))
+        self._open[-1].runs.append(TextRun(value, start, end, self._in_cdata))
 
     def _document_type(self, name: str, system_id: str | None, public_id: str | None, _has_subset: bool) -> None:
         self._note("document type", name)
@@ -195,11 +195,11 @@ class Source:
         return UnreadableConfig(self.path, reason, what_to_do, *position(self.text, offset))
 
 
-def part(runs: Sequence[Run], first: int, last: int) -> list[Run]:
+def part(runs: Sequence[TextRun], first: int, last: int) -> list[TextRun]:
     """The characters of a value from C(first) to C(last), in as few runs as possible. What stands between them in the
     text is something else: a comment, or the end of a CDATA section.
     """
-    found: list[Run] = []
+    found: list[TextRun] = []
     for run in runs:
         low, high = max(first, 0), min(last, len(run.value))
         first, last = first - len(run.value), last - len(run.value)
@@ -211,12 +211,12 @@ def part(runs: Sequence[Run], first: int, last: int) -> list[Run]:
         if found and found[-1].end == start:
             before = found.pop()
             value, start = before.value + value, before.start
-        found.append(Run(value, start, end, run.is_cdata))
+        found.append(TextRun(value, start, end, run.is_cdata))
     return found
 
 
-def _attribute_run(written: re.Match[str]) -> Run:
+def _attribute_run(written: re.Match[str]) -> TextRun:
     """White space in an attribute becomes spaces (XML 1.0, 3.3.3)."""
     text = written.group()
     value = html.unescape(text) if text.startswith("&") else _ATTRIBUTE_SPACE.sub(" ", text)
-    return Run(value, *written.span())
+    return TextRun(value, *written.span())

@@ -25,7 +25,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_ste
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_verdict import RoleVerdict
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.topology import (
-    GroupFacts,
+    DrawnGroup,
     Topology,
     after,
     before,
@@ -56,7 +56,7 @@ class RunHistory:
     :ivar asked_again_at: when `seen_again` was seen
     """
 
-    group: GroupFacts
+    group: DrawnGroup
     old_rms: str | None
     promotion_needed: bool
     seen: Observation

@@ -24,7 +24,7 @@ CLUSTERED = "virtual server"
 
 
 @dataclass(frozen=True)
-class GroupFacts:
+class DrawnGroup:
     """What is known of the management group without asking it."""
 
     target: str
@@ -71,13 +71,13 @@ class Topology:
     components: list[Component]
 
 
-def before(group: GroupFacts, seen: Observation, runs: t.Iterable[StepRun], begun_at: str) -> Topology:
+def before(group: DrawnGroup, seen: Observation, runs: t.Iterable[StepRun], begun_at: str) -> Topology:
     """The group as it was found."""
     return _topology(group, _rms(seen), seen.servers, _components(group, runs, begun_at, _named_before))
 
 
 def after(
-    group: GroupFacts,
+    group: DrawnGroup,
     seen: Observation,
     runs: t.Sequence[StepRun],
     begun_at: str,
@@ -118,7 +118,7 @@ def _updated(look: ServerObservation, results: t.Iterable[tuple[str, Result]]) -
 
 
 def _topology(
-    group: GroupFacts, rms: str | None, looks: t.Iterable[ServerObservation], components: list[Component]
+    group: DrawnGroup, rms: str | None, looks: t.Iterable[ServerObservation], components: list[Component]
 ) -> Topology:
     servers = [_server(look, rms, group) for look in looks]
     if group.virtual_server and group.cluster_nodes:
@@ -127,7 +127,7 @@ def _topology(
     return Topology(rms, group.database, group.database_host, servers, components)
 
 
-def _server(look: ServerObservation, rms: str | None, group: GroupFacts) -> DrawnServer:
+def _server(look: ServerObservation, rms: str | None, group: DrawnGroup) -> DrawnServer:
     if look.server is None:
         return DrawnServer(look.host, NO_ANSWER, False)
     seen = look.server
@@ -148,7 +148,7 @@ def _server(look: ServerObservation, rms: str | None, group: GroupFacts) -> Draw
     )
 
 
-def _role(look: ServerObservation, rms: str | None, group: GroupFacts) -> str:
+def _role(look: ServerObservation, rms: str | None, group: DrawnGroup) -> str:
     """By registry and database; without the database's word, the server that was promoted is the RMS if its registry
     says so.
     """
@@ -161,7 +161,7 @@ def _role(look: ServerObservation, rms: str | None, group: GroupFacts) -> str:
 
 
 def _components(
-    group: GroupFacts, runs: t.Iterable[StepRun], begun_at: str, named: t.Callable[[GroupFacts, Result], str | None]
+    group: DrawnGroup, runs: t.Iterable[StepRun], begun_at: str, named: t.Callable[[DrawnGroup, Result], str | None]
 ) -> list[Component]:
     found = []
     for run in (run for run in runs if run.plan.part):
@@ -173,12 +173,12 @@ def _components(
     return found
 
 
-def _named_before(group: GroupFacts, result: Result) -> str | None:
+def _named_before(group: DrawnGroup, result: Result) -> str | None:
     changes = result.get("changes") or [{}]
     return changes[0].get("before") or result.get("registry_before") or _named_after(group, result)
 
 
-def _named_after(group: GroupFacts, result: Result) -> str | None:
+def _named_after(group: DrawnGroup, result: Result) -> str | None:
     """A file in which nothing had to be changed names the RMS already."""
     changes, untouched = result.get("changes") or [{}], result.get("untouched") or [{}]
     if "msg" in result:
