@@ -74,7 +74,7 @@ def test_a_run_that_ends_well(odyssey: Player, columns: int, color: bool) -> Non
     for words in (
         "Nothing was changed so far.",
         "deathsting becomes the RMS instead of hydra.",
-        "POINT OF NO RETURN: what fails after it is mended",
+        "POINT OF NO RETURN: what fails after it is completed by a rerun",
     ):
         assert words in terminal.screen_text
     terminal.type("deathsting")
@@ -99,7 +99,7 @@ def test_a_run_that_ends_well(odyssey: Player, columns: int, color: bool) -> Non
     ):
         assert words in said, said
     assert said.index("POINT OF NO RETURN ahead") < said.index(BACKUP) < said.index(ANNOUNCED) < said.index(PROMOTED)
-    assert "reporting server uses the new RMS: argus (reporting)" in said
+    assert "reporting server at the new RMS: argus (reporting)" in said
     assert re.search(rf"ENDED WELL after \d:\d\d: {len(numbers(terminal))} steps, 12 changed something\.", said)
 
 
