@@ -614,6 +614,12 @@ def test_after_the_way_there_nothing_is_left_but_to_keep_the_cluster_quiet() -> 
     assert (plan.unfinished, plan.quiet_node) == ([], "castor")
 
 
+def test_a_node_that_calls_itself_rms_is_not_taken_for_the_old_rms() -> None:
+    """It does so at all times: only the database knows whether the cluster has the role."""
+    plan = decide(away_from_the_cluster(), request(inventory_rms=[]))
+    assert (plan.old_rms, plan.old_rms_answers) == (None, False)
+
+
 def test_a_node_that_comes_back_and_starts_its_health_service_is_unfinished_business() -> None:
     plan = decide({**away_from_the_cluster(), "pollux": node("pollux", active=True)})
     assert plan.quiet_node == "pollux"

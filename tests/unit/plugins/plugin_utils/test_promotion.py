@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Script, Silence
+from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Hears, Owner, Script, Silence
 from unit.plugins.plugin_utils.recorded_server import WARNING, RecordedServer
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
@@ -193,6 +193,28 @@ def test_what_the_second_look_finds_ends_the_tool_and_answers_nothing(clock: Clo
     assert steps(recorded) == ["asked", "tool with its end mark", "clear"]
     assert recorded.protocol.programs[1].cleaned_up
     assert not recorded.protocol.programs[1].typed
+
+
+def test_the_shell_is_not_replaced_while_the_tool_runs_in_it(clock: Clock) -> None:
+    """Windows kills a program with its shell, also one that promotes."""
+    recorded = RecordedServer(
+        clock,
+        is_rms=False,
+        scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends()], "hostname": [Ends(0, b"HYDRA\r\n")]},
+    )
+    owner = Owner(recorded.protocol)
+    shell = Shell(recorded.protocol, "shell-1", ConversationOptions(input_kind="console"), owner)
+    renewed: list[int] = []
+
+    def look_again() -> None:
+        for _index in range(winrs.COMMANDS_PER_SHELL + 1):
+            shell.run("hostname")
+        renewed.append(owner.renewed)
+
+    Promotion(WindowsHost(shell), "promote").carry_out("tool.exe PromoteRMS", PROMOTION_PROMPT, 1800, look_again)
+    assert renewed == [0]
+    shell.run("hostname")
+    assert owner.renewed == 1
 
 
 @pytest.mark.parametrize("process_ids", [(), (4711, 4712), None])
