@@ -210,6 +210,10 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
         [without("deathsting"), prediction(command=None)],
         ["deathsting: preflight: the server that is to become the RMS cannot be used: it is not among the servers"],
     ),
+    "the target does not answer, nor does the database know the host by that name": (
+        [seen("deathsting", **silent()), prediction(command=None), roles("deathsting")],
+        ["deathsting: preflight: the server that is to become the RMS cannot be used: the server does not answer."],
+    ),
     "rms_new_key refuses": ([refused("deathsting: make a new key: confirm is ''.")], ["deathsting: make a new key:"]),
     "no backup password": (
         [request(backup_password=None)],
@@ -231,9 +235,13 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
         [database(reachable=False, problem="connect to SQL Server sql1: refused. Check the port.")],
         ["database: preflight: connect to SQL Server sql1: refused. Check the port."],
     ),
-    "the database was not asked": (
+    "the database could not be asked": (
         [database(reachable=None, msg="pyodbc is missing")],
         ["database: preflight: pyodbc is missing."],
+    ),
+    "the database was not asked": (
+        [lambda situation: situation.update(database={"skipped": True})],
+        ["database: preflight: it was not asked."],
     ),
     "another run has the management group": (
         [locked("database: take the lock: it is held by somebody.")],
