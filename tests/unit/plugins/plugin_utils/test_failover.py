@@ -403,6 +403,15 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "clustered, and it may stay": ([on("hydra", clustered=True), request(delete_existing_rms=False)], []),
     "no key on the RMS": ([on("hydra", key={"present": False, "fingerprint": None})], ["hydra: preflight: the RMS has no key in its registry."]),
+    # What is needed to back up its key is no question where its key comes from the escrow, or where nothing may be changed.
+    "a disaster, and the RMS answers without tools and key": (
+        [request(mode="disaster"), on("hydra", tools=dict.fromkeys(TOOLS, False), key={"present": False, "fingerprint": None})],
+        [],
+    ),
+    "no administrator on the RMS, and no tools": (
+        [on("hydra", administrator=False, tools=dict.fromkeys(TOOLS, False))],
+        ["hydra: preflight: the account is not an administrator of this server."],
+    ),
     "nobody is the RMS": (
         [request(inventory_rms=[]), on("hydra", is_rms=False), roles("hydra", "management_server")],
         ["database OperationsManager: preflight: the database names no server", "deathsting: preflight: no server of the inventory is known to be the RMS"],

@@ -198,3 +198,15 @@ def test_a_database_that_somebody_closed_meanwhile_makes_the_plan_wrong() -> Non
 
 def test_that_a_promotion_of_an_earlier_run_has_ended_meanwhile_is_no_difference() -> None:
     assert find(QUESTION, seen("deathsting", phase="ended"), seen(phase="at work")).different == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        # One that was at work and has not moved the role, and one that nobody knew of.
+        (seen(phase="at work"), seen("jupiter", phase="ended")),
+        (seen(), seen("deathsting", phase="ended")),
+    ],
+)
+def test_only_the_promotion_that_was_waited_for_is_no_difference(before: Observation, now: Observation) -> None:
+    assert find(QUESTION, now, before).different != []
