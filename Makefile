@@ -91,7 +91,7 @@ bench: setup  ## measured numbers: requests and bytes per module
 metrics: setup  ## how long and how tangled roles and plugins are; METRICS_ARGS='--compare HEAD~20'
 	@$(run) tests/tools/metrics $(METRICS_ARGS)
 
-pictures: setup  ## the pictures in docs/pictures anew, of real runs
+pictures: setup  ## make the pictures in docs/pictures again, from real runs
 	@$(run) tests/tools/pictures
 
 build: setup  ## the collection as a tarball, in .build/dist

@@ -105,7 +105,7 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
         raise OpsmgrError(
             STEP,
             found,
-            "Look for a backup of the key once more: without one the management group has to be installed anew",
+            "Look for a backup of the key once more: without one the management group has to be reinstalled",
         )
     if work.arguments["confirm"] != server.management_group:
         found = f"confirm is {work.arguments['confirm']!r}, and the management group of this server is {server.management_group!r}"

@@ -242,7 +242,7 @@ class BrokerRepair:
             if self._closed:
                 self._await_proof(deadline)
                 self._guard.reopen(deadline.left)
-            # Only when the access mode is mended.
+            # Only when the access mode is repaired.
             self._require_possible()
             if self._off:
                 self._enable(deadline)

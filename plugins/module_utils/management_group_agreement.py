@@ -157,7 +157,7 @@ class _Comparison:
         """A sentence for each server whose opinion is missing."""
         found = [
             error_sentence(
-                view.host, "", f"it was not asked who is the RMS: {view.trouble}", "Mend that, then look again"
+                view.host, "", f"it was not asked who is the RMS: {view.trouble}", "Fix that, then look again"
             )
             for view in self._views
             if view.trouble

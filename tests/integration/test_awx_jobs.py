@@ -100,7 +100,7 @@ def test_what_a_sink_does_not_take_is_a_failure_that_says_so(odyssey: Player) ->
     job = run_job(odyssey, "rms_key_backup", deaf)
     assert job.returncode == 2
     assert "there is no backup of management group ODYSSEY" in job.output
-    assert "The sink: sh failed: the vault is full. Mend that and run it again." in job.output
+    assert "The sink: sh failed: the vault is full. Fix that, then run it again." in job.output
     one_half = {**sink_of(sink), "rms_key_backup_sink_fetch": []}
     assert (
         "A sink needs both rms_key_backup_sink_store and rms_key_backup_sink_fetch"

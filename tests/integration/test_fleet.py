@@ -46,7 +46,7 @@ def sick_fleet(groups: int) -> dict[str, Any]:
 
 
 class Sickness:
-    """What is wrong with ten of the hosts; mend() takes it away again."""
+    """What is wrong with ten of the hosts; heal() takes it away again."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -69,7 +69,7 @@ class Sickness:
         for host, path in self.keys:
             lab.hosts[host].registry.delete(path)
 
-    def mend(self) -> None:
+    def heal(self) -> None:
         self.lab.faults.clear()
         self.lab.power("rms001", True)
         self.lab.hosts["rms005"].fs.write(self.tool, self.program)
@@ -155,7 +155,7 @@ def test_ten_with_something_wrong_are_told_and_the_next_run_does_what_is_left(
     healthy = keys_in(player.escrow, officers[0])
     # rms009 has the key, and was backed up; only nothing follows from it.
     assert healthy == {name: key for name, key in truth.items() if not re.search("00[1-8]$|010$", name)}
-    sickness.mend()
+    sickness.heal()
     again = back_up(player, officers, only={})
     assert again.ended_well, again.output
     outcomes = [

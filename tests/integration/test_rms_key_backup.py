@@ -67,7 +67,7 @@ def test_one_that_fails_stops_no_other_and_the_next_run_does_what_is_left(start_
     assert data["hosts"][0]["problem"] == cause
     assert cause in run.failures
     assert re.fullmatch(
-        r"hydra: back up the key: .*'backup_password'.* Mend that and run it again[.]", data["hosts"][1]["problem"]
+        r"hydra: back up the key: .*'backup_password'.* Fix that, then run it again[.]", data["hosts"][1]["problem"]
     )
     assert [line.split()[0:2] for line in lines(run)[1:]] == [
         ["FAILED", "aeneas:"],

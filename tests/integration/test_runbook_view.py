@@ -147,7 +147,7 @@ def test_a_run_that_stops_after_the_point_of_no_return(odyssey: Player, columns:
         WRONG_KEY,
         "STOPPED after",
         "The point of no return IS PASSED.",
-        "What to do: mend what is named above, then run the same command again.",
+        "What to do: fix the problems above, then rerun the same command.",
     ):
         assert words in terminal.screen_text, terminal.screen_text
 

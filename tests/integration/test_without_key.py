@@ -182,7 +182,7 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
         {},
         "Check that SQL Server is running and reachable on this port",
     ),
-    "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and takes itself for the RMS"),
+    "hydra answers": (with_hydra, {}, "hydra: preflight: it answers and still acts as the RMS"),
     "hydra lets nobody in": (
         with_hydra_locked,
         {},

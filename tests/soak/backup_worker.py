@@ -4,7 +4,7 @@
 """Runs secure_storage_backup as often as it is told, each time in a process of its own that can be killed: one JSON
 object a line in, one out.
 
-A process that is started anew each time would spend most of its time with imports.
+A process that is started again each time would spend most of its time with imports.
 """
 
 from __future__ import annotations

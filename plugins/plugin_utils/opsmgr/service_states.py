@@ -90,7 +90,7 @@ def bring_about(
 
 
 def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: float) -> None:
-    """Let the Health Service begin anew, by which it becomes what the database says [book].
+    """Let the Health Service start over, by which it becomes what the database says [book].
 
     :raises OpsmgrError: it does not stop or start in time
     """

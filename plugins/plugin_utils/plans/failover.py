@@ -251,7 +251,7 @@ def _find_former(plan: Plan, request: FailoverRequest, observation: Observation)
         else:
             plan.follow_up.append(
                 f"{host} {_absent(look)} and has not been demoted. When it is back, run this playbook again before anything else is done there: "
-                f"until then it takes itself for the RMS"
+                f"until then it still acts as the RMS"
             )
 
 
@@ -409,7 +409,7 @@ def _target_problems(plan: Plan, request: FailoverRequest, observation: Observat
             _problem(
                 request.target,
                 f"the server to promote cannot be used: {trouble}",
-                "Mend that, or choose another management server",
+                "Fix that, or choose another management server",
             )
         ]
     problems = _server_problems(look, request.management_group)

@@ -84,7 +84,7 @@ class Attempt:
             return str(result["msg"])
         if not result.get("unreachable"):
             # The task never began, for example for want of a variable: ansible-core's own words.
-            return error_sentence(self.host, STEP, str(result["msg"]), "Mend that and run it again")
+            return error_sentence(self.host, STEP, str(result["msg"]), "Fix that, then run it again")
         silent = reachability(result.get("msg")) == SILENT
         advice = (
             "See that it answers, and run it again"
@@ -149,7 +149,7 @@ def sink_failures(results: t.Iterable[Result]) -> list[str]:
 def _sink_failure(result: Result) -> str:
     command = (result.get("cmd") or ["the command"])[0]
     why = " ".join(str(result.get("stderr") or result.get("msg") or "").split())
-    return f"The sink: {command} failed: {why}. Mend that and run it again."
+    return f"The sink: {command} failed: {why}. Fix that, then run it again."
 
 
 def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str, check_mode: bool) -> Row:

@@ -223,7 +223,7 @@ def _key_holders(request: NewKeyRequest, observation: Observation, prediction: N
 
 def _root_problem(host: str) -> str:
     what = "If it has its key, use opsmgr.recovery.rms_failover: nothing is lost then. If it has none, switch it off"
-    return _problem(host, "it answers and takes itself for the RMS", what)
+    return _problem(host, "it answers and still acts as the RMS", what)
 
 
 def _unknown_problem(look: ServerObservation) -> str:

@@ -189,7 +189,7 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float, *,
     return [
         *lines,
         Line(
-            "What to do: mend what is named above, then run the same command again. It does what is left.", HEADING, 2
+            "What to do: fix the problems above, then rerun the same command. It does what is left.", HEADING, 2
         ),
     ]
 

@@ -46,7 +46,7 @@ SERVICE_ERRORS = {
     1069: "the service's account could not log on",
     1068: "a service it depends on did not start",
 }
-# What a process that ansible-core forked would compile anew is compiled here, once for all hosts.
+# What a process that ansible-core forked would compile again is compiled here, once for all hosts.
 _UNQUOTABLE = re.compile(r'["\r\n\0]')
 _BASE64_BODY = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)\s*-----END CERTIFICATE-----", re.DOTALL)
 # tasklist with a filter finds nothing under load, and says so with exit code 0 [KB 2732840]. A list without a filter

@@ -8,7 +8,7 @@ does the next thing that is missing, one after the other, so that nothing is eve
 on another node only after nothing of it is left on the old one.
 
 A resource that fails is restarted as often as ``RestartThreshold`` allows (once), then its group fails over to the next
-node, as often as there are other nodes, then it stays Failed and what depends on it is offline; counting begins anew
+node, as often as there are other nodes, then it stays Failed and what depends on it is offline; counting starts over
 when somebody brings it online or moves its group [ms for the order and the numbers of Windows Server 2008; without the
 periods after which the real cluster forgets].
 
@@ -417,7 +417,7 @@ def _held(group: Group) -> bool:
 
 
 def _want(resource: Resource, *, online: bool) -> None:
-    """What is asked for anew is not held to its failures."""
+    """What is asked for again is not held to its failures."""
     resource.wanted, resource.failures = online, 0
     if resource.state == "Failed":
         resource.state = "Offline"

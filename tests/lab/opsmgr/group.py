@@ -119,7 +119,7 @@ def _opened(key: bytes | None, secrets: Mapping[str, bytes]) -> dict[str, bool]:
 
 
 def _verdict(key: bytes | None, run_as: Mapping[str, bool], checks: Sequence[bytes]) -> str:
-    """Once the key was made anew, the old secrets say nothing about it."""
+    """Once the key was made again, the old secrets say nothing about it."""
     if key is None:
         return "none"
     if checks:

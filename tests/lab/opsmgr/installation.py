@@ -90,7 +90,7 @@ class Installation:
 
     @property
     def is_root(self) -> bool:
-        """Whether this server takes itself for the root management server."""
+        """Whether this server calls itself the root management server."""
         return bool(self.host.registry.get(f"{GROUPS}\\{self.group}", "IsRootHealthService", 0) == 1)
 
     def set_root(self, root: bool) -> None:

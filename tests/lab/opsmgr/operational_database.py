@@ -111,7 +111,7 @@ class OperationalDatabase:
         return {str(user): opens(key, str(user), bytes(data)) for user, data in self._query(_SELECT_SECRETS)}
 
     def accepts(self, key: bytes) -> bool:
-        """Whether this is the group's key: the one that was made anew, else the one that decrypts every secret."""
+        """Whether this is the group's key: the one that was made again, else the one that decrypts every secret."""
         check = self._first(_SELECT_CHECK)
         return all(self.opens_with(key).values()) if check is None else is_new_key(key, bytes(check))
 
@@ -159,7 +159,7 @@ def opens(key: bytes, user: str, data: bytes) -> bool:
 
 
 def is_new_key(key: bytes, check: bytes) -> bool:
-    """Whether this is the key that was made anew when ``check`` was written."""
+    """Whether this is the key that was made again when ``check`` was written."""
     return opens(key, _CHECKED, check)
 
 

@@ -58,7 +58,7 @@ SECURE_STORAGE = Table(
     ],
     ["SecureStorageElementId"],
 )
-# The lab's own: something encrypted with a key that Setup made anew, because the old secrets cannot tell that it is the
+# The lab's own: something encrypted with a key that Setup made again, because the old secrets cannot tell that it is the
 # right one [assumed].
 KEY_CHECK = Table("dbo", "LabKeyCheck", [Column("SecureData", BYTES)])
 TABLES = (HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)

@@ -131,7 +131,7 @@ def test_the_virtual_server_is_the_root_and_is_not_promoted(lab: Lab) -> None:
 
 
 def deleted_and_castor_root(lab: Lab) -> None:
-    """The clustered root is deleted, and castor, set up anew, is a root by itself."""
+    """The clustered root is deleted, and castor, set up again, is a root by itself."""
     cluster(lab, "group RMS /offline")
     promote(lab, "deathsting", delete=True)
     lab.hosts["castor"].registry.delete(CLUSTER)

@@ -228,7 +228,7 @@ def test_an_older_one_that_cannot_be_removed_is_told_with_the_new_one(
     keep(escrow, 50)
 
     def remove(escrow: object, entry: Entry) -> None:
-        raise escrow_module.EscrowError("remove", "Permission denied", "Mend that")
+        raise escrow_module.EscrowError("remove", "Permission denied", "Fix that")
 
     monkeypatch.setattr(escrow_module.Escrow, "remove", remove)
     result = back_up(clock, escrow, keep=1, max_age=0)

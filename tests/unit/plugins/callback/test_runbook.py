@@ -127,7 +127,7 @@ def test_no_failure_is_hidden_whatever_comes_after_it(tmp_path: Path) -> None:
         "   7  FAILED    It fails at last: hydra (RMS)",
         "                hydra: one.\n                argus: another.\n",
         "  step 5 FAILED: It fails, and is rescued: hydra (RMS)\n  step 7 FAILED: It fails at last: hydra (RMS)\n",
-        "What to do: mend what is named above",
+        "What to do: fix the problems above",
     ):
         assert words in shown, shown
     assert re.search(r"STOPPED after \d:\d\d: 7 steps, 2 changed something\. It failed on hydra \(RMS\)\.", shown)

@@ -154,20 +154,20 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "deathsting: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again."
+                "deathsting: it was not asked who is the RMS: the server does not answer: timed out. Fix that, then look again."
             ],
         ),
     ),
     "a server that is unreachable for the play": (
         database(),
         [HYDRA, {"item": "deathsting", "unreachable": True, "msg": "no route"}, JUPITER],
-        Agreement(None, ["deathsting: it was not asked who is the RMS: no route. Mend that, then look again."]),
+        Agreement(None, ["deathsting: it was not asked who is the RMS: no route. Fix that, then look again."]),
     ),
     "a server that was skipped": (
         database(),
         [HYDRA, {"item": "deathsting", "skipped": True}, JUPITER],
         Agreement(
-            None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Mend that, then look again."]
+            None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Fix that, then look again."]
         ),
     ),
     "a server that may not be looked into": (
@@ -176,7 +176,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Mend that, then look again."
+                "deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Fix that, then look again."
             ],
         ),
     ),
@@ -186,7 +186,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Mend that, then look again."
+                "jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Fix that, then look again."
             ],
         ),
     ),
@@ -196,7 +196,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "jupiter: it was not asked who is the RMS: its registry names no management group. Mend that, then look again."
+                "jupiter: it was not asked who is the RMS: its registry names no management group. Fix that, then look again."
             ],
         ),
     ),
@@ -229,7 +229,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             [
                 "deathsting: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
                 "server and the RMS is Hydra.Odyssey.com. If another server was promoted in its place, run rms_demotion on it.",
-                "jupiter: it was not asked who is the RMS: the server does not answer: timed out. Mend that, then look again.",
+                "jupiter: it was not asked who is the RMS: the server does not answer: timed out. Fix that, then look again.",
             ],
         ),
     ),

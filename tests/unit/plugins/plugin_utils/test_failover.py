@@ -149,7 +149,7 @@ def test_a_disaster_needs_neither_the_rms_nor_its_tools() -> None:
     assert (plan.old_rms, plan.old_rms_answers, plan.demote) == ("hydra", False, [])
     assert plan.follow_up == [
         "hydra does not answer and has not been demoted. When it is back, run this playbook again before anything else is done there: "
-        "until then it takes itself for the RMS"
+        "until then it still acts as the RMS"
     ]
 
 
@@ -303,7 +303,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the target is down": (
         [down("deathsting")],
-        ["deathsting: preflight: the server to promote cannot be used: connection refused. Mend that, or choose another management server."],
+        ["deathsting: preflight: the server to promote cannot be used: connection refused. Fix that, or choose another management server."],
     ),
     "the target is not in the inventory": (
         [request(target="medusa")],

@@ -30,7 +30,7 @@ REFUSED = {
     "server": SEEN,
     "reused": False,
     "failed": True,
-    "msg": "hydra: back up the key: it broke. Mend it.",
+    "msg": "hydra: back up the key: it broke. Fix it.",
     "elapsed_seconds": 1.0,
 }
 SILENT = {"unreachable": True, "msg": "ntlm: HTTPConnectionPool(...): [Errno 111] Connection refused')"}
@@ -63,12 +63,12 @@ def test_what_came_of_a_good_one(result: dict[str, Any], check_mode: bool, outco
 @pytest.mark.parametrize(
     ("result", "problem"),
     [
-        (REFUSED, "hydra: back up the key: it broke. Mend it."),
+        (REFUSED, "hydra: back up the key: it broke. Fix it."),
         (
             SILENT,
             "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again.",
         ),
-        (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Mend that and run it again."),
+        (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Fix that, then run it again."),
     ],
 )
 def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], problem: str) -> None:
@@ -105,14 +105,14 @@ def test_of_several_nodes_the_one_that_was_backed_up_counts() -> None:
 def test_when_no_node_works_each_says_why() -> None:
     found = attempt({**SILENT, "item": "castor"}, {**REFUSED, "item": "pollux"})
     assert found.trouble.startswith("castor: back up the key: the server does not answer: [Errno 111]")
-    assert found.trouble.endswith("hydra: back up the key: it broke. Mend it.")
+    assert found.trouble.endswith("hydra: back up the key: it broke. Fix it.")
 
 
 def test_the_tools_say_first_why_the_backup_could_not_be_made() -> None:
     tools = {"failed": True, "msg": "hydra: copy the support tools: no media. Insert it.", "elapsed_seconds": 1.0}
     assert (
         attempt(REFUSED, tools=[tools]).trouble
-        == "hydra: copy the support tools: no media. Insert it. hydra: back up the key: it broke. Mend it."
+        == "hydra: copy the support tools: no media. Insert it. hydra: back up the key: it broke. Fix it."
     )
     # A server that does not answer says so once.
     assert attempt(SILENT, tools=[SILENT]).trouble.count("Connection refused") == 1
@@ -139,7 +139,7 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
         "1 of 4 RMS have a fresh backup of their key that fits; 3 failed. Escrow: /srv/key_escrow",
         "FAILED argo: it failed before its key could be backed up, see above.",
         "FAILED management group ILIAD: it has no host in opsmgr_rms.",
-        "FAILED hydra: back up the key: it broke. Mend it. In the escrow: a backup of 2026-01-31T02:03:04Z that fits.",
+        "FAILED hydra: back up the key: it broke. Fix it. In the escrow: a backup of 2026-01-31T02:03:04Z that fits.",
         "good hydra, ODYSSEY 6.0.6278.0: made, 7.5 h old, sealed cms",
         "escrow controller: verify the escrow: a file is damaged. Look at it.",
     ]
@@ -154,11 +154,11 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
         ([{}, {"rc": 0, "cmd": ["cp"]}, {"skipped": True}], []),
         (
             [{"rc": 9, "cmd": ["sh", "-c"], "stderr": "the vault\n is full\n", "failed": True}],
-            ["The sink: sh failed: the vault is full. Mend that and run it again."],
+            ["The sink: sh failed: the vault is full. Fix that, then run it again."],
         ),
         (
             [{"failed": True, "msg": "No such file"}],
-            ["The sink: the command failed: No such file. Mend that and run it again."],
+            ["The sink: the command failed: No such file. Fix that, then run it again."],
         ),
     ],
 )

@@ -253,7 +253,7 @@ def recipient_taken_away(entry: Entry, officers: list[Officer]) -> None:
     other_recipients(entry, officers[:1])
 
 
-def sealed_anew(entry: Entry, officers: list[Officer]) -> None:
+def sealed_again(entry: Entry, officers: list[Officer]) -> None:
     """Another key file, sealed for the same officers with the true manifest."""
     seal = CertificateSeal([str(officer.certificate) for officer in officers[:2]])
     Path(entry.path).write_bytes(seal.seal(with_header(entry, b"KEY FILE")))
@@ -283,8 +283,8 @@ def claims_to_be_plain(entry: Entry, officers: list[Officer]) -> None:
         pytest.param(other_version, None, "differs in server_version, product", id="manifest edited"),
         pytest.param(recipient_replaced, "sealed for others", "sealed for others", id="recipient replaced"),
         pytest.param(recipient_taken_away, "sealed for others", "sealed for others", id="recipient taken away"),
-        pytest.param(sealed_anew, "another SHA-256", "another SHA-256", id="sealed anew"),
-        pytest.param(make_fit(sealed_anew), None, "another size or SHA-256", id="sealed anew, and made to fit"),
+        pytest.param(sealed_again, "another SHA-256", "another SHA-256", id="sealed again"),
+        pytest.param(make_fit(sealed_again), None, "another size or SHA-256", id="sealed again, and made to fit"),
         pytest.param(
             make_fit(sealed_for_others),
             "sealed for others",

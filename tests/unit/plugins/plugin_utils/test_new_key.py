@@ -306,7 +306,7 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the lost RMS answers": (
         [seen("hydra", server={**server("hydra"), "is_rms": True})],
-        ["hydra: preflight: it answers and takes itself for the RMS. If it has its key, use opsmgr.recovery.rms_f"],
+        ["hydra: preflight: it answers and still acts as the RMS. If it has its key, use opsmgr.recovery.rms_f"],
     ),
     "the lost RMS answers and has its key": (
         [seen("hydra", server=server("hydra")), on("hydra", is_rms=True), key("hydra")],

@@ -138,7 +138,7 @@ ENDS = {
     "stopped": (
         [(book.OK, None), (book.FAILED, None)], False, ["hydra (RMS)"],
         ["STOPPED after 1:05: 2 steps, 0 changed something. It failed on hydra (RMS).", "step 2 FAILED: a step: hydra",
-         "What to do: mend what is named above, then run the same command again. It does what is left."],
+         "What to do: fix the problems above, then rerun the same command. It does what is left."],
     ),
 }  # fmt: skip
 
