@@ -188,9 +188,7 @@ def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float, *,
         lines.append(Line(_AFTER_STOP[run.point], POINT))
     return [
         *lines,
-        Line(
-            "What to do: fix the problems above, then rerun the same command. It does what is left.", HEADING, 2
-        ),
+        Line("What to do: fix the problems above, then rerun the same command. It does what is left.", HEADING, 2),
     ]
 
 
