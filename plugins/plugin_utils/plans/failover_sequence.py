@@ -137,10 +137,10 @@ def _components(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
     others = [host for host in dict.fromkeys([*reporting, *web, *plan.consoles]) if host not in consoles]
     points, opens = "pointed at the new RMS", "consoles on * open the new RMS"
     return [
-        _step("repoint_reporting_server", f"reporting server * {points}", reporting, part="reporting server"),
-        _step("repoint_web_console", f"web console * {points}", web, part="web console"),
-        _step("repoint_console", opens, consoles, part="console"),
-        _optional("repoint_other_console", opens, others),
+        _step("point_reporting_server", f"reporting server * {points}", reporting, part="reporting server"),
+        _step("point_web_console", f"web console * {points}", web, part="web console"),
+        _step("point_console", opens, consoles, part="console"),
+        _optional("point_other_console", opens, others),
     ]
 
 

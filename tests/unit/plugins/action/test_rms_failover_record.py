@@ -190,7 +190,7 @@ def test_one_that_a_task_stopped_which_is_no_step() -> None:
 def test_one_that_left_something_undone() -> None:
     missing = {"unreachable": True, "msg": "the server answers, but gives no access: HTTP", "changed": False}
     console = {**loop({"item": "hermes", **missing}), "changed": False}
-    found = run_record(told(results={**results(), "repoint_web_console": console, "repoint_console": console}))
+    found = run_record(told(results={**results(), "point_web_console": console, "point_console": console}))
     recorded = found["record"]
     sentence = "hermes: the server answers, but gives no access: HTTP"
     assert (recorded["outcome"], recorded["problems"]) == ("left undone", [sentence])
@@ -220,8 +220,8 @@ def test_a_rerun_with_nothing_to_do() -> None:
     unchanged = {
         "start_services": result(5, changed=False),
         "turn_on_broker": result(5, changed=False),
-        "repoint_web_console": loop(result(5, changed=False, item="hermes")),
-        "repoint_console": loop(*(result(5, changed=False, item=host) for host in ("hermes", "argus"))),
+        "point_web_console": loop(result(5, changed=False, item="hermes")),
+        "point_console": loop(*(result(5, changed=False, item=host) for host in ("hermes", "argus"))),
     }
     found = run_record(told(plan=planned(there), results=unchanged))
     recorded = found["record"]

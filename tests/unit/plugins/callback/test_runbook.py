@@ -230,6 +230,7 @@ def tidy():
     time.sleep(0.1)
     print("tidy", flush=True)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ending = _Ending(tidy, lambda interrupted: print("interrupted", interrupted, flush=True))
 ending.expect()
 os.kill(os.getpid(), signal.SIGINT)
@@ -250,6 +251,8 @@ class Foot:
     def hide(self):
         print("hidden", flush=True)
 
+# A process in the background is born with interruptions ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 callback = CallbackModule()
 callback._foot = Foot()
 callback._ending.expect()

@@ -23,9 +23,9 @@ COMPUTERS = {
 # What every failover does after the promotion, whether the role moves now or has moved before.
 ALWAYS = {"start_services": ["deathsting"], "turn_on_broker": ["sql"]}
 ALL_COMPUTERS = {
-    "repoint_reporting_server": ["argus"],
-    "repoint_web_console": ["hermes"],
-    "repoint_console": ["hermes", "desk1"],
+    "point_reporting_server": ["argus"],
+    "point_web_console": ["hermes"],
+    "point_console": ["hermes", "desk1"],
 }
 
 
@@ -145,7 +145,7 @@ def test_a_database_that_a_killed_run_left_closed_is_opened_first() -> None:
 
 def test_other_computers_may_have_a_console_and_need_none() -> None:
     plan = decide(healthy(), request(**COMPUTERS))
-    other = step(plan, "repoint_other_console")
+    other = step(plan, "point_other_console")
     # hermes is one of the consoles; on the management servers the registry names another RMS.
     assert (other.needed, list(other.hosts)) == (False, ["argus", *plan.consoles])
 

@@ -77,9 +77,9 @@ def results() -> dict[str, dict[str, Any]]:
         "demote": loop(result(30, item="hydra", is_rms=False)),
         "turn_on_broker": result(32, after=broker, changed=False),
         "restart_health_service": loop(result(33, item="kraken", reports_to="deathsting.odyssey.com")),
-        "repoint_web_console": loop(result(35, item="hermes", changes=[{"line": 5, **moved}])),
-        "repoint_console": consoles,
-        "repoint_other_console": consoles,
+        "point_web_console": loop(result(35, item="hermes", changes=[{"line": 5, **moved}])),
+        "point_console": consoles,
+        "point_other_console": consoles,
     }
 
 
