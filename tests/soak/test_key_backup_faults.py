@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ PAIRS = int(os.environ.get("OPSMGR_SOAK_PAIRS", "125"))
 PASSWORD = "c0rrect horse battery"
 KEEP = 3
 RMS = "hydra"
+STALL_SECONDS = 3.0
+SETTLED_SECONDS = 0.5
 # Where a run puts files on the server.
 OURS = ("opsmgr-recovery-", "\\opsmgr.recovery\\")
 
@@ -59,7 +62,7 @@ FAULTS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "dropped after delivery": lambda chance: message(chance, "drop", AFTER),
     "reset": lambda chance: message(chance, "reset"),
     "reset after delivery": lambda chance: message(chance, "reset", AFTER),
-    "stalled": lambda chance: message(chance, "stall", seconds=3.0),
+    "stalled": lambda chance: message(chance, "stall", seconds=STALL_SECONDS),
     "truncated": lambda chance: message(chance, "truncate"),
     "corrupted": lambda chance: message(chance, "corrupt", seed=chance.randrange(10**6)),
     "500": lambda chance: message(chance, "fail", code=chance.choice([5, 2150858843, 2150859174, 2147943418])),
@@ -183,12 +186,16 @@ def suffer(bench: Bench, course: Course, where: str) -> None:
     faulty = attempt(bench, course, f"{where}, {kind}", bench.chance.choice([0.0, 24.0]), planned)
     bench.lab.faults.clear()
     course.outcomes["killed" if "killed" in faulty else "failed" if faulty.get("failed") else "ok"] += 1
+    begun = time.monotonic()
     clean = attempt(bench, course, f"{where}, clean after {kind}", bench.chance.choice([0.0, 24.0]), {})
     if clean.get("failed") or "killed" in clean:
         course.broken.append(f"{where}: the clean run after {kind} failed: {clean.get('msg')}")
     left = bench.left_on_server()
     if left:
         course.broken.append(f"{where}: left after {kind}: {left}")
+    if kind == "stalled":
+        # What stalled is done late, when nobody waits for it any more: the shell of such a Create is not the next run's.
+        time.sleep(max(0.0, begun + STALL_SECONDS + SETTLED_SECONDS - time.monotonic()))
     settle_shells(bench, course, f"{where}, {kind}", orphans=kind in ("killed", *LOSES_IDS))
 
 

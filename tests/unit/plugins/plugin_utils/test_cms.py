@@ -161,7 +161,7 @@ def test_without_asn1crypto_nothing_is_said_of_a_backup(monkeypatch: pytest.Monk
     for attempt in (lambda: envelope_recipients(ENVELOPE), lambda: CertificateSeal([]), lambda: TrustedSigners([])):
         with pytest.raises(Asn1cryptoMissing, match=r"asn1crypto.* cannot be imported\. Install") as caught:
             attempt()
-        assert type(pickle.loads(pickle.dumps(caught.value))) is Asn1cryptoMissing
+        assert isinstance(pickle.loads(pickle.dumps(caught.value)), Asn1cryptoMissing)
 
 
 @given(st.one_of(st.binary(max_size=200), st.tuples(st.integers(0, len(ENVELOPE) - 1), st.integers(0, 255))))
