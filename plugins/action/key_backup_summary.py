@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""key_backup_summary: what came of the key backups of a fleet, each compared with the escrow. Runs on the controller,
+"""key_backup_summary: the outcome of a fleet's key backups, each compared with the escrow. Runs on the controller,
 changes nothing.
 """
 

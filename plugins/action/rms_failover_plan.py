@@ -132,7 +132,7 @@ def _password(arguments: Arguments) -> list[str]:
 
 
 def _seals(arguments: Arguments) -> list[str]:
-    """Why the seal passphrase or the private key is none."""
+    """Why the seal passphrase or the private key cannot be used."""
     problems = []
     for attempt in (lambda: seal_for_writing(arguments["seal_passphrase"]), lambda: private_key_from(arguments)):
         try:

@@ -144,7 +144,7 @@ def _fresh_backup(
 
     One dated after now is not young: a wrong clock made it, or somebody planted it.
 
-    Where the key's fingerprint could not be observed (Windows Server 2003) there is none: the key may be another one by
+    Where the key's fingerprint could not be observed (Windows Server 2003) no backup counts: the key may be another one by
     now.
     """
     if server.key_fingerprint is None:

@@ -258,7 +258,7 @@ def _restore_path(work: Work, server: ManagementServer, path: str, source: str |
 def _require_restored(
     work: Work, before: ManagementServer, after: ManagementServer, wanted: str | None, restore: KeyRestore
 ) -> None:
-    """The wanted fingerprint in the registry is proof. Another one is none against it: nobody knows that every server
+    """The wanted fingerprint in the registry is proof. Another fingerprint disproves nothing: nobody knows that every server
     keeps the same bytes.
 
     Then the key material must at least be another one than before. The tool's words and exit code are undocumented, and

@@ -144,7 +144,7 @@ class StepOutcome:
 
 
 def steps_of(runs: t.Iterable[StepRun], begun_at: str, stopped: bool) -> list[StepOutcome]:
-    """What came of each step. Those that are still to be done are only told of a run that stopped."""
+    """The outcome of each step. Those that are still to be done are only told of a run that stopped."""
     told: list[StepOutcome] = []
     for run in runs:
         fresh = run.fresh(begun_at)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of a fleet's key backups: one row for each RMS, failures first, and the lines that say it.
+"""The outcome of a fleet's key backups: one row for each RMS, failures first, and the lines that say it.
 
 Private to opsmgr.recovery.
 """
