@@ -17,7 +17,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceChange, ServiceState
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.service_turns import ServiceTurn, take_turns
 
 STEP = "start the SQL Server services"
 RUNNING = "running"
@@ -60,7 +61,7 @@ class ActionModule(OpsmgrAction):
                 return {"services": _shown(work.opsmgr.windows.services(names))}
 
             with changing(work, {"services": _shown(services)}, look):
-                after = _start(work, names, todo)
+                after = _start(work, services, todo)
         predicted = {**_shown(after), **(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}") if work.check_mode else {})}
         work.result.update(
             changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server")
@@ -85,19 +86,18 @@ def _require_engine(name: str, engine: ServiceState) -> None:
         )
 
 
-def _start(work: Work, names: t.Sequence[str], todo: t.Sequence[str]) -> dict[str, ServiceState]:
+def _start(work: Work, before: t.Mapping[str, ServiceState], todo: t.Sequence[str]) -> dict[str, ServiceState]:
     """Start one after the other: the agent needs the engine."""
-    windows = work.opsmgr.windows
+    turns = [ServiceTurn(name, RUNNING) for name in todo]
+    states = take_turns(work.opsmgr.windows, turns, work.arguments["timeout"]).states
     for name in todo:
-        windows.change_services([ServiceChange.start(name)])
-        state = windows.wait_for_services({name: RUNNING}, work.arguments["timeout"])[name].state
-        if state != RUNNING:
+        if states[name].state != RUNNING:
             raise OpsmgrError(
                 STEP,
-                f"{name} is {state} and not {RUNNING}",
+                f"{name} is {states[name].state} and not {RUNNING}",
                 "Look at the error log of SQL Server and at the System event log there",
             )
-    return windows.services(names)
+    return {**before, **states}
 
 
 def _shown(services: t.Mapping[str, ServiceState]) -> dict[str, str | None]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import look
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
-    ServiceChange,
     ServiceState,
     WindowsHost,
     directory_join,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.service_turns import ServiceTurn, take_turns
 
 # [field] instance name -> MSSQL.2 (SQL Server 2005), MSRS10.X or MSRS10_50.X (2008, R2); below that Setup\SQLPath.
 SQL_SERVER_KEY = r"HKLM\SOFTWARE\Microsoft\Microsoft SQL Server"
@@ -101,16 +101,13 @@ def restart(windows: WindowsHost, step: str, service: str, timeout_seconds: floa
 
     :raises OpsmgrError: it does not stop, or is refused to start
     """
-    windows.change_services([ServiceChange.stop(service)])
-    stopped = windows.wait_for_services({service: "stopped"}, timeout_seconds)[service]
-    if stopped.state != "stopped":
+    turns = [ServiceTurn(service, state) for state in ("stopped", "running")]
+    taken = take_turns(windows, turns, timeout_seconds, stable_seconds=stable_seconds)
+    state = taken.states[service]
+    if taken.unfinished == turns[0]:
         raise OpsmgrError(
             step,
-            f"{service} is {stopped.state} and does not stop",
+            f"{service} is {state.state} and does not stop",
             "Look at the System event log there and run it again",
         )
-    windows.change_services([ServiceChange.start(service)])
-    started = windows.wait_for_services({service: "running"}, timeout_seconds)[service]
-    if started.state != "running":
-        return started
-    return windows.services([service], after_seconds=stable_seconds)[service]
+    return state

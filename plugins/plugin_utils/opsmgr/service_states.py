@@ -23,6 +23,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     ServiceState,
     WindowsHost,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.service_turns import ServiceTurn, take_turns
 
 # OMCFG needs OMSDK, so it stops first and starts last [assumed]; the Health Service uses both.
 STOP_ORDER = (HEALTH_SERVICE, CONFIG_SERVICE, SDK_SERVICE)
@@ -76,17 +77,12 @@ def bring_about(
     :raises OpsmgrError: a service does not get there in time, or does not stay there for stable_seconds
     """
     targets = {name: WANTED[state].state for name, state in todo.items()}
-    stopping = [name for name in STOP_ORDER if targets.get(name) == "stopped"]
-    starting = [name for name in START_ORDER if targets.get(name) == "running"]
-    windows.change_services(_start_modes(todo))
     # One after the other: a service that another running one depends on refuses to stop (1051).
-    for order, names, state in ((ServiceChange.stop, stopping, "stopped"), (ServiceChange.start, starting, "running")):
-        for name in names:
-            windows.change_services([order(name)])
-            _wait(windows, step, {name: state}, timeout_seconds)
-    if starting and stable_seconds:
-        windows.pause(stable_seconds)
-    return _wait(windows, step, targets, 0)
+    stopping = [ServiceTurn(name, "stopped") for name in STOP_ORDER if targets.get(name) == "stopped"]
+    starting = [ServiceTurn(name, "running") for name in START_ORDER if targets.get(name) == "running"]
+    stable = stable_seconds if starting else 0
+    taken = take_turns(windows, [*stopping, *starting], timeout_seconds, _start_modes(todo), stable)
+    return _require_states(step, targets, taken.states)
 
 
 def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: float) -> None:
@@ -94,8 +90,11 @@ def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: flo
 
     :raises OpsmgrError: it does not stop or start in time
     """
-    for state in ("stopped", "running"):
-        bring_about(windows, step, {HEALTH_SERVICE: state}, timeout_seconds, 0)
+    turns = [ServiceTurn(HEALTH_SERVICE, state) for state in ("stopped", "running")]
+    taken = take_turns(windows, turns, timeout_seconds)
+    # One that did not stop may be seen running, and was not restarted.
+    target = taken.unfinished or turns[-1]
+    _require_states(step, {target.name: target.state}, taken.states)
 
 
 def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
@@ -103,12 +102,9 @@ def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:
     return [ServiceChange.start_mode(name, mode) for name, mode in modes.items() if mode is not None]
 
 
-def _wait(
-    windows: WindowsHost, step: str, targets: t.Mapping[str, str], timeout_seconds: float
+def _require_states(
+    step: str, targets: t.Mapping[str, str], states: dict[str, ServiceState]
 ) -> dict[str, ServiceState]:
-    if not targets:
-        return {}
-    states = windows.wait_for_services(targets, timeout_seconds)
     wrong = {name: states[name].state for name, state in targets.items() if states[name].state != state}
     if not wrong:
         return states

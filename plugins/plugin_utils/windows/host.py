@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline, Shell
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import RUN_TIMEOUT_SECONDS, Shell
 
 # Characters of a command line that cmd.exe accepts [ms].
 COMMAND_LINE_LIMIT = 8191
@@ -219,7 +219,7 @@ def win32_error(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _pause(seconds: int) -> str:
+def pause_command(seconds: int) -> str:
     """A command that waits. ping is in the box everywhere, timeout is not."""
     return f"ping -n {seconds + 1} 127.0.0.1>nul"
 
@@ -252,9 +252,9 @@ class WindowsHost:
         """
         return questions.answers(self.shell.read(questions.command_line(), probe).stdout)
 
-    def order(self, orders: Questions) -> dict[str, Answer]:
+    def order(self, orders: Questions, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> dict[str, Answer]:
         """Give a batch of commands that change something, in one command. They are never sent twice."""
-        return orders.answers(self.shell.run(orders.command_line()).stdout)
+        return orders.answers(self.shell.run(orders.command_line(), timeout_seconds=timeout_seconds).stdout)
 
     def temporary_path(self, purpose: str) -> str:
         """A path in the user's own temporary directory, which only this user and administrators can read.
@@ -326,7 +326,7 @@ class WindowsHost:
         """An empty batch; `after_seconds` are waited on the server before its first question."""
         questions = Questions()
         if after_seconds:
-            questions.ask("pause", _pause(after_seconds))
+            questions.ask("pause", pause_command(after_seconds))
         return questions
 
     def services(self, names: t.Sequence[str], after_seconds: int = 0) -> dict[str, ServiceState]:
@@ -336,7 +336,7 @@ class WindowsHost:
         return self.read_services(self.ask(questions), names)
 
     def change_services(self, changes: t.Sequence[ServiceChange]) -> None:
-        """Order changes of services, all in one round trip. Use wait_for_services() to see a start or stop happen.
+        """Order changes of services, all in one round trip.
 
         :raises OpsmgrError: the service control manager refused one of them
         """
@@ -345,25 +345,22 @@ class WindowsHost:
         questions = Questions()
         for change in changes:
             questions.ask(change.what, change.command)
-        answers = self.order(questions)
+        self.require_accepted(changes, self.order(questions))
+
+    @staticmethod
+    def require_accepted(changes: t.Iterable[ServiceChange], answers: t.Mapping[str, Answer]) -> None:
+        """Refuse when the service control manager did, as far as the answers tell of a change.
+
+        :raises OpsmgrError: it refused one of them, and not because it is so already
+        """
         for change in changes:
-            answer = answers[change.what]
+            answer = answers.get(change.what, Answer(True, ""))
             error = win32_error(answer.text)
             if not answer.succeeded and error not in change.accepted:
                 reason = SERVICE_ERRORS.get(error or 0) or " ".join(answer.text.split())
                 found = f"the service control manager refused with error {error}: {reason}"
                 raise OpsmgrError(change.what, found, "Put that right on the server and run it again")
 
-    def wait_for_services(self, wanted: t.Mapping[str, str], timeout_seconds: float) -> dict[str, ServiceState]:
-        """Wait until every named service is in its wanted state, and return the states seen last."""
-        deadline = Deadline(timeout_seconds)
-        pause = 0
-        while True:
-            states = self.services(list(wanted), after_seconds=pause)
-            if all(states[name].state == state for name, state in wanted.items()) or deadline.passed():
-                return states
-            pause = min(pause + 1, 10)
-
     def pause(self, seconds: int) -> None:
         """Wait on the server: one command instead of a poll from here."""
-        self.shell.read(_pause(seconds))
+        self.shell.read(pause_command(seconds))

@@ -97,7 +97,7 @@ def test_the_first_service_is_refused(clock: Clock) -> None:
 
 def test_the_connection_breaks_between_two_services(clock: Clock) -> None:
     recorded = RecordedServer(clock)
-    losing(recorded, "sc stop OMCFG", lambda: recorded.services.update(OMCFG=STOPPED))
+    losing(recorded, "sc stop OMCFG", lambda: recorded.services.update(HealthService=STOPPED, OMCFG=STOPPED))
     result = run("management_services", Connection(recorded), **ALL_STOPPED)
     assert (result["failed"], result["changed"]) == (True, True)
     assert result["services"] == {"HealthService": "stopped, auto", "OMCFG": "stopped, auto", "OMSDK": "running, auto"}

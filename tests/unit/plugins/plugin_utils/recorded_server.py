@@ -46,6 +46,9 @@ def fetched(content: bytes, size: int | None = None, sha256: str | None = "") ->
     return f"[size {len(content) if size is None else size}]\r\n{encoded(content)}SHA256 hash of file:\r\n{spaced}\r\nCertUtil: ok\r\n"
 
 
+SERVICE_TEST = re.compile(r'sc queryex (\S+)\|findstr /r /c:": (\d)  \*\[A-Z\]">nul&& ')
+
+
 @dataclass
 class RecordedServer:
     """Change a field to change the server; `scripts` say how its tools behave, `effects` what they do."""
@@ -109,10 +112,10 @@ class RecordedServer:
             if name in command:
                 self.effects.get(name, lambda: None)()
                 return script
-        pause = re.search(r"ping -n (\d+) ", command)
+        pauses = [int(turns) for turns in re.findall(r"ping -n (\d+) ", command)]
         if self.mark_exit_code == 0 and command.startswith("reg "):
             self._follow_mark(command)
-        return [*([Silence(int(pause[1]) - 1)] if pause else []), Ends(0, self._says(command).encode())]
+        return [*([Silence(max(pauses) - 1)] if pauses else []), Ends(0, self._says(command).encode())]
 
     def _says(self, command: str) -> str:
         if command.startswith("findstr"):
@@ -227,7 +230,16 @@ class RecordedServer:
         )
         return own + parent if self.groups is None else self.groups
 
+    def _sc_after(self, tested: re.Match[str], command: str) -> tuple[bool, str]:
+        """What comes of a command that is given only when a service has a state."""
+        if NUMBERS[self.services[tested[1]][0]] != int(tested[2]):
+            return False, ""
+        return self._answer(command)
+
     def _sc(self, command: str) -> tuple[bool, str]:
+        tested = SERVICE_TEST.match(command)
+        if tested:
+            return self._sc_after(tested, command[tested.end() :])
         verb, name, *rest = command.split()[1:]
         if name not in self.services:
             return False, "[SC] OpenService FAILED 1060:\r\n"

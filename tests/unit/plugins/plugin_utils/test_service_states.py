@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from unit.plugins.plugin_utils.doubles import Clock, Script, Silence
+from unit.plugins.plugin_utils.doubles import Clock
 from unit.plugins.plugin_utils.recorded_server import RecordedServer
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def orders(recorded: RecordedServer) -> list[str]:
-    return re.findall(r"\(sc ((?:config|start|stop) [^)]*)\)", " ".join(recorded.commands))
+    return re.findall(r"\bsc ((?:config|start|stop) [^)]*)\)", " ".join(recorded.commands))
 
 
 def change(
@@ -71,12 +71,12 @@ def test_stops_come_before_starts(clock: Clock) -> None:
 def test_a_service_that_does_not_stay_up(clock: Clock) -> None:
     recorded = RecordedServer(clock, services={"OMSDK": ("stopped", "auto")})
 
-    def pause(command: str) -> Script:
-        if command.startswith("ping"):
+    def ends_meanwhile(command: str) -> tuple[bool, str]:
+        if "ping -n 6 " in command:
             recorded.services["OMSDK"] = ("stopped", "auto")
-        return recorded.respond(command)
+        return RecordedServer._answer(recorded, command)
 
-    recorded.protocol._respond = pause
+    recorded._answer = ends_meanwhile  # type: ignore[method-assign]
     with pytest.raises(OpsmgrError) as caught:
         change(recorded, {"OMSDK": "running"})
     assert str(caught.value) == (
@@ -88,12 +88,10 @@ def test_a_service_that_does_not_stay_up(clock: Clock) -> None:
 def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> None:
     recorded = RecordedServer(clock, services={"HealthService": ("start_pending", "auto")})
 
-    def stuck(command: str) -> Script:
-        script = recorded.respond(command)
-        recorded.services["HealthService"] = ("start_pending", "auto")
-        return [Silence(10), *script]
+    def stuck(command: str) -> tuple[bool, str]:
+        return (True, "") if "sc start" in command else RecordedServer._answer(recorded, command)
 
-    recorded.protocol._respond = stuck
+    recorded._answer = stuck  # type: ignore[method-assign]
     with pytest.raises(
         OpsmgrError,
         match=r"HealthService is start_pending and not running. Look at the Operations Manager and System event logs",

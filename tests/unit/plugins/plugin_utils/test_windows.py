@@ -420,23 +420,18 @@ def test_a_file_that_did_not_arrive_whole_is_removed_and_refused(clock: Clock, a
 
 
 class Services(Host):
-    """A host whose service control manager answers each command of a batch; `states` gives the state of each look in
-    turn.
-    """
+    """A host whose service control manager answers each command of a batch."""
 
-    def __init__(self, clock: Clock, refusals: dict[str, str] | None = None, states: list[int] | None = None) -> None:
+    def __init__(self, clock: Clock, refusals: dict[str, str] | None = None) -> None:
         super().__init__(clock)
         self.refusals = refusals or {}
-        self.states = states or [4]
 
     def answer(self, command: str) -> str:
-        state = self.states.pop(0) if "sc queryex" in command and len(self.states) > 1 else self.states[0]
-        return answer_batch(command, lambda asked: self.reply(asked, state))
+        return answer_batch(command, self.reply)
 
-    def reply(self, asked: str, state: int) -> tuple[bool, str]:
+    def reply(self, asked: str) -> tuple[bool, str]:
         refusal = next((text for part, text in self.refusals.items() if part in asked), None)
-        said = ENGLISH.replace(": 4 ", f": {state} ") if "queryex" in asked else ENGLISH_QC
-        return (True, said) if refusal is None else (False, refusal)
+        return (True, "") if refusal is None else (False, refusal)
 
 
 def test_several_changes_are_one_command(clock: Clock) -> None:
@@ -488,15 +483,3 @@ def test_a_refusal_of_the_service_control_manager(
     with pytest.raises(OpsmgrError) as caught:
         Services(clock, {"sc ": text}).windows.change_services([change])
     assert sentence in str(caught.value)
-
-
-def test_waiting_looks_again_until_it_is_so(clock: Clock) -> None:
-    host = Services(clock, states=[2, 2, 4])
-    assert host.windows.wait_for_services({"OMSDK": "running"}, 60) == {"OMSDK": ServiceState("running", "auto")}
-    assert ["ping" in command for command in host.protocol.commands] == [False, True, True]
-
-
-def test_waiting_ends_at_the_deadline_with_what_was_seen_last(clock: Clock) -> None:
-    host = Services(clock, states=[2])
-    assert host.windows.wait_for_services({"OMSDK": "running"}, 0)["OMSDK"].state == "start_pending"
-    assert len(host.protocol.commands) == 1
