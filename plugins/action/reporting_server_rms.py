@@ -67,7 +67,7 @@ class ActionModule(OpsmgrAction):
         reporting = locate(windows, STEP, instance, instances[instance.lower()], wanted["path"])
         current = registered(found["reporting"])
         plan = _plan(work, reporting.configuration, current)
-        _observe_service(work, reporting.service)
+        work.result.update(_observed(reporting.service, reporting.state))
         pending = found["mark"].get(RESTART_MARK_VALUE.lower(), "").upper() == instance
         if not (pending or work.check_mode) and (plan.edit.changed or (current or "").lower() != wanted["rms"].lower()):
             windows.set_registry_text(RESTART_MARK_KEY, RESTART_MARK_VALUE, instance, STEP)
@@ -93,15 +93,6 @@ def _plan(work: Work, path: str, current: str | None) -> FileEdit:
             f"{path} has a <ServerName> that names neither the RMS nor a former one and was left as it is ({'; '.join(left)})"
         )
     return plan
-
-
-def _observe_service(work: Work, name: str) -> None:
-    service = work.opsmgr.windows.services([name])[name]
-    if not service.exists:
-        raise OpsmgrError(
-            STEP, f"there is no service {name} here", "Name the instance of Reporting Services in the option instance"
-        )
-    work.result.update(_observed(name, service))
 
 
 def _observed(name: str, service: ServiceState) -> Facts:

@@ -16,7 +16,11 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_tex
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_result import PlannedFailover
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import join
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import (
+    StepRun,
+    has_settled,
+    join,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.drawing import bars, draw
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.record import (
@@ -44,25 +48,30 @@ class ActionModule(ControllerAction):
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         planned = PlannedFailover.from_result(arguments["plan"], STEP)
-        story = _story(planned, arguments)
+        runs = join(planned.plan.steps, arguments["results"])
+        # In check mode nothing was reached.
+        settled = not self._task.check_mode and has_settled(runs, _looked_at(planned.seen))
+        story = _story(planned, arguments, runs, settled)
         record = make_record(story)
         told = _as_result(record, story, planned)
         check_mode = bool(self._task.check_mode)
         return {
             "record": told,
+            "settled": settled,
             "drawings": _drawings(record, told["began_at"], told["seconds"]),
             "lines": last_message(story, check_mode=check_mode),
             "left_undone": left_undone(story, check_mode=check_mode),
         }
 
 
-def _story(planned: PlannedFailover, arguments: Arguments) -> RunHistory:
+def _story(planned: PlannedFailover, arguments: Arguments, runs: list[StepRun], settled: bool) -> RunHistory:
     plan, request = planned.plan, planned.request
     began_at = _looked_at(planned.seen)
     at_end = arguments["seen_at_end"]
-    came_to_end = bool(at_end and at_end["servers"]) and _looked_at(at_end) >= began_at
-    seen_again = at_end if came_to_end else arguments["seen_again"]
-    plan_at_end = planned.renewed(at_end) if came_to_end else None
+    looked_at_end = bool(at_end and at_end["servers"]) and _looked_at(at_end) >= began_at
+    seen_again = at_end if looked_at_end else arguments["seen_again"]
+    came_to_end = looked_at_end or settled
+    plan_at_end = planned.renewed(seen_again) if came_to_end else None
     return RunHistory(
         group=DrawnGroup(
             target=plan.new_rms,
@@ -78,7 +87,7 @@ def _story(planned: PlannedFailover, arguments: Arguments) -> RunHistory:
         seen_again=Observation.from_results(seen_again),
         began_at=began_at,
         asked_again_at=_looked_at(seen_again),
-        steps=join(plan.steps, arguments["results"]),
+        steps=runs,
         left=(plan_at_end or plan).left,
         unfinished=plan_at_end.unfinished if plan_at_end else [],
         came_to_end=came_to_end,

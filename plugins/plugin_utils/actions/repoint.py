@@ -87,11 +87,11 @@ def look(windows: WindowsHost, step: str, keys: t.Mapping[str, str]) -> dict[str
         questions.ask(name, f"reg query {quote(key)}")
     answers = windows.ask(questions)
     require_administrator(step, answers["administrator"].succeeded)
-    return {name: _values(answers[name].text, key) for name, key in keys.items()}
+    return {name: values_of(answers[name].text, key) for name, key in keys.items()}
 
 
-def _values(text: str, key: str) -> Values:
-    """The values of the key itself; reg also lists the keys below it."""
+def values_of(text: str, key: str) -> Values:
+    """The values of a key, by lower-case name, in what reg wrote; it also lists the keys below it."""
     below = key.partition("\\")[2].lower()
     found = [values for path, values in parse_registry(text).items() if path.lower().partition("\\")[2] == below]
     return {name.lower(): data for values in found for name, data in values.items()}

@@ -13,11 +13,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import look
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import values_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     ServiceState,
     WindowsHost,
     directory_join,
+    quote,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.service_turns import ServiceTurn, take_turns
 
@@ -37,15 +38,11 @@ _ADVICE = "Name the instance of Reporting Services in the option instance"
 
 @dataclass(frozen=True)
 class ReportingServices:
-    """One instance of Reporting Services."""
+    """One instance of Reporting Services: its configuration file, and the key name and the state of its service."""
 
-    instance: str
     configuration: str
-
-    @property
-    def service(self) -> str:
-        """Key name of its service [ms]."""
-        return service_of(self.instance)
+    service: str
+    state: ServiceState
 
 
 def service_of(instance: str) -> str:
@@ -82,18 +79,25 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
 
 
 def locate(windows: WindowsHost, step: str, instance: str, identity: str, path: str | None) -> ReportingServices:
-    """An instance and its configuration file, at `path` if given, else where its Setup says.
+    """An instance with its configuration file, at `path` if given, else where its Setup says.
 
-    :raises OpsmgrError: the registry does not say where it is
+    :raises OpsmgrError: there is no such service, or the registry does not say where the file is
     """
+    service, key = service_of(instance), f"{SQL_SERVER_KEY}\\{identity}\\Setup"
+    questions = windows.questions()
+    questions.ask("setup", f"reg query {quote(key)}")
+    windows.ask_services(questions, [service])
+    answers = windows.ask(questions)
+    state = windows.read_services(answers, [service])[service]
+    if not state.exists:
+        raise OpsmgrError(step, f"there is no service {service} here", _ADVICE)
+    folder = values_of(answers["setup"].text, key).get("sqlpath")
     if path:
-        return ReportingServices(instance, path)
-    key = f"{SQL_SERVER_KEY}\\{identity}\\Setup"
-    folder = look(windows, step, {"setup": key})["setup"].get("sqlpath")
+        return ReportingServices(path, service, state)
     if not folder:
         found = f"the registry does not say where Reporting Services is: SQLPath below {key} is missing"
         raise OpsmgrError(step, found, "Name the file rsreportserver.config in the option path")
-    return ReportingServices(instance, directory_join(folder, CONFIGURATION_FILE))
+    return ReportingServices(directory_join(folder, CONFIGURATION_FILE), service, state)
 
 
 def restart(windows: WindowsHost, step: str, service: str, timeout_seconds: float, stable_seconds: int) -> ServiceState:

@@ -341,13 +341,14 @@ class OpsMgrHost:
 
     def copy_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
         """Copy tools from the media under a temporary name, compare, and only then give each its name."""
+        orders = self.windows.questions()
         for tool in tools:
             source = quote(directory_join(str(server.media), tool))
             target = directory_join(str(server.install_directory), tool)
             temporary = quote(target + ".new")
-            self.windows.shell.run(
-                f"copy /b /y {source} {temporary}>nul&& fc /b {source} {temporary}>nul&& move /y {temporary} {quote(target)}>nul"
-            )
+            copy, same = f"copy /b /y {source} {temporary}>nul", f"fc /b {source} {temporary}>nul"
+            orders.ask(f"copy {tool}", f"{copy}&& {same}&& move /y {temporary} {quote(target)}>nul")
+        self.windows.order(orders)
 
     def remove_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
         """Remove tools from the install directory."""

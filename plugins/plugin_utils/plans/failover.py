@@ -75,10 +75,15 @@ class FailoverRequest:
         return self.virtual_server is not None and name_key(name) == name_key(self.virtual_server)
 
 
+# As management_server_info tells the services of an RMS that works.
+AT_WORK = {"state": "running", "start_mode": "auto"}
+
+
 @dataclass
 class Plan:
     """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has
-    none. `by_hand` is what only a person can do, and `question` asks one to confirm the promotion.
+    none. `at_work` is whether the server that has the role was seen with all its services running. `by_hand` is what
+    only a person can do, and `question` asks one to confirm the promotion.
     """
 
     mode: str
@@ -95,6 +100,7 @@ class Plan:
     consoles: list[str] = field(default_factory=list)
     quiet_node: str | None = None
     open_database: bool = False
+    at_work: bool = False
     problems: list[str] = field(default_factory=list)
     follow_up: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -122,6 +128,7 @@ def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
         look.host for look in observation.servers if look.server and _names_another(look.server["console_rms"], plan)
     ]
     plan.open_database = _was_left_closed(observation)
+    plan.at_work = not plan.promotion_needed and _is_at_work(request, observation)
     plan.problems += _database_problems(request, observation)
     plan.problems += _target_problems(plan, request, observation)
     if plan.promotion_needed:
@@ -135,6 +142,13 @@ def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
     plan.question = _question(plan) if plan.promotion_needed else ""
     plan.steps = planned_steps(plan, request)
     return plan
+
+
+def _is_at_work(request: FailoverRequest, observation: Observation) -> bool:
+    """Whether every service of an RMS runs on the target and starts by itself."""
+    target = observation.on_host(request.target)
+    services = target.server["services"] if target and target.server else {}
+    return all(services.get(name) == AT_WORK for name in SERVICES)
 
 
 def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:

@@ -115,7 +115,7 @@ def _services(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
     without_tools = [host for host in plan.demote if host != plan.old_rms or not _needs_fresh_backup(plan, request)]
     running = "services of * running and set to start by themselves"
     return [
-        _step("start_services", running, [request.target], when=not to_cluster),
+        _step("start_services", running, [request.target], when=not to_cluster and not plan.at_work),
         _step("bring_cluster_online", f"{clustered} brought online on *", [request.target], when=to_cluster),
         _step("keep_cluster_offline", f"{clustered} kept offline", [plan.quiet_node]),
         _step("copy_tools_to_former_rms", COPY_TOOLS, without_tools),

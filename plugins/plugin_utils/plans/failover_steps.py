@@ -86,6 +86,16 @@ def _is_fresh(result: Result, begun_at: str) -> bool:
     return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
 
 
+def has_settled(runs: t.Sequence[StepRun], begun_at: str) -> bool:
+    """Whether every step that is needed was reached on each of its hosts, and none of all changed anything or failed: then
+    what was seen before them still holds.
+    """
+    fresh = [(run, run.fresh(begun_at)) for run in runs]
+    if any(set(run.plan.hosts) - set(results) for run, results in fresh if run.plan.needed):
+        return False
+    return not any(result.get("changed") or "msg" in result for _run, results in fresh for result in results.values())
+
+
 def has_begun(runs: t.Iterable[StepRun]) -> bool:
     """Whether the promotion has begun, or may have: its task returned something, whatever it says."""
     return any(run.results for run in runs if run.plan.point_of_no_return)

@@ -207,6 +207,9 @@ class Shell:
         ):
             if stdin is not None:
                 self._send_all(running, stdin)
+            else:
+                # Asking too early costs a round trip more.
+                time.sleep(SETTLE_SECONDS)
             while not running.done:
                 if deadline.passed():
                     raise CommandTimeout(timeout_seconds, running.text())

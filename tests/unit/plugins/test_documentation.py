@@ -80,7 +80,7 @@ def result_keys(name: str) -> set[str]:
         "key_backup_summary": {"lines", "problems", "shared", "summary"},
         "key_escrow_info": {"backups", "lost_with_job", "unusable", "servers", "problems", "warnings"},
         "preflight_info": {"problems"},
-        "rms_failover_record": {"record", "drawings", "lines", "left_undone"},
+        "rms_failover_record": {"record", "settled", "drawings", "lines", "left_undone"},
         "rms_failover_verdict": {"started_at", "verdict", "evidence", "different", "disturbed", "message"},
         "variable_names": set(),
         "role_variables": {"checked"},

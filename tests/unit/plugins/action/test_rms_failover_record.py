@@ -238,6 +238,30 @@ def test_a_rerun_with_nothing_to_do() -> None:
     assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
 
 
+NOTHING_DONE = {
+    "turn_on_broker": result(5, changed=False),
+    "point_reporting_server": loop(result(5, changed=False, item="argus")),
+    "point_web_console": loop(result(5, changed=False, item="hermes")),
+    "point_console": loop(*(result(5, changed=False, item=host) for host in ("hermes", "argus"))),
+}
+
+
+@pytest.mark.parametrize(
+    ("results", "settled"),
+    [
+        pytest.param(NOTHING_DONE, True, id="nothing had to be changed"),
+        pytest.param({**NOTHING_DONE, "turn_on_broker": result(5, changed=True)}, False, id="something was changed"),
+        pytest.param({**NOTHING_DONE, "turn_on_broker": result(5, msg=SENTENCE)}, False, id="something failed"),
+        pytest.param({**NOTHING_DONE, "turn_on_broker": {}}, False, id="something was not reached"),
+    ],
+)
+def test_only_a_run_that_changed_nothing_is_settled(results: dict[str, Any], settled: bool) -> None:
+    there = seen(failed_over(), BEGAN_AT)
+    arguments = told(plan=planned(there), results=results, seen_again=there, seen_at_end=None)
+    assert run_record(arguments)["settled"] is settled
+    assert run_record(arguments, check_mode=True)["settled"] is False
+
+
 def test_results_of_an_earlier_failover_do_not_count() -> None:
     old = {
         "copy_tools": {**result(0, copied=["old.exe"]), "started_at": "2026-01-31T02:03:03Z"},

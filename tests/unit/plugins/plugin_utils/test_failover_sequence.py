@@ -21,7 +21,8 @@ COMPUTERS = {
     "consoles": ["hermes", "desk1"],
 }
 # What every failover does after the promotion, whether the role moves now or has moved before.
-ALWAYS = {"start_services": ["deathsting"], "turn_on_broker": ["sql"]}
+ALWAYS = {"turn_on_broker": ["sql"]}
+START = {"start_services": ["deathsting"]}
 ALL_COMPUTERS = {
     "point_reporting_server": ["argus"],
     "point_web_console": ["hermes"],
@@ -60,6 +61,17 @@ def moved_away_from_the_cluster() -> Situation:
     return situation
 
 
+def stopped(service: str) -> Change:
+    """A service of the server that has the role is down."""
+
+    def change(situation: Situation) -> None:
+        there = situation["deathsting"]
+        services = {**there["services"], service: {"state": "stopped", "start_mode": "auto"}}
+        situation["deathsting"] = {**there, "services": services}
+
+    return change
+
+
 BEFORE = {
     "copy_tools": ["deathsting"],
     "copy_tools_to_old_rms": ["hydra"],
@@ -71,6 +83,8 @@ BEFORE = {
 }
 DISASTER = {name: BEFORE[name] for name in ("copy_tools", "restore_key", "back_up_database", "promote")}
 AGENTS = {"restart_health_service": ["kraken"]}
+# What follows a promotion.
+AFTER = START | AGENTS
 DEMOTION = {"demote": ["hydra"]}
 FROM_CLUSTER = {
     "copy_tools_to_old_rms": ["castor"],
@@ -101,32 +115,33 @@ def without(steps: dict[str, Any], *names: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("situation", "changes", "expected"),
     [
-        pytest.param(healthy(), [], BEFORE | DEMOTION | AGENTS, id="planned"),
+        pytest.param(healthy(), [], BEFORE | DEMOTION | AFTER, id="planned"),
         pytest.param(
             healthy(),
             [request(database_backup=False)],
-            without(BEFORE, "back_up_database") | DEMOTION | AGENTS,
+            without(BEFORE, "back_up_database") | DEMOTION | AFTER,
             id="without a backup of the database",
         ),
-        pytest.param(healthy(), [request(mode="disaster"), down("hydra")], DISASTER | AGENTS, id="disaster"),
+        pytest.param(healthy(), [request(mode="disaster"), down("hydra")], DISASTER | AFTER, id="disaster"),
         pytest.param(
             healthy(),
             [request(mode="disaster")],
-            DISASTER | {"stop_old_rms": ["hydra"], "copy_tools_to_former_rms": ["hydra"]} | DEMOTION | AGENTS,
+            DISASTER | {"stop_old_rms": ["hydra"], "copy_tools_to_former_rms": ["hydra"]} | DEMOTION | AFTER,
             id="disaster, and the old RMS answers",
         ),
         pytest.param(failed_over(), [], {}, id="finished"),
+        pytest.param(failed_over(), [stopped("OMSDK")], START, id="finished, and a service is down"),
         pytest.param(
             clustered(),
             [],
-            without(BEFORE, "stop_old_rms") | FROM_CLUSTER | AGENTS,
+            without(BEFORE, "stop_old_rms") | FROM_CLUSTER | AFTER,
             id="from a cluster",
         ),
     ],
 )
 def test_what_a_failover_needs_and_where(situation: Situation, changes: list[Change], expected: dict[str, Any]) -> None:
     computers = request(**COMPUTERS)
-    assert needed(decide(situation, computers, *changes)) == {**expected, **ALWAYS, **ALL_COMPUTERS}
+    assert needed(decide(situation, computers, *changes)) == {**ALWAYS, **expected, **ALL_COMPUTERS}
 
 
 def test_the_way_back_to_a_cluster() -> None:

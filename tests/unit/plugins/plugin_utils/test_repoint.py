@@ -18,8 +18,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint im
     look,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.reporting import (
-    ReportingServices,
     choose_instance,
+    service_of,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import WindowsHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
@@ -138,8 +138,8 @@ def test_an_instance_that_cannot_be_told(
 
 
 def test_the_service_of_an_instance() -> None:
-    assert ReportingServices("MSSQLSERVER", "x").service == "ReportServer"
-    assert ReportingServices("OPSMGR", "x").service == "ReportServer$OPSMGR"
+    assert service_of("MSSQLSERVER") == "ReportServer"
+    assert service_of("OPSMGR") == "ReportServer$OPSMGR"
 
 
 # --- The registry -----------------------------------------------------------------------------------------------------
