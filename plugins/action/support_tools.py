@@ -55,11 +55,9 @@ class ActionModule(OpsmgrAction):
 
         # Whoever undoes it must not leave behind what may be there.
         with changing(work, {key: []}, look, unknown={key: todo}):
-            if wanted:
-                work.opsmgr.copy_tools(server, todo)
-            else:
-                work.opsmgr.remove_tools(server, todo)
-            done = look()[key]
+            change = work.opsmgr.copy_tools if wanted else work.opsmgr.remove_tools
+            now = change(server, todo)
+            done = [tool for tool in todo if now[tool] == wanted]
             if done != todo:
                 found = f"{', '.join(tool for tool in todo if tool not in done)} could not be {key}"
                 raise OpsmgrError(STEP, found, "Look at the rights on the install directory and run it again")

@@ -35,6 +35,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion i
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     Answer,
+    Questions,
     ServiceState,
     WindowsHost,
     decode_certutil,
@@ -339,8 +340,10 @@ class OpsMgrHost:
         except ConversationError as error:
             raise self.conversation_problem("demote this former RMS", CONFIG_TOOL, error) from error
 
-    def copy_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
-        """Copy tools from the media under a temporary name, compare, and only then give each its name."""
+    def copy_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> dict[str, bool]:
+        """Copy tools from the media under a temporary name, compare, and only then give each its name. Return which of
+        all tools are there afterwards.
+        """
         orders = self.windows.questions()
         for tool in tools:
             source = quote(directory_join(str(server.media), tool))
@@ -348,12 +351,19 @@ class OpsMgrHost:
             temporary = quote(target + ".new")
             copy, same = f"copy /b /y {source} {temporary}>nul", f"fc /b {source} {temporary}>nul"
             orders.ask(f"copy {tool}", f"{copy}&& {same}&& move /y {temporary} {quote(target)}>nul")
-        self.windows.order(orders)
+        return self._tools_after(orders)
 
-    def remove_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> None:
-        """Remove tools from the install directory."""
+    def remove_tools(self, server: ManagementServer, tools: t.Sequence[str]) -> dict[str, bool]:
+        """Remove tools from the install directory. Return which of all tools are there afterwards."""
+        orders = self.windows.questions()
         paths = " ".join(quote(directory_join(str(server.install_directory), tool)) for tool in tools)
-        self.windows.shell.run(f"del /f /q {paths}")
+        orders.ask("remove", f"del /f /q {paths}")
+        return self._tools_after(orders)
+
+    def _tools_after(self, orders: Questions) -> dict[str, bool]:
+        orders.ask("tools", self._tools_command())
+        listed = self.windows.order(orders)["tools"].text.split()
+        return {tool: tool in listed for tool in TOOLS}
 
     @staticmethod
     def conversation_problem(step: str, tool: str, error: ConversationError) -> OpsmgrError:

@@ -32,7 +32,8 @@ RUN_TIMEOUT_SECONDS = 120.0
 # Seconds the server may hold one Receive. Short, so that a silent program is noticed in time; a TimedOut fault means
 # "ask again".
 RECEIVE_SECONDS = 20
-SETTLE_SECONDS = 0.05
+# Until a program has answered as a rule: asking too early costs a round trip more.
+SETTLE_SECONDS = 0.1
 # Bytes of input in one Send: Base64 in an envelope, of which WinRM 2.0 takes 150 KB [ms].
 SEND_BYTES = 64 * 1024
 PROBE_TIMEOUT_SECONDS = 30.0
@@ -208,7 +209,6 @@ class Shell:
             if stdin is not None:
                 self._send_all(running, stdin)
             else:
-                # Asking too early costs a round trip more.
                 time.sleep(SETTLE_SECONDS)
             while not running.done:
                 if deadline.passed():
