@@ -19,14 +19,20 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.job_storage im
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     ESCROW_SPEC,
     PRIVATE_KEY_SPEC,
+    SIGNING_SPEC,
     TRUST_SPEC,
     describe,
     fitting_backup,
     open_backup,
     open_escrow,
-    password_problem,
     private_key_from,
     seal_for_writing,
+    signer_from,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.writability import (
+    attempts,
+    directory_problems,
+    password_problems,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import (
     DISASTER,
@@ -42,6 +48,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_res
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
 
+# Its variables are named in what this says.
+ROLE = "rms_failover"
 # ansible-runner, and so AWX, plays in a terminal that nobody sits at, and sets this variable of the environment.
 RUNNER_VARIABLE = "AWX_ISOLATED_DATA_DIR"
 
@@ -51,6 +59,7 @@ class ActionModule(ControllerAction):
         **ESCROW_SPEC,
         **PRIVATE_KEY_SPEC,
         **TRUST_SPEC,
+        **SIGNING_SPEC,
         "target": {"type": "str", "required": True},
         "mode": {"type": "str", "default": PLANNED, "choices": [PLANNED, DISASTER]},
         "management_group": {"type": "str"},
@@ -104,11 +113,15 @@ def _key(
     request: FailoverRequest, observation: Observation, arguments: Arguments
 ) -> tuple[dict[str, t.Any] | None, list[str]]:
     """What stands in the way of the key: the password, the escrow, the seal, and in a disaster the backup itself."""
-    problems = [*_password(arguments), *_seals(arguments)]
-    if not arguments["escrow"]:
-        return None, [*problems, _problem("no escrow directory is given", "Set rms_failover_escrow")]
+    problems = [
+        *password_problems(arguments, STEP, ROLE),
+        *attempts(lambda: seal_for_writing(arguments["seal_passphrase"]), lambda: private_key_from(arguments)),
+    ]
+    escrow_problems = directory_problems(arguments["escrow"], STEP, ROLE)
     if request.mode == PLANNED:
-        return None, problems + _unwritable(arguments["escrow"])
+        return None, [*problems, *attempts(lambda: signer_from(arguments)), *escrow_problems]
+    if not arguments["escrow"]:
+        return None, [*problems, *escrow_problems]
     target = observation.on_host(request.target)
     server = target.server if target and target.server else {}
     group = request.management_group or server.get("management_group")
@@ -123,44 +136,11 @@ def _key(
     return describe(entry), problems
 
 
-def _password(arguments: Arguments) -> list[str]:
-    password = arguments["backup_password"]
-    if not password:
-        return [_problem("no backup password is given", "Set rms_failover_backup_password (from a vault)")]
-    problem = password_problem(password)
-    return [_problem(problem, "Set another rms_failover_backup_password")] if problem else []
-
-
-def _seals(arguments: Arguments) -> list[str]:
-    """Why the seal passphrase or the private key cannot be used."""
-    problems = []
-    for attempt in (lambda: seal_for_writing(arguments["seal_passphrase"]), lambda: private_key_from(arguments)):
-        try:
-            attempt()
-        except OpsmgrError as error:
-            problems.append(error.sentence(CONTROLLER))
-    return problems
-
-
 def _passing(directory: str | None) -> list[str]:
     """That the escrow is lost with a job of AWX. It stops no failover, because the key is on the server by then."""
     why = lost_with_job(directory) if directory else None
     advice = "Back up the key of the new RMS with rms_key_backup, into an escrow that is kept"
     return [_problem(f"the escrow {directory} is lost with this job: {why.rstrip('.')}", advice)] if why else []
-
-
-def _unwritable(directory: str) -> list[str]:
-    existing = os.path.abspath(directory)
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing)
-    if os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK):
-        return []
-    return [
-        _problem(
-            f"the escrow {directory} cannot be written: {existing} is not a directory that this user may write to",
-            "Set rms_failover_escrow to one",
-        )
-    ]
 
 
 def _report(path: str | None) -> list[str]:

@@ -11,22 +11,32 @@ import typing as t
 from dataclasses import asdict, fields
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import ESCROW_SPEC, SIGNING_SPEC
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.writability import (
+    password_problems,
+    writing_problems,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key import (
+    STEP,
     NewKeyPrediction,
     NewKeyRequest,
     make_plan,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import SEEN_SPEC, Observation
 
+# Its variables are named in what this says.
+ROLE = "rms_recover_without_key"
+
 
 class ActionModule(ControllerAction):
     SPEC = {
         **SEEN_SPEC,
+        **ESCROW_SPEC,
+        **SIGNING_SPEC,
         "target": {"type": "str", "required": True},
         "management_group": {"type": "str"},
         "new_key": {"type": "dict", "required": True},
         "lock": {"type": "dict", "default": {}},
-        "backup_password": {"type": "str", "no_log": True},
         "discard_keys": {"type": "bool", "default": False},
         "old_rms_is_off": {"type": "bool", "default": False},
         "database_host": {"type": "str"},
@@ -41,4 +51,6 @@ class ActionModule(ControllerAction):
             NewKeyPrediction.from_result(arguments["new_key"]),
             arguments["lock"].get("msg"),
         )
+        check = writing_problems if plan.backup_needed else password_problems
+        plan.problems += check(arguments, STEP, ROLE)
         return asdict(plan)

@@ -61,3 +61,27 @@ options:
 requirements:
   - cryptography 45.0.0 or later and asn1crypto 1.5.1 or later on the controller, for backups that are sealed for certificates or signed
 """
+
+    # Whoever makes backups, or says beforehand whether one can be made.
+    SIGNING = r"""
+options:
+  signing_key:
+    description:
+      - File on the controller with the private key of this job, in PEM, RSA or elliptic curve. Each new backup is then signed with it, in a detached CMS
+        signature of the manifest beside the manifest, in a file that ends in V(.p7s).
+      - Backups without a signature of this job or of another trusted signer are then reported and otherwise ignored. They are never fresh, never count and
+        are never removed.
+      - This is what shows a backup that somebody else put into the escrow. Keep the key where who may write in the escrow cannot read it.
+      - When left out, backups are not signed.
+    type: path
+  signing_key_passphrase:
+    description:
+      - Passphrase of O(signing_key).
+      - When left out, the private key must not be encrypted.
+    type: str
+  signing_certificate:
+    description:
+      - The certificate of O(signing_key), the path of a PEM file on the controller or the PEM text itself. It may be self-signed.
+      - When left out, there is no O(signing_key).
+    type: str
+"""

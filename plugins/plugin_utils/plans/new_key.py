@@ -11,10 +11,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import password_problem
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import MINIMUM_PASSWORD_CHARACTERS
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
@@ -32,7 +30,6 @@ class NewKeyRequest:
     old_rms_is_off: bool = False
     database_host: str | None = None
     database_backup: bool = True
-    backup_password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,6 @@ def make_plan(
     plan.problems += _target_problems(request, observation)
     if prediction.problem:
         plan.problems.append(prediction.problem)
-    plan.problems += _password_problems(request)
     plan.problems += _database_problems(plan, request, observation, lock_problem)
     if needed:
         roots = [look for look in _others(request, observation) if look.is_rms]
@@ -156,15 +152,6 @@ def _target_problems(request: NewKeyRequest, observation: Observation) -> list[s
     trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
     found = f"the server that is to become the RMS cannot be used: {trouble}"
     return [_problem(request.target, found, "Fix that, or choose another management server")]
-
-
-def _password_problems(request: NewKeyRequest) -> list[str]:
-    if not request.backup_password:
-        found = f"no backup password of at least {MINIMUM_PASSWORD_CHARACTERS} characters is given"
-        what = "Set rms_recover_without_key_backup_password (from a vault): the new key is backed up at once"
-        return [_problem(CONTROLLER, found, what)]
-    problem = password_problem(request.backup_password)
-    return [_problem(CONTROLLER, problem, "Set another rms_recover_without_key_backup_password")] if problem else []
 
 
 def _database_problems(

@@ -23,7 +23,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key impo
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 
 SETUP = r'start "" /wait msiexec /i "D:\Server\amd64\MOM.msi" CREATE_NEWKEY="1"'
-PASSWORD = "eight or more"
 
 Situation = dict[str, Any]
 Change = Callable[[Situation], None]
@@ -42,7 +41,7 @@ def lost() -> Situation:
     """Hydra is off, and a new key is needed and possible."""
     names = ("hydra", "deathsting", "jupiter")
     return {
-        "request": NewKeyRequest("deathsting", "ODYSSEY", database_host="thunder", backup_password=PASSWORD),
+        "request": NewKeyRequest("deathsting", "ODYSSEY", database_host="thunder"),
         "hydra": silent(),
         "deathsting": {"server": server("deathsting")},
         "jupiter": {"server": server("jupiter")},
@@ -215,22 +214,6 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
         ["deathsting: preflight: the server that is to become the RMS cannot be used: the server does not answer."],
     ),
     "rms_new_key refuses": ([refused("deathsting: make a new key: confirm is ''.")], ["deathsting: make a new key:"]),
-    "no backup password": (
-        [request(backup_password=None)],
-        ["controller: preflight: no backup password of at least 8 characters is given. Set rms_recover_without_key_"],
-    ),
-    "an empty backup password": (
-        [request(backup_password="")],
-        ["controller: preflight: no backup password of at least 8 characters is given."],
-    ),
-    "a short backup password": (
-        [request(backup_password="seven77")],
-        ["controller: preflight: the backup password has 7 characters, and SecureStorageBackup takes at least 8."],
-    ),
-    "a backup password that cannot be typed": (
-        [request(backup_password="eight or\tmore")],
-        ["controller: preflight: the backup password has a control character"],
-    ),
     "the database cannot be reached": (
         [database(reachable=False, problem="connect to SQL Server sql1: refused. Check the port.")],
         ["database: preflight: connect to SQL Server sql1: refused. Check the port."],
@@ -352,21 +335,18 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
     "everything at once": (
         [
             refused("deathsting: make a new key: no package."),
-            request(backup_password=None),
             state(state="SUSPECT"),
         ],
-        ["deathsting: make a new key", "controller: preflight: no backup password", "database: preflight: the oper"],
+        ["deathsting: make a new key", "database: preflight: the oper"],
     ),
     "everything at once, and a new key is possible": (
         [
-            request(backup_password=None),
             locked("database: take the lock: it is held."),
             seen("hydra", reachability="refused", problem="rejected"),
             on("jupiter", is_rms=True),
             key("jupiter"),
         ],
         [
-            "controller: preflight: no backup password",
             "database: take the lock",
             "jupiter: preflight: it answers",
             "hydra: preflight: whether it is the RMS",
@@ -470,7 +450,3 @@ def test_what_was_waved_through_is_said(changes: list[Change], expected: list[st
 )
 def test_what_is_read_from_the_result_of_rms_new_key(result: dict[str, Any], expected: NewKeyPrediction) -> None:
     assert NewKeyPrediction.from_result(result) == expected
-
-
-def test_the_password_is_not_in_what_a_traceback_may_show() -> None:
-    assert PASSWORD not in repr(lost()["request"])
