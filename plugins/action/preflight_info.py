@@ -21,15 +21,13 @@ class ActionModule(ControllerAction):
     SPEC = {
         "groups": {"type": "list", "elements": "str", "default": list(KNOWN_GROUPS)},
         "windows_hosts": {"type": "list", "elements": "str", "default": []},
-        "configuration_hosts": {"type": "list", "elements": "str", "default": []},
         "sql": {"type": "bool", "default": False},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         misspelt = misspelt_problems(arguments["groups"], task_vars.get("groups") or {})
         hosts = [
-            InventoryHost.of(name, _variables(task_vars, name))
-            for name in dict.fromkeys([*arguments["windows_hosts"], *arguments["configuration_hosts"]])
+            InventoryHost.of(name, _variables(task_vars, name)) for name in dict.fromkeys(arguments["windows_hosts"])
         ]
         return {
             "problems": [error_sentence(CONTROLLER, STEP, found, "") for found in misspelt]

@@ -158,6 +158,11 @@ MISTAKES = {
     # The controller
     "no pyodbc": Mistake(("pyodbc",), missing="pyodbc"),
     "no pywinrm": Mistake(("pywinrm",), missing="winrm"),
+    "no asn1crypto, and backups are signed": Mistake(
+        ("asn1crypto",),
+        extra={"rms_failover_signing_key": "/none.key", "rms_failover_signing_certificate": "/none.pem"},
+        missing="asn1crypto",
+    ),
     # Groups
     "a misspelt group": Mistake(
         ("opsmgr_management_server", "opsmgr_management_servers"),

@@ -192,7 +192,7 @@ REFUSALS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no password for the backup": (
         None,
         {"rms_recover_without_key_backup_password": ""},
-        "no backup password of at least 8 characters is given",
+        "no backup password is given",
     ),
     "no package": (None, {"rms_recover_without_key_package": "C:\\MOM.msi"}, "MOM.msi was not found on the server"),
     "a password for the setup": (

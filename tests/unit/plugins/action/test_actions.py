@@ -669,8 +669,7 @@ def test_preflight_info_knows_the_hosts_and_the_groups_of_the_inventory() -> Non
         "preflight_info",
         Connection(None),
         task_vars=known,
-        windows_hosts=["argus", "nobody"],
-        configuration_hosts=["argus"],
+        windows_hosts=["argus", "nobody", "argus"],
     )
     assert told["changed"] is False
     misspelt, connection = told["problems"]
