@@ -42,7 +42,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults impor
     ConnectionLost,
     ShellFault,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
+    connection_advice,
+    why_unreachable,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import PIPE, Deadline
 
 STEP = "promote this server to the RMS"
@@ -90,7 +93,7 @@ class ActionModule(OpsmgrAction):
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         # A play stops the old RMS before this step, and its rescue, which starts it again, runs for failed hosts only.
-        raise OpsmgrError(STEP, why_unreachable(error), "Make sure that it answers, then rerun")
+        raise OpsmgrError(STEP, why_unreachable(error), connection_advice(error))
 
     def act(self, work: Work) -> None:
         promotion = Promotion(work.opsmgr.windows, STEP)

@@ -301,3 +301,41 @@ def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attem
 def _closes(exchange: Any) -> None:
     exchange.server.shells = {shell for shell in exchange.server.shells if shell.encode() not in exchange.message}
     exchange.answer("")
+
+
+# Who may log on no more
+
+
+UNAUTHORIZED = raw(b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="WSMAN"\r\nContent-Length: 0\r\n\r\n')
+
+
+def test_an_account_that_is_locked_meanwhile_is_named_and_not_tried_again_and_again(server: HostileServer) -> None:
+    refused: list[str] = []
+
+    def refuse(exchange: Any) -> None:
+        refused.append(exchange.action)
+        UNAUTHORIZED(exchange)
+
+    def locked(exchange: Any) -> None:
+        server.deeds.update(dict.fromkeys(("Create", "Command", "Send", "Receive", "Delete", "Signal"), refuse))
+        refuse(exchange)
+
+    server.deeds["Receive"] = locked
+    result = look(server)
+    assert result["failed"]
+    assert "the account is locked" in result["msg"]
+    assert refused.count("Create") == 1
+
+
+def test_a_shell_that_is_gone_is_replaced_although_it_cannot_be_closed(server: HostileServer) -> None:
+    desk, _session = shell(server)
+    desk.run("hostname")
+    gone = fault("no such shell", 2150858843)
+
+    def command(exchange: Any) -> None:
+        del server.deeds["Command"]
+        gone(exchange)
+
+    server.deeds["Command"] = command
+    server.deeds["Delete"] = gone
+    assert desk.run("hostname").exit_code == 0

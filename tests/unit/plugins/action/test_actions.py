@@ -81,7 +81,7 @@ def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str
     assert (result["changed"], result["failed"]) == (False, True)
     assert result["msg"].startswith("hydra: ")
     assert (
-        "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server."
+        "Access is denied. (ERROR_ACCESS_DENIED 5). Use an account that is a local administrator of this server."
         in result["msg"]
     )
     assert connection.closed_shells == ["shell-1"]
