@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 import requests
+from spnego.exceptions import BadMICError
 from unit.plugins.plugin_utils.doubles import (
     Breaks,
     Clock,
@@ -23,7 +24,6 @@ from unit.plugins.plugin_utils.doubles import (
     Silence,
     fault,
 )
-from spnego.exceptions import BadMICError
 from winrm.exceptions import InvalidCredentialsError, WinRMError, WinRMOperationTimeoutError, WinRMTransportError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
