@@ -9,6 +9,7 @@ import contextlib
 import resource
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -339,3 +340,11 @@ def test_a_shell_that_is_gone_is_replaced_although_it_cannot_be_closed(server: H
     server.deeds["Command"] = command
     server.deeds["Delete"] = gone
     assert desk.run("hostname").exit_code == 0
+
+
+def test_a_fault_as_it_was_found(server: HostileServer) -> None:
+    content = (Path(__file__).parent / "cases" / "winrm_fault.xml").read_bytes()
+    server.deeds["Command"] = lambda exchange: exchange.raw(exchange.head("500 Internal Server Error", "", content))
+    with pytest.raises(ShellFault) as caught:
+        shell(server)[0].run("hostname")
+    assert str(caught.value) == "max operations (ERROR_WSMAN_QUOTA_MAX_OPERATIONS 2150859174)"

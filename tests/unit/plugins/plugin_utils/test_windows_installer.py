@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from unit.plugins.plugin_utils.doubles import (
@@ -267,6 +268,19 @@ def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ende
     assert (outcome.failed_action, outcome.log) == ("_MakeIt", "C:\\Temp\\setup.log")
     lines = (outcome.excerpt or "").splitlines()
     assert (lines[0], lines[-2], lines[-1], len(lines)) == ("line 13", "Error 1920.", ended.strip(), 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "action"),
+    [
+        ("installer_log_zh.txt", "InstallFinalize", "BindPort"),
+        ("installer_log_en.txt", "InstallFinalize", "SomeDeferred"),
+    ],
+)
+def test_logs_as_they_were_found(name: str, ended: str, action: str) -> None:
+    text = (Path(__file__).parents[1] / "cases" / name).read_text(encoding="utf-8")
+    failure = find_failure(numbered(*text.splitlines()))
+    assert (failure.ended, failure.action) == (ended, action)
 
 
 def test_a_log_that_names_no_action_and_no_log_at_all(clock: Clock) -> None:
