@@ -18,7 +18,9 @@ name is what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, 
 does not say root or names a parent [field].  ``HealthService`` started on a node while another server is the root
 damages the clustered root [field]; what exactly it does is not known, so here it only tells ``on_damage``.
 
-Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops.
+Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops;
+``restart_demotes`` (true) says whether the restart of ``HealthService`` makes a former root an ordinary management
+server.
 """
 
 from __future__ import annotations
@@ -214,8 +216,9 @@ class ManagementServices:
                 return
             if not database.lists(self.installation.computer):
                 database.add_management_server(self.installation.computer, self.installation.server_version)
-            self.installation.set_root(False)
-            self.installation.set_parent(root)
+            if self.installation.host.settings.get("restart_demotes", True):
+                self.installation.set_root(False)
+                self.installation.set_parent(root)
 
     def _connect_sdk(self) -> OperationalDatabase:
         database = self._open("OMSDK")
