@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import requests
@@ -432,6 +434,49 @@ def test_two_questions_are_answered(clock: Clock, script: Script) -> None:
     assert desk.cleaned_up == [True]
     assert desk.shell.left_running is False
     assert not desk.protocol.programs[0].typed
+
+
+PERHAPS = replace(REPEAT, optional=True)
+PIPED = ConversationOptions(input_kind="pipe")
+
+
+@pytest.mark.parametrize(("options", "end"), [(CONSOLE, b"\r"), (PIPED, b"\r\n")], ids=["console", "pipe"])
+@pytest.mark.parametrize(
+    ("script", "answered"),
+    [
+        ([ASK, 1, AGAIN, 1, Ends()], 2),
+        ([ASK, 1, b"\r\nre-en", b"ter the password", b":", 1, Ends()], 2),
+        ([1, 1, Ends(0, ASK + AGAIN)], 2),
+        ([ASK, 1, Ends(0, b"Done.")], 1),
+        ([ASK, 1, Silence(60), Ends(0, b"Done.")], 1),
+        ([ASK, 1, b"\r\nRestoring the keys ...", Silence(60), Ends(0, b"Done.")], 1),
+    ],
+    ids=[
+        "asked",
+        "asked in pieces",
+        "shown at the end",
+        "not asked",
+        "not asked, and slow",
+        "not asked, and talkative",
+    ],
+)
+def test_a_second_question_is_answered_if_it_comes(
+    clock: Clock, options: ConversationOptions, end: bytes, script: list[Any], answered: int
+) -> None:
+    """1 stands for a reply; a password that nobody asks for is not typed into a program that shows its questions."""
+    spoken: Script = [Hears(TYPED + end) if step == 1 else step for step in script]
+    desk = Desk(clock, spoken, options=options)
+    assert desk.converse(ENTER, PERHAPS).answered == answered
+    assert not desk.protocol.programs[0].typed
+
+
+def test_a_program_that_need_not_ask_more_and_does_not_end_never_ended(clock: Clock) -> None:
+    Desk(clock, [ASK, Hears(TYPED + b"\r"), Silence(1000)]).fails(NeverEnded, ENTER, PERHAPS)
+
+
+def test_a_second_question_in_other_words_is_shown(clock: Clock) -> None:
+    asked = [ASK, Hears(TYPED + b"\r"), "Kennwort bestätigen:".encode(), Silence(1000)]
+    assert "bestätigen" in Desk(clock, asked).fails(UnexpectedQuestion, ENTER, PERHAPS).transcript
 
 
 def test_an_answer_goes_ahead_only_after_silence(clock: Clock) -> None:
