@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import Answer, Questions, WindowsHost, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
@@ -390,7 +391,8 @@ class ClusterHost:
             found += "; " + ", ".join(f"the resource {resource.name} is {resource.state}" for resource in wrong)
         if self._said:
             found += f"; cluster.exe wrote: {self._said}"
-        advice = f"Look at the Operations Manager and System event logs of {group.node}, put right what they complain of and run it again"
+        events = events_of(resource.name for resource in wrong)
+        advice = f"Look at the Operations Manager and System event logs of {group.node}{events}, put right what they complain of and run it again"
         return OpsmgrError(self._step, found, advice)
 
     def service_names(self, resources: t.Sequence[str]) -> dict[str, str | None]:

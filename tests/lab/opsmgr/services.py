@@ -41,6 +41,7 @@ _SDK_ERROR = 0x80131500
 _RECONNECT_SECONDS = 0.2
 _EVENTS = {"OMSDK": ("OpsMgr SDK Service", 26380), "OMCFG": ("OpsMgr Config Service", 29112)}
 _NODE_IS_NO_ROOT = 29104
+_DATABASE_NOT_USABLE = 26322
 _BINARIES = {
     "HealthService": "HealthService.exe",
     "OMSDK": "Microsoft.Mom.Sdk.ServiceHost.exe",
@@ -188,6 +189,8 @@ class ManagementServices:
         source, number = _EVENTS[service.key]
         if isinstance(reason, ServiceStopsError) and reason.event:
             number = reason.event
+        elif isinstance(reason, UnreachableError) and service.key == "OMSDK":
+            number = _DATABASE_NOT_USABLE
         host = self.installation.host
         message = f"The {service.display_name} failed: {reason}"
         host.event_log.append(
