@@ -225,18 +225,14 @@ class Shell:
         :raises AccountRefused: the account was refused twice: more attempts would lock it
         :raises ShellFault: the WinRM service refused
         """
-        attempts = READ_ATTEMPTS
-        while self._owner is not None and attempts > 1:
+        attempts = 1 if self._owner is None else READ_ATTEMPTS
+        while attempts > 1:
             try:
                 return self._run_or_probe(command, probe)
-            except AccountRefused as error:
-                # A logon anew tells a connection that has lost its own from an account that may no longer log on.
-                attempts = 1
-                refused = error
             except ConnectionLost as error:
-                attempts -= 1
-                refused = error
-            self.trace(2, f"{refused}: the command only reads, and is sent again")
+                # One more logon tells a connection that has lost its own from an account that may no longer log on.
+                attempts = 1 if isinstance(error, AccountRefused) else attempts - 1
+                self.trace(2, f"{error}: the command only reads, and is sent again")
         return self._run_or_probe(command, probe)
 
     def _run_or_probe(self, command: str, probe: bool) -> Completed:
