@@ -208,7 +208,7 @@ def test_a_former_rms_that_cannot_be_demoted_keeps_nothing_else_from_being_done(
     run = odyssey.play(rms_failover_service_timeout=4, rms_failover_conversation_timeout=8)
     assert not run.ended_well
     assert "hydra still calls itself the RMS in its registry" in run.output
-    assert unproven(odyssey.lab.dump()) == ["hydra is an ordinary management server"]
+    assert unproven(odyssey.lab.dump()) == ["only the registry of deathsting calls it the RMS"]
     assert odyssey.lab.hosts["hydra"].services["OMSDK"].start == "disabled"
     # The database has named another RMS all the time: a restart that works is enough.
     odyssey.lab.hosts["hydra"].settings["restart_demotes"] = True
