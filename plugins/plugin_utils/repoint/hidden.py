@@ -75,8 +75,9 @@ def beside(path: str, name: str) -> str:
 
 
 def undone_by(document: Document, entries: Sequence[Element], key: str) -> Element | None:
-    """The element behind one of C(entries), in the same section, that takes the key away again: <remove> or <clear>."""
-    for entry in entries:
+    """The element that takes the key away again behind the last of C(entries) in its section: <remove> or <clear>."""
+    last_of_section = {id(entry.parent): entry for entry in entries}
+    for entry in last_of_section.values():
         for later in _behind(document, entry):
             removes = later.local_name == "remove" and later.attributes.get("key", "").lower() == key.lower()
             if removes or later.local_name == "clear":

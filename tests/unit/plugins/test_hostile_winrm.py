@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,6 +262,41 @@ def test_nonsense_is_one_error_of_the_connection(server: HostileServer, action: 
     # Nothing else is raised, and some of it is understood all the same.
     with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout, AnsibleConnectionFailure):
         shell(server)[0].run("hostname", timeout_seconds=1.5)
+
+
+def http(status: str, body: bytes = b"", kind: str = "text/html") -> Deed:
+    return raw(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def reset(exchange: Any) -> None:
+    exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    exchange.connection.close()
+
+
+def silent(exchange: Any) -> None:
+    time.sleep(SECONDS + 1)
+
+
+BROKEN: dict[str, Deed] = {
+    "500 with nothing": http("500 Internal Server Error"),
+    "500 with a page": http("500 Internal Server Error", b"<html><body>Runtime Error</body></html>"),
+    "503": http("503 Service Unavailable"),
+    "404": http("404 Not Found", b"<html/>"),
+    "a reset": reset,
+    "silence": silent,
+    "half a chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n<s:Envelope"),
+    "junk": http("200 OK", b"junk", "application/soap+xml"),
+    "a control character": http("200 OK", b"<s:Envelope>\x01</s:Envelope>", "application/soap+xml"),
+}
+
+
+@pytest.mark.parametrize("deed", BROKEN.values(), ids=BROKEN)
+def test_an_answer_of_something_else_is_one_sentence(server: HostileServer, deed: Deed) -> None:
+    desk, _session = shell(server)
+    server.deeds["Receive"] = deed
+    with pytest.raises(ConnectionLost) as caught:
+        desk.run("hostname")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 # What it keeps

@@ -285,6 +285,10 @@ MOM_SERVER_FILES = {
     "a file with the section alone": File(
         "<appSettings><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings>"
     ),
+    "cleared between two": File(
+        "<configuration><appSettings><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/><clear/>"
+        "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings></configuration>"
+    ),
     "cleared before it": File(
         "<configuration><appSettings><clear/><remove key='MOMServer'/>"
         "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings></configuration>"
