@@ -16,6 +16,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     changing,
     diff,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import HEALTH_SERVICE, ManagementServer
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     describe,
@@ -108,7 +109,7 @@ def _read_back(work: Work) -> ManagementServer:
             # Only a warning: that an ordinary management server records its RMS there is not documented [assumed].
             told = f"{HEALTH_SERVICE} was restarted, and the registry still says that this server reports to {server.reports_to}"
             work.result["warnings"].append(
-                f"{told}. Look at the Operations Manager event log of {server.computer_name}."
+                f"{told}. Look at the Operations Manager event log of {server.computer_name}{events_of([HEALTH_SERVICE])}."
             )
             return server
         work.opsmgr.windows.pause(1)

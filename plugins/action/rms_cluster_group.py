@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     KEY_MATERIAL_SPEC,
+    Arguments,
     Facts,
     OpsmgrAction,
     Work,
@@ -22,6 +24,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group impo
     ONLINE,
     ClusterGroup,
     ClusterHost,
+    StateWords,
     same,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
@@ -50,15 +53,21 @@ class ActionModule(OpsmgrAction):
         "node": {"type": "str"},
         "registry": {"type": "str", "default": "check", "choices": ["ignore", "check", "repair"]},
         "timeout": {"type": "float", "default": 300.0},
+        "state_words": {"type": "dict", "default": {}},
         "stable_seconds": {"type": "int", "default": 5},
     }
     RESULT = {"nodes": None, "group": None, "resources": None, "registry": None, "backup": None, "warnings": []}
+
+    def check_arguments(self, arguments: Arguments) -> None:
+        problem = StateWords(STEP, arguments["state_words"]).problem()
+        if problem:
+            raise OpsmgrError(STEP, problem, "Correct the option state_words and rerun")
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, only_key=True, fingerprint=True)
         registry = read_registry(work.opsmgr.windows, server)
         work.result["registry"] = registry.as_result()
-        cluster = ClusterHost(work.opsmgr.windows, STEP)
+        cluster = ClusterHost(work.opsmgr.windows, STEP, work.arguments["state_words"])
         try:
             _act(work, server, registry, cluster)
         finally:

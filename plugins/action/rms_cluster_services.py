@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
+    Arguments,
     Facts,
     OpsmgrAction,
     Work,
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost, StateWords
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.services import ServiceResource, ServiceResources
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
@@ -34,14 +35,20 @@ class ActionModule(OpsmgrAction):
         "group": {"type": "str", "required": True},
         "network_name": {"type": "str", "required": True},
         "disk": {"type": "str", "required": True},
+        "state_words": {"type": "dict", "default": {}},
         **{option: {"type": "str", "default": service} for option, service in OPTIONS.items()},
     }
     RESULT = {"resources": None, "commands": []}
 
+    def check_arguments(self, arguments: Arguments) -> None:
+        problem = StateWords(STEP, arguments["state_words"]).problem()
+        if problem:
+            raise OpsmgrError(STEP, problem, "Correct the option state_words and rerun")
+
     def act(self, work: Work) -> None:
         require_administrator(STEP, work.opsmgr.observe(only_key=True).administrator)
         arguments = work.arguments
-        cluster = ClusterHost(work.opsmgr.windows, STEP)
+        cluster = ClusterHost(work.opsmgr.windows, STEP, work.arguments["state_words"])
         cluster.observe()
         group = cluster.require_group(arguments["group"])
         names = {service: arguments[option] for option, service in OPTIONS.items()}

@@ -32,9 +32,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_sta
     restart_health_service,
     to_change,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
 STEP = "demote this former RMS"
+VERB = "UpdateDemotedRMS"
 
 
 class ActionModule(OpsmgrAction):
@@ -43,10 +45,11 @@ class ActionModule(OpsmgrAction):
         **CONVERSATION_SPEC,
         "demotion_prompt": {"type": "str", "default": DEMOTION_PROMPT},
         "health_service": {"type": "str", "default": "running", "choices": ["running", "stopped"]},
+        "media": {"type": "str"},
         "sdk_service": {"type": "str", "default": "disabled", "choices": ["disabled", "running"]},
         "timeout": {"type": "float", "default": 120.0},
     }
-    RESULT = {"is_rms": None, "services": None, "command": None, "transcript": None}
+    RESULT = {"is_rms": None, "services": None, "command": None, "transcript": None, "copied": [], "warnings": []}
 
     def act(self, work: Work) -> None:
         server = work.opsmgr.require_server(STEP, probe=True)
@@ -67,16 +70,16 @@ class ActionModule(OpsmgrAction):
             )
             work.result.update(changed=needed, diff=diff(before, predicted, server.computer_name))
             return
-        if server.is_rms:
-            work.opsmgr.require_tool(server, CONFIG_TOOL, STEP)
 
         def look() -> Facts:
             return _observed(work.opsmgr.observe(), wanted)
 
         with changing(work, _observed(server, wanted), look):
+            # First of all it stops to act as the RMS.
+            after = _settle_services(work, server.services, wanted)
             if server.is_rms:
                 _demote(work, server)
-            after = _settle_services(work, wanted)
+                after = _settle_services(work, work.opsmgr.windows.services(list(wanted)), wanted)
         work.result.update(changed=True, services=after)
         work.result["diff"] = diff(before, {"RMS": work.result["is_rms"], **after}, server.computer_name)
 
@@ -86,34 +89,76 @@ def _observed(server: ManagementServer, services: t.Iterable[str]) -> Facts:
 
 
 def _demote(work: Work, server: ManagementServer) -> None:
-    """Tell the server that it is no longer the RMS, and read that back before its services are touched."""
-    work.result["command"] = f"{CONFIG_TOOL} UpdateDemotedRMS"
-    try:
-        work.result["transcript"] = work.opsmgr.demote(server, work.arguments["demotion_prompt"]).transcript
-    except FAILURES:
-        # The server knows what the tool did. While the tool runs, or nobody can tell whether it runs, nothing else is
-        # done.
-        work.result["changed"] = work.opsmgr.windows.shell.left_running
-        now = work.opsmgr.observe()
-        if now.is_rms or now.promotion.running is not False:
-            raise
-    work.result["changed"] = True
-    if work.arguments["health_service"] == "running":
+    """Have the server learn that it is no longer the RMS: by the restart of its Health Service, which is documented, and only
+    where that does not help by the tool's verb, which is not.
+
+    The role has moved when this runs, so what does not help is a warning: the rest is to be done.
+    """
+    if _restarted_and_demoted(work):
+        return
+    hindrance = _run_tool(work, server)
+    if hindrance is None and _restarted_and_demoted(work):
+        return
+    work.result["is_rms"] = work.opsmgr.role()[1]
+    if work.result["is_rms"] is not False:
+        work.result["warnings"].append(_left_for_a_person(server, hindrance))
+
+
+def _restarted_and_demoted(work: Work) -> bool:
+    """Restart the Health Service, unless it is to be stopped, and wait until the registry no longer calls the server the
+    RMS.
+    """
+    restarts = work.arguments["health_service"] == "running"
+    if restarts:
         restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
     deadline = Deadline(work.arguments["timeout"])
-    while work.opsmgr.observe().is_rms:
-        if deadline.passed() or work.arguments["health_service"] == "stopped":
-            raise OpsmgrError(
-                STEP,
-                f"its registry still calls this server the RMS; {CONFIG_TOOL} wrote: {work.result['transcript']}",
-                "Check in the database that another server is the RMS now, and run it again",
-            )
+    while work.opsmgr.role()[1] is not False:
+        if deadline.passed() or not restarts:
+            return False
         work.opsmgr.windows.pause(1)
     work.result["is_rms"] = False
+    return True
 
 
-def _settle_services(work: Work, wanted: dict[str, str]) -> dict[str, str]:
-    todo = to_change(STEP, work.opsmgr.windows.services(list(wanted)), wanted)
-    if todo:
-        bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0)
+def _run_tool(work: Work, server: ManagementServer) -> str | None:
+    """Run the tool, which is copied from the media if it is missing. Why it is of no use, or None.
+
+    While the tool runs, or nobody can tell whether it runs, nothing else is done: then it raises.
+    """
+    if not server.tools[CONFIG_TOOL]:
+        if server.media is None:
+            return f"{CONFIG_TOOL} is not in {server.install_directory}, and no installation media were found"
+        if not work.opsmgr.copy_tools(server, [CONFIG_TOOL])[CONFIG_TOOL]:
+            return f"{CONFIG_TOOL} could not be copied to {server.install_directory}"
+        work.result["copied"] = [CONFIG_TOOL]
+    work.result["command"] = f"{CONFIG_TOOL} {VERB}"
+    try:
+        work.result["transcript"] = work.opsmgr.demote(server, work.arguments["demotion_prompt"]).transcript
+    except FAILURES as error:
+        goes_on = work.opsmgr.windows.shell.left_running
+        now = work.opsmgr.observe()
+        if now.promotion.running is not False:
+            raise
+        if not now.is_rms:
+            return None
+        if goes_on or not isinstance(error, OpsmgrError):
+            raise
+        return error.found
+    return None
+
+
+def _left_for_a_person(server: ManagementServer, hindrance: str | None) -> str:
+    reason = f" ({hindrance})" if hindrance else ""
+    return (
+        f"{server.computer_name}: its registry still calls this server the RMS{reason}. It does not act as one, but see in the database that another "
+        f"server is the RMS, restart {HEALTH_SERVICE} here, and look again. If that does not help, run {CONFIG_TOOL} {VERB} in "
+        f"{server.install_directory} at the desk"
+    )
+
+
+def _settle_services(work: Work, services: t.Mapping[str, ServiceState], wanted: dict[str, str]) -> dict[str, str]:
+    todo = to_change(STEP, services, wanted)
+    if not todo:
+        return describe(services, wanted)
+    bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0)
     return describe(work.opsmgr.windows.services(list(wanted)), wanted)

@@ -19,6 +19,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     Work,
     diff,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import (
     CLEAR_COMMAND,
     CONFIG_TOOL,
@@ -30,7 +31,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion i
     Promotion,
     PromotionState,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import PROMOTION_PROMPT, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    HEALTH_SERVICE,
+    PROMOTION_PROMPT,
+    ManagementServer,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
     ConversationLost,
@@ -42,7 +47,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults impor
     ConnectionLost,
     ShellFault,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
+    connection_advice,
+    why_unreachable,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import PIPE, Deadline
 
 STEP = "promote this server to the RMS"
@@ -90,7 +98,7 @@ class ActionModule(OpsmgrAction):
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
         # A play stops the old RMS before this step, and its rescue, which starts it again, runs for failed hosts only.
-        raise OpsmgrError(STEP, why_unreachable(error), "Make sure that it answers, then rerun")
+        raise OpsmgrError(STEP, why_unreachable(error), connection_advice(error))
 
     def act(self, work: Work) -> None:
         promotion = Promotion(work.opsmgr.windows, STEP)
@@ -260,7 +268,7 @@ def _prove(work: Work, talk: HeldConversation) -> None:
             advice = (
                 problem.what_to_do
                 if work.opsmgr.windows.shell.input_kind == PIPE
-                else "Look at the Operations Manager event log of this server"
+                else f"Look at the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
             )
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
         work.opsmgr.windows.pause(1)

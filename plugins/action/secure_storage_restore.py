@@ -40,6 +40,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import rest
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import OTHER
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     BACKUP_TOOL,
+    CONFIRMATION_PROMPT,
     PASSWORD_PROMPT,
     KeyRestore,
     ManagementServer,
@@ -81,6 +82,7 @@ class ActionModule(OpsmgrAction):
         "management_group": {"type": "str"},
         "path": {"type": "str"},
         "password_prompt": {"type": "str", "default": PASSWORD_PROMPT, "no_log": False},
+        "confirmation_prompt": {"type": "str", "default": CONFIRMATION_PROMPT},
         "failure_pattern": {"type": "str", "default": FAILURE_PATTERN},
         "accept_unproven": {"type": "bool", "default": False},
     }
@@ -239,16 +241,16 @@ def _report(work: Work, before: ManagementServer, fingerprint: str | None, chang
 
 
 def _restore_content(work: Work, server: ManagementServer, content: bytes, source: str) -> KeyRestore:
-    return work.opsmgr.restore_key(
-        server, work.arguments["backup_password"], work.arguments["password_prompt"], content, source
-    )
+    return work.opsmgr.restore_key(server, work.arguments["backup_password"], _prompts(work), content, source)
+
+
+def _prompts(work: Work) -> tuple[str, str]:
+    return work.arguments["password_prompt"], work.arguments["confirmation_prompt"]
 
 
 def _restore_path(work: Work, server: ManagementServer, path: str, source: str | None) -> KeyRestore:
     try:
-        return work.opsmgr.restore_key_file(
-            server, work.arguments["backup_password"], work.arguments["password_prompt"], path, source
-        )
+        return work.opsmgr.restore_key_file(server, work.arguments["backup_password"], _prompts(work), path, source)
     except OpsmgrError as error:
         if not path.startswith("\\\\"):
             raise

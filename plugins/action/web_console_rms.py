@@ -9,6 +9,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import Opsm
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
+    FileEdit,
     Values,
     check_names,
     former_names,
@@ -18,7 +19,14 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint im
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Arguments, OpsmgrAction, Work
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SETUP_KEY
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import Edit, change_mom_server
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import (
+    MOM_SERVER,
+    Edit,
+    change_mom_server,
+    mom_server,
+    overriding_paths,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.files import WindowsFiles
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import directory_join
 
 STEP = "let the web console use the RMS"
@@ -39,6 +47,7 @@ class ActionModule(OpsmgrAction):
         path = _path(work, setup)
         plan = plan_file(work, STEP, path, lambda content: change_mom_server(content, work.arguments["rms"], path=path))
         _refuse_strangers(work, plan.edit)
+        _refuse_overridden(work, plan)
         plan.write(work, STEP)
 
 
@@ -47,6 +56,17 @@ def _path(work: Work, setup: Values) -> str:
         return str(work.arguments["path"])
     require_installed(STEP, setup)
     return directory_join(setup.get("installdirectory", ""), WEB_CONFIG)
+
+
+def _refuse_overridden(work: Work, plan: FileEdit) -> None:
+    """Refuse when another file overrides the key: whatever Web.config says, the web console goes by that one."""
+    for line, path in overriding_paths(plan.old, path=plan.path):
+        other = WindowsFiles(work.opsmgr.windows, STEP).read_file(path)
+        named = mom_server(other.content, path=path) if other is not None else None
+        if named is not None and named.lower() != work.arguments["rms"].lower():
+            found = f"{plan.path}: line {line}: {path} overrides the key {MOM_SERVER}, and names {named or 'nothing'}; nothing was changed"
+            advice = f"Correct it there first, with the option path: {path}. Then rerun, and restart the web console's application pool in IIS"
+            raise OpsmgrError(STEP, found, advice)
 
 
 def _refuse_strangers(work: Work, edit: Edit) -> None:

@@ -197,3 +197,21 @@ def test_hosts_of_another_management_group_are_left_alone(odyssey: Player, group
     assert {path for path in before if after[path] == before[path]} == {
         path for path in before if path.startswith(left)
     }
+
+
+@pytest.mark.parametrize("settings", [{"update_demoted_known": False}, {"texts": {"demote_warning": "Sicher? "}, "update_demoted_asks": True}],
+                         ids=["no such verb", "another question"])  # fmt: skip
+def test_a_former_rms_that_cannot_be_demoted_keeps_nothing_else_from_being_done(
+    odyssey: Player, settings: dict[str, Any]
+) -> None:
+    odyssey.lab.hosts["hydra"].settings.update({"restart_demotes": False, **settings})
+    run = odyssey.play(rms_failover_service_timeout=4, rms_failover_conversation_timeout=8)
+    assert not run.ended_well
+    assert "hydra still calls itself the RMS in its registry" in run.output
+    assert unproven(odyssey.lab.dump()) == ["only the registry of deathsting calls it the RMS"]
+    assert odyssey.lab.hosts["hydra"].services["OMSDK"].start == "disabled"
+    # The database has named another RMS all the time: a restart that works is enough.
+    odyssey.lab.hosts["hydra"].settings["restart_demotes"] = True
+    again = odyssey.play()
+    assert again.ended_well, again.output
+    assert unproven(odyssey.lab.dump()) == []

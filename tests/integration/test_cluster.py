@@ -73,6 +73,24 @@ def test_orders_check_run_check_run_and_back(
     assert running(gemini) == {"castor": ALL, "pollux": []}
 
 
+SPANISH = {"Up": "Activo", "Online": "En línea", "Offline": "Sin conexión", "Partially Online": "Parcialmente Online",
+           "Online Pending": "Pendiente en línea", "Offline Pending": "Pendiente sin conexión", "Pending": "Pendiente", "Failed": "Error"}  # fmt: skip
+MEANINGS = {word: state.lower().replace(" ", "_") for state, word in SPANISH.items()}
+
+
+def test_a_windows_of_another_language_is_refused_until_its_words_are_said(gemini: Player) -> None:
+    for node in ("castor", "pollux"):
+        gemini.lab.hosts[node].settings["cluster_states"] = SPANISH
+    refused = gemini.task("rms_cluster_group", "castor", {**GROUP, "state": "offline"})
+    assert "not known: 'Activo'" in refused["msg"]
+    assert running(gemini) == {"castor": ALL, "pollux": []}
+    moved = gemini.task("rms_cluster_group", "castor", {**GROUP, "node": "pollux", "state_words": MEANINGS})
+    assert (moved["changed"], moved["group"]) == (True, {"name": "RMS", "node": "POLLUX", "state": "online"})
+    assert running(gemini) == {"castor": [], "pollux": ALL}
+    wrong = gemini.task("rms_cluster_group", "castor", {**GROUP, "state_words": {"Activo": "on"}})
+    assert "which is none of" in wrong["msg"]
+
+
 def test_all_nodes_tell_what_they_keep_for_themselves(gemini: Player) -> None:
     looks = [gemini.task("rms_cluster_group", host, GROUP)["registry"] for host in ("castor", "pollux")]
     assert looks[0] == looks[1]

@@ -63,7 +63,7 @@ def test_checked_installed_and_then_left_alone(player: Player) -> None:
     assert setups(player) == 1
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("language", ["en", "de", "ja", "zh"])
 def test_a_failure_names_code_action_and_log(player: Player, language: str) -> None:
     player.lab.hosts["vesta"].settings["windows_language"] = language
     failed = set_up(player, options={"database_server": "nobody"})
@@ -77,6 +77,13 @@ def test_a_failure_names_code_action_and_log(player: Player, language: str) -> N
     assert len(logs(player)) == 1
     assert set_up(player)["changed"] is True
     assert logs(player) == []
+
+
+def test_a_deferred_action_that_fails_is_named_itself(player: Player) -> None:
+    player.lab.hosts["vesta"].settings["windows_language"] = "zh"
+    player.lab.faults.add(Fault("vesta", "command", "MOM:deferred", "fail"))
+    failed = set_up(player)
+    assert (failed["failed"], failed["exit_code"], failed["failed_action"]) == (True, 1603, "_InstallServices")
 
 
 def test_a_reboot_that_is_wanted_is_reported(player: Player) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from playing import PASSWORD, SEAL, Player
 
+from lab.faults import Fault
+
 SECRETS = {"backup_password": PASSWORD, "seal_passphrase": SEAL}
 
 
@@ -164,3 +166,14 @@ def test_temporary_files_are_removed_even_when_the_backup_fails(odyssey: Player)
     assert odyssey.task("secure_storage_backup", "hydra", options)["failed"]
     assert odyssey.lab.dump() == before
     assert list(odyssey.escrow.rglob("*")) == []
+
+
+def test_an_account_that_is_locked_in_the_middle_is_the_cause_and_is_tried_once_more(odyssey: Player) -> None:
+    odyssey.lab.faults.add(Fault("hydra", "message", "Receive", "fail", code=401))
+    odyssey.lab.faults.add(Fault("hydra", "message", "login", "fail", nth=2, times=0))
+    seen = len(odyssey.lab.recorder.entries)
+    failed = odyssey.task("management_server_info", "hydra", {})
+    assert failed["failed"]
+    assert "the account is locked" in failed["msg"]
+    opened = [entry for entry in odyssey.lab.recorder.entries[seen:] if entry.get("action") == "Create"]
+    assert len(opened) == 1, "the shell of the one logon that worked"

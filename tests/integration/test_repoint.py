@@ -223,6 +223,24 @@ def test_bad_files_are_left_alone(odyssey: Player, module: str) -> None:
     refused(odyssey, module, f"there is no file {path}")
 
 
+def test_settings_that_another_file_overrides_are_not_reported_as_done(odyssey: Player) -> None:
+    fs, original = odyssey.lab.hosts["hermes"].fs, content(odyssey, "web_console_rms")
+    other = WEB_CONFIG.replace("Web.config", "user.config")
+    referring = original.replace(b"<appSettings>", b'<appSettings file="user.config">')
+    assert referring != original
+    fs.write(WEB_CONFIG, referring)
+    fs.write(other, b'<appSettings>\r\n  <add key="momServer" value="hydra.odyssey.com"/>\r\n</appSettings>\r\n')
+    refused(odyssey, "web_console_rms", f"{other} overrides the key MOMServer, and names {FORMER}")
+    there = odyssey.task("web_console_rms", "hermes", options("web_console_rms", path=other))
+    assert (there["changed"], [each["after"] for each in there["changes"]]) == (True, [RMS])
+    done = odyssey.task("web_console_rms", "hermes", options("web_console_rms"))
+    assert (done["failed"], done["changed"]) == (False, True)
+    # ASP.NET ignores a file that is not there.
+    fs.write(WEB_CONFIG, referring)
+    fs.remove(other)
+    assert odyssey.task("web_console_rms", "hermes", options("web_console_rms"))["changed"] is True
+
+
 @pytest.mark.parametrize("module", FILES)
 def test_a_file_that_is_open_elsewhere_is_left_alone(odyssey: Player, module: str) -> None:
     swap_is_refused(odyssey, FILES[module][0])

@@ -23,6 +23,10 @@ READS, CRLF, PROMPTS = (
 )
 
 
+# So that the tool is needed for the demotion, too, and its conversation is held.
+TOOL_DEMOTES = {"restart_demotes": False}
+
+
 def manner(number_of_reads: int, number_of_crlf: int, number_of_prompts: int) -> Any:
     """One combination. Half of them are enough for any two settings to meet; the others are for the soak."""
     reads, crlf, prompts = READS[number_of_reads], CRLF[number_of_crlf], list(PROMPTS)[number_of_prompts]
@@ -43,7 +47,7 @@ def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
         ("hydra", "secure_storage_backup", secret),
         ("deathsting", "secure_storage_restore", secret),
         ("deathsting", "rms_promotion", {**talk, "existing_rms_clustered": False}),
-        ("hydra", "rms_demotion", talk),
+        ("hydra", "rms_demotion", {**talk, "timeout": 3}),
     ]
     plays: list[dict[str, Any]] = [
         {
@@ -65,7 +69,9 @@ def back_up_restore_promote(player: Player) -> list[dict[str, Any]]:
 )
 def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, prompts: Any) -> None:
     player = start_lab(
-        overrides={"defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts}}}
+        overrides={
+            "defaults": {"settings": {"tool_reads": reads, "console_crlf": crlf, "prompts": prompts, **TOOL_DEMOTES}}
+        }
     )
     results = back_up_restore_promote(player)
     assert [result.get("msg") for result in results if result.get("failed")] == []
@@ -75,11 +81,33 @@ def test_on_a_console_every_manner_works(start_lab: Any, reads: str, crlf: str, 
 @pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS)
 def test_on_a_pipe_lines_work(start_lab: Any, prompts: Any) -> None:
     player = start_lab(
-        overrides={"defaults": {"settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts}}}
+        overrides={
+            "defaults": {
+                "settings": {"tool_reads": "readline", "console_mode": "pipe", "prompts": prompts, **TOOL_DEMOTES}
+            }
+        }
     )
     results = back_up_restore_promote(player)
     assert [result.get("msg") for result in results if result.get("failed")] == []
     assert player.lab.dump()["groups"]["ODYSSEY"]["roles"]["deathsting"] == "rms"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tool_reads": "readkey", "prompts": "whole"},
+        {"tool_reads": "getch", "console_crlf": "two", "prompts": "pieces"},
+        {"tool_reads": "readline", "prompts": "at_end"},
+        {"tool_reads": "readline", "console_mode": "pipe", "prompts": "whole"},
+        {"tool_reads": "readline", "console_mode": "pipe", "prompts": "at_end"},
+    ],
+    ids=["keys", "keys, in pieces", "lines, at the end", "a pipe", "a pipe, at the end"],
+)
+def test_a_restore_that_asks_twice(start_lab: Any, settings: dict[str, Any]) -> None:
+    player = start_lab(overrides={"defaults": {"settings": {**settings, "restore_asks_twice": True}}})
+    restored = back_up_restore_promote(player)[1]
+    assert (restored.get("failed", False), restored["changed"]) == (False, True), restored.get("msg")
+    assert player.lab.dump()["groups"]["ODYSSEY"]["key"]["deathsting"] == "right"
 
 
 @pytest.mark.parametrize("reads", ["readkey", "getch"])
@@ -104,8 +132,15 @@ def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: An
 @pytest.mark.parametrize(
     "settings",
     [
-        {"tool_reads": "getch", "console_crlf": "two", "prompts": "pieces", "update_demoted_asks": True},
         {
+            "tool_reads": "getch",
+            "console_crlf": "two",
+            "prompts": "pieces",
+            "update_demoted_asks": True,
+            **TOOL_DEMOTES,
+        },
+        {
+            **TOOL_DEMOTES,
             "tool_reads": "readline",
             "console_mode": "pipe",
             "update_demoted_asks": True,
@@ -117,6 +152,6 @@ def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: An
 )
 def test_the_whole_failover_in_other_manners(start_lab: Any, settings: dict[str, Any]) -> None:
     player = start_lab(overrides={"defaults": {"settings": settings}})
-    run = player.play()
+    run = player.play(rms_failover_service_timeout=10)
     assert run.ended_well, run.output
     assert unproven(player.lab.dump()) == []

@@ -31,7 +31,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults impor
     ConnectionLost,
     ShellFault,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
+    connection_advice,
+    why_unreachable,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import redact, redact_whole
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.session import WinRMSession
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import ConversationOptions, Shell, Trace
@@ -44,6 +47,7 @@ FAILURES = (OpsmgrError, CommandTimeout, ConnectionLost, ShellFault)
 
 # What in a result is text for people, and may repeat what a server said.
 SENTENCES = ("msg", "problem", "transcript")
+USUAL_ADVICE = "See that the server and its WinRM service answer, and run it again"
 # With fewer -v nothing is told of what goes on between this controller and a server.
 LEAST_VERBOSITY = 2
 # What the names of options end with that hold a regular expression.
@@ -129,7 +133,7 @@ class OpsmgrAction(ActionBase):
         would not run.
         """
         if self._task.delegate_to and not self._task.ignore_unreachable:
-            raise OpsmgrError(self.STEP, why_unreachable(error), "Make sure that it answers, then rerun") from None
+            raise OpsmgrError(self.STEP, why_unreachable(error), connection_advice(error)) from None
         raise AnsibleConnectionFailure(harmless(why_unreachable(error))) from None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -168,7 +172,7 @@ class OpsmgrAction(ActionBase):
         except (CommandTimeout, ConnectionLost, ShellFault) as error:
             # Not "unreachable": the server answered at first, so something may have been done, and a play's rescue must
             # run.
-            advice = "See that the server and its WinRM service answer, and run it again"
+            advice = getattr(error, "what_to_do", "") or USUAL_ADVICE
             result.update({"failed": True, "msg": OpsmgrError(self.STEP, str(error), advice).sentence(host)})
         result["elapsed_seconds"] = round(time.monotonic() - started, 1)
         return shown(result, self._secrets(arguments))

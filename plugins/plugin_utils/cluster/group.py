@@ -4,16 +4,17 @@
 """A Windows server cluster seen through cluster.exe of one of its nodes: nodes, groups, resources, and orders to them.
 
 Private to opsmgr.recovery. The only English words of a Windows tool that this collection needs are the states in
-STATES: no exit code tells them.
+STATES: no exit code tells them. What another language calls them, a user can say.
 """
 
 from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import Answer, Questions, WindowsHost, quote
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
@@ -123,21 +124,68 @@ def table_rows(text: str) -> list[str]:
     return rows
 
 
-def split_row(step: str, row: str) -> tuple[str, str, str]:
-    """Read a row from the right: what stands in front, the word before the state, and the state.
+@dataclass(frozen=True)
+class StateWords:
+    """What cluster.exe calls the states: in English, and as the user says. `step` is what an error says was being done."""
 
-    From the right, because a name that is longer than its column pushes the others away [assumed].
+    step: str
+    others: t.Mapping[str, str] = field(default_factory=dict)
 
-    :raises OpsmgrError: the state is none that is known
+    def state(self, what: str, word: str) -> str:
+        """The state that a word means; `what` is in that state.
+
+        :raises OpsmgrError: it is none that is known
+        """
+        known = {name.lower(): state for name, state in {**STATES, **self.others}.items()}
+        found = known.get(" ".join(word.split()).lower())
+        if found is None:
+            advice = (
+                f"Only the words of an English Windows are known here ({', '.join(STATES)}). Say in the option state_words what this one means, "
+                "or do this step with the cluster's own administration tool"
+            )
+            raise OpsmgrError(self.step, f"cluster.exe wrote a state of {what} that is not known: {word!r}", advice)
+        return found
+
+    def problem(self) -> str | None:
+        """What is wrong with the words of the user, or None."""
+        states = sorted(set(STATES.values()))
+        wrong = next((word for word, state in self.others.items() if state not in states), None)
+        return (
+            f"{wrong!r} is said to mean {self.others[wrong]!r}, which is none of {', '.join(states)}" if wrong else None
+        )
+
+
+def split_node(words: StateWords, row: str) -> tuple[str, str]:
+    """Name and state in a row of the table of nodes: the number between them tells them apart.
+
+    :raises OpsmgrError: it is no such row, or the state is none that is known
     """
-    for word in sorted(STATES, key=len, reverse=True):
-        found = re.fullmatch(rf"(.*\S)\s+(\S+)\s+{word}", row, re.IGNORECASE)
-        if found:
-            return found[1].strip(), found[2], STATES[word]
-    raise OpsmgrError(
-        step,
-        f"cluster.exe wrote a state that is not known: {row.strip()!r}",
-        f"Only the words of an English Windows are read here ({', '.join(STATES)}); do this step with the cluster's own administration tool",
+    found = re.fullmatch(r"(\S.*?)\s+\d+\s+(\S.*)", row.strip())
+    if found is None:
+        raise _unreadable(words.step, row)
+    return found[1], words.state(f"the node {found[1]}", found[2])
+
+
+def split_row(words: StateWords, row: str, nodes: t.Iterable[str]) -> tuple[str, str, str]:
+    """Read a row of groups or resources: what stands before the node, the node, and the state.
+
+    The node is known, and tells where the state begins: it may have several words, and a name that is longer than its
+    column pushes the others away.
+
+    :raises OpsmgrError: there is none of the nodes in it, or the state is none that is known
+    """
+    names = "|".join(map(re.escape, sorted(nodes, key=len, reverse=True)))
+    # The name of a group may have a node's in it: the last one is the column.
+    found = re.fullmatch(rf"(\S.*)\s+({names})\s+(\S.*)", row.strip(), re.IGNORECASE) if names else None
+    if found is None:
+        raise _unreadable(words.step, row)
+    return found[1].strip(), found[2], words.state(found[1].strip(), found[3])
+
+
+def _unreadable(step: str, row: str) -> OpsmgrError:
+    found = f"cluster.exe wrote a row that is not understood: {row.strip()!r}"
+    return OpsmgrError(
+        step, found, "Look at the cluster with its own administration tool, and rerun when it is at rest"
     )
 
 
@@ -159,9 +207,11 @@ class ClusterHost:
     :ivar seen: what was observed last; None also after a look that failed
     """
 
-    def __init__(self, windows: WindowsHost, step: str) -> None:
+    def __init__(self, windows: WindowsHost, step: str, state_words: t.Mapping[str, str] | None = None) -> None:
+        """:param state_words: what cluster.exe calls states in the language of this Windows, and what they are"""
         self._windows = windows
         self._step = step
+        self._words = StateWords(step, state_words or {})
         self._said = ""
         self.seen: Cluster | None = None
 
@@ -182,17 +232,17 @@ class ClusterHost:
         return self.seen
 
     def _read(self, answers: t.Mapping[str, Answer]) -> Cluster:
-        nodes = {name: state for name, _number, state in self._split(answers["node"])}
-        groups = [ClusterGroup(*parts) for parts in self._split(answers["group"])]
+        nodes = dict(split_node(self._words, row) for row in table_rows(answers["node"].text))
+        groups = [ClusterGroup(*parts) for parts in self._split(answers["group"], nodes)]
         by_length = sorted((group.name for group in groups), key=len, reverse=True)
         resources = []
-        for front, _node, state in self._split(answers["resource"]):
-            name, group = _split_names(front, by_length)
+        for front, _node, state in self._split(answers["resource"], nodes):
+            name, group = split_names(front, by_length)
             resources.append(Resource(name, group, state))
         return Cluster(nodes, groups, resources)
 
-    def _split(self, answer: Answer) -> list[tuple[str, str, str]]:
-        return [split_row(self._step, row) for row in table_rows(answer.text)]
+    def _split(self, answer: Answer, nodes: t.Iterable[str]) -> list[tuple[str, str, str]]:
+        return [split_row(self._words, row, nodes) for row in table_rows(answer.text)]
 
     def require_group(self, name: str) -> ClusterGroup:
         """The group as seen last.
@@ -341,7 +391,8 @@ class ClusterHost:
             found += "; " + ", ".join(f"the resource {resource.name} is {resource.state}" for resource in wrong)
         if self._said:
             found += f"; cluster.exe wrote: {self._said}"
-        advice = f"Look at the Operations Manager and System event logs of {group.node}, put right what they complain of and run it again"
+        events = events_of(resource.name for resource in wrong)
+        advice = f"Look at the Operations Manager and System event logs of {group.node}{events}, put right what they complain of and run it again"
         return OpsmgrError(self._step, found, advice)
 
     def service_names(self, resources: t.Sequence[str]) -> dict[str, str | None]:
@@ -352,9 +403,10 @@ class ClusterHost:
     def dependencies(self, resources: t.Sequence[str]) -> dict[str, list[str]]:
         """The resources that each resource needs."""
         answers = self._ask_resources(resources, "/listdep")
-        groups = sorted((group.name for group in self._latest().groups), key=len, reverse=True)
+        seen = self._latest()
+        groups = sorted((group.name for group in seen.groups), key=len, reverse=True)
         return {
-            name: [_split_names(front, groups)[0] for front, _node, _state in self._split(answers[name])]
+            name: [split_names(front, groups)[0] for front, _node, _state in self._split(answers[name], seen.nodes)]
             for name in resources
         }
 
@@ -407,7 +459,7 @@ def _service_name(text: str) -> str | None:
     return None
 
 
-def _split_names(front: str, groups: t.Sequence[str]) -> tuple[str, str]:
+def split_names(front: str, groups: t.Sequence[str]) -> tuple[str, str]:
     """Resource and group in what stands before node and state; of the known groups, the longest first."""
     for group in groups:
         if front.lower().endswith(f" {group.lower()}"):

@@ -288,30 +288,35 @@ class OpsMgrHost:
             raise self.no_effect("back up the key", BACKUP_TOOL, str(error), talk) from None
 
     def restore_key(
-        self, server: ManagementServer, password: str, prompt: str, content: bytes, source: str
+        self, server: ManagementServer, password: str, prompts: t.Sequence[str], content: bytes, source: str
     ) -> KeyRestore:
         """Bring a key file to the server, run `SecureStorageBackup Restore` on it and remove it again.
 
         What the tool did must be read back from the registry with observe().
 
+        :param prompts: the patterns of its question and of a second one
         :param source: the SHA-256 of the file, for the mark
         """
         # One fixed name: a file left by a run that was cut off is overwritten and removed by the next one.
         try:
             path = self.windows.put_temporary("restore.key", content)
-            return self.restore_key_file(server, password, prompt, path, source)
+            return self.restore_key_file(server, password, prompts, path, source)
         finally:
             # What happened before is what the user must see, not that the file could not be removed.
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary("restore.key")
 
     def restore_key_file(
-        self, server: ManagementServer, password: str, prompt: str, path: str, source: str | None
+        self, server: ManagementServer, password: str, prompts: t.Sequence[str], path: str, source: str | None
     ) -> KeyRestore:
         """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks.
 
         Where there is a key and no fingerprint of it, the server compares the key before and after.
 
+        The book says that it asks once. The wizard of the same program wants the password repeated for a restore, too: so
+        a second question is answered if it comes.
+
+        :param prompts: the patterns of its question and of a second one
         :param source: the SHA-256 of the file, for the mark; None where the server cannot tell it
         """
         command, then = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
@@ -319,8 +324,10 @@ class OpsMgrHost:
             command = restored_key.marking(source, server.key_fingerprint) + command if source else command
         else:
             command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
+        first, second = prompts
+        exchanges = [Exchange(first, password, secret=True), Exchange(second, password, secret=True, optional=True)]
         try:
-            talk = converse(self.windows.shell, command, [Exchange(prompt, password, secret=True)], then=then)
+            talk = converse(self.windows.shell, command, exchanges, then=then)
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
         return KeyRestore(talk, parse_comparison(talk.private_output))

@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     CONFIG_SERVICE,
     HEALTH_SERVICE,
@@ -115,10 +116,10 @@ def _require_states(
 def _advice(wrong: t.Mapping[str, str | None]) -> str:
     if SDK_SERVICE in wrong:
         return (
-            "Look at the Operations Manager event log there: most often the database cannot be reached, "
+            f"Look at the Operations Manager event log there{events_of(wrong)}: most often the database cannot be reached, "
             "or the key on this server is not the key of the management group"
         )
-    return "Look at the Operations Manager and System event logs there and run it again"
+    return f"Look at the Operations Manager and System event logs there{events_of(wrong)}, and run it again"
 
 
 def describe(services: t.Mapping[str, ServiceState], names: t.Iterable[str]) -> dict[str, str]:

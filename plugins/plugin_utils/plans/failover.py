@@ -674,7 +674,7 @@ def _unfinished(plan: Plan, request: FailoverRequest, observation: Observation) 
     left = [f"{request.target} is not the RMS by database and registry"] if plan.promotion_needed else []
     apart = (request.target, *request.cluster_nodes)
     left += [
-        f"{look.host} still calls itself the RMS in its registry"
+        f"{look.host} still calls itself the RMS in its registry. Restart {HEALTH_SERVICE} there, and rerun"
         for look in observation.servers
         if look.is_rms and look.host not in apart
     ]

@@ -111,14 +111,11 @@ def _promotion(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
 def _services(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
     """After the promotion: the new RMS works, and every former one that answers is an ordinary management server."""
     to_cluster, clustered = _goes_to_cluster(request), _clustered(request)
-    # The old RMS has them already when the key was backed up there.
-    without_tools = [host for host in plan.demote if host != plan.old_rms or not _needs_fresh_backup(plan, request)]
     running = "services of * running and set to start by themselves"
     return [
         _step("start_services", running, [request.target], when=not to_cluster and not plan.at_work),
         _step("bring_cluster_online", f"{clustered} brought online on *", [request.target], when=to_cluster),
         _step("keep_cluster_offline", f"{clustered} kept offline", [plan.quiet_node]),
-        _step("copy_tools_to_former_rms", COPY_TOOLS, without_tools),
         _step("demote", "* made an ordinary management server", plan.demote),
     ]
 

@@ -30,8 +30,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.document i
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.errors import (
     AmbiguousEntry,
     ConfigError,
+    HiddenEntry,
     MissingEntry,
     UnreadableConfig,
+)
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.hidden import (
+    APP_SETTINGS,
+    overriding_files,
+    require_shown,
+    undone_by,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.xml_source import Element
 
@@ -40,12 +47,15 @@ __all__ = [
     "Change",
     "ConfigError",
     "Edit",
+    "HiddenEntry",
     "MissingEntry",
     "UnreadableConfig",
     "Untouched",
     "change_mom_server",
     "change_server_names",
+    "mom_server",
     "names_server",
+    "overriding_paths",
 ]
 
 SERVER_NAME = "ServerName"
@@ -69,9 +79,10 @@ def change_server_names(
     entry, and is returned as untouched. Entries with the new name are left, entries with another name too, and the
     latter are returned as untouched.
 
-    C(path) is for messages. Raises UnreadableConfig, MissingEntry, or ConfigError.
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, HiddenEntry, or ConfigError.
     """
     document = Document.read(content, path)
+    require_shown(document)
     entries = _server_name_entries(document)
     old, new = known_as(old_names, domain=new_name.partition(".")[2]), known_as([new_name])
     replacements, untouched = [], _other_spellings(document)
@@ -102,14 +113,17 @@ def names_server(content: bytes, name: str, *, path: str = "rsreportserver.confi
 def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config") -> Edit:
     """Write the FQDN of the new RMS into C(<add key="MOMServer" value="..."/>) of the web console's Web.config [book].
 
-    The entry may stand anywhere below C(<configuration>). ASP.NET ignores the case of the key and nothing else [ms].
-    Two such entries are both changed when they name the same server. When they do not, the file is refused: ASP.NET
-    takes the last one of a section, but in another section, or below C(<location>), an entry is for somebody else, and
-    only a person knows whom.
+    The entry may stand anywhere below C(<configuration>), or in a file that holds C(<appSettings>) alone. ASP.NET
+    ignores the case of the key and nothing else [ms]. Two such entries are both changed when they name the same server.
+    When they do not, the file is refused: ASP.NET takes the last one of a section, but in another section, or below
+    C(<location>), an entry is for somebody else, and only a person knows whom. A file whose C(<appSettings>) are in
+    another file, or encrypted, is refused. Whether another file overrides them is for the caller to find out, see
+    overriding_paths().
 
-    C(path) is for messages. Raises UnreadableConfig, MissingEntry, AmbiguousEntry, or ConfigError.
+    C(path) is for messages. Raises UnreadableConfig, MissingEntry, HiddenEntry, AmbiguousEntry, or ConfigError.
     """
     document = Document.read(content, path)
+    require_shown(document, APP_SETTINGS)
     entries = _mom_server_entries(document)
     values = [entry.attributes["value"].strip(XML_SPACE) for entry in entries]
     if len({value.lower() for value in values}) > 1:
@@ -131,6 +145,21 @@ def change_mom_server(content: bytes, new_fqdn: str, *, path: str = "Web.config"
             if not is_one_of(value, fqdn)
         ]
     )
+
+
+def overriding_paths(content: bytes, *, path: str = "Web.config") -> list[tuple[int, str]]:
+    """The files whose keys override the appSettings of Web.config [ms], with the lines that name them. Nothing is
+    overridden by one that is not there. Raises UnreadableConfig.
+    """
+    return [(other.line, other.path) for other in overriding_files(Document.read(content, path))]
+
+
+def mom_server(content: bytes, *, path: str = "Web.config") -> str | None:
+    """The RMS that a file names last, or None when it names none. Raises UnreadableConfig, or HiddenEntry."""
+    document = Document.read(content, path)
+    require_shown(document, APP_SETTINGS)
+    entries = _named_mom_server(document)
+    return entries[-1].attributes.get("value", "").strip(XML_SPACE) if entries else None
 
 
 def _server_name_entries(document: Document) -> list[Element]:
@@ -161,16 +190,17 @@ def _other_spellings(document: Document) -> list[Untouched]:
 
 
 def _mom_server_entries(document: Document) -> list[Element]:
-    """The elements, each with a value. Raises MissingEntry."""
-    entries = [
-        element
-        for element in document.named("add")
-        if element.attributes.get("key", "").lower() == MOM_SERVER.lower() and element.is_below("configuration")
-    ]
+    """The elements, each with a value. Raises MissingEntry, or HiddenEntry."""
+    entries = _named_mom_server(document)
     if not entries:
         raise MissingEntry(
             document.path, f'there is no <add key="{MOM_SERVER}" .../> below <configuration>', _RIGHT_FILE
         )
+    undone = undone_by(document, entries, MOM_SERVER)
+    if undone is not None:
+        reason = f"<{undone.local_name}> takes the key {MOM_SERVER} away again, which stands above it"
+        advice = "Remove that line, or the entry above it if it is not in use"
+        raise HiddenEntry(document.path, reason, advice, document.line(undone))
     for entry in entries:
         if "value" not in entry.attributes:
             advice = 'Write value="" into it, or put a good copy of the file in its place'
@@ -178,3 +208,13 @@ def _mom_server_entries(document: Document) -> list[Element]:
                 document.path, f'<add key="{MOM_SERVER}"> has no attribute value', advice, document.line(entry)
             )
     return entries
+
+
+def _named_mom_server(document: Document) -> list[Element]:
+    root = document.source.elements[0]
+    return [
+        element
+        for element in document.named("add")
+        if element.attributes.get("key", "").lower() == MOM_SERVER.lower()
+        and (element.is_below("configuration") or (element.parent is root and root.local_name == APP_SETTINGS))
+    ]

@@ -38,6 +38,10 @@ class MissingEntry(ConfigError):
     """The file is XML but has no entry to change."""
 
 
+class HiddenEntry(ConfigError):
+    """What the entry says cannot be read here: it is in another file, encrypted, overridden or taken away again."""
+
+
 class AmbiguousEntry(ConfigError):
     """The file has several entries that contradict each other."""
 

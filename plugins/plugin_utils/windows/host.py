@@ -214,8 +214,11 @@ def process_ids(processes: Answer, image: str) -> tuple[int, ...] | None:
 
 
 def win32_error(text: str) -> int | None:
-    """The number of the error that sc reports: `[SC] StartService FAILED 1056:`, in every language before a colon."""
-    found = re.search(r"\b(\d{1,5})\s*:", text)
+    """The number of the error that sc reports: `[SC] StartService FAILED 1056:`, in every language before a colon.
+
+    French has a no-break space between them, which arrives as U+FFFD from a console of another code page.
+    """
+    found = re.search(r"(?<!\d)(\d{1,5})[\s\ufffd]*[:：]", text)
     return int(found[1]) if found else None
 
 

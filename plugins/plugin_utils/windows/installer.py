@@ -20,6 +20,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     processes_command,
     quote,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer_log import PATTERNS, find_failure
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import CommandTimeout, ConnectionLost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Deadline
 
@@ -70,9 +71,6 @@ POLL_SECONDS = 10
 LOG_LINES = 20
 LINE_CHARACTERS = 300
 LOG_NAME = "setup.log"
-# "Action ended 2:40:11: TheAction. Return value 3.", in the language of Windows: the name stands behind the time, the 3
-# at the end [field].
-_FAILED_ACTION = re.compile(r"^(\d+):.*?: ([^\s:]+)\. .*\b3\.\s*$", re.MULTILINE)
 _PROPERTY = re.compile(r"[A-Z_][A-Z0-9_.]*")
 
 
@@ -80,7 +78,8 @@ _PROPERTY = re.compile(r"[A-Z_][A-Z0-9_.]*")
 class Outcome:
     """How a setup ended. The last three are None after a success.
 
-    :ivar failed_action: the first action that ended with 3; None when the log names none
+    :ivar failed_action: the first action that failed, a deferred custom action by its own name; None when the log names
+        none
     :ivar log: path of the log on the server, where it was left
     :ivar effect_seen: whether the effect is there, for a setup whose exit code is lost with the connection
     :ivar excerpt: the lines of the log up to the end of that action, or its last ones
@@ -231,16 +230,17 @@ class WindowsInstaller:
         questions = self._windows.questions()
         questions.ask("path", f'for %f in ("{self._log}") do @if exist %f echo %~f')
         # The log is UTF-16, which type translates and findstr cannot read by itself [field].
-        questions.ask("failed", f'type "{self._log}" | findstr /n /r /c:" 3\\.$"')
+        patterns = " ".join(f'/c:"{pattern}"' for pattern in PATTERNS)
+        questions.ask("failed", f'type "{self._log}" | findstr /n /r {patterns}')
         questions.ask("lines", f'type "{self._log}" | find /c /v ""')
         answers = self._windows.ask(questions)
         path = answers["path"].text.strip()
         if not path:
             return Outcome(exit_code)
-        failed = _FAILED_ACTION.search(answers["failed"].text)
+        failure = find_failure(answers["failed"].text)
         count = answers["lines"].text.strip()
-        last = int(failed[1]) if failed else int(count) if count.isdecimal() else 0
-        return Outcome(exit_code, failed[2] if failed else None, path, self._excerpt(last))
+        last = failure.line or (int(count) if count.isdecimal() else 0)
+        return Outcome(exit_code, failure.action, path, self._excerpt(last))
 
     def _excerpt(self, last: int) -> str:
         """The lines of the log up to number `last`, at most LOG_LINES of them."""

@@ -330,12 +330,17 @@ class Conversation:
         self._reset_silence()
 
     def _may_answer_ahead(self) -> bool:
-        """Only into silence, and never with something that decides, unless its question was asked in an earlier run."""
-        return (
-            bool(self._pending)
-            and (self._pending[0].asked or not self._pending[0].decides)
-            and not self._unread().strip()
-        )
+        """Only into silence, and never with something that decides, unless its question was asked in an earlier run.
+
+        A question that need not come is waited for when the program shows what it asks. Only one that has shown nothing at
+        all may have asked it.
+        """
+        if not self._pending or self._unread().strip():
+            return False
+        exchange = self._pending[0]
+        if exchange.optional and self._said().strip():
+            return False
+        return exchange.asked or not exchange.decides
 
     def _check_everything_was_asked(self) -> None:
         missing = [each for each in self._pending if not each.optional]
@@ -347,7 +352,8 @@ class Conversation:
 
     def _overdue(self) -> ConversationError:
         seconds = self._deadline.seconds
-        if not self._pending:
+        nothing_due = all(each.optional for each in self._pending)
+        if not self._pending or (nothing_due and not self._unread().strip()):
             return self.error(
                 NeverEnded, f"the program did not end within {seconds:g} seconds after its questions were answered"
             )

@@ -10,38 +10,87 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from dataclasses import dataclass
 from xml.etree import ElementTree
+
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import ACCOUNT_ADVICE
 
 # The winrm connection plugin refuses by name to connect without these, so nothing here is reached when one is missing.
 with contextlib.suppress(ImportError):
-    from winrm.exceptions import WinRMError, WinRMOperationTimeoutError, WinRMTransportError, WSManFaultError
+    from winrm.exceptions import (
+        AuthenticationError,
+        WinRMError,
+        WinRMOperationTimeoutError,
+        WinRMTransportError,
+        WSManFaultError,
+    )
 
 # What Send gets when the program has ended: no error, its output and exit code are still to be received [field].
 ERROR_BROKEN_PIPE = 109
 
-# Too many operations or shells of this user [ms].
-QUOTA_FAULTS = (2150859173, 2150859174, 2150859182)
-# WSMan fault codes with their names and what to do [ms].
+
+@dataclass(frozen=True)
+class KnownFault:
+    """A code of the WinRM service.
+
+    :ivar name: as in wsmerror.h or winerror.h
+    :ivar what_to_do: for a person, when it stays so
+    :ivar new_shell_helps: whether a command that got it is worth another try in a new shell. The command was refused, so
+        it is not given twice
+    """
+
+    name: str
+    what_to_do: str
+    new_shell_helps: bool = False
+
+
+_SHELLS = "This user has too many open shells on the server; they close by themselves after a few minutes. Rerun then"
+_OPERATIONS = "Too many commands run on the server at this moment; rerun when they have ended"
+_RATE = "The server takes only so many requests in a time, by a quota of its WinRM service; wait some minutes and rerun"
+_BUSY = "The WinRM service is busy with other users' shells; rerun when they have closed them"
+
+# The codes of wsmerror.h, and two of winerror.h, with what helps.
 FAULTS = {
-    5: ("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server."),
-    2150858843: ("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; run it again."),
-    2150859173: (
-        "ERROR_WSMAN_QUOTA_MAX_SHELLS",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    5: KnownFault("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server"),
+    # The shell is gone: idle for too long, or the WinRM service was restarted.
+    2150858843: KnownFault("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; rerun", new_shell_helps=True),
+    2150859173: KnownFault("ERROR_WSMAN_QUOTA_MAX_SHELLS", _SHELLS),
+    # A command counts until its shell is closed, even when it has ended: closing ours makes room.
+    2150859174: KnownFault("ERROR_WSMAN_QUOTA_MAX_OPERATIONS", _OPERATIONS, new_shell_helps=True),
+    2150859175: KnownFault("ERROR_WSMAN_QUOTA_USER", _RATE),
+    2150859176: KnownFault("ERROR_WSMAN_QUOTA_SYSTEM", _RATE),
+    2150859179: KnownFault("ERROR_WSMAN_QUOTA_MAX_SHELLUSERS", _BUSY),
+    2150859180: KnownFault(
+        "ERROR_WSMAN_REMOTESHELLS_NOT_ALLOWED",
+        'Allow remote shells on the server (winrm set winrm/config/winrs @{AllowRemoteShellAccess="true"}) and rerun',
     ),
-    2150859174: (
-        "ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    2150859236: KnownFault("ERROR_WSMAN_QUOTA_MAX_SHELLS_PPQ", _SHELLS),
+    2150859237: KnownFault("ERROR_WSMAN_QUOTA_MAX_USERS_PPQ", _BUSY),
+    2150859238: KnownFault("ERROR_WSMAN_QUOTA_MAX_PLUGINSHELLS_PPQ", _BUSY),
+    2150859239: KnownFault("ERROR_WSMAN_QUOTA_MAX_PLUGINOPERATIONS_PPQ", _OPERATIONS, new_shell_helps=True),
+    2150859240: KnownFault("ERROR_WSMAN_QUOTA_MAX_OPERATIONS_USER_PPQ", _OPERATIONS, new_shell_helps=True),
+    2150859241: KnownFault("ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ", _OPERATIONS, new_shell_helps=True),
+    2150859242: KnownFault(
+        "ERROR_WSMAN_QUOTA_MIN_REQUIREMENT_NOT_AVAILABLE_PPQ",
+        "The server has too little memory or too few resources left for a shell; see what uses them and rerun",
     ),
-    2150859182: (
-        "ERROR_WSMAN_QUOTA_USER",
-        "This user has too many open shells on the server; they close by themselves after a few minutes.",
+    # 0x800703FA: Windows has unloaded the user's profile, on which the shell was opened, when another logon ended.
+    2147943418: KnownFault(
+        "ERROR_KEY_DELETED", "The user's profile on the server was unloaded; rerun", new_shell_helps=True
     ),
 }
+_UNKNOWN = KnownFault("WSMan fault", "")
+# Exceptions of the libraries that speak Kerberos, by their names: the libraries need not be there.
+_KERBEROS_ERRORS = ("GSSError", "KrbError", "KerberosExchangeError", "MutualAuthenticationError")
 
 
 class ConnectionLost(Exception):
-    """The server could not be reached, did not let us in, or went away. What a running command did is not known."""
+    """The server could not be reached, did not let us in, or went away. What a running command did is not known.
+
+    :ivar what_to_do: where more is known of that than "see that the server answers"
+    """
+
+    what_to_do = ""
 
 
 class TimedOut(ConnectionLost):
@@ -53,22 +102,28 @@ class TimedOut(ConnectionLost):
         super().__init__("the WinRM service did not answer in time")
 
 
+class AccountRefused(ConnectionLost):
+    """The server answers, but no longer lets the account in."""
+
+    what_to_do = ACCOUNT_ADVICE
+
+
 class ShellFault(Exception):
     """The WinRM service answered with a fault.
 
     :ivar reason: the server's own words
     :ivar code: the WSMan fault code, or None
+    :ivar what_to_do: for a person; empty for a code that is not known
+    :ivar new_shell_helps: whether a command that got it is worth another try in a new shell
     """
 
     def __init__(self, reason: str, code: int | None) -> None:
-        name, advice = FAULTS.get(code or 0, ("", ""))
-        super().__init__(
-            " ".join(
-                part for part in (reason.strip(), f"({name or 'WSMan fault'} {code})" if code else "", advice) if part
-            )
-        )
+        known = FAULTS.get(code or 0, _UNKNOWN)
+        super().__init__(" ".join(part for part in (reason.strip(), f"({known.name} {code})" if code else "") if part))
         self.reason = reason
         self.code = code
+        self.what_to_do = known.what_to_do
+        self.new_shell_helps = known.new_shell_helps
 
 
 class CommandTimeout(Exception):
@@ -86,6 +141,7 @@ def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options:
     :raises ConnectionLost: for everything that is not a fault of the WinRM service, also for exceptions that nobody
         expects: a message that cannot be unsealed, a Kerberos ticket that has expired. Their texts may hold a part of a
         message, so only their type is named.
+    :raises AccountRefused: HTTP 401, or an error of Kerberos
     :raises ShellFault: the WinRM service answered with a fault
     """
     try:
@@ -99,9 +155,13 @@ def call_pywinrm(function: t.Callable[..., t.Any], *arguments: t.Any, **options:
         raise ConnectionLost("the answer is not one of a WinRM service") from None
     except WSManFaultError as fault:
         raise ShellFault(fault.reason, fault.wsman_fault_code or fault.wmierror_code) from None
+    except AuthenticationError as error:
+        raise AccountRefused(str(error)) from None
     except (WinRMError, WinRMTransportError) as error:
         raise ConnectionLost(str(error)) from None
     except Exception as error:
+        if type(error).__name__ in _KERBEROS_ERRORS:
+            raise AccountRefused(f"{type(error).__name__}: Kerberos no longer vouches for this connection") from None
         raise ConnectionLost(f"{type(error).__name__}: the connection to the server broke") from None
 
 

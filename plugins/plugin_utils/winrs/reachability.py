@@ -27,10 +27,11 @@ _SENTENCES = {
 # the server.
 _SILENT_ERRORS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 _SILENT = re.compile(rf"\[Errno (?:{'|'.join(map(str, _SILENT_ERRORS))})\]|ConnectTimeoutError|\(connect timeout=")
+_CREDENTIALS_REJECTED = "the specified credentials were rejected by the server"
 # Whoever sends one of these, or an answer that is none of WinRM, is there.
 _REFUSED = re.compile(
     rf"\[Errno {errno.ECONNRESET}\]|"
-    r"the specified credentials were rejected by the server|Bad HTTP response returned from server|extended fault data|Read timed out"
+    rf"{_CREDENTIALS_REJECTED}|Bad HTTP response returned from server|extended fault data|Read timed out"
     r"|Connection aborted|\[SSL: |TLS/SSL connection has been closed|certificate verify failed"
     r"|the connection attempt timed out|no element found|not well-formed|syntax error"
     # How spnego and requests_ntlm complain about what a server answered.
@@ -40,14 +41,18 @@ _ASKED_ANOTHER = re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connecti
 # Kerberos refuses clocks that differ by more than five minutes [RFC 4120]; TLS refuses a certificate whose time has not
 # come.
 _CLOCKS_DIFFER = re.compile(r"Clock skew too great|certificate is not yet valid")
+ACCOUNT_ADVICE = (
+    "Look at the account, not at the service: whether user and password are right, whether the account is locked, disabled or expired, whether its "
+    "password was changed or has expired, and with Kerberos whether the ticket is still valid (klist). Rerun only then: each attempt may count "
+    "towards a lockout"
+)
+USUAL_ADVICE = "Make sure that it answers, then rerun"
 CLOCKS = "The clock of this controller and those of the servers differ. Correct the one that is wrong, on this controller with timedatectl"
 # The reason in a message, without the client's inner life around it.
 _REASONS = (
     re.compile(r"\[Errno -?\d+\] [^'\")]+"),
     re.compile(r"\[SSL: [^'\"]+?(?= \(_ssl)"),
-    re.compile(
-        r"the specified credentials were rejected by the server|Bad HTTP response returned from server\. Code \d+|Read timed out"
-    ),
+    re.compile(rf"{_CREDENTIALS_REJECTED}|Bad HTTP response returned from server\. Code \d+|Read timed out"),
     re.compile(r"Connection to \S+ timed out"),
     re.compile(r"Clock skew too great"),
 )
@@ -78,3 +83,14 @@ def why_unreachable(message: object) -> str:
     reason = next((found[0] for found in (pattern.search(text) for pattern in _REASONS) if found), text)
     clocks = f". {CLOCKS}" if _CLOCKS_DIFFER.search(text) else ""
     return f"{_SENTENCES[reachability(text)]}: {reason}{clocks}"
+
+
+def account_refused(message: object) -> bool:
+    """Whether a connection plugin's message says that the server answered and did not accept the account."""
+    text = str(message)
+    return _CREDENTIALS_REJECTED in text and reachability(text) == REFUSED
+
+
+def connection_advice(message: object) -> str:
+    """What a person does about a connection plugin's message."""
+    return ACCOUNT_ADVICE if account_refused(message) else USUAL_ADVICE

@@ -18,12 +18,13 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.bounded_transport import bounded_sessions
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
+    AccountRefused,
     ConnectionLost,
     ShellFault,
     call_pywinrm,
     close_quietly,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import account_refused, why_unreachable
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import (
     SHELL_CODE_PAGE,
     Protocol,
@@ -51,6 +52,8 @@ class WinRMSession:
         self._connection = connection
         # Shells of connections that broke, to be closed over the next one: a server allows a user only five.
         self._old_shells: list[str] = []
+        # The account was refused when the connection was made again. It is not tried once more: that may lock it.
+        self._refused: str | None = None
 
     def open(self) -> tuple[Protocol, str]:
         """Connect, open a shell, and return the connection's Protocol and the shell's id.
@@ -75,7 +78,9 @@ class WinRMSession:
     def renew_shell(self) -> str:
         """Close the shell and open another over the same connection, as ansible-core's own _connect does."""
         protocol = self._connection.protocol
-        protocol.close_shell(self._connection.shell_id, close_session=False)
+        with contextlib.suppress(ShellFault):
+            # A shell that is gone cannot be closed.
+            call_pywinrm(protocol.close_shell, self._connection.shell_id, close_session=False)
         self._connection.shell_id = protocol.open_shell(codepage=SHELL_CODE_PAGE)
         return str(self._connection.shell_id)
 
@@ -84,7 +89,10 @@ class WinRMSession:
 
         :param close_old_shell: False when a program still works in it
         :raises ConnectionLost: the server does not answer any more
+        :raises AccountRefused: it does not let the account in any more
         """
+        if self._refused is not None:
+            raise AccountRefused(self._refused)
         if close_old_shell and self._connection.shell_id is not None:
             self._old_shells.append(self._connection.shell_id)
         self._connection.protocol = self._connection.shell_id = None
@@ -92,7 +100,11 @@ class WinRMSession:
             protocol, shell_id = self.open()
         except AnsibleError as error:
             self._connection.shell_id = None
-            raise ConnectionLost(why_unreachable(error)) from None
+            found = why_unreachable(error)
+            if account_refused(error):
+                self._refused = found
+                raise AccountRefused(found) from None
+            raise ConnectionLost(found) from None
         while self._old_shells:
             close_quietly(partial(protocol.close_shell, self._old_shells.pop(), close_session=False))
         return protocol, shell_id
@@ -108,7 +120,7 @@ class WinRMSession:
         except (ConnectionLost, ShellFault):
             # Whether it is closed is not known. A server allows a user only five.
             self._old_shells += [shell_id] if shell_id else []
-        if self._old_shells:
+        if self._old_shells and self._refused is None:
             self._close_old_shells()
 
     def _close_old_shells(self) -> None:

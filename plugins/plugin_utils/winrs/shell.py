@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import (
     ERROR_BROKEN_PIPE,
-    QUOTA_FAULTS,
+    AccountRefused,
     CommandTimeout,
     ConnectionLost,
     ShellFault,
@@ -222,14 +222,16 @@ class Shell:
         :param probe: find out the kind of standard input on the way
         :raises CommandTimeout: it did not end in time and was terminated
         :raises ConnectionLost: the connection broke each time
+        :raises AccountRefused: the account was refused twice: more attempts would lock it
         :raises ShellFault: the WinRM service refused
         """
-        for _attempt in range(READ_ATTEMPTS - 1):
+        attempts = 1 if self._owner is None else READ_ATTEMPTS
+        while attempts > 1:
             try:
                 return self._run_or_probe(command, probe)
             except ConnectionLost as error:
-                if self._owner is None:
-                    break
+                # One more logon tells a connection that has lost its own from an account that may no longer log on.
+                attempts = 1 if isinstance(error, AccountRefused) else attempts - 1
                 self.trace(2, f"{error}: the command only reads, and is sent again")
         return self._run_or_probe(command, probe)
 
@@ -294,9 +296,9 @@ class Shell:
         try:
             return self._run_command(command, console)
         except ShellFault as fault:
-            if fault.code not in QUOTA_FAULTS or not self._replaceable:
+            if not fault.new_shell_helps or not self._replaceable:
                 raise
-            # Another shell of this user takes part of the quota, perhaps one that an interrupted run left behind.
+            self.trace(2, f"{fault}: the command is given again in a new shell")
             self._replace()
             return self._run_command(command, console)
 

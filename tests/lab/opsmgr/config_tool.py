@@ -6,7 +6,7 @@
 ``PromoteRMS [/DeleteExistingRMS:true|false]`` runs on the server to promote, after the key was restored there; without
 the switch it is ``false`` [field].  It warns and waits for ``Y`` [book]; ``y`` will do, anything else changes nothing
 [assumed]. ``true`` deletes the old root from the database, ``false`` demotes it [book][field].  ``UpdateDemotedRMS``
-runs on the old root when it can be reached again [ms].
+runs on the old root when it can be reached again [assumed: no page was found that names it].
 
 ``InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>`` runs on the root that becomes the first node,
 ``AddRMSNode`` with the same options on every other one, after the key was restored there [ms].  Both warn and wait for
@@ -20,9 +20,9 @@ dropped there leaves what it did so far, and running it again does the rest.  ``
 last. Whether this is the root already is asked of the registry, for the same reason [assumed].
 
 Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic
-and are started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false).  Exit codes as in
-``secure_storage_backup.py`` [assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for
-``Y``.
+and are started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false),
+``update_demoted_known`` (true; false: there is no such action).  Exit codes as in ``secure_storage_backup.py``
+[assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for ``Y``.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def config_tool(databases: Databases, clusters: Mapping[str, Cluster]) -> Progra
         if not arguments:
             raise ToolFailedError("config_usage", always_one=True)
         action = actions.get(arguments[0].lower())
+        if action is _update_demoted and dialogue.setting("update_demoted_known", "true").lower() == "false":
+            action = None
         if action is None:
             dialogue.say("unknown_action", action=arguments[0])
             raise ToolFailedError("config_usage", always_one=True)

@@ -13,12 +13,12 @@ old root an ordinary management server in the database [assumed]; with the host 
 only has the key, and is to be promoted.
 
 A failed Setup puts the registry back as it was, and not the database [assumed].  Besides the fault that every program
-start asks for, there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``: ``fail``
-makes the action fail that is under way, ``drop`` ends Setup as a power failure does, and nothing is put back.  A
-property that the version does not know is ignored [ms].
+start asks for, there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``, and for a
+new server ``:deferred`` inside ``InstallFinalize``: ``fail`` makes the action fail that is under way, ``drop`` ends
+Setup as a power failure does, and nothing is put back.  A property that the version does not know is ignored [ms].
 
 Host settings: ``setup_seconds`` (0.5), ``setup_wants_reboot`` (false), ``new_key_promotes`` (true),
-``windows_language`` (``en``, ``de``: of the log).
+``windows_language`` (``en``, ``de``, ``ja``, ``zh``: of the log; those but ``de`` are as real logs have them).
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ _WAREHOUSE = "OperationsManagerDW"
 _SETUP_SECONDS = 0.5
 _ENDED = {
     "en": "Action ended 2:40:11: {action}. Return value {value}.",
-    "de": "Aktion beendet um 2:40:11: {action}. Rückgabewert {value}.",
+    "de": "Aktion beendet um 2:40:11: {action}. Rückgabewert {value}.",  # [assumed]
+    "ja": "操作終了 2:40:11: {action}。 戻り値 {value}。",
+    "zh": "操作结束 2:40:11: {action}。返回值 {value}。",
 }
 
 
@@ -126,6 +128,18 @@ class _Setup:
             raise _FailedError from failure
         self._process.say(self._ended(name, 1))
 
+    @contextlib.contextmanager
+    def _deferred(self, name: str) -> Iterator[None]:
+        """A deferred custom action: ``InstallFinalize`` runs it and fails with it. The line that names it is not
+        translated [field].
+        """
+        try:
+            yield
+        except _FailedError:
+            note = "(note this may not be 100% accurate if translation happened inside sandbox)"
+            self._process.say(f"CustomAction {name} returned actual error code {INSTALL_FAILURE} {note}")
+            raise
+
     def _ended(self, action: str, value: int) -> str:
         return _ENDED[str(self._host.settings.get("windows_language", "en"))].format(action=action, value=value)
 
@@ -200,7 +214,8 @@ class _Setup:
             self._fault_point("after-database")
         is_root = root.lower() == self._host.fqdn.lower()
         self._pass_time()
-        with self._action("InstallFinalize"):
+        with self._action("InstallFinalize"), self._deferred("_InstallServices"):
+            self._fault_point("deferred")
             directory = self._given.get("INSTALLDIR", _DIRECTORY).rstrip("\\")
             membership = Membership(group, root, server, name, _WAREHOUSE)
             key = new_key() if is_root else None

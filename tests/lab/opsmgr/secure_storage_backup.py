@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SecureStorageBackup.exe: the key of the root management server to and from a file.
 
-``Backup <file>`` asks for a password twice, ``Restore <file>`` once [book].  At least eight characters [book]; the
-length is checked before the second question, a file to restore before the only one [assumed].  An existing file is
+``Backup <file>`` asks for a password twice, ``Restore <file>`` once [book], or with the host setting
+``restore_asks_twice`` twice, as the wizard of the same program does [sm].  At least eight characters [book]; the
+length is checked before the second question, a file to restore before the first one [assumed].  An existing file is
 overwritten [assumed].  The tool knows nothing of management groups: the key of another one restores without complaint
 [assumed].
 
@@ -99,6 +100,9 @@ def _backup(dialogue: Dialogue, installation: Installation, file: str) -> None:
 def _restore(dialogue: Dialogue, installation: Installation, file: str) -> None:
     data = dialogue.process.files.read(file)
     password = dialogue.ask("password", secret=True)
+    asks_twice = dialogue.setting("restore_asks_twice", "false").lower() == "true"
+    if asks_twice and dialogue.ask("password_again", secret=True) != password:
+        raise ToolFailedError("mismatch")
     try:
         written_by = backup_version(data)
         if key_generation(written_by) != key_generation(installation.server_version):

@@ -18,7 +18,9 @@ name is what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, 
 does not say root or names a parent [field].  ``HealthService`` started on a node while another server is the root
 damages the clustered root [field]; what exactly it does is not known, so here it only tells ``on_damage``.
 
-Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops.
+Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops;
+``restart_demotes`` (true) says whether the restart of ``HealthService`` makes a former root an ordinary management
+server.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ _SDK_ERROR = 0x80131500
 _RECONNECT_SECONDS = 0.2
 _EVENTS = {"OMSDK": ("OpsMgr SDK Service", 26380), "OMCFG": ("OpsMgr Config Service", 29112)}
 _NODE_IS_NO_ROOT = 29104
+_DATABASE_NOT_USABLE = 26322
 _BINARIES = {
     "HealthService": "HealthService.exe",
     "OMSDK": "Microsoft.Mom.Sdk.ServiceHost.exe",
@@ -186,6 +189,8 @@ class ManagementServices:
         source, number = _EVENTS[service.key]
         if isinstance(reason, ServiceStopsError) and reason.event:
             number = reason.event
+        elif isinstance(reason, UnreachableError) and service.key == "OMSDK":
+            number = _DATABASE_NOT_USABLE
         host = self.installation.host
         message = f"The {service.display_name} failed: {reason}"
         host.event_log.append(
@@ -214,8 +219,9 @@ class ManagementServices:
                 return
             if not database.lists(self.installation.computer):
                 database.add_management_server(self.installation.computer, self.installation.server_version)
-            self.installation.set_root(False)
-            self.installation.set_parent(root)
+            if self.installation.host.settings.get("restart_demotes", True):
+                self.installation.set_root(False)
+                self.installation.set_parent(root)
 
     def _connect_sdk(self) -> OperationalDatabase:
         database = self._open("OMSDK")

@@ -26,6 +26,8 @@ from .operations import MAX_ENVELOPE, Operations, without_stream_text
 from .shells import Shells
 
 HTTP_PORT, HTTPS_PORT = 5985, 5986
+# The code of a planned fault that is no fault: the server asks for the credentials again.
+UNAUTHORIZED = 401
 _SOAP_TYPE = "application/soap+xml;charset=UTF-8"
 _MAX_BODY = MAX_ENVELOPE + 8192  # an encrypted envelope is a little longer than the envelope
 _TICK_SECONDS = 0.1
@@ -321,10 +323,15 @@ class Connection:
             self._logged_in = True
             struck = self._strike("login")
             if struck is not None and struck.action == "fail":
-                exchange.headers, exchange.login = self._authenticator.refuse().headers, None
-                return 401, b""
+                return self._unauthorized(exchange)
             self._suffer_after(exchange, struck)
         return self._authenticated(exchange, outcome.login)
+
+    def _unauthorized(self, exchange: Exchange) -> tuple[int, bytes]:
+        """Forget the login, and let the next one on this connection be struck again."""
+        exchange.headers, exchange.login = self._authenticator.refuse().headers, None
+        self._logged_in = False
+        return UNAUTHORIZED, b""
 
     def _authenticated(self, exchange: Exchange, login: Login) -> tuple[int, bytes]:
         body = exchange.request.body
@@ -361,6 +368,8 @@ class Connection:
     def _perform(self, exchange: Exchange, message: soap.Request) -> tuple[int, bytes]:
         struck = self._strike(message.name)
         try:
+            if struck is not None and struck.action == "fail" and struck.code == UNAUTHORIZED:
+                return self._unauthorized(exchange)
             if struck is not None and struck.action == "fail":
                 raise wsfaults.planned(struck.code, struck.text)
             answer = self._result(exchange, message)

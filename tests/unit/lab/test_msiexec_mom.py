@@ -131,3 +131,21 @@ def test_media_of_another_version_are_refused(lab: Lab) -> None:
 def test_a_reboot_may_be_wanted(lab: Lab) -> None:
     lab.hosts["deathsting"].settings["setup_wants_reboot"] = True
     assert run(lab, "deathsting", NEW_KEY).exit_code == 3010
+
+
+@pytest.mark.parametrize(
+    ("language", "ended"),
+    [("en", "Action ended 2:40:11: InstallFinalize. Return value 3."), ("zh", "操作结束 2:40:11: InstallFinalize。返回值 3。"),
+     ("ja", "操作終了 2:40:11: InstallFinalize。 戻り値 3。")],
+)  # fmt: skip
+def test_a_deferred_action_is_named_in_english_and_fails_its_runner_in_the_language_of_windows(
+    bare: Lab, language: str, ended: str
+) -> None:
+    bare.hosts["vesta"].settings["windows_language"] = language
+    bare.faults.add(Fault("vesta", "command", "MOM:deferred", "fail"))
+    assert run(bare, "vesta", INSTALL, cwd="C:\\").exit_code == 1603
+    lines = bare.hosts["vesta"].fs.read("C:\\mom.log").decode("utf-16").splitlines()
+    named = next(
+        line for line in lines if line.startswith("CustomAction _InstallServices returned actual error code 1603")
+    )
+    assert lines.index(named) < lines.index(ended)

@@ -229,6 +229,15 @@ def test_a_backup_that_cannot_be_restored_leaves_the_key_as_it_was(
     assert lab.installation("deathsting").key is None
 
 
+@with_settings({"restore_asks_twice": True}, {"restore_asks_twice": {"SecureStorageBackup": True}})
+def test_a_restore_may_want_the_password_repeated(lab: Lab) -> None:
+    assert run(lab, "hydra", BACKUP, TWICE).exit_code == 0
+    wrong = run(lab, "hydra", RESTORE, f"{PASSWORD}\rsomething else\r")
+    assert (wrong.exit_code, "do not match" in wrong.out) == (1, True)
+    right = run(lab, "hydra", RESTORE, TWICE)
+    assert (right.exit_code, "re-enter" in right.out) == (0, True)
+
+
 def test_the_key_of_another_group_restores_and_the_sdk_service_finds_out(lab: Lab) -> None:
     lab.hosts["hydra"].fs.write("C:\\key.bin", pack_backup(KeyBackup(new_key(), "ILIAD", "6.0.6278.0"), PASSWORD))
     assert run(lab, "hydra", RESTORE, ONCE).exit_code == 0

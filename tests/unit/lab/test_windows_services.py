@@ -142,6 +142,8 @@ def test_the_book_s_line_without_quotes_fails(host: WindowsHost) -> None:
 def test_dependents(host: WindowsHost) -> None:
     host.services["OMCFG"].depends = ["OMSDK"]
     assert run(host, "sc stop OMSDK").code == 1051
+    assert run(host, "net stop OMSDK<nul").code == 0xFFFFFFFF
+    assert host.services["OMSDK"].state == "running"
     refused = run(host, "net stop OMSDK", b"n\r\n")
     assert refused.code == 2
     assert "   OpsMgr Config Service\r\n\r\nDo you want to continue this operation? (Y/N) [N]: " in refused.out

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import socket
+import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -261,6 +264,41 @@ def test_nonsense_is_one_error_of_the_connection(server: HostileServer, action: 
         shell(server)[0].run("hostname", timeout_seconds=1.5)
 
 
+def http(status: str, body: bytes = b"", kind: str = "text/html") -> Deed:
+    return raw(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def reset(exchange: Any) -> None:
+    exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    exchange.connection.close()
+
+
+def silent(exchange: Any) -> None:
+    time.sleep(SECONDS + 1)
+
+
+BROKEN: dict[str, Deed] = {
+    "500 with nothing": http("500 Internal Server Error"),
+    "500 with a page": http("500 Internal Server Error", b"<html><body>Runtime Error</body></html>"),
+    "503": http("503 Service Unavailable"),
+    "404": http("404 Not Found", b"<html/>"),
+    "a reset": reset,
+    "silence": silent,
+    "half a chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n<s:Envelope"),
+    "junk": http("200 OK", b"junk", "application/soap+xml"),
+    "a control character": http("200 OK", b"<s:Envelope>\x01</s:Envelope>", "application/soap+xml"),
+}
+
+
+@pytest.mark.parametrize("deed", BROKEN.values(), ids=BROKEN)
+def test_an_answer_of_something_else_is_one_sentence(server: HostileServer, deed: Deed) -> None:
+    desk, _session = shell(server)
+    server.deeds["Receive"] = deed
+    with pytest.raises(ConnectionLost) as caught:
+        desk.run("hostname")
+    assert len(str(caught.value).splitlines()) == 1
+
+
 # What it keeps
 
 
@@ -301,3 +339,49 @@ def test_a_shell_that_the_service_refuses_to_close_is_closed_at_the_second_attem
 def _closes(exchange: Any) -> None:
     exchange.server.shells = {shell for shell in exchange.server.shells if shell.encode() not in exchange.message}
     exchange.answer("")
+
+
+# Who may log on no more
+
+
+UNAUTHORIZED = raw(b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="WSMAN"\r\nContent-Length: 0\r\n\r\n')
+
+
+def test_an_account_that_is_locked_meanwhile_is_named_and_not_tried_again_and_again(server: HostileServer) -> None:
+    refused: list[str] = []
+
+    def refuse(exchange: Any) -> None:
+        refused.append(exchange.action)
+        UNAUTHORIZED(exchange)
+
+    def locked(exchange: Any) -> None:
+        server.deeds.update(dict.fromkeys(("Create", "Command", "Send", "Receive", "Delete", "Signal"), refuse))
+        refuse(exchange)
+
+    server.deeds["Receive"] = locked
+    result = look(server)
+    assert result["failed"]
+    assert "the account is locked" in result["msg"]
+    assert refused.count("Create") == 1
+
+
+def test_a_shell_that_is_gone_is_replaced_although_it_cannot_be_closed(server: HostileServer) -> None:
+    desk, _session = shell(server)
+    desk.run("hostname")
+    gone = fault("no such shell", 2150858843)
+
+    def command(exchange: Any) -> None:
+        del server.deeds["Command"]
+        gone(exchange)
+
+    server.deeds["Command"] = command
+    server.deeds["Delete"] = gone
+    assert desk.run("hostname").exit_code == 0
+
+
+def test_a_fault_as_it_was_found(server: HostileServer) -> None:
+    content = (Path(__file__).parent / "cases" / "winrm_fault.xml").read_bytes()
+    server.deeds["Command"] = lambda exchange: exchange.raw(exchange.head("500 Internal Server Error", "", content))
+    with pytest.raises(ShellFault) as caught:
+        shell(server)[0].run("hostname")
+    assert str(caught.value) == "max operations (ERROR_WSMAN_QUOTA_MAX_OPERATIONS 2150859174)"

@@ -10,7 +10,8 @@ Tables are those of published listings [field]; a name longer than its column pu
 
 Bringing online, taking offline and moving wait ten seconds, or as long as ``/wait[:seconds]`` says [ms]; what is not done by
 then goes on without cluster.exe, which ends with 997 [assumed], and what has failed by then with 5038 [assumed].
-Host setting ``cluster_wait_seconds``: another number for the ten.
+Host setting ``cluster_wait_seconds``: another number for the ten; ``cluster_states``: what states are called, by their English
+words, for a Windows of another language [assumed: no such listing was found].
 """
 
 from __future__ import annotations
@@ -148,13 +149,17 @@ def _node_status(request: _Request) -> int:
     _say_table(
         request.process,
         (("Node", -14), ("Node ID", 7), ("Status", -21)),
-        (_node_row(request.cluster, node) for node in nodes),
+        (_node_row(request, node) for node in nodes),
     )
     return 0
 
 
-def _node_row(cluster: Cluster, node: Node) -> tuple[str, ...]:
-    return node.name, str(node.number), cluster.state_of(node)
+def _node_row(request: _Request, node: Node) -> tuple[str, ...]:
+    return node.name, str(node.number), _called(request.process, request.cluster.state_of(node))
+
+
+def _called(process: Process, state: str) -> str:
+    return str((process.host.settings.get("cluster_states") or {}).get(state, state))
 
 
 def _group_status(request: _Request) -> int:
@@ -420,13 +425,16 @@ def _told(process: Process, code: int) -> int:
 
 
 def _say_groups(process: Process, groups: Iterable[Group]) -> None:
-    rows = ((group.name, group.node.name, group.state) for group in groups)
+    rows = ((group.name, group.node.name, _called(process, group.state)) for group in groups)
     _say_table(process, (("Group", -20), ("Node", -15), ("Status", -6)), rows)
 
 
 def _say_resources(request: _Request, resources: Iterable[Resource]) -> None:
     found = ((resource, request.cluster.group_of(resource)) for resource in resources)
-    rows = ((resource.name, group.name, group.node.name, resource.state) for resource, group in found)
+    rows = (
+        (resource.name, group.name, group.node.name, _called(request.process, resource.state))
+        for resource, group in found
+    )
     _say_table(request.process, (("Resource", -20), ("Group", -20), ("Node", -15), ("Status", -6)), rows)
 
 

@@ -35,6 +35,7 @@ PACKAGE_INVALID = 1620
 LOG_FAILED = 1622
 INVALID_COMMAND_LINE = 1639
 REBOOTS = (1641, 3010)
+UTF_8 = 65001
 _POLL_SECONDS = 0.05
 _AN_HOUR = 3600.0
 _SERVE = "/v"
@@ -132,6 +133,8 @@ def _install(process: Process, request: _Request) -> int:
     except Win32Error:
         return LOG_FAILED
     process.stdout = log
+    # The service writes Unicode, whatever the code page of the client's console.
+    process.command.codepage = UTF_8
     process.say(
         "=== Verbose logging started  Build type: SHIP UNICODE 5.00.7601.00  Calling process: C:\\Windows\\system32\\msiexec.exe ==="
     )

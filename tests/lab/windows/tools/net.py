@@ -19,6 +19,7 @@ from ..services import Service
 DONE = "The command completed successfully."
 FAILED = 2
 USAGE_FAILED = 1
+NOBODY_ANSWERS = 0xFFFFFFFF  # -1: seen with NUL as standard input [field]
 _MORE_HELP = "More help is available by typing NET HELPMSG {}."
 _DOT_SECONDS = 2.5
 
@@ -102,12 +103,10 @@ def _stop(process: Process, words: list[str]) -> int:
     if service.state == "stopped":
         return _complaint(process, 3521, f"The {service.display_name} service is not started.")
     dependents = process.host.services.dependents(service)
-    if (
-        dependents
-        and process.session.is_admin
-        and not _agreed(process, service, dependents, asked=len(names) == len(words))
-    ):
-        return FAILED
+    if dependents and process.session.is_admin:
+        agreed = _agreed(process, service, dependents, asked=len(names) == len(words))
+        if not agreed:
+            return NOBODY_ANSWERS if agreed is None else FAILED
     for one in [*dependents, service]:
         code = _stop_one(process, one)
         if code:
@@ -115,7 +114,8 @@ def _stop(process: Process, words: list[str]) -> int:
     return 0
 
 
-def _agreed(process: Process, service: Service, dependents: list[Service], *, asked: bool) -> bool:
+def _agreed(process: Process, service: Service, dependents: list[Service], *, asked: bool) -> bool | None:
+    """Whether somebody agrees; None when standard input has ended, as with NUL."""
     process.say(
         f"The following services are dependent on the {service.display_name} service.",
         f"Stopping the {service.display_name} service will also stop these services.",
@@ -125,7 +125,10 @@ def _agreed(process: Process, service: Service, dependents: list[Service], *, as
     )
     while asked:
         process.out("Do you want to continue this operation? (Y/N) [N]: ", apart=True)
-        answer = (process.stdin.read_line() or "N").strip().upper()
+        line = process.stdin.read_line()
+        if line is None:
+            return None
+        answer = line.strip().upper()
         if answer in ("Y", "N", ""):
             process.say("")
             return answer == "Y"

@@ -327,3 +327,18 @@ def test_certificates_name_the_host_and_are_kept(
     assert authority.server_certificate(host.name, host.fqdn, host.address).read_bytes() == before
     keys = [path for path in authority.directory.iterdir() if path != authority.ca_file]
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+
+
+@pytest.mark.parametrize("transport", ["ntlm", "basic"])
+def test_an_account_can_be_locked_in_the_middle(host: ScriptedHost, protocol: Connect, transport: str) -> None:
+    connection = protocol(transport)
+    shell = connection.open_shell()
+    command = connection.run_command(shell, "wait")
+    host.faults.add(Fault("hydra", "message", "Receive", "fail", code=401))
+    host.faults.add(Fault("hydra", "message", "login", "fail", times=0))
+    with pytest.raises(InvalidCredentialsError):
+        connection.get_command_output_raw(shell, command)
+    with pytest.raises(InvalidCredentialsError):
+        connection.cleanup_command(shell, command)
+    host.faults.clear()
+    assert protocol(transport).open_shell()

@@ -16,7 +16,9 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from unit.plugins.action.bench import Connection, run, texts
 from unit.plugins.plugin_utils.doubles import Breaks, Clock, Ends, Happens, Hears, Script, Silence, fault
 from unit.plugins.plugin_utils.recorded_server import (
+    AGAIN,
     ASK,
+    CONFIG_TOOL,
     FINGERPRINT,
     OTHER_FINGERPRINT,
     PASSWORD,
@@ -40,7 +42,7 @@ ACTIONS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "management_server_info": ({}, {"server"}),
     "management_server_rms": ({"rms": "deathsting.odyssey.com"}, {"reports_to", "services", "restarted", "warnings"}),
     "management_services": ({"sdk_service": "running"}, {"services"}),
-    "rms_demotion": ({}, {"is_rms", "services", "command", "transcript"}),
+    "rms_demotion": ({}, {"is_rms", "services", "command", "transcript", "copied", "warnings"}),
     "rms_promotion": (
         {"existing_rms_clustered": False},
         {"is_rms", "command", "transcript", "exit_code", "past_point_of_no_return"},
@@ -81,7 +83,7 @@ def test_a_failure_has_the_whole_result_and_one_sentence(clock: Clock, name: str
     assert (result["changed"], result["failed"]) == (False, True)
     assert result["msg"].startswith("hydra: ")
     assert (
-        "Access is denied. (ERROR_ACCESS_DENIED 5) Use an account that is a local administrator of this server."
+        "Access is denied. (ERROR_ACCESS_DENIED 5). Use an account that is a local administrator of this server."
         in result["msg"]
     )
     assert connection.closed_shells == ["shell-1"]
@@ -373,6 +375,17 @@ def restore(
     return run("secure_storage_restore", Connection(recorded), check_mode, escrow=str(escrow), backup_password=PASSWORD)
 
 
+def test_a_restore_that_asks_twice_is_answered_twice(clock: Clock, tmp_path: Path) -> None:
+    back_up(clock, tmp_path)
+    recorded = RecordedServer(clock, is_rms=False, fingerprint=None)
+    typed = Hears(PASSWORD.encode() + b"\r")
+    recorded.scripts["exe Restore"] = [ASK, typed, b"\r\n" + AGAIN, typed, Ends(0, b"\r\nDone.")]
+    recorded.effects["exe Restore"] = lambda: setattr(recorded, "fingerprint", FINGERPRINT)
+    result = run("secure_storage_restore", Connection(recorded), escrow=str(tmp_path), backup_password=PASSWORD)
+    assert (result["changed"], result["key"]["fingerprint"]) == (True, "sha256:" + FINGERPRINT)
+    no_secret(result)
+
+
 def test_a_restore_is_proved_by_the_registry(clock: Clock, tmp_path: Path) -> None:
     back_up(clock, tmp_path)
     result = restore(clock, tmp_path, FINGERPRINT, b"An error occurred.")
@@ -500,23 +513,65 @@ def test_check_mode_predicts_a_restore(clock: Clock, tmp_path: Path) -> None:
 # --- the others -------------------------------------------------------------------------------------------------------
 
 
-def test_demotion(clock: Clock) -> None:
-    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": [Ends(0, b"Done.")]})
-    recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
+ORDINARY = {"HealthService": "running, auto", "OMSDK": "stopped, disabled", "OMCFG": "stopped, disabled"}
+
+
+def test_the_restart_of_the_health_service_demotes_and_the_tool_is_not_needed(clock: Clock) -> None:
+    recorded = RecordedServer(clock, restart_demotes=True, tools=[])
     result = run("rms_demotion", Connection(recorded))
-    assert (result["changed"], result["is_rms"]) == (True, False)
-    assert result["services"] == {
-        "HealthService": "running, auto",
-        "OMSDK": "stopped, disabled",
-        "OMCFG": "stopped, disabled",
-    }
+    assert (result["changed"], result["is_rms"], result["command"], result["warnings"]) == (True, False, None, [])
+    assert result["services"] == ORDINARY
+    assert not recorded.ran("UpdateDemotedRMS")
     again = run("rms_demotion", Connection(recorded))
     assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
 
 
-def test_a_demotion_that_fails_before_it_begins_has_changed_nothing(clock: Clock) -> None:
-    result = run("rms_demotion", Connection(RecordedServer(clock, tools=[])))
-    assert (result["failed"], result["changed"], result["is_rms"]) == (True, False, True)
+def test_it_stops_to_act_as_the_rms_before_it_is_restarted(clock: Clock) -> None:
+    recorded = RecordedServer(clock, restart_demotes=True)
+    run("rms_demotion", Connection(recorded))
+    orders = [command for command in recorded.commands if "sc stop" in command]
+    assert "sc stop OMSDK" in orders[0]
+    assert "HealthService" in orders[-1]
+
+
+def test_the_tool_is_run_only_when_the_registry_still_says_rms(clock: Clock) -> None:
+    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": [Ends(0, b"Done.")]})
+    recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
+    result = run("rms_demotion", Connection(recorded))
+    assert (result["changed"], result["is_rms"], result["transcript"]) == (True, False, "Done.")
+    assert (result["services"], result["warnings"]) == (ORDINARY, [])
+
+
+def test_a_tool_that_is_missing_is_copied_from_the_media(clock: Clock) -> None:
+    recorded = RecordedServer(
+        clock, tools=[], media=["D:\\SupportTools"], scripts={"UpdateDemotedRMS": [Ends(0, b"Done.")]}
+    )
+    recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
+    result = run("rms_demotion", Connection(recorded))
+    assert (result["copied"], result["is_rms"]) == ([CONFIG_TOOL], False)
+
+
+@pytest.mark.parametrize(
+    ("tools", "script", "hindrance"),
+    [
+        ([], [], "ManagementServerConfigTool.exe is not in"),
+        (None, [Ends(1, b"The action is not known.")], None),
+        (None, [b"Sind Sie sicher?", Silence(5000)], "Sind Sie sicher?"),
+        (None, [Ends(0, b"Done.")], None),
+    ],
+    ids=["no tool", "no such verb", "another question", "no effect"],
+)
+def test_a_server_that_cannot_be_demoted_is_left_for_a_person_and_no_failure(
+    clock: Clock, tools: list[str] | None, script: Script, hindrance: str | None
+) -> None:
+    recorded = RecordedServer(clock, scripts={"UpdateDemotedRMS": script})
+    recorded.tools = recorded.tools if tools is None else tools
+    result = run("rms_demotion", Connection(recorded))
+    assert (result.get("failed", False), result["changed"], result["is_rms"]) == (False, True, True)
+    assert result["services"] == ORDINARY
+    [warning] = result["warnings"]
+    assert "still calls this server the RMS" in warning
+    assert hindrance is None or hindrance in warning
 
 
 def test_a_demotion_in_check_mode(clock: Clock) -> None:

@@ -520,15 +520,16 @@ def test_a_file_in_the_place_of_the_escrow_is_one_sentence(escrow: Path) -> None
     ],
     ids=["the same key as before", "another key than before", "not compared", "accepted"],
 )
+@pytest.mark.parametrize("words", ["パスワードが正しくありません。", "Das Kennwort ist falsch."])
 def test_a_restore_that_nothing_proves_is_a_failure(
-    clock: Clock, escrow: Path, compared: str, options: dict[str, Any], proven: bool
+    clock: Clock, escrow: Path, words: str, compared: str, options: dict[str, Any], proven: bool
 ) -> None:
-    """It ends with 0 and in Japanese, with the key that was there before: either that is the right one, or the tool
+    """It ends with 0 and in another language, with the key that was there before: either that is the right one, or the tool
     refused.
     """
     keep(escrow, 1)
     recorded = RecordedServer(clock, is_rms=False, hashfile=False, windows_2003=True, arrives=KEY_FILE + b"%f" % 1)
-    said = "\r\nパスワードが正しくありません。".encode()
+    said = f"\r\n{words}".encode()
     recorded.scripts["exe Restore"] = [
         ASK,
         Hears(PASSWORD.encode() + b"\r"),

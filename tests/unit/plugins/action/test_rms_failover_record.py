@@ -205,7 +205,9 @@ def test_what_differs_from_a_finished_failover_is_left_undone() -> None:
     situation = failed_over()
     situation["hydra"]["is_rms"] = True
     found = run_record(told(seen_at_end=seen(situation, ASKED_AGAIN_AT)))
-    assert found["left_undone"][1:] == ["hydra still calls itself the RMS in its registry"]
+    assert found["left_undone"][1:] == [
+        "hydra still calls itself the RMS in its registry. Restart HealthService there, and rerun"
+    ]
     assert run_record(told())["left_undone"] == []
 
 

@@ -19,6 +19,7 @@ OTHER_FINGERPRINT = "f" * 64
 PASSWORD = "p%PATH%^&\"!' ü8"
 R = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
 DIRECTORY = "C:\\Program Files\\System Center Operations Manager 2007\\"
+CONFIG_TOOL = "ManagementServerConfigTool.exe"
 NUMBERS = {"stopped": 1, "start_pending": 2, "stop_pending": 3, "running": 4}
 MODES = {"auto": 2, "demand": 3, "disabled": 4}
 RESTORE_MARK = r"HKEY_LOCAL_MACHINE\SOFTWARE\opsmgr.recovery.key"
@@ -78,6 +79,8 @@ class RecordedServer:
     file_hash: str = "f" * 64
     console: bool = True
     arrives: bytes = KEY
+    # Whether a former RMS learns from the start of its Health Service that it is none any more.
+    restart_demotes: bool = False
     scripts: dict[str, Script] = field(default_factory=dict)
     effects: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -134,6 +137,8 @@ class RecordedServer:
             self._follow_mark(command)
         if command.startswith(r'reg query "HKLM\SOFTWARE\opsmgr.recovery.key"'):
             return self._restore_mark(command)
+        if command.startswith("copy /b"):
+            self.tools += [tool for tool in (CONFIG_TOOL,) if f"SupportTools\\{tool}" in command and self.media]
         for part, answer in self._answers().items():
             if part in command:
                 return answer
@@ -246,6 +251,8 @@ class RecordedServer:
         state, mode = self.services[name]
         if verb in ("start", "stop"):
             self.services[name] = ({"start": "running", "stop": "stopped"}[verb], mode)
+            if (verb, name, self.restart_demotes) == ("start", "HealthService", True):
+                self.is_rms = False
         elif verb == "config":
             self.services[name] = (state, rest[-1])
         number = NUMBERS[state] if verb == "queryex" else MODES[mode]

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from unit.plugins.plugin_utils.doubles import Clock
 from unit.plugins.plugin_utils.recorded_node import RecordedNode, RecordedResource, table
@@ -16,8 +18,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group impo
     ClusterGroup,
     ClusterHost,
     Resource,
+    StateWords,
     error_number,
     refused,
+    split_names,
+    split_node,
     split_row,
     table_rows,
 )
@@ -59,18 +64,89 @@ def test_without_a_line_of_dashes_there_is_no_table(text: str) -> None:
     assert table_rows(text) == []
 
 
+ENGLISH = StateWords(STEP)
+NODES = ["CASTOR", "POLLUX"]
+
+
 @pytest.mark.parametrize("word", STATES)
-def test_every_state_is_read_from_the_right(word: str) -> None:
-    assert split_row(STEP, f"A group with blanks  CASTOR   {word}") == ("A group with blanks", "CASTOR", STATES[word])
+@pytest.mark.parametrize(
+    "front", ["A group with blanks", "CASTOR", "Disk of POLLUX", "A name that is longer than its column is wide"]
+)
+def test_every_state_stands_behind_the_node(word: str, front: str) -> None:
+    for node in ("CASTOR", "pollux"):
+        assert split_row(ENGLISH, f"{front:20} {node:15} {word} ", NODES) == (front, node, STATES[word])
 
 
-def test_a_state_that_is_not_known_is_an_error_that_shows_it() -> None:
+@pytest.mark.parametrize(
+    "word",
+    [
+        "Teilweise online",
+        "Parcialmente Online",
+        "En attente Offline",
+        "Partiellement en ligne",
+        "En línea",
+        "В сети",
+        "联机",
+    ],
+)
+def test_a_state_of_another_language_is_an_error_that_shows_it(word: str) -> None:
+    """Also one whose last word is an English state."""
     with pytest.raises(OpsmgrError) as caught:
-        split_row(STEP, "RMS   CASTOR   Teilweise online geschaltet ")
-    assert (
-        "a state that is not known: 'RMS CASTOR Teilweise online geschaltet'. Only the words of an English Windows"
-        in str(caught.value)
-    )
+        split_row(ENGLISH, f"RMS                  CASTOR          {word}", NODES)
+    assert repr(word) in caught.value.found
+    assert "state_words" in caught.value.what_to_do
+
+
+def test_what_a_user_says_of_the_words() -> None:
+    words = StateWords(STEP, {"Parcialmente en línea": "partially_online", "En  línea": "online", "Activo": "up"})
+    assert words.problem() is None
+    assert split_row(words, "RMS   CASTOR   parcialmente  EN línea", NODES) == ("RMS", "CASTOR", "partially_online")
+    assert split_row(words, "RMS   CASTOR   Online", NODES) == ("RMS", "CASTOR", "online")
+    assert split_node(words, "CASTOR               1 Activo") == ("CASTOR", "up")
+    assert "'Activo' is said to mean 'on'" in str(StateWords(STEP, {"Activo": "on"}).problem())
+
+
+@pytest.mark.parametrize("row", ["RMS   ATHENA   Online", "RMS   Online", "RMS", "CASTOR   Online"])
+def test_a_row_without_a_node_that_is_known_is_not_guessed(row: str) -> None:
+    with pytest.raises(OpsmgrError, match="a row that is not understood"):
+        split_row(ENGLISH, row, NODES)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("NODE1                1 Up", ("NODE1", "up")),
+        ("ABCDEFGHIJKLMNO     12 Paused", ("ABCDEFGHIJKLMNO", "paused")),
+    ],
+)
+def test_a_node(row: str, expected: tuple[str, str]) -> None:
+    assert split_node(ENGLISH, row) == expected
+
+
+def test_a_node_in_a_state_of_two_words() -> None:
+    with pytest.raises(OpsmgrError, match="'Fuera de servicio'"):
+        split_node(ENGLISH, "NODE1                1 Fuera de servicio")
+
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def test_tables_as_they_were_found() -> None:
+    """The name of a resource is longer than its column."""
+    text = {what: (CASES / f"cluster_{what}.txt").read_text() for what in ("node", "group", "resource")}
+    nodes = dict(split_node(ENGLISH, row) for row in table_rows(text["node"]))
+    assert nodes == {"NODE1": "up", "NODE2": "up"}
+    groups = [split_row(ENGLISH, row, nodes) for row in table_rows(text["group"])]
+    assert groups == [("Cluster Group", "NODE1", "online"), ("RMS Group", "NODE1", "online")]
+    fronts = [split_row(ENGLISH, row, nodes)[0] for row in table_rows(text["resource"])]
+    assert [split_names(front, [name for name, _node, _state in groups]) for front in fronts] == [
+        ("SQL Network Name (HYDRAV)", "RMS Group"),
+        ("SQL Server (I1)", "RMS Group"),
+    ]
+
+
+def test_an_error_of_the_cluster_itself() -> None:
+    assert error_number("System error 5065 has occurred (0x000013c9).\r\nThe cluster network is not available.") == 5065
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -21,13 +22,16 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit impor
     Change,
     ConfigError,
     Edit,
+    HiddenEntry,
     MissingEntry,
     UnreadableConfig,
     Untouched,
     change_mom_server,
     change_server_names,
     names_server,
+    overriding_paths,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import mom_server as mom_server_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.encoding import _CODECS, decode
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.xml_source import Source
 
@@ -277,6 +281,21 @@ MOM_SERVER_FILES = {
     "comments": File(
         "<!--<add key='MOMServer' value='hydra'/>--><configuration><!--\n<add key='MOMServer' value='hydra'/>\n-->"
         "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/><!-- <add key='MOMServer' value='hydra'/> --></configuration>"
+    ),
+    "a file with the section alone": File(
+        "<appSettings><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings>"
+    ),
+    "cleared between two": File(
+        "<configuration><appSettings><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/><clear/>"
+        "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings></configuration>"
+    ),
+    "cleared before it": File(
+        "<configuration><appSettings><clear/><remove key='MOMServer'/>"
+        "<add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/></appSettings></configuration>"
+    ),
+    "another section encrypted or elsewhere": File(
+        "<configuration><connectionStrings configProtectionProvider='X'><EncryptedData/></connectionStrings><pages configSource='p.config'/>"
+        "<appSettings><add key='MOMServer' value='@hydra|deathsting.odyssey.com@'/><remove key='Other'/></appSettings></configuration>"
     ),
     "default of another attribute": File(
         "<!DOCTYPE configuration [<!ATTLIST add lockItem CDATA 'no'>]>"
@@ -554,7 +573,8 @@ def test_no_server_name(content: bytes) -> None:
     [
         (b"<configuration/>", "there is no <add", None),
         (b"<configuration><!--<add key='MOMServer' value='hydra'/>--></configuration>", "there is no <add", None),
-        (b"<appSettings><add key='MOMServer' value='hydra'/></appSettings>", "below <configuration>", None),
+        (b"<a><appSettings><add key='MOMServer' value='hydra'/></appSettings></a>", "below <configuration>", None),
+        (b"<appSettings><a><add key='MOMServer' value='hydra'/></a></appSettings>", "below <configuration>", None),
         (b"<configuration>\n<add key='MOMServer'/></configuration>", "no attribute value", 2),
         (b"<configuration>\n<add key='MOMServer' Value='hydra'/></configuration>", "no attribute value", 2),
     ],
@@ -564,6 +584,74 @@ def test_no_mom_server(content: bytes, reason: str, line: int | None) -> None:
         mom_server(content)
     assert reason in caught.value.reason
     assert caught.value.line == line
+
+
+ENTRY = "<add key='MOMServer' value='hydra'/>"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "named"),
+    [
+        ("\n<appSettings configSource='appsettings.config'/>", 2, "D:\\Web\\appsettings.config"),
+        ("\n\n<appSettings configSource='..\\x\\a.config'/>", 3, "D:\\x\\a.config"),
+        ("<location path='x'><appSettings configSource='a.config'/></location><appSettings>" + ENTRY + "</appSettings>", 1, "D:\\Web\\a.config"),
+        ("<appSettings configProtectionProvider='DataProtectionConfigurationProvider'><EncryptedData/></appSettings>", 1,
+         'aspnet_regiis -pdf "appSettings" "D:\\Web"'),
+        ("<appSettings>\n<EncryptedData xmlns='http://www.w3.org/2001/04/xmlenc#'/></appSettings>", 2, 'aspnet_regiis -pdf "appSettings"'),
+        ("<appSettings>" + ENTRY + "\n<clear/></appSettings>", 2, "Remove that line"),
+        ("<appSettings>" + ENTRY + "\n<remove key='momserver'/></appSettings>", 2, "Remove that line"),
+    ],
+    ids=["configSource", "another folder", "another section", "encrypted", "encrypted, by its element", "cleared", "removed"],
+)  # fmt: skip
+def test_what_does_not_show_is_refused_with_the_place_and_what_to_do(section: str, line: int, named: str) -> None:
+    with pytest.raises(HiddenEntry) as caught:
+        change_mom_server(f"<configuration>{section}</configuration>".encode(), NEW, path="D:\\Web\\Web.config")
+    assert caught.value.line == line
+    assert named in caught.value.what_to_do
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "<Extensions configSource='e.config'/>",
+        "<Security configProtectionProvider='X'><EncryptedData/></Security>",
+        "<Security><EncryptedData/></Security>",
+    ],
+)
+@pytest.mark.parametrize("shown", ["", "<ServerName>hydra</ServerName>"])
+def test_a_part_of_the_report_server_s_file_that_does_not_show_is_refused(hidden: str, shown: str) -> None:
+    with pytest.raises(HiddenEntry) as caught:
+        server_names(f"<Configuration>{shown}\n{hidden}</Configuration>".encode())
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("attribute", "paths"),
+    [
+        ("", []),
+        ("file=''", []),
+        ("file='user.config'", [(2, "D:\\Web\\user.config")]),
+        ("file='..\\user.config'", [(2, "D:\\user.config")]),
+        ("file='E:\\x.config'", [(2, "E:\\x.config")]),
+    ],
+)
+def test_which_file_overrides_the_settings(attribute: str, paths: list[tuple[int, str]]) -> None:
+    content = f"<configuration>\n<appSettings {attribute}>{ENTRY}</appSettings></configuration>".encode()
+    assert overriding_paths(content, path="D:\\Web\\Web.config") == paths
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("<appSettings/>", None),
+        ("<appSettings><add key='Other' value='x'/></appSettings>", None),
+        (f"<appSettings>{ENTRY}</appSettings>", "hydra"),
+        (f"<appSettings>{ENTRY}<add key='MOMSERVER' value=' zeus '/></appSettings>", "zeus"),
+        ("<appSettings><add key='MOMServer'/></appSettings>", ""),
+    ],
+)
+def test_whom_an_overriding_file_names(content: str, named: str | None) -> None:
+    assert mom_server_of(content.encode()) == named
 
 
 def test_two_mom_servers_that_differ() -> None:
@@ -618,3 +706,45 @@ def test_errors_survive_pickling_and_copying(error: OpsmgrError) -> None:
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is type(error)
         assert vars(twin) == vars(error)
+
+
+# --- files as they were found ------------------------------------------------------------------------------------------
+
+CASES = Path(__file__).parents[1] / "cases"
+
+
+def found(name: str) -> bytes:
+    return (CASES / name).read_bytes()
+
+
+def test_line_ends_of_both_kinds_stay() -> None:
+    before = found("rsreportserver_mixed_line_ends.config")
+    edit = change_server_names(before, ["hydra"], NEW)
+    assert [(each.old_value, each.new_value) for each in edit.changes] == [
+        ("HYDRA.odyssey.com", NEW),
+        ("hydra", "deathsting"),
+    ]
+    expected = before.replace(b"HYDRA.odyssey.com", NEW.encode()).replace(b">hydra<", b">deathsting<")
+    assert edit.content == expected
+
+
+def test_a_report_server_on_which_nothing_of_operations_manager_is() -> None:
+    with pytest.raises(MissingEntry):
+        server_names(found("rsreportserver_before_opsmgr.config"))
+
+
+def test_a_fragment_is_no_file() -> None:
+    with pytest.raises(UnreadableConfig) as caught:
+        server_names(found("rsreportserver_fragment.config"))
+    assert caught.value.line is not None
+    assert caught.value.column is not None
+
+
+def test_settings_in_another_file() -> None:
+    with pytest.raises(HiddenEntry, match=r"appsettings\.config"):
+        mom_server(found("web_config_source.config"))
+
+
+def test_a_file_of_the_administration_tool_of_asp_net_2() -> None:
+    before = found("web_lower_case_key.config")
+    assert mom_server(before).content == before.replace(b"hydra.odyssey.com", NEW.encode())

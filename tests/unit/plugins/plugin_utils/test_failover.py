@@ -156,7 +156,9 @@ def test_a_disaster_needs_neither_the_rms_nor_its_tools() -> None:
 def test_a_former_rms_that_is_back_after_a_disaster_is_demoted() -> None:
     plan = decide({**failed_over(), "hydra": server("hydra", rms=True)}, request(mode="disaster"))
     assert (plan.promotion_needed, plan.problems, plan.demote, plan.follow_up) == (False, [], ["hydra"], [])
-    assert plan.unfinished[0] == "hydra still calls itself the RMS in its registry"
+    assert (
+        plan.unfinished[0] == "hydra still calls itself the RMS in its registry. Restart HealthService there, and rerun"
+    )
     assert "hydra: OMSDK is running (auto) and not stopped (disabled)" in plan.unfinished
 
 

@@ -126,7 +126,7 @@ def without(steps: dict[str, Any], *names: str) -> dict[str, Any]:
         pytest.param(
             healthy(),
             [request(mode="disaster")],
-            DISASTER | {"stop_old_rms": ["hydra"], "copy_tools_to_former_rms": ["hydra"]} | DEMOTION | AFTER,
+            DISASTER | {"stop_old_rms": ["hydra"]} | DEMOTION | AFTER,
             id="disaster, and the old RMS answers",
         ),
         pytest.param(failed_over(), [], {}, id="finished"),

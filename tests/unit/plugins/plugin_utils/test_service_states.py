@@ -12,6 +12,7 @@ from unit.plugins.plugin_utils.doubles import Clock
 from unit.plugins.plugin_utils.recorded_server import RecordedServer
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     bring_about,
     describe,
@@ -79,10 +80,9 @@ def test_a_service_that_does_not_stay_up(clock: Clock) -> None:
     recorded._answer = ends_meanwhile  # type: ignore[method-assign]
     with pytest.raises(OpsmgrError) as caught:
         change(recorded, {"OMSDK": "running"})
-    assert str(caught.value) == (
-        "set services: OMSDK is stopped and not running. Look at the Operations Manager event log there: most often the database cannot be reached, "
-        "or the key on this server is not the key of the management group."
-    )
+    assert (caught.value.step, caught.value.found) == ("set services", "OMSDK is stopped and not running")
+    assert re.findall(r"\b\d{4,5}\b", caught.value.what_to_do) == ["26322", "26380", "26371"]
+    assert "the database cannot be reached, or the key on this server is not the key of" in caught.value.what_to_do
 
 
 def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> None:
@@ -128,3 +128,17 @@ def test_services_that_are_missing_are_all_named() -> None:
     with pytest.raises(OpsmgrError, match="set services: there is no service OMSDK and no service OMCFG here"):
         to_change("set services", services, dict.fromkeys(services, "running"))
     assert describe(services, ["HealthService"]) == {"HealthService": "running, auto"}
+
+
+@pytest.mark.parametrize(
+    ("services", "numbers"),
+    [
+        (["OMCFG"], ["29112", "29104"]),
+        (["HealthService"], ["7022"]),
+        (["healthservice", "omcfg", "OMSDK"], ["26322", "26380", "26371", "29112", "29104", "7022"]),
+        (["RMS Disk"], []),
+        ([], []),
+    ],
+)
+def test_the_events_of_each_service(services: list[str], numbers: list[str]) -> None:
+    assert re.findall(r"\b\d{4,5}\b", events_of(services)) == numbers

@@ -7,7 +7,9 @@ means.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from unit.plugins.plugin_utils.doubles import (
@@ -38,9 +40,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer 
     WindowsInstaller,
     install_command,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer_log import PATTERNS, find_failure
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import shell as winrs
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.faults import ShellFault
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import Shell
+from lab.windows.tools.findstr import translate
 
 STEP = "install the thing"
 SERVICE = "SERVICE_NAME: msiserver\r\n        TYPE               : 10  WIN32_OWN_PROCESS\r\n        PID                : 912\r\n"
@@ -96,8 +100,12 @@ class Server:
         if command.startswith("sc "):
             return True, SERVICE
         if "findstr /n /r" in command:
+            # In findstr's own kind of regular expressions.
+            patterns = [translate(part) for part in re.findall(r'/c:"([^"]*)"', command)]
             lines = [
-                f"{number}:{line}\r\n" for number, line in enumerate(self.log.splitlines(), 1) if line.endswith(" 3.")
+                f"{number}:{line}\r\n"
+                for number, line in enumerate(self.log.splitlines(), 1)
+                if any(re.search(pattern, line) for pattern in patterns)
             ]
             return bool(lines), "".join(lines)
         if "find /c" in command:
@@ -183,6 +191,68 @@ def test_a_setup_whose_server_goes_away_is_not_killed(clock: Clock) -> None:
     assert not server.protocol.programs[-1].cleaned_up
 
 
+CUSTOM = "CustomAction {} returned actual error code {} (note this may not be 100% accurate if translation happened inside sandbox)"
+ENDS = {
+    "en": "Action ended 3:01:24: {}. Return value 3.",
+    "zh-CN": "操作结束 23:49:51: {}。返回值 3。",
+    "ja": "操作終了 16:40:01: {}。 戻り値 3。",
+    # Not seen: what other languages may be like.
+    "de": "Aktion beendet um 2:40:11: {}. Rückgabewert 3.",
+    "fr": "Fin de l'action 2:40:11 : {}. Valeur renvoyée 3.",
+    "it": "Azione terminata alle 2.40.11: {}. Valore restituito 3.",
+    "ko": "작업 종료 2:40:11: {}. 반환 값 3입니다.",
+}
+
+
+def numbered(*lines: str) -> str:
+    """What findstr /n writes."""
+    return "".join(f"{number}:{line}\r\n" for number, line in enumerate(lines, 1))
+
+
+@pytest.mark.parametrize("language", ENDS)
+@pytest.mark.parametrize("action", ["_MakeIt", "InstallFinalize", "Merged.5B0C_3A", "Foo3"])
+def test_the_end_of_an_action_in_every_language(language: str, action: str) -> None:
+    failure = find_failure(numbered("Action start 3:01:23: Foo3.", ENDS[language].format(action)))
+    assert (failure.ended, failure.action, failure.line) == (action, action, 2)
+
+
+@pytest.mark.parametrize("language", ENDS)
+def test_what_is_sought_on_the_server_finds_it_in_every_language(language: str) -> None:
+    expressions = [translate(pattern) for pattern in PATTERNS]
+    wanted = (
+        ENDS[language].format("InstallFinalize"),
+        CUSTOM.format("X", 1603),
+        "MSI (s): MainEngineThread is returning 1603",
+    )
+    assert all(any(re.search(expression, line) for expression in expressions) for line in wanted)
+
+
+@pytest.mark.parametrize(
+    ("lines", "action", "line"),
+    [
+        pytest.param([CUSTOM.format("SomeDeferred", 1603), ENDS["en"].format("InstallFinalize")], "SomeDeferred", 2, id="deferred"),
+        pytest.param([CUSTOM.format("BindPort", 1603), ENDS["zh-CN"].format("InstallFinalize")], "BindPort", 2, id="deferred, Chinese"),
+        pytest.param([CUSTOM.format("_MakeIt", 1603), ENDS["ja"].format("_MakeIt")], "_MakeIt", 2, id="immediate"),
+        pytest.param(
+            [CUSTOM.format("Earlier", 1603), ENDS["en"].format("_MakeIt")], "_MakeIt", 2, id="another action failed"
+        ),
+        pytest.param(
+            [CUSTOM.format("Cosmetic", "1 but will be translated to success due to continue marking"),
+             ENDS["en"].format("InstallFinalize")], "InstallFinalize", 2, id="an error that is ignored"),
+        pytest.param([CUSTOM.format("One", 0), ENDS["en"].format("InstallFinalize")], "InstallFinalize", 2, id="no error"),
+        pytest.param(
+            [ENDS["en"].format("InstallFinalize"), CUSTOM.format("Rollback", 1603)], "InstallFinalize", 1, id="in the rollback"
+        ),
+        pytest.param([CUSTOM.format("First", 1), CUSTOM.format("Second", 1603)], "Second", 2, id="a language that is not understood"),
+        pytest.param(["MSI (s): MainEngineThread is returning 1603"], None, 1, id="only its end"),
+        pytest.param(["Action ended 3:01:24: _Fine. Return value 1.", "Action ended 3:01:24: _Skip. Return value 13."], None, None, id="nothing"),
+    ],
+)  # fmt: skip
+def test_who_failed(lines: list[str], action: str | None, line: int | None) -> None:
+    failure = find_failure(numbered(*lines))
+    assert (failure.action, failure.line) == (action, line)
+
+
 @pytest.mark.parametrize("ended", [ENGLISH, GERMAN])
 def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ended: str) -> None:
     log = (
@@ -198,6 +268,19 @@ def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ende
     assert (outcome.failed_action, outcome.log) == ("_MakeIt", "C:\\Temp\\setup.log")
     lines = (outcome.excerpt or "").splitlines()
     assert (lines[0], lines[-2], lines[-1], len(lines)) == ("line 13", "Error 1920.", ended.strip(), 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "action"),
+    [
+        ("installer_log_zh.txt", "InstallFinalize", "BindPort"),
+        ("installer_log_en.txt", "InstallFinalize", "SomeDeferred"),
+    ],
+)
+def test_logs_as_they_were_found(name: str, ended: str, action: str) -> None:
+    text = (Path(__file__).parents[1] / "cases" / name).read_text(encoding="utf-8")
+    failure = find_failure(numbered(*text.splitlines()))
+    assert (failure.ended, failure.action) == (ended, action)
 
 
 def test_a_log_that_names_no_action_and_no_log_at_all(clock: Clock) -> None:
