@@ -270,6 +270,10 @@ def make_plan(request: ClusteredRestoreRequest, seen: ClusterObservation) -> Clu
     """Decide what is to be done, with every problem of every host, of the database and of the key."""
     plan = ClusteredRestorePlan(new_key_escrow=request.new_key_escrow)
     _find_nodes(plan, request, seen)
+    plan.problems = plan.backup_problems = seen.group.unsupported(STEP)
+    if plan.problems:
+        plan.refusal = _refusal(plan, seen)
+        return plan
     if request.setup:
         # Of a node that does not answer it is not known.
         looks = [look for look in _node_looks(request, seen) if look.server]

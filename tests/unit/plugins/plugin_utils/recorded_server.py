@@ -55,7 +55,9 @@ class RecordedServer:
 
     clock: Clock
     is_rms: bool = True
+    # Of the management server, and of any component; without the first it is none.
     version: str = "6.1.7221.0"
+    component_version: str | None = None
     groups: str | None = None
     parent: str | None = "Hydra.Odyssey.com"
     administrator: bool = True
@@ -216,7 +218,8 @@ class RecordedServer:
         return self._query(
             R + r"\Setup",
             InstallDirectory=DIRECTORY,
-            ServerVersion=self.version,
+            ServerVersion=self.version or None,
+            UIVersion=self.component_version,
             DatabaseServerName="SQL01",
             DatabaseName="OperationsManager",
         )
