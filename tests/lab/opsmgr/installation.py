@@ -25,6 +25,7 @@ GROUPS = PRODUCT_KEY + "\\Server Management Groups"
 ROOT_SERVICES = ("OMSDK", "OMCFG")
 """The services that only the root management server runs, in the order of their start [ms]."""
 SERVER_PORT = 5723
+COMPUTER_ACCOUNT = "LocalSystem"
 
 
 class Installation:
@@ -132,6 +133,21 @@ class Installation:
     def configure_service(self, key: str, start: Literal["auto", "demand", "disabled"]) -> None:
         """Change a service's start mode."""
         self.host.services.configure(key, start=start)
+
+    @property
+    def action_account(self) -> str:
+        """The account that agents' and server's actions run as, the computer's or another one. No service tells it: the
+        Health Service itself always runs as the computer [ms]. Where it is kept is the lab's own.
+        """
+        return str(self.host.registry.get(SETUP, "LabActionAccount", COMPUTER_ACCOUNT))
+
+    def set_accounts(self, *, sdk: str | None = None, action: str | None = None) -> None:
+        """Give other accounts to the SDK and config services, which share one [ms], or to the actions."""
+        if sdk is not None:
+            for key in ROOT_SERVICES:
+                self.host.services.configure(key, account=sdk)
+        if action is not None:
+            self.host.registry.set(SETUP, "LabActionAccount", action)
 
     def start_service(self, key: str) -> None:
         """Start a service and wait for the outcome; one that runs or cannot start is left as it is."""
