@@ -20,6 +20,8 @@ CLUSTER = PRODUCT_KEY + "\\Cluster"
 """Where a node keeps which virtual server it belongs to and that server's disk [assumed]."""
 STATE_FOLDER = "Health Service State"
 """What the Health Service keeps in its folder here, or on the disk of the clustered root [ms]."""
+CONSOLE = "Microsoft.MOM.UI.Console.exe"
+"""The program of the Operations console, in the install directory [field]."""
 REPORTING = PRODUCT_KEY + "\\Reporting"
 GROUPS = PRODUCT_KEY + "\\Server Management Groups"
 ROOT_SERVICES = ("OMSDK", "OMCFG")
@@ -66,6 +68,11 @@ class Installation:
     def install_directory(self) -> str:
         """Where it is installed, without a backslash at the end; empty when it is not."""
         return str(self.host.registry.get(SETUP, "InstallDirectory", "")).rstrip("\\")
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the Operations console is installed, too."""
+        return bool(self.install_directory) and self.host.fs.exists(f"{self.install_directory}\\{CONSOLE}")
 
     @property
     def server_version(self) -> str:
