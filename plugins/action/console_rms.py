@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     check_names,
     look,
@@ -13,7 +14,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint im
     require_installed,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import MACHINE_SETTINGS_KEY, SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    MACHINE_SETTINGS_KEY,
+    SETUP_KEY,
+    product_version,
+)
 
 STEP = "let consoles open the RMS"
 
@@ -29,6 +34,7 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         work.result["diff"] = []
         found = look(work.opsmgr.windows, STEP, {"setup": SETUP_KEY, "machine": MACHINE_SETTINGS_KEY})
+        require_supported(STEP, product_version(found["setup"]))
         current = registered(found["machine"])
         if current is None and not work.arguments["create"]:
             return

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
     ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
@@ -59,6 +59,7 @@ class ActionModule(OpsmgrAction):
             installer.wait_until_idle()
         before = work.opsmgr.observe()
         require_administrator(STEP, before.administrator)
+        require_supported(STEP, before.product_version)
         if _is_installed(work, before):
             work.result.update(_observed(before))
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
     REPORTING_KEY,
@@ -32,10 +33,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     Work,
     changing,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SETUP_KEY, product_version
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import change_server_names, names_server
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import ServiceState, quote
 
 STEP = "let the reporting server use the RMS"
+KEYS = {"setup": SETUP_KEY, "instances": INSTANCES_KEY, "reporting": REPORTING_KEY, "mark": RESTART_MARK_KEY}
 
 
 class ActionModule(OpsmgrAction):
@@ -58,7 +61,8 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         work.result["diff"] = []
         windows, wanted = work.opsmgr.windows, work.arguments
-        found = look(windows, STEP, {"instances": INSTANCES_KEY, "reporting": REPORTING_KEY, "mark": RESTART_MARK_KEY})
+        found = look(windows, STEP, KEYS)
+        require_supported(STEP, product_version(found["setup"]))
         instances = found["instances"]
         instance = choose_instance(
             STEP, [name.upper() for name in instances], wanted["instance"], found["reporting"].get("srsinstance")

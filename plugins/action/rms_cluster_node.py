@@ -21,6 +21,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     changing,
     diff,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
     PARENT_KEY,
     ROOT_VALUE,
@@ -29,6 +30,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node impor
     read_registry,
     wrong_in,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.services import services_without_resource
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import CONFIG_TOOL
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
     DEMOTION_PROMPT,
@@ -152,6 +154,19 @@ def _require_ready(work: Work, server: ManagementServer, joins: bool) -> None:
             STEP,
             "the registry does not call this server the RMS",
             "Run it on the RMS, or leave out the option first for any other node",
+        )
+    if work.arguments["first"]:
+        _require_resources(work)
+
+
+def _require_resources(work: Work) -> None:
+    """`InstallCluster` comes after the resources of the services [ms]."""
+    missing = services_without_resource(ClusterHost(work.opsmgr.windows, STEP), SERVICES)
+    if missing:
+        raise OpsmgrError(
+            STEP,
+            f"the cluster has no resource that starts {' or '.join(missing)}, and InstallCluster wants one for each service",
+            "Create them first; opsmgr.recovery.rms_cluster_services does that",
         )
 
 

@@ -8,6 +8,7 @@ needs.
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     Arguments,
     Facts,
@@ -46,7 +47,9 @@ class ActionModule(OpsmgrAction):
             raise OpsmgrError(STEP, problem, "Correct the option state_words and rerun")
 
     def act(self, work: Work) -> None:
-        require_administrator(STEP, work.opsmgr.observe(only_key=True).administrator)
+        server = work.opsmgr.observe(only_key=True)
+        require_administrator(STEP, server.administrator)
+        require_supported(STEP, server.product_version)
         arguments = work.arguments
         cluster = ClusterHost(work.opsmgr.windows, STEP, work.arguments["state_words"])
         cluster.observe()

@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
-    ACCOUNT_PROPERTIES,
     DEFAULT_DATABASE,
     SETUP_RESULT,
     SETUP_SPEC,
@@ -32,6 +31,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import describe, open_escrow
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import Entry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_accounts import (
+    kept_accounts,
+    require_kept,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import parse_registry
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.installer import WindowsInstaller
 
@@ -75,7 +78,8 @@ class ActionModule(OpsmgrAction):
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)
             return
         _require_no_backup(work, backup)
-        setup = prepare(work, STEP, _properties(before))
+        accounts = kept_accounts(STEP, before.services, work.arguments["properties"])
+        setup = prepare(work, STEP, {**_properties(before), **accounts})
         if work.check_mode:
             work.result.update(
                 changed=True, diff=diff(_facts(before), {"key": "present, a new one"}, before.computer_name)
@@ -91,6 +95,8 @@ class ActionModule(OpsmgrAction):
         _clear_mark(work, after, MADE)
         installer.remove_log()
         work.result["diff"] = diff(_facts(before), _facts(after), before.computer_name)
+        # Last, because the key is made all the same.
+        require_kept(STEP, before.services, after.services)
 
 
 def _require_confirmed(work: Work, server: ManagementServer) -> None:
@@ -144,7 +150,7 @@ def _properties(server: ManagementServer) -> dict[str, str]:
     database = database_properties(
         str(server.management_group), server.database_server or "", server.database_name or DEFAULT_DATABASE
     )
-    return {"CREATE_NEWKEY": "1", **{name: value for name, value in database.items() if value}, **ACCOUNT_PROPERTIES}
+    return {"CREATE_NEWKEY": "1", **{name: value for name, value in database.items() if value}}
 
 
 def _has_new_key(server: ManagementServer, mark: str | None) -> bool:

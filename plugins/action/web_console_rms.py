@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
     FileEdit,
@@ -18,7 +19,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint im
     require_installed,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import Arguments, OpsmgrAction, Work
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SETUP_KEY
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import SETUP_KEY, product_version
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint.edit import (
     MOM_SERVER,
     Edit,
@@ -44,6 +45,7 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         work.result["diff"] = []
         setup = look(work.opsmgr.windows, STEP, {"setup": SETUP_KEY})["setup"]
+        require_supported(STEP, product_version(setup))
         path = _path(work, setup)
         plan = plan_file(work, STEP, path, lambda content: change_mom_server(content, work.arguments["rms"], path=path))
         _refuse_strangers(work, plan.edit)

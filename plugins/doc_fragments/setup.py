@@ -29,8 +29,7 @@ options:
     default: 3600.0
 notes:
   - 'No password is given to the setup. It would stand in every process listing, in the security log (event 4688) and in the log of the setup itself, and
-    Windows Installer has no other way in. So the setup gets V(ACTIONS_USE_COMPUTER_ACCOUNT=1) and V(SDK_USE_COMPUTER_ACCOUNT=1). For other accounts, change
-    them afterwards in the Operations console and in the services of the server, or run the setup at the desk; the task then finds its work done.'
+    Windows Installer has no other way in.'
   - 'The setup connects to the operational database as the user of the connection. A logon by NTLM cannot be passed on to a second machine: use CredSSP, or
     Kerberos with delegation. The user needs the rights on the database that the setup asks for.'
   - While another setup is running (exit code 1618), the task waits for it.

@@ -82,6 +82,8 @@ requirements:
   - unixODBC
   - an ODBC driver for SQL Server (FreeTDS, package C(tdsodbc) or C(freetds-libs); or Microsoft's C(msodbcsql17) or C(msodbcsql18))
 notes:
+  - The database of a management group of 2012 or later, by the versions of its management servers there, is only looked at. Whatever changes a database
+    refuses it.
   - 'SQL Server login: O(login_user=opsmgr_reader) and O(login_password). The server must accept SQL Server logins ("mixed mode").'
   - 'Windows login by NTLM: O(login_user=ODYSSEY\\sqladmin) and O(login_password), with O(driver=FreeTDS).'
   - 'Kerberos: neither O(login_user) nor O(login_password), the fully qualified name as O(server), and a ticket from C(kinit) for the user who runs

@@ -18,6 +18,7 @@ attributes:
       - A default goes to every module of its group, and a module fails for an option that it does not have.
     support: full
 notes:
+  - A server of Operations Manager 2012 or later (V(ServerVersion) 7.0 and above) is only looked at. Whatever changes a server refuses it.
   - The host needs V(ansible_connection=winrm), and nothing on the server but its WinRM service. The module uses cmd.exe and the tools in the box. No PowerShell
     and no Python is started there, so that it reaches Windows Server 2003, too.
   - The account must be a member of the server's Administrators group.

@@ -27,6 +27,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
     proof_missing,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
@@ -205,6 +206,7 @@ class BrokerRepair:
         with self._guard.connect(TimeLeft(self._seconds)) as connection:
             self.report.before = self.report.after = read_database(connection, self._database)
             self._require_usable()
+            require_supported_group(connection, self._database, BrokerProblem.goal.format(database=self._database))
             self.report.closed_by_us = closed_by_us(connection, self.report.before)
             self._left_note = not self._closed and bool(
                 _if_allowed(lambda: has_closed_note(connection, self._database))

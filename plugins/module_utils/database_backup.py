@@ -28,6 +28,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files imp
     verify_statement,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_job import DatabaseJob
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
@@ -95,10 +96,11 @@ class DatabaseBackup(DatabaseJob):
         self._position = 1
 
     def observe(self) -> None:
-        """Look for a backup that is young enough, else for what a new one needs. Raises FileProblem, SqlError,
-        ConnectionProblem.
+        """Look for a backup that is young enough, else for what a new one needs. Raises OpsmgrError, of which FileProblem
+        is one, SqlError, ConnectionProblem.
         """
         self._check_wish()
+        require_supported_group(self._connection, self._database, self._step)
         self._choose_directory()
         if self._request.max_age_hours is not None:
             self._find_recent(self._request.max_age_hours)

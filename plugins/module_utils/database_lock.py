@@ -46,6 +46,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import 
     judge,
     write,
 )
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import GONE, LEFT_CHILDREN, look_for
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
@@ -62,10 +63,10 @@ _RELEASE_SECONDS = 150
 class LockProblem(OpsmgrError):
     """The lock of a management group cannot be had. Field: C(held), whether that is because another run has it."""
 
+    goal = "take the lock of the management group (a note on the database {database})"
+
     def __init__(self, database: str, found: str, what_to_do: str, held: bool = False) -> None:
-        super().__init__(
-            f"take the lock of the management group (a note on the database {database})", found, what_to_do
-        )
+        super().__init__(self.goal.format(database=database), found, what_to_do)
         self.database = database
         self.held = held
 
@@ -128,6 +129,10 @@ class GroupLock:
         self.report.verdict, self.report.held = verdict, verdict.kind == OURS
         self.report.problem = self._refusal(verdict).sentence("") if verdict.kind in (HELD, LOST) else None
         return verdict
+
+    def require_supported(self) -> None:
+        """Raise OpsmgrError for a management group that no run changes."""
+        require_supported_group(self._connection, self._database, LockProblem.goal.format(database=self._database))
 
     def require(self) -> None:
         """Look, and raise LockProblem unless the lock can be had. A run that was killed is given the time to end its
@@ -262,8 +267,11 @@ class LockDeed:
         self._state = state
 
     def observe(self) -> None:
-        """Look. Raises LockProblem for a lock that is wanted and cannot be had."""
+        """Look. Raises LockProblem for a lock that is wanted and cannot be had, OpsmgrError for one of a management group
+        that no run changes.
+        """
         if self._state == "held":
+            self._lock.require_supported()
             self._lock.require()
         else:
             self._lock.look()

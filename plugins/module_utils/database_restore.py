@@ -51,6 +51,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.extended_propertie
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.fresh_database import FAMILY, why_not_fresh
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
+from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
@@ -144,13 +145,15 @@ class DatabaseRestore(DatabaseJob):
         self._locks: dict[str, str] = {}
 
     def observe(self) -> None:
-        """Read everything that decides. Raises FileProblem for what must not or cannot be restored, SqlError,
-        ConnectionProblem.
+        """Read everything that decides. Raises FileProblem for what must not or cannot be restored, OpsmgrError for a
+        database that no run changes, SqlError, ConnectionProblem.
         """
         self._check_wish()
         self.report.backup = self._chosen()
         self._check_version(self.report.backup)
         self._look(self._connection)
+        if self.report.after is not None and self.report.after.state == "ONLINE":
+            require_supported_group(self._connection, self._database, self._step)
         self.report.before, self.report.group_before = self.report.after, self.report.group_after
         self._is_there = not self._request.force and self._was_restored_from(self.report.backup)
         self._require_ours(self.report.backup)

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import newest, unsupported, version_or_none
 
 GROUP_NAME = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
 
@@ -69,8 +70,11 @@ class ListedServer:
 
     @property
     def roles(self) -> list[str]:
-        """C(rms), C(management_server) and C(gateway), as far as they apply."""
-        flags = {"rms": self.is_rms, "management_server": self.is_management_server, "gateway": self.is_gateway}
+        """C(rms), C(management_server) and C(gateway), as far as they apply; from 2012 on C(rms_emulator), which is marked
+        as the RMS was [field].
+        """
+        rms = "rms_emulator" if unsupported(version_or_none(self.version)) else "rms"
+        flags = {rms: self.is_rms, "management_server": self.is_management_server, "gateway": self.is_gateway}
         return [role for role, applies in flags.items() if applies]
 
 
@@ -95,11 +99,18 @@ class GroupFacts:
     sql_server_version: str | None = None
     last_full_backup: datetime | None = None
     run_as_accounts: list[str] | None = None
+    # Why no rule of 2007 holds for the group, and nothing in it is changed; None where they do, or nobody can tell.
+    unsupported: str | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
     def rms(self) -> str | None:
-        """The one server that the database calls RMS, or None when there is none or more than one."""
+        """The one server that the database calls RMS, or None when there is none or more than one.
+
+        From 2012 on it marks the RMS emulator so, which is no RMS.
+        """
+        if self.unsupported:
+            return None
         names = self.rms_names
         return names[0] if len(names) == 1 else None
 
@@ -122,6 +133,8 @@ def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) 
     if facts.servers is not None:
         versions = _tried(problems, "the versions of the servers", lambda: read_versions(reader)) or {}
         facts.servers = [replace(server, version=versions.get(server.name)) for server in facts.servers]
+        # Gateways may be of another version [ms].
+        facts.unsupported = unsupported(newest(each.version for each in facts.servers if not each.is_gateway))
     facts.database = _tried(problems, "the state of the database", lambda: read_database(reader, database))
     facts.sql_server_version = _tried(problems, "the version of SQL Server", lambda: read_sql_server_version(reader))
     facts.last_full_backup = _tried(
@@ -210,9 +223,9 @@ def _tried(problems: list[str], what: str, read: Callable[[], _Answer]) -> _Answ
 
 def _judged(facts: GroupFacts) -> list[str]:
     problems = []
-    if facts.servers is not None and not facts.rms_names:
+    if facts.servers is not None and not facts.rms_names and not facts.unsupported:
         problems.append("No server is the RMS according to the database.")
-    if len(facts.rms_names) > 1:
+    if len(facts.rms_names) > 1 and not facts.unsupported:
         problems.append(f"More than one server is the RMS according to the database: {', '.join(facts.rms_names)}.")
     if facts.database is not None:
         problems.extend(database_problems(facts.database))

@@ -39,6 +39,7 @@ class LocalView:
     is_rms: bool = False
     is_clustered: bool = False
     states: Mapping[str, str | None] = field(default_factory=dict)
+    unsupported: str | None = None
 
     @property
     def running(self) -> list[str]:
@@ -80,10 +81,14 @@ def read_views(results: Sequence[Mapping[str, Any]]) -> list[LocalView]:
 
 
 def compare(facts: GroupFacts, views: Sequence[LocalView]) -> Agreement:
-    """Compare registries and services with the database. Without the database's opinion there is nothing to compare."""
+    """Compare registries and services with the database. Without the database's opinion there is nothing to compare, and
+    without an RMS neither: from 2012 on, all management servers are alike.
+    """
     if facts.servers is None:
         return Agreement()
     comparison = _Comparison(facts, facts.servers, views)
+    if facts.unsupported or comparison.has_unsupported():
+        return Agreement(None, comparison.strangers())
     disagreements = comparison.disagreements()
     not_asked = comparison.not_asked()
     agree: bool | None = None if not_asked else True
@@ -113,6 +118,7 @@ def _answer(host: str, server: Mapping[str, Any]) -> LocalView:
         computer_name=str(server["computer_name"]),
         management_group=server.get("management_group"),
         version=server.get("version"),
+        unsupported=server.get("unsupported"),
         is_rms=bool(server["is_rms"]),
         is_clustered=bool(server.get("clustered")),
         states={name: service.get("state") for name, service in server["services"].items()},
@@ -140,15 +146,23 @@ class _Comparison:
         # [field].
         self._virtual = [server for server in self._servers if not any(view.is_computer(server.name) for view in asked)]
         self._strangers = [view for view in asked if self._is_of_another_group(view)]
-        own = [view for view in asked if view not in self._strangers]
+        self._own = own = [view for view in asked if view not in self._strangers]
         self._nodes = _one_each([view for view in own if self._is_node(view)])
         others = [(view, self._entry(view)) for view in own if not self._is_node(view)]
         self._known = [(view, server) for view, server in others if server is not None]
         self._unlisted = [view for view, server in others if server is None]
 
+    def has_unsupported(self) -> bool:
+        """Whether a server of this group is of a version for which the rules of 2007 do not hold."""
+        return any(view.unsupported for view in self._own)
+
+    def strangers(self) -> list[str]:
+        """A sentence for each server of another group."""
+        return [self._stranger_sentence(view) for view in self._strangers]
+
     def disagreements(self) -> list[str]:
         """A sentence for each server, or cluster, that says otherwise than the database."""
-        found = [self._stranger_sentence(view) for view in self._strangers]
+        found = self.strangers()
         found += [self._unlisted_sentence(view) for view in self._unlisted]
         found += [self._role_sentence(view, server) for view, server in self._known if not _plays(view, server.is_rms)]
         return found + self._cluster_sentences()

@@ -13,6 +13,7 @@ version_added: 1.0.0
 description:
   - Reads from the operational database of Operations Manager 2007 which server is the root management server (RMS), which other servers the
     management group has, and in which state the database is.
+  - It reads that of 2012 and later as well, and judges such a group by no rule of 2007. Nothing else in this collection changes one, see RV(unsupported).
   - Only reads, and needs no more rights than to read the operational database. To see the last backup, the login must also read C(msdb).
   - A server that cannot be reached, a login that is refused and a database that cannot be opened are answers and not failures, because a caller wants to
     collect the problems of all hosts before it stops. Look at RV(reachable) and RV(problem).
@@ -179,7 +180,9 @@ management_group:
   type: str
   sample: ODYSSEY
 rms:
-  description: The root management server by the database; V(null) when it names none or several, and RV(problems) says which.
+  description:
+    - The root management server by the database; V(null) when it names none or several, and RV(problems) says which.
+    - V(null) from 2012 on, where there is none any more.
   returned: success
   type: str
   sample: Hydra.Odyssey.com
@@ -194,7 +197,7 @@ servers:
       type: str
       sample: Hydra.Odyssey.com
     roles:
-      description: V(rms), V(management_server) and V(gateway), as far as they apply.
+      description: V(rms), or from 2012 on V(rms_emulator), V(management_server) and V(gateway), as far as they apply.
       type: list
       elements: str
       sample: [rms, management_server]
@@ -218,6 +221,7 @@ agree:
       the virtual server can be asked besides.
     - V(false) when somebody says otherwise; the sentences about that are in RV(problems). Different versions are named there, too, but make no difference here.
     - V(null) when O(management_servers) was left out, the database could not be read, or nobody disagrees but not all were asked.
+    - V(null) from 2012 on, too, when all management servers are alike.
     - Gateways are not expected to be asked.
   returned: success
   type: bool
@@ -287,6 +291,15 @@ run_as_accounts:
   type: list
   elements: str
   sample: [momaction, momreports]
+unsupported:
+  description:
+    - Why this collection changes nothing in the management group, as a part of a sentence, when a management server of it is of 2012 or later by the
+      database.
+    - V(null) for a group of 2007, and when the database does not tell the versions.
+  returned: success
+  type: str
+  sample: >-
+    this is Operations Manager 2022 (10.22.10118.0), and this collection changes only Operations Manager 2007: see Microsoft's documentation of that version
 problems:
   description: What is wrong with the group, and what could not be read and why. RV(problem) is not repeated here.
   returned: success
@@ -398,6 +411,7 @@ def _result(
         if facts.servers is None
         else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
         "agree": agreement.agree,
+        "unsupported": facts.unsupported,
         "database": _database_result(facts, closed),
         "sql_server_version": facts.sql_server_version,
         "run_as_accounts": facts.run_as_accounts,

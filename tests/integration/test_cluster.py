@@ -29,6 +29,12 @@ def gemini(start_lab: StartLab) -> Player:
     return start_lab("odyssey-cluster")
 
 
+@pytest.fixture
+def gemini_r2(start_lab: StartLab) -> Player:
+    """The same with R2, which alone can cluster the RMS of a group that exists."""
+    return start_lab("odyssey-cluster", overrides={"defaults": {"version": "R2"}})
+
+
 def group(player: Player) -> dict[str, Any]:
     """The group as the lab knows it, when there is nothing left to do."""
     player.lab.clusters["gemini"].settle()
@@ -211,29 +217,30 @@ def joins(player: Player, first: bool) -> tuple[str, Installation, dict[str, Any
 
 
 @pytest.mark.parametrize(("first", "asks"), [(True, "true"), (False, "true"), (False, "false")])
-def test_a_node_joins_check_run_check_run(gemini: Player, first: bool, asks: str) -> None:
-    host, installation, options = joins(gemini, first)
+def test_a_node_joins_check_run_check_run(gemini_r2: Player, first: bool, asks: str) -> None:
+    host, installation, options = joins(gemini_r2, first)
     installation.host.settings["install_cluster_asks"] = asks
-    before = gemini.lab.dump()
-    assert gemini.task("rms_cluster_node", host, options, check=True)["changed"] is True
-    assert gemini.lab.dump() == before
-    result = gemini.task("rms_cluster_node", host, options)
+    before = gemini_r2.lab.dump()
+    assert gemini_r2.task("rms_cluster_node", host, options, check=True)["changed"] is True
+    assert gemini_r2.lab.dump() == before
+    result = gemini_r2.task("rms_cluster_node", host, options)
     assert (result["changed"], result["registry"]["consistent"], set(result["services"].values())) == (
         True,
         True,
         {"stopped, demand"},
     )
-    assert (installation.virtual_server, gemini.lab.dump()["groups"]["ODYSSEY"]["rms"]) == (
+    assert (installation.virtual_server, gemini_r2.lab.dump()["groups"]["ODYSSEY"]["rms"]) == (
         "RMSVS.odyssey.com",
         "RMSVS.odyssey.com",
     )
-    assert promotions(gemini) == (asks == "true")
-    assert gemini.task("rms_cluster_node", host, options, check=True)["changed"] is False
-    assert gemini.task("rms_cluster_node", host, options)["changed"] is False
+    assert promotions(gemini_r2) == (asks == "true")
+    assert gemini_r2.task("rms_cluster_node", host, options, check=True)["changed"] is False
+    assert gemini_r2.task("rms_cluster_node", host, options)["changed"] is False
     assert (
-        gemini.task("rms_cluster_group", host, {**GROUP, "node": host, "state": "online"})["group"]["state"] == "online"
+        gemini_r2.task("rms_cluster_group", host, {**GROUP, "node": host, "state": "online"})["group"]["state"]
+        == "online"
     )
-    assert running(gemini)[host] == ALL
+    assert running(gemini_r2)[host] == ALL
 
 
 @pytest.mark.soak
@@ -247,20 +254,20 @@ def test_a_node_joins_check_run_check_run(gemini: Player, first: bool, asks: str
         (False, "after-registry"),
     ],
 )
-def test_a_tool_that_died_is_run_again(gemini: Player, first: bool, place: str) -> None:
-    host, installation, options = joins(gemini, first)
-    gemini.lab.faults.add(Fault(host, "command", f"ManagementServerConfigTool:{place}", "drop"))
-    gemini.task("rms_cluster_node", host, options)
-    result = gemini.task("rms_cluster_node", host, options)
+def test_a_tool_that_died_is_run_again(gemini_r2: Player, first: bool, place: str) -> None:
+    host, installation, options = joins(gemini_r2, first)
+    gemini_r2.lab.faults.add(Fault(host, "command", f"ManagementServerConfigTool:{place}", "drop"))
+    gemini_r2.task("rms_cluster_node", host, options)
+    result = gemini_r2.task("rms_cluster_node", host, options)
     assert result["failed"] is False
     assert (result["registry"]["consistent"], set(result["services"].values())) == (True, {"stopped, demand"})
     assert installation.virtual_server == "RMSVS.odyssey.com"
 
 
 @pytest.mark.soak
-def test_a_disk_that_is_elsewhere_is_what_the_tool_complains_of(gemini: Player) -> None:
-    host, _installation, options = joins(gemini, first=True)
-    result = gemini.task("rms_cluster_node", host, {**options, "disk": "Y:"})
+def test_a_disk_that_is_elsewhere_is_what_the_tool_complains_of(gemini_r2: Player) -> None:
+    host, _installation, options = joins(gemini_r2, first=True)
+    result = gemini_r2.task("rms_cluster_node", host, {**options, "disk": "Y:"})
     assert "none of the services has the start mode demand" in result["msg"]
     assert "Y:" in result["transcript"]
 

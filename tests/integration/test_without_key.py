@@ -18,13 +18,15 @@ from lab.faults import Fault
 
 PLAYBOOK = "playbooks/rms_recover_without_key.yml"
 ACCOUNTS = ["ODYSSEY\\svc-action", "ODYSSEY\\svc-dw-read", "ODYSSEY\\svc-dw-write", "ODYSSEY\\svc-sqlmon"]
+SDK_ACCOUNT, ACTION_ACCOUNT = "ODYSSEY\\svc-sdk", "ODYSSEY\\svc-action"
 NEW_KEY = "the management group gets a new key on this server"
 
 
 @pytest.fixture
 def lost(start_lab: Any) -> Player:
-    """ODYSSEY without hydra and without a backup."""
+    """ODYSSEY without hydra and without a backup, whose SDK services and actions do not run as the computer."""
     started: Player = start_lab("odyssey-no-key")
+    started.lab.installation("deathsting").set_accounts(sdk=SDK_ACCOUNT, action=ACTION_ACCOUNT)
     return started
 
 
@@ -59,6 +61,9 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     assert unproven(lost) == []
     assert sorted(listed(run)) == sorted(lost.lab.dump()["groups"]["ODYSSEY"]["run_as"]["deathsting"]) == ACCOUNTS
     assert len(list(lost.escrow.rglob("*.json"))) == 1
+    deathsting = lost.lab.installation("deathsting")
+    assert [deathsting.host.services[name].account for name in ("OMSDK", "OMCFG")] == [SDK_ACCOUNT, SDK_ACCOUNT]
+    assert deathsting.action_account == ACTION_ACCOUNT
     assert not [
         entry
         for entry in lost.lab.recorder.entries

@@ -39,9 +39,9 @@ from .opsmgr.secure_storage_backup import secure_storage_backup
 from .opsmgr.services import ManagementServices, SessionKeeper
 from .opsmgr.setup import (
     ARCHITECTURES,
+    install_console,
     install_management_server,
     install_media,
-    install_product,
     install_reporting,
     install_web_console,
     register_sql_server,
@@ -309,7 +309,7 @@ class Lab:
         if "web_console" in spec.roles:
             install_web_console(*place)
         if "console" in spec.roles:
-            install_product(*place)
+            install_console(*place, secure_storage_backup)
         if spec.media:
             self._insert_media(host, spec, spec.media)
 

@@ -42,6 +42,16 @@ class ServiceResource:
         return {"name": self.name, "service": self.service, "depends_on": list(self.depends_on)}
 
 
+def services_without_resource(cluster: ClusterHost, services: t.Iterable[str]) -> list[str]:
+    """Those of the services that no resource of the cluster starts.
+
+    :raises OpsmgrError: the cluster does not answer
+    """
+    resources = [resource.name for resource in cluster.observe().resources]
+    started = {service.lower() for service in cluster.service_names(resources).values() if service is not None}
+    return [service for service in services if service.lower() not in started]
+
+
 # By the key name of the service; None where there is no resource.
 Found = t.Mapping[str, "ServiceResource | None"]
 

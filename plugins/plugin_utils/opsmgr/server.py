@@ -16,7 +16,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
-from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
+    ServerVersion,
+    require_supported,
+    unsupported,
+    version_or_none,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import restored_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import (
     TELL_COMPARISON,
@@ -59,6 +64,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
 # [field] registry, native view; MOMBins under 3.0 is [assumed] for 2007.
 REGISTRY = r"HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
 SETUP_KEY = REGISTRY + r"\Setup"
+VERSION_VALUES = ("serverversion", "uiversion", "currentversion")
 GROUPS_KEY = REGISTRY + r"\Server Management Groups"
 KEY_MATERIAL_KEY = REGISTRY + r"\MOMBins"
 KEY_MATERIAL_VALUE = "Value1"
@@ -108,12 +114,17 @@ PIPE_ADVICE = (
 
 @dataclass(frozen=True)
 class ManagementServer:
-    """What was observed on a server. None means "could not be observed", never "no"."""
+    """What was observed on a server. None means "could not be observed", never "no".
+
+    :ivar version: of the management server, None where only other components are installed
+    :ivar product_version: of whatever component of Operations Manager is installed
+    """
 
     computer_name: str
     administrator: bool
     install_directory: str | None
     version: ServerVersion | None
+    product_version: ServerVersion | None
     management_group: str | None
     is_rms: bool | None
     reports_to: str | None
@@ -146,6 +157,7 @@ class ManagementServer:
             "install_directory": self.install_directory,
             "version": str(self.version) if self.version else None,
             "product": self.version.product if self.version else None,
+            "unsupported": unsupported(self.product_version),
             "management_group": self.management_group,
             "is_rms": self.is_rms,
             "reports_to": self.reports_to,
@@ -234,7 +246,8 @@ class OpsMgrHost:
     ) -> ManagementServer:
         """The first look of a task: observe(), and refuse a server that no step of a recovery can work on.
 
-        :raises OpsmgrError: the account is not an administrator, or Operations Manager is not installed
+        :raises OpsmgrError: the account is not an administrator, Operations Manager is not installed, or it is of a
+            version that this collection does not change
         """
         server = self.observe(probe, only_key, fingerprint=fingerprint, first=True)
         require_administrator(step, server.administrator)
@@ -244,6 +257,7 @@ class OpsMgrHost:
                 f"Operations Manager is not installed here: {SETUP_KEY} is missing",
                 "Check that the inventory names the right server.",
             )
+        require_supported(step, server.product_version)
         return server
 
     def require_tool(self, server: ManagementServer, tool: str, step: str) -> None:
@@ -438,6 +452,7 @@ class OpsMgrHost:
             administrator=answers["administrator"].succeeded,
             install_directory=setup.get("installdirectory") or None,
             version=_version(setup.get("serverversion")),
+            product_version=product_version(setup),
             management_group=group,
             is_rms=is_rms,
             reports_to=_parent(answers["groups"]),
@@ -523,6 +538,13 @@ def _parent(answer: Answer) -> str | None:
         if "\\parent health services\\" in path.lower() and name:
             return name
     return None
+
+
+def product_version(setup: t.Mapping[str, str]) -> ServerVersion | None:
+    """The version of what is installed, by the values below SETUP_KEY, whose names are in lower case. Only a management
+    server has the first of them; the others are every component's [field].
+    """
+    return next(filter(None, (version_or_none(setup.get(name)) for name in VERSION_VALUES)), None)
 
 
 def _version(text: str | None) -> ServerVersion | None:

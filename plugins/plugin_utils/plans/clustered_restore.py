@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
+from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, newest
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
     FAULTY,
     password_problem,
@@ -28,6 +29,8 @@ ROLE = "clustered_rms_restore"
 # Only on nodes does the cluster start the services.
 STARTED_BY_CLUSTER = "demand"
 ONLINE = "online"
+# An active and a passive one: only that is supported [ms].
+SUPPORTED_NODES = 2
 # What the inventory or the user must name.
 REQUIRED = ("management_group", "cluster_group", "virtual_server", "disk", "database_host")
 
@@ -270,6 +273,10 @@ def make_plan(request: ClusteredRestoreRequest, seen: ClusterObservation) -> Clu
     """Decide what is to be done, with every problem of every host, of the database and of the key."""
     plan = ClusteredRestorePlan(new_key_escrow=request.new_key_escrow)
     _find_nodes(plan, request, seen)
+    plan.problems = plan.backup_problems = seen.group.unsupported(STEP)
+    if plan.problems:
+        plan.refusal = _refusal(plan, seen)
+        return plan
     if request.setup:
         # Of a node that does not answer it is not known.
         looks = [look for look in _node_looks(request, seen) if look.server]
@@ -287,7 +294,7 @@ def make_plan(request: ClusteredRestoreRequest, seen: ClusterObservation) -> Clu
     plan.refusal = _refusal(plan, seen) if plan.problems else []
     plan.backup_problems = _backup_problems(plan, request, seen)
     plan.remarks = _remarks(request, seen)
-    plan.person = _left_by_setup(plan) if plan.join else []
+    plan.person = [*_odd_topology(request), *(_left_by_setup(plan, request) if plan.join else [])]
     plan.unfinished = list(dict.fromkeys(_unfinished(request, seen)))
     plan.steps = _steps(plan, request, seen)
     return plan
@@ -412,6 +419,12 @@ def _problems(
     if seen.lock_failure and (seen.lock_held or seen.group.database.get("reachable")):
         yield seen.lock_failure
     yield from _request_problems(plan, request)
+    if plan.join and len(request.nodes) > SUPPORTED_NODES:
+        found = (
+            f"a clustered RMS has exactly two nodes, an active and a passive one, and {len(request.nodes)} are named"
+        )
+        advice = f"Leave all but two out of {ROLE}_nodes, and evict the others from the cluster"
+        yield _problem(CONTROLLER, f"{found}: {', '.join(request.nodes)}", advice)
     if request.key and not request.key_file and plan.missing:
         yield from _escrow_problems(request, seen)
     for look in _node_looks(request, seen):
@@ -521,9 +534,17 @@ def _database_problems(
         yield _problem(
             host,
             f"{', '.join(plan.join)} are still to be set up as nodes, and that takes the new operational database of "
-            f"{request.management_group} that the setup makes on the SQL Server. That is not what is there",
+            f"{request.management_group} that the setup makes on the SQL Server. That is not what is there{_only_r2(seen)}",
             "Let the setup make it (feature MOMDB) and run this again; the original one is restored over it",
         )
+
+
+def _only_r2(seen: ClusterObservation) -> str:
+    """That the RMS of a group that exists is not clustered before R2, where the servers are older."""
+    version = newest(look.server.get("version") for look in seen.group.servers if look.server)
+    if version is None or version >= R2:
+        return ""
+    return f", and before 2007 R2 (6.1) the RMS of a management group that exists cannot be clustered: the servers are at {version}"
 
 
 def _silence(request: ClusteredRestoreRequest, seen: ClusterObservation) -> str:
@@ -569,11 +590,24 @@ def _remarks(request: ClusteredRestoreRequest, seen: ClusterObservation) -> list
     ]
 
 
-def _left_by_setup(plan: ClusteredRestorePlan) -> list[str]:
+def _odd_topology(request: ClusteredRestoreRequest) -> list[str]:
+    """What is not supported is no reason to leave a clustered RMS without its key."""
+    if len(request.nodes) == SUPPORTED_NODES:
+        return []
+    named = f"A clustered RMS is supported with exactly two nodes, an active and a passive one, and {ROLE}_nodes names {', '.join(request.nodes)}."
+    if len(request.nodes) > SUPPORTED_NODES:
+        return [f"{named} Evict the others from the cluster."]
+    return [f"{named} The other one must never become the active node before this was done for it, too."]
+
+
+def _left_by_setup(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> list[str]:
+    virtual = request.virtual_server
     return [
         "The setup gives OMSDK and OMCFG the computer's account, which is another one on each node: "
         "give them the same domain account on all nodes.",
         f"The new cluster's own key, in {plan.new_key_escrow}, is worthless now: remove it.",
+        "Have a domain administrator register the service principal names of the virtual server (setspn -A NAME ACCOUNT), by its short and its full name: "
+        f"MSOMSdkSvc/{virtual} for the account of OMSDK, MSOMHSvc/{virtual} for the computer account {virtual}.",
         "Remove the key backups that may have been made of the new cluster before its database was replaced.",
     ]
 
@@ -617,9 +651,9 @@ def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> l
         RestoreStep("sql_first", "SQL services started", [request.database_host], undo="Stop them"),
         RestoreStep("setup", "* set up as a management server", to_set_up, bool(to_set_up)),
         RestoreStep("tools_built", "support tools copied to *", plan.present if plan.build else [], undo=copied),
+        RestoreStep("services", "services made resources of the cluster", [request.nodes[0]], plan.build, created),
         RestoreStep("first_node", "* made the virtual server", first, bool(first)),
         RestoreStep("other_nodes", "* made a node of the clustered RMS", others, bool(others)),
-        RestoreStep("services", "services made resources of the cluster", [request.nodes[0]], plan.build, created),
     ]
 
 

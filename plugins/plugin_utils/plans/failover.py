@@ -118,6 +118,11 @@ class Plan:
 def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
     """Decide what is to be done, with every problem of every host and of the database."""
     plan = Plan(request.mode, request.target)
+    plan.problems = observation.unsupported(STEP)
+    if plan.problems:
+        plan.promotion_needed = False
+        plan.steps = planned_steps(plan, request)
+        return plan
     _find_old_rms(plan, request, observation)
     plan.promotion_needed = not _is_rms_everywhere(request, observation)
     _name_servers(plan, request, observation)

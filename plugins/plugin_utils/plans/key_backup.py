@@ -144,7 +144,12 @@ def _why_not_found(host: str, group: str, name: str, database: t.Mapping[str, t.
         found = f"opsmgr_database has no host of management group '{group}'"
         return error_sentence(host, STEP, found, "Add it to the inventory, or set rms_key_backup_find_rms to false")
     if not name:
-        told = database.get("problem") or database.get("msg") or " ".join(database.get("problems") or [])
+        told = (
+            database.get("unsupported")
+            or database.get("problem")
+            or database.get("msg")
+            or " ".join(database.get("problems") or [])
+        )
         reason = str(told or "it names none")
         return error_sentence(host, STEP, f"the operational database does not say which server it is: {reason}", "")
     found = f"it is {name} by the operational database, and no host of the inventory in management group '{group}' has that name"

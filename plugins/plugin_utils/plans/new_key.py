@@ -107,6 +107,9 @@ def make_plan(
     """Decide what is to be done, with every problem of every host and of the database. `lock_problem` says why this run
     does not have the management group for itself.
     """
+    unsupported = observation.unsupported(STEP)
+    if unsupported:
+        return NewKeyPlan(request.target, needed=False, backup_needed=False, left_closed=False, problems=unsupported)
     needed = prediction.command is not None
     state = observation.database.get("database") or {}
     plan = NewKeyPlan(

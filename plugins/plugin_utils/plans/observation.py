@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     CANNOT_ASK,
@@ -77,6 +78,20 @@ class Observation:
     def who_is_rms(self) -> list[str]:
         """The names of the servers that the database calls the RMS: exactly one in a healthy group."""
         return [server["name"] for server in self.database.get("servers") or [] if "rms" in server["roles"]]
+
+    def unsupported(self, step: str) -> list[str]:
+        """A sentence for each version that was found and that this collection does not change, with the hosts that have
+        it: then nothing else needs to be judged, by rules that do not hold there.
+        """
+        hosts: dict[str, list[str]] = {}
+        for look in self.servers:
+            found = (look.server or {}).get("unsupported")
+            if found:
+                hosts.setdefault(found, []).append(look.host)
+        by_database = self.database.get("unsupported")
+        if by_database and not hosts:
+            hosts[by_database] = ["database"]
+        return [error_sentence(" and ".join(names), step, found, "") for found, names in hosts.items()]
 
     def on_host(self, host: str) -> ServerObservation | None:
         """What was seen of a host of the inventory."""

@@ -159,7 +159,7 @@ def _server_box(server: DrawnServer, y: int) -> Box:
 
 
 def _product(server: DrawnServer) -> str | None:
-    return server.product.rpartition(" ")[2] if server.product else server.version
+    return server.product.removeprefix("2007 ") if server.product else server.version
 
 
 def _component_box(part: Component, y: int) -> Box:

@@ -10,9 +10,11 @@ runs on the old root when it can be reached again [assumed: no page was found th
 
 ``InstallCluster /vs:<virtual server> /Disk:<disk resource or drive>`` runs on the root that becomes the first node,
 ``AddRMSNode`` with the same options on every other one, after the key was restored there [ms].  Both warn and wait for
-``Y`` [assumed]; the first wants the disk online here, the second does not [assumed].  On a node ``PromoteRMS`` gives
-the role back to the virtual server and leaves the services to the cluster; it wants the disk online here [assumed].  A
-clustered root that ``true`` deleted cannot be created again before R2 [field].
+``Y`` [assumed]; the first wants the disk online here, the second does not [assumed].  The first also wants the three
+services to be Generic Service resources of the virtual server's group, which are created before [ms].  On a node
+``PromoteRMS`` gives the role back to the virtual server and leaves the services to the cluster; it wants the disk
+online here [assumed].  A clustered root that ``true`` deleted cannot be created again before R2 [field], and neither
+can one in a management group that exists [ms], which is told by management servers that are no nodes [assumed].
 
 The order of work is database, registry, services [assumed].  Besides the fault that every program start asks for, there
 are ``ManagementServerConfigTool:before-change``, ``:after-database`` and ``:after-registry``: a tool that fails or is
@@ -30,8 +32,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ..cluster.build import SERVICES
 from ..cluster.cluster import Cluster
-from ..cluster.resources import NetworkName, PhysicalDisk, Resource, drive_letter
+from ..cluster.resources import GenericService, Group, NetworkName, PhysicalDisk, Resource, drive_letter
 from ..windows.process import TERMINATED, Program
 from .dialogue import Dialogue, ToolDiedError, ToolFailedError, tool_program
 from .installation import ROOT_SERVICES, STATE_FOLDER, Installation
@@ -198,6 +201,9 @@ class _ClusterPlace:
     """The virtual server's full name, the first part in capitals as Windows keeps it."""
     drive: str
     disk: Resource
+    group: Group
+    nodes: tuple[str, ...]
+    """The full names of the cluster's nodes."""
     is_here: bool
 
     @classmethod
@@ -222,7 +228,14 @@ class _ClusterPlace:
             raise ToolFailedError("no_cluster_disk", disk=disk_name, virtual=virtual_server)
         is_here = disk.state == "Online" and group.node.host is host
         full_name = f"{virtual_server.upper()}.{host.fqdn.partition('.')[2]}"
-        return cls(installation, full_name, f"{drive_letter(disk)}:", disk, is_here)
+        nodes = tuple(node.host.fqdn.lower() for node in cluster.nodes)
+        return cls(installation, full_name, f"{drive_letter(disk)}:", disk, group, nodes, is_here)
+
+    def service_without_resource(self) -> str:
+        """The first service that the group has no resource for; empty when it has all."""
+        generic = [each for each in self.group.resources if isinstance(each.type, GenericService)]
+        started = {each.private["ServiceName"].lower() for each in generic}
+        return next((key for key in SERVICES if key.lower() not in started), "")
 
 
 def _cluster_options(dialogue: Dialogue, options: list[str]) -> tuple[str, str]:
@@ -260,12 +273,15 @@ def _install_cluster(dialogue: Dialogue, databases: Databases, place: _ClusterPl
         raise ToolFailedError("not_root")
     if not place.is_here:
         raise ToolFailedError("disk_not_here", disk=place.disk.name)
+    missing = place.service_without_resource()
+    if missing:
+        raise ToolFailedError("no_service_resource", virtual=place.name.partition(".")[0], service=missing)
     with _open(databases, installation) as database:
         root = database.root() or ""
         if not any(_same(root, name) for name in (installation.computer, place.name)):
             raise ToolFailedError("not_root")
-        if database.has_remains_of(place.name) and not find_version(installation.server_version).can_cluster_later:
-            raise ToolFailedError("cluster_was_deleted", virtual=place.name, database=database.name)
+        if not find_version(installation.server_version).can_cluster_later:
+            _require_new_group(place, database)
     _confirm_cluster(dialogue)
     _fault_point(dialogue, "before-change")
     dialogue.process.sleep(float(dialogue.setting("promote_seconds", str(_PROMOTE_SECONDS))))
@@ -274,6 +290,14 @@ def _install_cluster(dialogue: Dialogue, databases: Databases, place: _ClusterPl
     _fault_point(dialogue, "after-database")
     installation.host.fs.mkdir(f"{place.drive}\\{STATE_FOLDER}", exist_ok=True)
     _join(dialogue, place)
+
+
+def _require_new_group(place: _ClusterPlace, database: OperationalDatabase) -> None:
+    if database.has_remains_of(place.name):
+        raise ToolFailedError("cluster_was_deleted", virtual=place.name, database=database.name)
+    own = {*place.nodes, place.name.lower()}
+    if any(name.lower() not in own for name in database.management_servers()):
+        raise ToolFailedError("only_at_first", database=database.name)
 
 
 def _add_node(dialogue: Dialogue, databases: Databases, place: _ClusterPlace) -> None:

@@ -20,11 +20,14 @@ CLUSTER = PRODUCT_KEY + "\\Cluster"
 """Where a node keeps which virtual server it belongs to and that server's disk [assumed]."""
 STATE_FOLDER = "Health Service State"
 """What the Health Service keeps in its folder here, or on the disk of the clustered root [ms]."""
+CONSOLE = "Microsoft.MOM.UI.Console.exe"
+"""The program of the Operations console, in the install directory [field]."""
 REPORTING = PRODUCT_KEY + "\\Reporting"
 GROUPS = PRODUCT_KEY + "\\Server Management Groups"
 ROOT_SERVICES = ("OMSDK", "OMCFG")
 """The services that only the root management server runs, in the order of their start [ms]."""
 SERVER_PORT = 5723
+COMPUTER_ACCOUNT = "LocalSystem"
 
 
 class Installation:
@@ -65,6 +68,11 @@ class Installation:
     def install_directory(self) -> str:
         """Where it is installed, without a backslash at the end; empty when it is not."""
         return str(self.host.registry.get(SETUP, "InstallDirectory", "")).rstrip("\\")
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the Operations console is installed, too."""
+        return bool(self.install_directory) and self.host.fs.exists(f"{self.install_directory}\\{CONSOLE}")
 
     @property
     def server_version(self) -> str:
@@ -132,6 +140,21 @@ class Installation:
     def configure_service(self, key: str, start: Literal["auto", "demand", "disabled"]) -> None:
         """Change a service's start mode."""
         self.host.services.configure(key, start=start)
+
+    @property
+    def action_account(self) -> str:
+        """The account that agents' and server's actions run as, the computer's or another one. No service tells it: the
+        Health Service itself always runs as the computer [ms]. Where it is kept is the lab's own.
+        """
+        return str(self.host.registry.get(SETUP, "LabActionAccount", COMPUTER_ACCOUNT))
+
+    def set_accounts(self, *, sdk: str | None = None, action: str | None = None) -> None:
+        """Give other accounts to the SDK and config services, which share one [ms], or to the actions."""
+        if sdk is not None:
+            for key in ROOT_SERVICES:
+                self.host.services.configure(key, account=sdk)
+        if action is not None:
+            self.host.registry.set(SETUP, "LabActionAccount", action)
 
     def start_service(self, key: str) -> None:
         """Start a service and wait for the outcome; one that runs or cannot start is left as it is."""

@@ -8,9 +8,10 @@ belongs to; it wants ``ADDLOCAL=MOMServer``, ``MANAGEMENT_GROUP``, ``MOM_DB_SERV
 ``SDK`` either ``..._USE_COMPUTER_ACCOUNT=1`` or an account with its password [ms, from memory].  The first server of a
 group becomes its root and makes the key [ms].  On a management server that is installed already it changes nothing,
 except with ``CREATE_NEWKEY=1`` from SP1 on [book]: the server gets a new key, which the database from now on takes for
-the group's, and no Run As secret can be read any more.  The server becomes the root by database and registry, and the
-old root an ordinary management server in the database [assumed]; with the host setting ``new_key_promotes: false`` it
-only has the key, and is to be promoted.
+the group's, and no Run As secret can be read any more.  The accounts that it is given are those of services and actions
+from then on; others stay [assumed], or with the host setting ``new_key_resets_accounts`` become the computer's.  The
+server becomes the root by database and registry, and the old root an ordinary management server in the database
+[assumed]; with the host setting ``new_key_promotes: false`` it only has the key, and is to be promoted.
 
 A failed Setup puts the registry back as it was, and not the database [assumed].  Besides the fault that every program
 start asks for, there are ``MOM:before-change``, ``:after-key``, ``:after-database`` and ``:after-registry``, and for a
@@ -18,6 +19,7 @@ new server ``:deferred`` inside ``InstallFinalize``: ``fail`` makes the action f
 Setup as a power failure does, and nothing is put back.  A property that the version does not know is ignored [ms].
 
 Host settings: ``setup_seconds`` (0.5), ``setup_wants_reboot`` (false), ``new_key_promotes`` (true),
+``new_key_resets_accounts`` (false),
 ``windows_language`` (``en``, ``de``, ``ja``, ``zh``: of the log; those but ``de`` are as real logs have them).
 """
 
@@ -29,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ..windows.errors import Win32Error
 from ..windows.process import TERMINATED, Process, Program
 from ..windows.tools.msiexec import INSTALL_FAILURE
-from .installation import KEY_MATERIAL, ROOT_SERVICES, Installation
+from .installation import COMPUTER_ACCOUNT, KEY_MATERIAL, ROOT_SERVICES, Installation
 from .key import new_key
 from .operational_database import Databases, OperationalDatabase, UnreachableError
 from .setup import Membership, install_management_server
@@ -245,8 +247,19 @@ class _Setup:
             if self._promotes:
                 self._installation.set_root(True)
             self._fault_point("after-registry")
+        with self._action("_SetServiceAccounts"):
+            self._installation.set_accounts(
+                sdk=self._account("SDK", "SDK_ACCOUNT"), action=self._account("ACTIONS", "ACTIONSUSER")
+            )
         if self._promotes:
             self._start_services(ROOT_SERVICES)
+
+    def _account(self, role: str, name: str) -> str | None:
+        """The account that Setup was given; None leaves the one that there is."""
+        if self._given.get(f"{role}_USE_COMPUTER_ACCOUNT") == "1":
+            return COMPUTER_ACCOUNT
+        resets = bool(self._host.settings.get("new_key_resets_accounts", False))
+        return self._given.get(name) or (COMPUTER_ACCOUNT if resets else None)
 
     @property
     def _promotes(self) -> bool:

@@ -15,6 +15,7 @@ from .key import WrongKeyError, decrypt_secret, encrypt_secret
 
 _SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
 _SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"
+_SELECT_SERVERS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsManagementServer = 1 AND IsGateway = 0"
 _SELECT_ACCESS = "SELECT user_access_desc FROM sys.databases WHERE name = ?"
 _SELECT_SECRETS = "SELECT UserName, SecureData FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
 _SELECT_CHECK = "SELECT SecureData FROM dbo.LabKeyCheck"
@@ -76,6 +77,10 @@ class OperationalDatabase:
     def lists(self, computer: str) -> bool:
         """Whether this is one of the group's management servers."""
         return self._first(_SELECT_SERVER, computer) is not None
+
+    def management_servers(self) -> list[str]:
+        """The full names of the group's management servers."""
+        return [str(name) for (name,) in self._query(_SELECT_SERVERS)]
 
     def add_management_server(self, computer: str, version: str) -> None:
         """Make it one of the group's ordinary management servers."""

@@ -12,6 +12,9 @@ overwritten [assumed].  The tool knows nothing of management groups: the key of 
 Exit codes are undocumented.  Here [assumed]: 0 done, 1 every refusal, 0xE0434F4D an unhandled .NET exception; with the
 host setting ``tool_exit_codes: always_zero`` a refusal ends with 0 too.  Messages go to standard output, the report of
 an unhandled exception to standard error.
+
+Where the console is installed, the tool without arguments is a wizard [ms: from SP1 on], that is a window, which nobody
+sees or closes in a remote shell.  What it does without arguments elsewhere is not known; here it shows its usage.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from .key import (
     pack_backup,
     unpack_backup,
 )
-from .versions import find_version, key_generation
+from .versions import is_before_sp1, key_generation
 
 TOOL = "SecureStorageBackup"
 SHORTEST_PASSWORD = 8
@@ -78,9 +81,9 @@ def _body(dialogue: Dialogue) -> None:
 
 
 def _has_wizard(dialogue: Dialogue) -> bool:
-    """From R2 on the tool opens a window [ms], which nobody sees or closes in a remote shell."""
-    version = Installation(dialogue.process.host).server_version
-    return bool(version) and find_version(version).has_wizard
+    installation = Installation(dialogue.process.host)
+    version = installation.server_version
+    return bool(version) and not is_before_sp1(version) and installation.has_console
 
 
 def _backup(dialogue: Dialogue, installation: Installation, file: str) -> None:

@@ -14,6 +14,7 @@ from ..windows.host import WindowsHost
 from ..windows.process import Program
 from ..windows.services import Service
 from .installation import (
+    CONSOLE,
     GROUPS,
     MACHINE_SETTINGS,
     PRODUCT_KEY,
@@ -23,7 +24,7 @@ from .installation import (
     STATE_FOLDER,
     Installation,
 )
-from .versions import Version
+from .versions import Version, is_before_sp1
 
 ARCHITECTURES = ("i386", "amd64", "ia64")
 _INSTALLED_ON = "Fri Feb 22 10:15:42 2008"
@@ -81,6 +82,19 @@ def install_management_server(
         host.fs.write(f"{directory}\\{file}", file.encode())
     host.fs.mkdir(f"{directory}\\{STATE_FOLDER}", exist_ok=True)
     return installation
+
+
+def install_console(
+    host: WindowsHost, version: Version, directory: str, membership: Membership, backup_tool: Program
+) -> None:
+    """The Operations console.  Beside a management server, Setup brings the backup tool, too, whose wizard is Setup's last
+    page [ms: from SP1 on].
+    """
+    installation = install_product(host, version, directory, membership)
+    host.fs.write(f"{directory}\\{CONSOLE}", CONSOLE.encode())
+    if installation.is_management_server and not is_before_sp1(version.server_version):
+        name = "SecureStorageBackup"
+        host.install_program(f"{directory}\\{name}.exe", backup_tool, tool_content(name, version))
 
 
 def install_media(host: WindowsHost, directory: str, layout: str, tools: dict[str, tuple[Program, bytes]]) -> None:

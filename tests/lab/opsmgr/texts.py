@@ -65,6 +65,11 @@ _ENGLISH = {
     "no_network_name": "The cluster has no Network Name resource for '{virtual}'.",
     "no_cluster_disk": "'{disk}' is no Physical Disk resource of the group that the Network Name '{virtual}' is in.",
     "disk_not_here": "The disk '{disk}' is not online on this computer.",
+    "no_service_resource": "The group of '{virtual}' has no Generic Service resource for the service {service}.",
+    "only_at_first": (
+        "The database {database} has other Management Servers. This version clusters the Root Management Server only when "
+        "the management group is installed."
+    ),
     "other_virtual_server": "The Root Management Server in the database {database} is {root}, not {virtual}.",
     "cluster_was_deleted": "{virtual} was deleted from the database {database}. This version cannot create it again.",
     "already_node": "This computer is already a node of the Root Management Server {virtual}.",

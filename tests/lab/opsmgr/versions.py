@@ -25,14 +25,13 @@ _NAMES_R2 = MappingProxyType(
 class Version:
     """One version: what Setup writes into the registry and what differs between them.
 
-    Display names change with R2, key names never [ms].  The backup tool has a wizard window from R2 on [ms].
+    Display names change with R2, key names never [ms].
     """
 
     name: str
     server_version: str
     product: str
     service_names: Mapping[str, str]
-    has_wizard: bool
 
     @property
     def can_cluster_later(self) -> bool:
@@ -46,9 +45,9 @@ class Version:
 
 
 VERSIONS = (
-    Version("RTM", "6.0.5000.0", "System Center Operations Manager 2007", _NAMES_2007, has_wizard=False),
-    Version("SP1", "6.0.6278.0", "System Center Operations Manager 2007", _NAMES_2007, has_wizard=False),
-    Version("R2", "6.1.7221.0", "System Center Operations Manager 2007 R2", _NAMES_R2, has_wizard=True),
+    Version("RTM", "6.0.5000.0", "System Center Operations Manager 2007", _NAMES_2007),
+    Version("SP1", "6.0.6278.0", "System Center Operations Manager 2007", _NAMES_2007),
+    Version("R2", "6.1.7221.0", "System Center Operations Manager 2007 R2", _NAMES_R2),
 )
 
 _SP1 = (6, 0, 6278, 0)

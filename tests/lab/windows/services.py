@@ -193,6 +193,7 @@ class ServiceManager:
         path = self._registry_key(service)
         self._host.registry.set(path, "Start", START_MODES[service.start][0])
         self._host.registry.set(path, "DisplayName", service.display_name)
+        self._host.registry.set(path, "ObjectName", service.account)
         return 0
 
     def fail(self, key: str, exit_code: int = 1067, specific_code: int = 0) -> None:

@@ -169,13 +169,16 @@ def test_r2_can(lab: Lab) -> None:
 
 @pytest.fixture
 def new(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """odyssey-cluster-new with Operations Manager on both nodes: castor is the root of a group that is as new."""
+    """odyssey-cluster-new with Operations Manager on both nodes: castor is the root of a group that is as new, and the
+    services are resources.
+    """
     quick = {"setup_seconds": 0.02, **getattr(request, "param", {})}
     with quick_lab("odyssey-cluster-new", **settings(**quick)) as made:
         for node in ("castor", "pollux"):
             assert run(made, node, SETUP, cwd="C:\\").exit_code == 0
         provide_tools(made, "castor", "pollux")
         carry_key(made, "castor", "pollux")
+        add_resources(made)
         # A service that was started looks around for a moment before it has its session.
         made.settle()
         yield made
@@ -213,8 +216,39 @@ def test_the_first_server_that_is_set_up_is_the_root(new: Lab) -> None:
     assert states(new, "castor")["OMSDK"] == ("running", "auto")
 
 
+@pytest.mark.parametrize("missing", ["HealthService", "OMSDK", "OMCFG"])
+def test_the_services_are_resources_before(new: Lab, missing: str) -> None:
+    new.clusters["gemini"].resource("OMSDK").depends.remove("HealthService")
+    new.clusters["gemini"].resource("OMCFG").depends.remove("HealthService")
+    assert cluster(new, f"resource {missing} /delete").exit_code == 0
+    before = new.dump()
+    ended = run(new, "castor", FIRST, "Y\r")
+    assert (ended.exit_code, missing in ended.out, "Type Y" in ended.out) == (1, True, False)
+    assert new.dump() == before
+
+
+def test_a_resource_of_another_kind_or_for_another_service_will_not_do(new: Lab) -> None:
+    assert cluster(new, "resource OMCFG /priv ServiceName=W3SVC").exit_code == 0
+    assert "service OMCFG" in run(new, "castor", FIRST, "Y\r").out
+
+
+@pytest.mark.parametrize(("version", "exit_code"), [("SP1", 1), ("R2", 0)])
+def test_only_r2_clusters_a_group_that_exists(version: str, exit_code: int) -> None:
+    overrides = {"defaults": {"version": version}}
+    with quick_lab("odyssey-cluster", **overrides) as made:
+        provide_tools(made, "castor")
+        cluster(made, "group RMS /offline")
+        made.hosts["castor"].registry.delete(CLUSTER)
+        made.installation("castor").set_root(False)
+        made.installation("castor").set_parent(VIRTUAL)
+        promote(made, "castor")
+        for resource in ("RMS Disk", "RMS Name"):
+            cluster(made, f'resource "{resource}" /online')
+        ended = run(made, "castor", FIRST, "Y\r")
+        assert (ended.exit_code, "only when" in ended.out) == (exit_code, version == "SP1")
+
+
 def test_a_clustered_root_is_made_and_the_old_group_comes_back(new: Lab) -> None:
-    add_resources(new)
     ended = run(new, "castor", FIRST, "Y\r")
     assert (ended.exit_code, "irreversible damage" in ended.out) == (0, True)
     assert new.hosts["castor"].fs.is_dir("X:\\Health Service State")

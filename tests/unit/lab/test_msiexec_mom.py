@@ -63,6 +63,32 @@ def test_without_promotion_the_server_has_the_key_and_waits_to_be_promoted(lab: 
     assert states(lab, "deathsting")["OMSDK"] == ("running", "auto")
 
 
+SERVICE_ACCOUNT, ACTION_ACCOUNT = "ODYSSEY\\svc-sdk", "ODYSSEY\\svc-action"
+
+
+@pytest.mark.parametrize(
+    ("properties", "resets", "expected"),
+    [
+        ("", False, (SERVICE_ACCOUNT, ACTION_ACCOUNT)),
+        ("", True, ("LocalSystem", "LocalSystem")),
+        (" SDK_USE_COMPUTER_ACCOUNT=1", False, ("LocalSystem", ACTION_ACCOUNT)),
+        (" ACTIONS_USE_COMPUTER_ACCOUNT=1", False, (SERVICE_ACCOUNT, "LocalSystem")),
+        (" SDK_ACCOUNT=ODYSSEY\\other", False, ("ODYSSEY\\other", ACTION_ACCOUNT)),
+    ],
+)
+def test_with_a_new_key_accounts_are_what_setup_is_given(
+    lab: Lab, properties: str, resets: bool, expected: tuple[str, str]
+) -> None:
+    installation = lab.installation("deathsting")
+    installation.set_accounts(sdk=SERVICE_ACCOUNT, action=ACTION_ACCOUNT)
+    lab.hosts["deathsting"].settings["new_key_resets_accounts"] = resets
+    assert run(lab, "deathsting", NEW_KEY + properties).exit_code == 0
+    services = lab.hosts["deathsting"].services
+    assert (services["OMSDK"].account, installation.action_account) == expected
+    assert services["OMCFG"].account == services["OMSDK"].account
+    assert services["HealthService"].account == "LocalSystem"
+
+
 @pytest.mark.parametrize("place", ["before-change", "after-key", "after-database", "after-registry"])
 @pytest.mark.parametrize("action", ["fail", "drop"])
 def test_setup_that_fails_or_dies_can_be_run_again(lab: Lab, place: str, action: Any) -> None:

@@ -269,13 +269,29 @@ def test_an_rtm_key_restores_on_rtm() -> None:
         assert group_of(lab)["key"]["deathsting"] == "right"
 
 
-def test_r2_opens_a_window_that_nobody_closes() -> None:
-    with quick_lab("odyssey-r2") as lab:
-        provide_tools(lab, "hydra")
+@pytest.mark.parametrize("topology", ["odyssey", "odyssey-r2"])
+def test_where_the_console_is_setup_has_brought_the_tool_and_without_arguments_it_opens_a_window(topology: str) -> None:
+    with quick_lab(topology, hosts={"hydra": {"roles": ["rms", "console"]}}) as lab:
+        assert lab.hosts["hydra"].fs.exists(f"{DIRECTORY}\\SecureStorageBackup.exe")
+        assert not lab.hosts["hydra"].fs.exists(f"{DIRECTORY}\\ManagementServerConfigTool.exe")
         command = start(lab, "hydra", "SecureStorageBackup")
         assert not command.wait(0.3)
         command.terminate("terminate")
         assert command.wait(5)
+        assert run(lab, "hydra", BACKUP, TWICE).exit_code == 0
+
+
+@pytest.mark.parametrize(("topology", "roles"), [("odyssey-r2", ["rms"]), ("odyssey-rtm", ["rms", "console"])])
+def test_elsewhere_it_is_not_there_and_opens_no_window(topology: str, roles: list[str]) -> None:
+    with quick_lab(topology, hosts={"hydra": {"roles": roles}}) as lab:
+        assert not lab.hosts["hydra"].fs.exists(f"{DIRECTORY}\\SecureStorageBackup.exe")
+        provide_tools(lab, "hydra")
+        assert "Usage:" in run(lab, "hydra", "SecureStorageBackup").out
+
+
+def test_a_console_alone_has_no_tool() -> None:
+    with quick_lab() as lab:
+        assert not lab.hosts["hermes"].fs.exists(f"{DIRECTORY}\\SecureStorageBackup.exe")
 
 
 def test_the_hard_topology_works_too() -> None:

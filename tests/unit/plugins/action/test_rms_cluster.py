@@ -455,6 +455,23 @@ def test_a_node_joins_check_run_run(
     assert (again["changed"], again["command"], len(changes(node))) == (False, None, 1)
 
 
+@pytest.mark.parametrize("missing", ["HealthService", "OMSDK", "OMCFG"])
+def test_the_services_are_resources_before_the_cluster_is_installed(clock: Clock, missing: str) -> None:
+    node = joining(clock, "InstallCluster", ASKS, **FIRST)
+    del node.resources[missing]
+    predicted = run("rms_cluster_node", Connection(node), True, first=True, **NODE)
+    assert (predicted["changed"], predicted.get("failed", False)) == (True, False)
+    result = run("rms_cluster_node", Connection(node), first=True, **NODE)
+    assert (result["failed"], result["changed"], missing in result["msg"]) == (True, False, True)
+    assert changes(node) == []
+
+
+def test_a_further_node_joins_without_a_look_at_the_resources(clock: Clock) -> None:
+    node = joining(clock, "AddRMSNode", ASKS, **ORDINARY)
+    node.resources.clear()
+    assert run("rms_cluster_node", Connection(node), first=False, **NODE)["changed"] is True
+
+
 @pytest.mark.parametrize(
     ("fields", "first", "words"),
     [

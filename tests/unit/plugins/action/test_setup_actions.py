@@ -77,10 +77,32 @@ def test_a_new_key(clock: Clock, tmp_path: Path) -> None:
     assert result["key"] == {"present": True, "fingerprint": "sha256:" + FINGERPRINT}
     assert result["command"] == (
         'start "" /wait msiexec /i "D:\\Server\\amd64\\MOM.msi" /qn /norestart /l*v "%TEMP%\\opsmgr-recovery-setup.log" CREATE_NEWKEY="1" '
-        'MANAGEMENT_GROUP="ODYSSEY" MOM_DB_SERVER="SQL01" ACTIONS_USE_COMPUTER_ACCOUNT="1" SDK_USE_COMPUTER_ACCOUNT="1"'
+        'MANAGEMENT_GROUP="ODYSSEY" MOM_DB_SERVER="SQL01" SDK_USE_COMPUTER_ACCOUNT="1"'
     )
     assert result["diff"]["before"] == "RMS: False\nkey: absent\n"
     assert server.ran('del /f /q "%TEMP%\\opsmgr-recovery-setup.log"')
+
+
+DOMAIN_ACCOUNT = {"OMSDK": "ODYSSEY\\svc-sdk", "OMCFG": "ODYSSEY\\svc-sdk"}
+
+
+def test_a_setup_is_told_of_no_account_but_the_computers(clock: Clock, tmp_path: Path) -> None:
+    server = keyless(clock, accounts=DOMAIN_ACCOUNT)
+    server.sets_up(is_rms=True, fingerprint=FINGERPRINT)
+    result = new_key(server, tmp_path)
+    assert (result["changed"], result.get("failed", False)) == (True, False)
+    assert "ACCOUNT" not in result["command"]
+
+
+def test_a_setup_that_changed_an_account_all_the_same(clock: Clock, tmp_path: Path) -> None:
+    """The key is made, so that a rerun makes no other one."""
+    server = keyless(clock, accounts=DOMAIN_ACCOUNT)
+    server.sets_up(fingerprint=FINGERPRINT, accounts={})
+    result = new_key(server, tmp_path)
+    assert (result["failed"], result["changed"], server.new_key_mark) == (True, True, "made")
+    for account in ("ODYSSEY\\svc-sdk", "LocalSystem"):
+        assert account in result["msg"]
+    assert new_key(server, tmp_path)["changed"] is False
 
 
 def test_a_setup_that_only_makes_the_key_is_remembered(clock: Clock, tmp_path: Path) -> None:
@@ -155,6 +177,9 @@ def test_a_setup_without_effect_is_no_success(
         ({"packages": []}, {}, "MOM.msi on the drives D to H and C was not found"),
         ({"packages": [r"D:\Server\ia64\MOM.msi"]}, {}, "MOM.msi on the drives D to H and C was not found"),
         ({}, {"properties": {"SDK_PASSWORD": "x"}}, "the property SDK_PASSWORD would put a password on a command line"),
+        ({"accounts": {"OMSDK": ""}}, {}, "the account that OMSDK runs as cannot be told"),
+        ({"accounts": DOMAIN_ACCOUNT}, {"properties": {"SDK_USE_COMPUTER_ACCOUNT": 1}}, "OMSDK runs as ODYSSEY\\svc-sdk"),
+        ({}, {"properties": {"SDK_ACCOUNT": "ODYSSEY\\svc-sdk"}}, "would make that ODYSSEY\\svc-sdk"),
         ({}, {"properties": {"LIST": ["x"]}}, "the property LIST is not a text"),
         ({}, {"properties": {"QUOTED": 'a"b'}}, "a name with a quotation mark"),
     ],

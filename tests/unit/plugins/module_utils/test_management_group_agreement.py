@@ -305,6 +305,41 @@ def test_what_is_said_about_a_situation(situation: str) -> None:
     assert compare(facts, read_views(results)) == expected
 
 
+LATER = "10.22.10118.0"
+WHY = "this is Operations Manager 2022"
+
+
+def peer(name: str, **changes: Any) -> dict[str, Any]:
+    """A management server of 2022: all run OMSDK and none has OMCFG. What IsRootHealthService says there is not known."""
+    return result(name, running=("OMSDK",), version=LATER, unsupported=WHY, **changes)
+
+
+@pytest.mark.parametrize("told_by", ["the database", "the servers", "both"])
+@pytest.mark.parametrize("rms", ["Hydra", "", "Hydra DeathSting"])
+def test_no_rule_of_2007_is_applied_to_a_later_group(told_by: str, rms: str) -> None:
+    facts = database(rms, version=LATER if told_by != "the servers" else None)
+    facts.unsupported = WHY if told_by != "the servers" else None
+    looks = [peer(name) for name in ("hydra", "deathsting")]
+    if told_by == "the database":
+        looks = [result("hydra"), silent("deathsting")]
+    assert compare(facts, read_views(looks)) == Agreement(None)
+
+
+def test_a_server_of_another_later_group_is_named_all_the_same() -> None:
+    facts = database(version=LATER)
+    facts.unsupported = WHY
+    agreement = compare(facts, read_views([peer("hydra"), peer("troy", management_group="ILIAD")]))
+    assert agreement.agree is None
+    assert [problem.partition(":")[0] for problem in agreement.problems] == ["troy"]
+
+
+def test_a_later_server_of_another_group_does_not_excuse_this_one() -> None:
+    looks = [HYDRA, DEATHSTING, JUPITER, peer("troy", management_group="ILIAD")]
+    agreement = compare(database(), read_views(looks))
+    assert agreement.agree is False
+    assert [problem.partition(":")[0] for problem in agreement.problems] == ["troy"]
+
+
 def node(name: str, *running: str, rms: bool = True) -> dict[str, Any]:
     return result(name, rms=rms, running=running, clustered=True)
 

@@ -42,6 +42,7 @@ KEYS = {
     "rms",
     "servers",
     "agree",
+    "unsupported",
     "database",
     "sql_server_version",
     "run_as_accounts",
@@ -67,6 +68,35 @@ def sql(new_sql: SqlServer) -> SqlServer:
     return new_sql
 
 
+@pytest.mark.parametrize("emulators", [0, 1, 2])
+def test_a_healthy_group_of_2022_is_not_called_broken(new_sql: SqlServer, run: Run, emulators: int) -> None:
+    version = "10.22.10118.0"
+    for number, name in enumerate(("deathsting.odyssey.com", "hydra.odyssey.com")):
+        add_health_service(new_sql, NAME, name, is_root=number < emulators, version=version)
+    new_sql.start()
+    servers = [
+        {
+            "computer_name": name,
+            "administrator": True,
+            "installed": True,
+            "version": version,
+            "management_group": "ODYSSEY",
+            "is_rms": False,
+            "clustered": False,
+            "services": {"OMSDK": {"state": "running"}, "OMCFG": {"state": None}},
+        }
+        for name in ("DEATHSTING", "HYDRA")
+    ]
+    result = run(
+        **ADMIN, management_servers=[{"item": each["computer_name"].lower(), "server": each} for each in servers]
+    )
+    assert (result["rms"], result["agree"], result["problems"]) == (None, None, [])
+    assert version in result["unsupported"]
+    assert [server["roles"] for server in result["servers"]] == [
+        ["rms_emulator", "management_server"] if number < emulators else ["management_server"] for number in range(2)
+    ]
+
+
 def test_the_management_group(sql: SqlServer, run: Run) -> None:
     finished = dt.datetime(2026, 1, 31, 2, 3, 4)
     for kind, day in (("D", 30), ("D", 31), ("L", 1)):
@@ -89,6 +119,7 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
             {"name": "Hydra.Odyssey.com", "roles": ["rms", "management_server"], "version": "6.0.6278.0"},
         ],
         "agree": None,
+        "unsupported": None,
         "database": {
             "name": "OperationsManager",
             "state": "ONLINE",

@@ -56,7 +56,9 @@ class RecordedServer:
 
     clock: Clock
     is_rms: bool = True
+    # Of the management server, and of any component; without the first it is none.
     version: str = "6.1.7221.0"
+    component_version: str | None = None
     groups: str | None = None
     parent: str | None = "Hydra.Odyssey.com"
     administrator: bool = True
@@ -68,6 +70,8 @@ class RecordedServer:
     media: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=lambda: ["SecureStorageBackup.exe", "ManagementServerConfigTool.exe"])
     services: dict[str, tuple[str, str]] = field(default_factory=dict)
+    # Of services; an empty one is not told.
+    accounts: dict[str, str] = field(default_factory=dict)
     # For each look; None when tasklist finds nothing under load, not even itself.
     promotion_running: list[bool | None] = field(default_factory=list)
     mark: str | None = None
@@ -221,7 +225,8 @@ class RecordedServer:
         return self._query(
             R + r"\Setup",
             InstallDirectory=DIRECTORY,
-            ServerVersion=self.version,
+            ServerVersion=self.version or None,
+            UIVersion=self.component_version,
             DatabaseServerName="SQL01",
             DatabaseName="OperationsManager",
         )
@@ -255,8 +260,26 @@ class RecordedServer:
                 self.is_rms = False
         elif verb == "config":
             self.services[name] = (state, rest[-1])
-        number = NUMBERS[state] if verb == "queryex" else MODES[mode]
+        if verb == "qc":
+            return True, self._configuration(name, MODES[mode])
         return (
             True,
-            f"\r\nSERVICE_NAME: {name}\r\n        TYPE : 10  WIN32_OWN_PROCESS\r\n        STATE : {number}  WORD\r\n",
+            f"\r\nSERVICE_NAME: {name}\r\n        TYPE : 10  WIN32_OWN_PROCESS\r\n        STATE : {NUMBERS[state]}  WORD\r\n",
         )
+
+    def _configuration(self, name: str, mode: int) -> str:
+        """What `sc qc` writes."""
+        account = self.accounts.get(name, "LocalSystem")
+        lines = [
+            "TYPE               : 10  WIN32_OWN_PROCESS ",
+            f"START_TYPE         : {mode}   WORD",
+            "ERROR_CONTROL      : 1   NORMAL",
+            f'BINARY_PATH_NAME   : "{DIRECTORY}{name}.exe"',
+            "LOAD_ORDER_GROUP   : ",
+            "TAG                : 0",
+            f"DISPLAY_NAME       : OpsMgr {name}",
+            "DEPENDENCIES       : rpcss",
+            "                   : winmgmt",
+            *([f"SERVICE_START_NAME : {account}"] if account else []),
+        ]
+        return f"\r\nSERVICE_NAME: {name}\r\n" + "".join(f"        {line}\r\n" for line in lines)

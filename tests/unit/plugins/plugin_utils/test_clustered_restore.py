@@ -224,9 +224,9 @@ def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() 
     assert (plan.build, plan.database, plan.key, plan.outage) == (True, True, True, True)
     assert [step.name for step in plan.steps if step.needed] == [
         "setup",
+        "services",
         "first_node",
         "other_nodes",
-        "services",
         "offline",
         "restored",
         "key",
@@ -234,6 +234,52 @@ def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() 
     ]
     assert [step.name for step in plan.steps if step.point_of_no_return] == ["restored"]
     assert "in /srv/key_escrow.new_cluster" in plan.person[1]
+
+
+def named(*names: str) -> list[Change]:
+    """These nodes are named, all as castor is."""
+
+    def more(situation: Situation) -> None:
+        request(nodes=names)(situation)
+        for kind in ("servers", "cluster", "setup_preview", "key_preview"):
+            of_castor = situation[kind].get("castor")
+            added = {} if of_castor is None else dict.fromkeys(names, of_castor)
+            rest = {name: each for name, each in situation[kind].items() if name not in NODES}
+            situation[kind] = {**added, **rest}
+
+    return [more]
+
+
+@pytest.mark.parametrize(
+    ("situation", "names", "refused", "told"),
+    [
+        (lost, ("castor", "pollux"), False, False),
+        (lost, ("castor", "pollux", "helena"), True, True),
+        (lost, ("castor",), False, True),
+        (at_work, ("castor", "pollux"), False, False),
+        (at_work, ("castor", "pollux", "helena"), False, True),
+        (at_work, ("castor",), False, True),
+    ],
+)
+def test_exactly_two_nodes_are_supported(
+    situation: Callable[[], Situation], names: tuple[str, ...], refused: bool, told: bool
+) -> None:
+    """A clustered RMS that is there gets its key back all the same."""
+    plan = decide(situation(), *named(*names))
+    assert [problem for problem in plan.problems if "exactly two nodes" in problem] == (
+        plan.problems if refused else []
+    )
+    assert bool(plan.problems) is refused
+    assert any("exactly two nodes" in line for line in plan.person) is told
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("6.0.6278.0", True), ("6.1.7221.0", False), ("6.1.7695.0", False), (None, False)]
+)
+def test_before_r2_a_group_that_exists_is_not_clustered(version: str | None, said: bool) -> None:
+    servers = [on(name, version=version) for name in (*NODES, "kraken")]
+    [problem] = decide(at_work(), ordinary("castor"), *servers).problems
+    assert ("cannot be clustered" in problem, str(version) in problem) == (said, said)
 
 
 def test_in_check_mode_no_step_is_predicted_on_a_node_that_is_still_to_be_set_up() -> None:

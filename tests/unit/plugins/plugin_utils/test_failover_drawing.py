@@ -72,10 +72,11 @@ def test_names_are_cut_to_what_fits_and_whole_for_a_pointer(host: str, name: str
 def test_version_and_key_stand_in_the_box_of_a_server() -> None:
     seen = server("hydra", "RMS", product="2007 SP1", version="6.0.6278.0", key_fingerprint="sha256:5f1c0f4b2f6e")
     unknown = server("deathsting", version="6.3.1.0")
+    later = server("kraken", product="2012 R2", version="7.1.10226.0")
     gone = DrawnServer("jupiter", "does not answer", False)
-    boxes = drawn([seen, unknown, gone]).boxes
-    assert [box.lines[1] for box in boxes[:3]] == ["SP1, key 5f1c0f4b", "6.3.1.0", ""]
-    assert boxes[2].kind == "gone"
+    boxes = drawn([seen, unknown, later, gone]).boxes
+    assert [box.lines[1] for box in boxes[:4]] == ["SP1, key 5f1c0f4b", "6.3.1.0", "2012 R2", ""]
+    assert boxes[3].kind == "gone"
 
 
 def test_a_group_of_many_servers_still_fits_on_a_page() -> None:

@@ -64,6 +64,7 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         "install_directory": "C:\\Program Files\\System Center Operations Manager 2007\\",
         "version": "6.1.7221.0",
         "product": "2007 R2",
+        "unsupported": None,
         "management_group": "ODYSSEY",
         "is_rms": True,
         "reports_to": None,
