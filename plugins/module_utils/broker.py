@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Service Broker of the operational database: on, and the database in MULTI_USER whatever happens on the way.
 
-The statements are the book's three. Every error number here is in SQL Server's documentation [ms].
+Microsoft turns it on by one statement, while everybody is out of the database [KB 941409]. Where somebody is in it, the
+statements are the book's three, which end the sessions of others. Every error number here is in SQL Server's documentation
+[ms].
 
 This file is private to the collection: others must not import it.
 """
@@ -68,6 +70,8 @@ _TRIES = 3
 _LONGEST_PAUSE_SECONDS = 5.0
 _SHORTEST_RESTORE_SECONDS = 30
 _PROOF_PAUSE_SECONDS = 1.0
+# How long the one statement alone may wait for a database that nobody was seen in. It takes no time by itself.
+_ALONE_SECONDS = 10
 
 
 class BrokerProblem(OpsmgrError):
@@ -82,6 +86,10 @@ class BrokerProblem(OpsmgrError):
 
     def __reduce__(self) -> tuple[type[BrokerProblem], tuple[str, str, str, int]]:
         return type(self), (self.database, self.found, self.what_to_do, self.number)
+
+    def preceded_by(self, first: str) -> BrokerProblem:
+        """The same problem with the reason of the failure that came before it."""
+        return type(self)(self.database, f"{self.found}. Before that: {first}", self.what_to_do, self.number)
 
 
 class AccessProblem(BrokerProblem):
@@ -200,6 +208,10 @@ class BrokerRepair:
         # A run was killed when it had opened the database, before it removed the note that it had closed it.
         self._left_note = False
         self._guard = AccessGuard(options, self.report.statements)
+        # Who was in the database when a statement waited in vain.
+        self._in_the_way: list[Session] | None = None
+        # Why tries failed that were not the last one.
+        self._earlier: list[str] = []
 
     def observe(self) -> None:
         """Read everything that decides. Raises BrokerProblem for what this cannot repair, ConnectionProblem, SqlError."""
@@ -240,6 +252,7 @@ class BrokerRepair:
     def carry_out(self) -> None:
         """Repair, and read the state back into the report. Raises BrokerProblem; its text says what was left behind."""
         deadline = TimeLeft(self._seconds)
+        failure: SqlError | ConnectionProblem | None = None
         try:
             if self._closed:
                 self._await_proof(deadline)
@@ -248,10 +261,15 @@ class BrokerRepair:
             self._require_possible()
             if self._off:
                 self._enable(deadline)
-            elif self._left_note:
+            if self._left_note:
                 self._forget_note(deadline)
+        except (SqlError, ConnectionProblem) as error:
+            failure = error
         finally:
             self._read_back()
+        # What was reached counts, whatever failed on the way.
+        if failure is not None and not self._is_wanted:
+            raise self._explained(failure) from failure
         self._require_wanted()
 
     @property
@@ -263,20 +281,28 @@ class BrokerRepair:
         return self.report.before is not None and not self.report.before.is_broker_enabled
 
     @property
+    def _is_wanted(self) -> bool:
+        after = self.report.after
+        return after is not None and after.user_access == "MULTI_USER" and after.is_broker_enabled
+
+    @property
     def _twin_forbids(self) -> bool:
         return bool(self._twins) and not self._new_broker
 
     @property
     def _plan(self) -> list[str]:
-        """The statements that a repair sends when nobody is in the way."""
+        """The statements that a repair sends when nobody comes or goes meanwhile."""
         leave, forget = note_statements(self._database)
-        statements = (
-            [self._guard.by_hand, forget] if self._closed else [forget] if self._left_note and not self._off else []
-        )
-        if self._off and not self._twin_forbids:
-            use, *switch = self._switch_statements()
-            statements += [use, leave, *switch, forget]
-        return statements
+        statements = [self._guard.by_hand, forget] if self._closed else []
+        if self._off and self._twin_forbids:
+            return statements
+        if self._off:
+            statements += self._switch_plan(leave, forget) if self.report.sessions else [self._broker_statement]
+        return statements + ([forget] if self._left_note and forget not in statements else [])
+
+    def _switch_plan(self, leave: str, forget: str) -> list[str]:
+        use, *switch = self._switch_statements()
+        return [use, leave, *switch, forget]
 
     def _await_proof(self, deadline: TimeLeft) -> None:
         """Wait for the only seat, as long as it keeps the proof from being read. Raises AccessProblem."""
@@ -310,45 +336,100 @@ class BrokerRepair:
         if self._off and self._twin_forbids:
             raise self._same_broker(", ".join(self._twins))
 
-    def _switch_statements(self) -> list[str]:
-        name = quote_identifier(self._database)
+    @property
+    def _broker_statement(self) -> str:
         # A new id is only taken where the old one cannot be kept: it ends all conversations.
         broker = "NEW_BROKER" if self._twins else "ENABLE_BROKER"
+        return f"ALTER DATABASE {quote_identifier(self._database)} SET {broker}"
+
+    def _switch_statements(self) -> list[str]:
+        name = quote_identifier(self._database)
         return [
             # Being in it is what makes the only seat this session's, beyond doubt.
             f"USE {name}",
             f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE",
-            f"ALTER DATABASE {name} SET {broker}",
+            self._broker_statement,
             f"ALTER DATABASE {name} SET MULTI_USER",
         ]
 
     def _enable(self, deadline: TimeLeft) -> None:
+        if self._enable_alone(deadline):
+            return
         for remaining in reversed(range(_TRIES)):
             try:
                 self._switch(deadline)
                 return
             except (SqlError, ConnectionProblem) as error:
-                if remaining and _number(error) == _SAME_BROKER and self._new_broker and not self._twins:
-                    self._twins = ["another database"]  # one that this login cannot see
-                elif not remaining or not _passes(error) or not deadline.left:
-                    raise self._explained(error) from error
+                goes_on = self._takes_new_id(error) or (_passes(error) and deadline.left)
+                if not remaining or not goes_on:
+                    raise
+                self._earlier.append(self._cause(error))
+
+    def _takes_new_id(self, error: SqlError | ConnectionProblem) -> bool:
+        """Whether a database that this login cannot see has the id, and another one may be taken: then that is next."""
+        is_next = _number(error) == _SAME_BROKER and self._new_broker and not self._twins
+        if is_next:
+            self._twins = ["another database"]
+        return is_next
+
+    def _enable_alone(self, deadline: TimeLeft) -> bool:
+        """Turn the broker on without closing the database; False when somebody is, or may be, in the way."""
+        try:
+            with self._guard.connect(TimeLeft(min(deadline.left / 2, _ALONE_SECONDS))) as connection:
+                if _if_allowed(lambda: read_sessions(connection, self._database)):
+                    return False
+                self._execute_noting_who_is_in_the_way(connection, self._broker_statement)
+                return True
+        except (SqlError, ConnectionProblem) as error:
+            if self._takes_new_id(error):
+                return self._enable_alone(deadline)
+            if _passes(error) or _is_timeout(error):
+                self._earlier.append(self._cause(error))
+                return False
+            raise
 
     def _switch(self, deadline: TimeLeft) -> None:
         try:
             with self._guard.connect(deadline) as connection:
+                found = read_database(connection, self._database)
+                if found is not None and found.is_broker_enabled and found.user_access == "MULTI_USER":
+                    # A statement did its work before its connection was lost.
+                    drop_closed_note(connection, self._database)
+                    return
                 use, single, broker, multi = self._switch_statements()
                 connection.execute(use)
                 leave_closed_note(connection, self._database)
                 try:
-                    connection.execute(single)
-                    connection.execute(broker)
-                finally:
-                    # In the session that has the only seat: any other would have to compete for it.
-                    connection.execute(multi)
+                    self._execute_noting_who_is_in_the_way(connection, single)
+                    self._execute_noting_who_is_in_the_way(connection, broker)
+                except BaseException:
+                    # In the session that has the only seat: any other would have to compete for it. The reason of the
+                    # first failure is the one to tell.
+                    with suppress(SqlError, ConnectionProblem):
+                        connection.execute(multi)
+                    raise
+                connection.execute(multi)
                 drop_closed_note(connection, self._database)
-        except BaseException:
-            # The session is closed by now. This has time of its own: it must not fail for being late.
+        except BaseException as error:
+            self._reopen_after(error, deadline)
+            raise
+
+    def _execute_noting_who_is_in_the_way(self, connection: SqlConnection, statement: str) -> None:
+        try:
+            connection.execute(statement)
+        except SqlError as error:
+            if _is_timeout(error):
+                with suppress(SqlError, ConnectionProblem):
+                    self._in_the_way = read_sessions(connection, self._database)
+            raise
+
+    def _reopen_after(self, error: BaseException, deadline: TimeLeft) -> None:
+        """The session is closed by now. This has time of its own: it must not fail for being late."""
+        try:
             self._guard.reopen(max(deadline.left, _SHORTEST_RESTORE_SECONDS))
+        except AccessProblem as problem:
+            if isinstance(error, (SqlError, ConnectionProblem)):
+                raise problem.preceded_by(self._cause(error)) from error
             raise
 
     def _forget_note(self, deadline: TimeLeft) -> None:
@@ -384,39 +465,57 @@ class BrokerRepair:
     def _require_right(self, connection: SqlConnection) -> None:
         rows = _if_allowed(lambda: connection.rows(RIGHT, quote_identifier(self._database)))
         if rows and rows[0]["allowed"] == 0:
-            raise self._no_right("it has no ALTER permission", 0)
+            raise self._no_right("it has no ALTER permission", 0, "Nothing was changed")
 
     def _require_wanted(self) -> None:
-        after = self.report.after
-        if after is None or after.user_access != "MULTI_USER" or not after.is_broker_enabled:
-            state = (
-                "could not be read"
-                if after is None
-                else f"is {after.user_access}, Service Broker {'on' if after.is_broker_enabled else 'off'}"
-            )
+        if not self._is_wanted:
             raise BrokerProblem(
                 self._database,
-                f"all statements ran, and afterwards its state {state}",
+                f"all statements ran, and afterwards {self._state_now}",
                 f"Run this again, or type: {self._guard.by_hand}",
             )
+
+    @property
+    def _state_now(self) -> str:
+        """The state that was read back, for a sentence."""
+        after = self.report.after
+        if after is None:
+            return "its state could not be read"
+        return f"it is in {after.user_access}, Service Broker is {'on' if after.is_broker_enabled else 'off'}"
 
     def _explained(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
         number = _number(error)
         if number == _SAME_BROKER:
             return self._same_broker("another database")
         if number in _NO_RIGHT:
-            return self._no_right(cause(error), number)
+            return self._no_right(cause(error), number, f"After that {self._state_now}")
+        last = self._cause(error)
+        earlier = [text for text in self._earlier[:1] if text != last]
+        before = f"; a try before failed: {earlier[0]}" if earlier else ""
         return BrokerProblem(
-            self._database,
-            f"{cause(error)}. It is in MULTI_USER, Service Broker is still off",
-            alter_advice(error),
-            number,
+            self._database, f"{last}{before}. After that {self._state_now}", self._advice(error), number
         )
 
-    def _no_right(self, reason: str, number: int) -> BrokerProblem:
+    def _cause(self, error: SqlError | ConnectionProblem) -> str:
+        """A failure in a few words; one of a statement that waited in vain also says for whom, as far as that is known."""
+        if not isinstance(error, SqlError) or error.waited_seconds is None:
+            return cause(error)
+        text = f"{error.reason} to: {error.statement} (the option timeout is {self._seconds})"
+        if self._in_the_way:
+            return f"{text}; in the database were: {sessions_text(self._in_the_way)}"
+        if self.report.sessions:
+            return f"{text}; in the database were at the start: {sessions_text(self.report.sessions)}"
+        return f"{text}; this login sees nobody else in the database"
+
+    def _advice(self, error: SqlError | ConnectionProblem) -> str:
+        if not _is_timeout(error):
+            return alter_advice(error)
+        return "Stop what uses the database (the OpsMgr services first), then run this again, with a longer timeout if rolling back takes its time"
+
+    def _no_right(self, reason: str, number: int, state: str) -> BrokerProblem:
         return BrokerProblem(
             self._database,
-            f"the login may not alter it ({reason}). It is as it was",
+            f"the login may not alter it ({reason}). {state}",
             _RIGHT_ADVICE,
             number,
         )
@@ -440,6 +539,10 @@ def _if_allowed(read: Callable[[], _Answer]) -> _Answer | None:
         return None
 
 
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, SqlError) and error.waited_seconds is not None
+
+
 def _passes(error: SqlError | ConnectionProblem) -> bool:
     """Whether it may be better a moment later."""
     if isinstance(error, SqlError):
@@ -457,7 +560,10 @@ def alter_advice(error: SqlError | ConnectionProblem) -> str:
     if number in _NO_RIGHT:
         return _RIGHT_ADVICE
     if number == _REASON_LOST:
-        return "Look into the error log of SQL Server for the reason; most often the login may not alter it"
+        return (
+            "Look into the error log of SQL Server for the reason; most often the login may not alter it, "
+            "or the database is a mirror or a secondary replica here"
+        )
     if number in _TAKEN:
         return "Stop what uses the database (the OpsMgr services first), then run this again"
     return error.what_to_do
@@ -466,7 +572,7 @@ def alter_advice(error: SqlError | ConnectionProblem) -> str:
 def cause(error: SqlError | ConnectionProblem) -> str:
     """A failure in a few words."""
     if isinstance(error, SqlError):
-        return f"error {error.number} ({error.message.rstrip('.')})"
+        return error.reason
     return error.found
 
 

@@ -159,7 +159,7 @@ class DatabaseBackup(DatabaseJob):
         try:
             found = read_backup_directory(self._connection)
         except SqlError as error:
-            raise self._no_directory(f"error {error.number} ({error.message.rstrip('.')})") from error
+            raise self._no_directory(error.reason) from error
         if found is None:
             raise self._no_directory("its registry has no value BackupDirectory")
         return found

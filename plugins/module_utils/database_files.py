@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import Reader
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_errors import file_advice
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlError
 
 HEADERS = "RESTORE HEADERONLY FROM DISK = ?"
@@ -29,26 +30,11 @@ FREE_SPACE = "EXEC master.dbo.xp_fixeddrives"
 # the instance's own key in the place of MSSQLServer [field].
 BACKUP_DIRECTORY = r"EXEC master.dbo.xp_instance_regread N'HKEY_LOCAL_MACHINE', N'SOFTWARE\Microsoft\MSSQLServer\MSSQLServer', N'BackupDirectory'"
 
-# Cannot open the file (with the operating system's number in the text), not a backup file, set not in it, damaged, no
-# checksums.
+# Cannot open the file, with the operating system's number in the text.
 CANNOT_OPEN = 3201
-NOT_A_BACKUP = 3241
-# Windows' number for a file that is not there; it stands before its text in every language.
-_NOT_FOUND = re.compile(r"\b2 ?\(")
+# Windows' number for a file that is not there; it stands before its text in every language, in some with a wide bracket.
+_NOT_FOUND = re.compile(r"(?<![0-9])2 ?[(（]")
 FULL_BACKUP = 1
-
-_ADVICE = {
-    262: "Log in as a member of sysadmin: looking into backup files takes the right to create databases",
-    916: "Log in as a member of sysadmin",
-    # Severity 16 after a 262 of severity 14, and FreeTDS shows only the most severe message.
-    3013: "Log in as a member of sysadmin, which most often is what is missing; else look into the error log of SQL Server",
-    3101: "Stop what uses the database (the OpsMgr services first), then run this again",
-    3110: "Log in as a member of sysadmin or dbcreator, or as the owner of the database",
-    3169: "Restore it on a SQL Server that is at least as new as the one that made the backup",
-    3189: "Do not rely on this backup; make or use another one",
-    3201: "Check the path, and that the account that SQL Server runs as may use it; a share needs rights for that account, not for yours",
-    3241: "Check the path: the file is no backup of SQL Server, or damaged",
-}
 
 _SQL_MAX_PATH = 259
 _FORBIDDEN_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
@@ -67,8 +53,8 @@ class FileProblem(OpsmgrError):
 
 def explained(error: SqlError, step: str, path: str, left: str) -> FileProblem:
     """A statement's failure as what it means for this file. C(left) says what is left behind."""
-    found = f"error {error.number} ({error.message.rstrip('.')}) about {path}. {left}"
-    return FileProblem(step, path, found, _ADVICE.get(error.number, error.what_to_do))
+    found = f"{error.reason} about {path}. {left}"
+    return FileProblem(step, path, found, file_advice(error.number) or error.what_to_do)
 
 
 @dataclass(frozen=True)
@@ -141,17 +127,25 @@ def verify_statement(position: int, *, checksum: bool) -> str:
     return VERIFY.format(position=position) + (", CHECKSUM" if checksum else "")
 
 
-def read_free_bytes(reader: Reader) -> dict[str, int]:
+class PlaceReader(Protocol):
+    """What is needed of a connection to ask the procedures whose columns a server may call by names of its language."""
+
+    def tuples(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement and return the values of its rows by their place. Raises SqlError."""
+
+
+def read_free_bytes(reader: PlaceReader) -> dict[str, int]:
     """Free space by the letter of each local drive. Raises SqlError where that is not allowed."""
-    return {str(row["drive"]).upper(): int(row["MB free"]) * 2**20 for row in reader.rows(FREE_SPACE)}
+    return {str(drive).upper(): int(megabytes) * 2**20 for drive, megabytes, *_more in reader.tuples(FREE_SPACE)}
 
 
-def read_backup_directory(reader: Reader) -> str | None:
+def read_backup_directory(reader: PlaceReader) -> str | None:
     """The directory that the server itself uses for backups, or None when it names none. Raises SqlError where that is
     not allowed.
     """
-    rows = reader.rows(BACKUP_DIRECTORY)
-    return str(rows[0]["Data"] or "").strip() or None if rows else None
+    # The name of the value, and its data.
+    rows = reader.tuples(BACKUP_DIRECTORY)
+    return str(rows[0][1] or "").strip() or None if rows else None
 
 
 def drive_of(path: str) -> str | None:

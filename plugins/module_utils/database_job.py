@@ -43,7 +43,7 @@ class DatabaseJob:
 
     def _note(self, what: str, error: SqlError) -> None:
         """A statement failed that is not worth a failure: only say so."""
-        self._problems.append(f"{what}: error {error.number} ({error.message.rstrip('.')}).")
+        self._problems.append(f"{what}: {error.reason}.")
 
     def _server_version(self) -> tuple[str, int | None]:
         """The version of SQL Server, and its major number; empty and None when it is not told."""

@@ -221,7 +221,7 @@ class GroupLock:
             return deed(self._connection, name, *values)
         except SqlError as error:
             if error.number in NO_RIGHT:
-                found = f"the login may not write it (error {error.number}: {error.message.rstrip('.')})"
+                found = f"the login may not write it ({error.reason})"
                 raise LockProblem(
                     self._database, found, "Give it ALTER on that database, or make it a member of db_owner there"
                 ) from error

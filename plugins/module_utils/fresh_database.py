@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import BackupSet
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import known_rows
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
@@ -19,8 +20,13 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import S
 # Stays the same from backup to restore, and is another one in a database that was dropped and created again.
 FAMILY = "SELECT family_guid FROM sys.database_recovery_status WHERE database_id = DB_ID(?)"
 CREATED = "SELECT create_date FROM sys.databases WHERE name = ?"
-# Agents and gateways are health services, too. From master, so that no seat in the database is taken.
-MEMBERS = "SELECT DisplayName FROM {database}.dbo.MTV_HealthService ORDER BY DisplayName"
+# Agents and gateways are health services, too; what was deleted proves as well that the database was used. The view may
+# have no names. From master, so that no seat in the database is taken.
+MEMBERS = (
+    "SELECT DisplayName FROM {database}.dbo.MTV_HealthService ORDER BY DisplayName",
+    "SELECT bme.DisplayName AS DisplayName FROM {database}.dbo.MT_HealthService AS hs "
+    "JOIN {database}.dbo.BaseManagedEntity AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId ORDER BY 1",
+)
 _NAMED = 5
 
 
@@ -57,7 +63,8 @@ def _origin(connection: SqlConnection, database: str, backup: BackupSet) -> list
 
 def _strangers(connection: SqlConnection, database: str, servers: Sequence[str]) -> list[str]:
     own = frozenset[str]().union(*(known_as([server]) for server in servers))
-    names = [str(row["DisplayName"]) for row in connection.rows(MEMBERS.format(database=quote_identifier(database)))]
+    statements = [statement.format(database=quote_identifier(database)) for statement in MEMBERS]
+    names = [str(row["DisplayName"]) for row in known_rows(connection, statements)]
     strangers = [name for name in names if not is_one_of(name.partition(".")[0], own)]
     more = f" and {len(strangers) - _NAMED} more" if len(strangers) > _NAMED else ""
     return (

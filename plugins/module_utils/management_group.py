@@ -3,15 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operational database knows about its management group. Everything here only reads.
 
-Names of tables and columns come from published scripts [field]. Each part is asked for alone, so that one wrong name
-costs one answer: that answer is then None, and a problem says why.
+Names of tables and columns come from published scripts [field], which are of later versions. Each part is asked for
+alone, and in more than one way where 2007 may have other names. A part that cannot be read in any way costs one answer:
+that answer is then None, and a problem says why.
 
 This file is private to the collection: others must not import it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -21,16 +22,28 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ne
 
 GROUP_NAME = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
 
-# Agents are health services too, and not asked for.
-SERVERS = (
-    "SELECT DisplayName, IsRHS, IsManagementServer, IsGateway FROM dbo.MTV_HealthService "
-    "WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1 ORDER BY DisplayName"
+# Where health services are, the surest first. What was deleted keeps its rows, marked as such in BaseManagedEntity, until
+# it is groomed away; published queries leave it out [field]. The view may have no names, and the names of the tables
+# behind it are known of later versions only: so the next one is asked when a name is not known (207, 208). The last one
+# shows what was deleted as if it were there.
+_MARKED = "JOIN dbo.BaseManagedEntity AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId"
+_SOURCES = (
+    f"hs.DisplayName AS DisplayName, {{columns}} FROM dbo.MTV_HealthService AS hs {_MARKED} WHERE bme.IsDeleted = 0 AND",
+    f"bme.DisplayName AS DisplayName, {{columns}} FROM dbo.MT_HealthService AS hs {_MARKED} WHERE bme.IsDeleted = 0 AND",
+    "hs.DisplayName AS DisplayName, {columns} FROM dbo.MTV_HealthService AS hs WHERE",
 )
 
+
+def _of_servers(columns: str) -> tuple[str, ...]:
+    """The statements that ask for columns of all servers. Agents are health services too, and not asked for."""
+    servers = "(hs.IsRHS = 1 OR hs.IsManagementServer = 1 OR hs.IsGateway = 1)"
+    return tuple(f"SELECT {source.format(columns=columns)} {servers} ORDER BY 1" for source in _SOURCES)
+
+
+SERVERS = _of_servers("hs.IsRHS, hs.IsManagementServer, hs.IsGateway")
+
 # Asked apart from the servers: which column holds it is assumed.
-VERSIONS = (
-    "SELECT DisplayName, Version FROM dbo.MTV_HealthService WHERE IsRHS = 1 OR IsManagementServer = 1 OR IsGateway = 1"
-)
+VERSIONS = _of_servers("hs.Version")
 
 # Works from any database of the server, which matters when the wanted one cannot be opened.
 DATABASE = "SELECT name, state_desc, user_access_desc, is_broker_enabled, recovery_model_desc FROM sys.databases WHERE name = ?"
@@ -43,8 +56,14 @@ LAST_FULL_BACKUP = (
     "SELECT MAX(backup_finish_date) AS finished FROM msdb.dbo.backupset WHERE database_name = ? AND type = 'D'"
 )
 
-# Never the column with the secret [field, the column name is assumed].
-RUN_AS_ACCOUNTS = "SELECT UserName FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
+# Never Data, the column with the secret [field]. Without names the accounts alone are worth something, too.
+RUN_AS_ACCOUNTS = (
+    "SELECT Name, Description, Domain, UserName FROM dbo.CredentialManagerSecureStorage ORDER BY Name, UserName",
+    "SELECT UserName FROM dbo.CredentialManagerSecureStorage ORDER BY UserName",
+)
+
+# Invalid column name, invalid object name [ms].
+_NAME_NOT_KNOWN = frozenset((207, 208))
 
 _Answer = TypeVar("_Answer")
 
@@ -72,10 +91,27 @@ class ListedServer:
     def roles(self) -> list[str]:
         """C(rms), C(management_server) and C(gateway), as far as they apply; from 2012 on C(rms_emulator), which is marked
         as the RMS was [field].
+
+        The database marks a gateway as a management server, too [field]. It cannot become the RMS.
         """
         rms = "rms_emulator" if unsupported(version_or_none(self.version)) else "rms"
-        flags = {rms: self.is_rms, "management_server": self.is_management_server, "gateway": self.is_gateway}
+        is_full = self.is_management_server and not self.is_gateway
+        flags = {rms: self.is_rms, "management_server": is_full, "gateway": self.is_gateway}
         return [role for role, applies in flags.items() if applies]
+
+
+@dataclass(frozen=True)
+class RunAsAccount:
+    """A Run As account; what the database does not tell is empty."""
+
+    name: str
+    description: str
+    domain: str
+    user_name: str
+
+    def __str__(self) -> str:
+        account = f"{self.domain}\\{self.user_name}" if self.domain else self.user_name
+        return f"{self.name} ({account})" if self.name else account
 
 
 @dataclass(frozen=True)
@@ -98,7 +134,7 @@ class GroupFacts:
     database: DatabaseState | None = None
     sql_server_version: str | None = None
     last_full_backup: datetime | None = None
-    run_as_accounts: list[str] | None = None
+    run_as_accounts: list[RunAsAccount] | None = None
     # Why no rule of 2007 holds for the group, and nothing in it is changed; None where they do, or nobody can tell.
     unsupported: str | None = None
     problems: list[str] = field(default_factory=list)
@@ -158,13 +194,13 @@ def read_servers(reader: Reader) -> list[ListedServer]:
         ListedServer(
             str(row["DisplayName"]), bool(row["IsRHS"]), bool(row["IsManagementServer"]), bool(row["IsGateway"])
         )
-        for row in reader.rows(SERVERS)
+        for row in known_rows(reader, SERVERS)
     ]
 
 
 def read_versions(reader: Reader) -> dict[str, str]:
     """The versions of the same servers, by their names."""
-    return {str(row["DisplayName"]): str(row["Version"]) for row in reader.rows(VERSIONS) if row["Version"]}
+    return {str(row["DisplayName"]): str(row["Version"]) for row in known_rows(reader, VERSIONS) if row["Version"]}
 
 
 def read_database(reader: Reader, name: str) -> DatabaseState | None:
@@ -193,9 +229,27 @@ def read_last_full_backup(reader: Reader, database: str) -> datetime | None:
     return finished if isinstance(finished, datetime) else None
 
 
-def read_run_as_accounts(reader: Reader) -> list[str]:
-    """The user names of the Run As accounts. Their secrets are never asked for."""
-    return [str(row["UserName"]) for row in reader.rows(RUN_AS_ACCOUNTS)]
+def read_run_as_accounts(reader: Reader) -> list[RunAsAccount]:
+    """The Run As accounts. Their secrets are never asked for."""
+    return [
+        RunAsAccount(*(str(row.get(column) or "") for column in ("Name", "Description", "Domain", "UserName")))
+        for row in known_rows(reader, RUN_AS_ACCOUNTS)
+    ]
+
+
+def known_rows(reader: Reader, statements: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the first statement whose names this database knows. Raises SqlError: the first one when none does."""
+    unknown: SqlError | None = None
+    for statement in statements:
+        try:
+            return reader.rows(statement)
+        except SqlError as error:
+            if error.number not in _NAME_NOT_KNOWN:
+                raise
+            unknown = unknown or error
+    if unknown is None:
+        raise ValueError("no statement")
+    raise unknown
 
 
 def database_problems(database: DatabaseState) -> list[str]:
@@ -215,9 +269,7 @@ def _tried(problems: list[str], what: str, read: Callable[[], _Answer]) -> _Answ
     try:
         return read()
     except SqlError as error:
-        problems.append(
-            f"Could not read {what}: error {error.number} ({error.message.rstrip('.')}). {error.what_to_do}."
-        )
+        problems.append(f"Could not read {what}: {error.reason}. {error.what_to_do}.")
         return None
 
 

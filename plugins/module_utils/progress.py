@@ -92,6 +92,6 @@ def _watch(number: int, options: SqlOptions, progress: Progress, what: str, ende
                 for row in watching.rows(PERCENT, number):
                     progress.note(float(row["percent_complete"]), time.monotonic() - started, what)
     except SqlError as error:
-        progress.problem = f"The progress could not be read: error {error.number} ({error.message.rstrip('.')})."
+        progress.problem = f"The progress could not be read: {error.reason}."
     except OpsmgrError as error:
         progress.problem = f"The progress could not be read: {error.found}."

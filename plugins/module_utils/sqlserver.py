@@ -17,6 +17,12 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.freetds_file import old_tls
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_errors import (
+    NO_ANSWER,
+    advice,
+    database_advice,
+    login_advice,
+)
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
     ConnectionString,
     SqlOptions,
@@ -55,6 +61,9 @@ _LOST_STATES = frozenset(("08001", "08003", "08007", "08S01"))
 # FreeTDS' own numbers for a connection that is gone: read and write failed, not there, end of file, dead
 # (include/sybdb.h). Their SQLSTATE can be 01000, which is a warning's.
 _FREETDS_LOST = frozenset((20004, 20006, 20009, 20017, 20047))
+# The driver stopped waiting for an answer [ms]; FreeTDS has a number of its own for it, too.
+_TIMEOUT_STATES = frozenset(("HYT00", "HYT01"))
+_FREETDS_TIMEOUT = 20003
 # A message that only says that the statement was not prepared, beside the one that says why [ms].
 _NOT_THE_REASON = frozenset((0, 8180))
 
@@ -65,14 +74,6 @@ _RECORD = re.compile(
     re.DOTALL,
 )
 _PREFIXES = re.compile(r"(?:\[[^\]]*\])+")
-
-_SQL_ADVICE = {
-    208: "Check that this is the operational database of OpsMgr",
-    229: "Give this login the right to read it (db_datareader)",
-    262: "Give this login the right that the message names",
-    916: "Make this login a user of that database",
-}
-_SQL_ADVICE_OTHERWISE = "Look at the number in the documentation of SQL Server, then run it again"
 
 
 class PyodbcMissing(OpsmgrError):
@@ -103,23 +104,26 @@ class ConnectionProblem(OpsmgrError):
 
 class SqlError(OpsmgrError):
     """A statement that failed. Fields: C(number) of SQL Server (0: the driver's), C(state) (SQLSTATE), C(message),
-    C(statement), C(server).
+    C(statement), C(server), C(reason), which is the failure in a few words, and C(waited_seconds): after how long the
+    driver stopped waiting for an answer, or None when there was one.
     """
 
-    def __init__(self, number: int, state: str, message: str, statement: str, server: str) -> None:
-        super().__init__(
-            f"run SQL on {server}",
-            f"error {number} ({message.rstrip('.')}) from: {statement}",
-            _SQL_ADVICE.get(number, _SQL_ADVICE_OTHERWISE),
-        )
+    def __init__(
+        self, number: int, state: str, message: str, statement: str, server: str, waited_seconds: int | None = None
+    ) -> None:
+        self.reason = _reason_text(number, message.rstrip("."), waited_seconds)
+        what_to_do = advice(number) if waited_seconds is None else NO_ANSWER
+        super().__init__(f"run SQL on {server}", f"{self.reason} from: {statement}", what_to_do)
         self.number = number
         self.state = state
         self.message = message
         self.statement = statement
         self.server = server
+        self.waited_seconds = waited_seconds
 
-    def __reduce__(self) -> tuple[type[SqlError], tuple[int, str, str, str, str]]:
-        return type(self), (self.number, self.state, self.message, self.statement, self.server)
+    def __reduce__(self) -> tuple[type[SqlError], tuple[int, str, str, str, str, int | None]]:
+        fields = (self.number, self.state, self.message, self.statement, self.server, self.waited_seconds)
+        return type(self), fields
 
 
 @dataclass(frozen=True)
@@ -171,13 +175,18 @@ class SqlConnection:
 
         Raises SqlError, or ConnectionProblem when the connection is lost.
         """
-        return self._run(statement, values)
+        names, found = self._run(statement, values)
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def tuples(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """The same with the values of each row by their place, for columns whose names a server may translate."""
+        return self._run(statement, values)[1]
 
     def execute(self, statement: str, *values: object) -> None:
         """Run a statement to its end, whatever it returns. Raises like C(rows())."""
         self._run(statement, values)
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
+    def _run(self, statement: str, values: tuple[object, ...]) -> tuple[list[str], list[tuple[Any, ...]]]:
         self.statements.append(statement)
         self._is_idle = False
         try:
@@ -206,7 +215,8 @@ class SqlConnection:
                 f"the connection was lost ({record.message}) during: {statement}",
                 "Check that SQL Server is running, then run it again",
             )
-        return SqlError(record.number, record.state, record.message, statement, self.server)
+        waited = self._connection.timeout if _is_timeout(record) else None
+        return SqlError(record.number, record.state, record.message, statement, self.server, waited)
 
 
 def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_TIMEOUT_SECONDS) -> SqlConnection:
@@ -261,20 +271,29 @@ def _use(connection: SqlConnection, options: SqlOptions) -> None:
     connection.statements.clear()
 
 
+def _reason_text(number: int, message: str, waited_seconds: int | None) -> str:
+    if waited_seconds is not None:
+        return f"no answer within {waited_seconds} seconds"
+    return f"error {number} ({message})" if number else f"an error of the driver ({message})"
+
+
+def _is_timeout(record: Diagnostic) -> bool:
+    return record.state in _TIMEOUT_STATES or record.number == _FREETDS_TIMEOUT
+
+
 def _is_lost(record: Diagnostic) -> bool:
     return record.number in _FREETDS_LOST or record.state in _LOST_STATES
 
 
-def _first_result(cursor: pyodbc.Cursor) -> list[dict[str, Any]]:
+def _first_result(cursor: pyodbc.Cursor) -> tuple[list[str], list[tuple[Any, ...]]]:
     # Every result set is fetched: errors of later ones only show up then, and BACKUP runs no longer than it is listened
     # to.
-    result: list[dict[str, Any]] | None = None
+    result: tuple[list[str], list[tuple[Any, ...]]] | None = None
     while True:
         if cursor.description and result is None:
-            names = [column[0] for column in cursor.description]
-            result = [{name: row[index] for index, name in enumerate(names)} for row in cursor.fetchall()]
+            result = [column[0] for column in cursor.description], [tuple(row) for row in cursor.fetchall()]
         if not cursor.nextset():
-            return result or []
+            return result or ([], [])
 
 
 def _connection_problem(error: pyodbc.Error, options: SqlOptions) -> ConnectionProblem:
@@ -311,6 +330,10 @@ def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
 
 
 def _login_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
+    known = login_advice(record.number)
+    if known is not None:
+        account = options.login_user or "by Kerberos"
+        return f"the login {account} was refused ({_quoted(record)})", known
     if options.login_user is None:
         return (
             f"the login by Kerberos was refused ({_quoted(record)})",
@@ -326,7 +349,8 @@ def _login_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
 def _database_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     return (
         f"the database {options.database} cannot be opened ({_quoted(record)})",
-        f"Check its name{in_inventory('database')}, its state (offline, restoring, single-user), and that this login is a user in it",
+        database_advice(record.number)
+        or f"Check its name{in_inventory('database')}, its state (offline, restoring, single-user), and that this login is a user in it",
     )
 
 

@@ -21,8 +21,8 @@ description:
 options:
   run_as_accounts:
     description:
-      - Also list the names of the Run As accounts, which have to be entered again when the encryption key is lost.
-      - Their secrets are never read.
+      - Also list the Run As accounts, which have to be entered again when the encryption key is lost.
+      - Their secrets are never read, only name, description, domain and user name.
       - When left out, RV(run_as_accounts) is V(null).
     type: bool
     default: false
@@ -182,6 +182,7 @@ management_group:
 rms:
   description:
     - The root management server by the database; V(null) when it names none or several, and RV(problems) says which.
+    - One that was deleted from the management group, but is not groomed away yet, does not count.
     - V(null) from 2012 on, where there is none any more.
   returned: success
   type: str
@@ -197,7 +198,9 @@ servers:
       type: str
       sample: Hydra.Odyssey.com
     roles:
-      description: V(rms), or from 2012 on V(rms_emulator), V(management_server) and V(gateway), as far as they apply.
+      description:
+        - V(rms), or from 2012 on V(rms_emulator), V(management_server) and V(gateway), as far as they apply.
+        - A gateway has no other role.
       type: list
       elements: str
       sample: [rms, management_server]
@@ -286,11 +289,39 @@ sql_server_version:
   type: str
   sample: 10.0.6556.0
 run_as_accounts:
-  description: User names of the Run As accounts, if O(run_as_accounts=true).
+  description:
+    - The Run As accounts by name, if O(run_as_accounts=true). What the database does not tell of them is empty.
+    - V(null) when they were not asked for, or could not be read.
   returned: success
   type: list
-  elements: str
-  sample: [momaction, momreports]
+  elements: dict
+  contains:
+    name:
+      description: Its name in the Operations console.
+      type: str
+      sample: SQL Server Monitoring
+    description:
+      description: Its description there.
+      type: str
+      sample: Reads the databases of the shops
+    domain:
+      description: Domain of the account.
+      type: str
+      sample: ODYSSEY
+    user_name:
+      description: The account, without its domain.
+      type: str
+      sample: svc-sqlmon
+    text:
+      description: Name and account in one line.
+      type: str
+      sample: SQL Server Monitoring (ODYSSEY\svc-sqlmon)
+  sample:
+    - name: SQL Server Monitoring
+      description: ''
+      domain: ODYSSEY
+      user_name: svc-sqlmon
+      text: SQL Server Monitoring (ODYSSEY\svc-sqlmon)
 unsupported:
   description:
     - Why this collection changes nothing in the management group, as a part of a sentence, when a management server of it is of 2012 or later by the
@@ -414,7 +445,9 @@ def _result(
         "unsupported": facts.unsupported,
         "database": _database_result(facts, closed),
         "sql_server_version": facts.sql_server_version,
-        "run_as_accounts": facts.run_as_accounts,
+        "run_as_accounts": None
+        if facts.run_as_accounts is None
+        else [{**asdict(one), "text": str(one)} for one in facts.run_as_accounts],
         "problems": facts.problems + agreement.problems,
         "statements": statements,
     }

@@ -13,9 +13,11 @@ version_added: 1.0.0
 description:
   - Makes sure that Service Broker of the operational database of Operations Manager 2007 is on, and that the database is in V(MULTI_USER). Without
     the broker, discovery and tasks do not work; it is off after a restore.
-  - Turning it on needs the database alone. All other sessions in it are ended, and their open transactions rolled back. OpsMgr services connect
-    again at once, so stop C(OMSDK) and C(OMCFG) of the RMS and C(HealthService) of all management servers first.
-  - One session goes from V(SINGLE_USER) to V(MULTI_USER). When it fails, is lost, or the task is ended (SIGTERM), the database is brought back to
+  - Turning it on needs the database alone. Stop C(OMSDK) and C(OMCFG) of the RMS and C(HealthService) of all management servers first, and
+    everything else that uses the database. When nobody is in it, one statement turns the broker on, and that is all.
+  - When others are in it, their sessions are ended and their open transactions rolled back by V(SINGLE_USER). OpsMgr services connect again at
+    once.
+  - One session goes from V(SINGLE_USER) to V(MULTI_USER) then. When it fails, is lost, or the task is ended (SIGTERM), the database is brought back to
     V(MULTI_USER), with as many tries as O(timeout) allows, but for at least 30 seconds. When even that fails, the message says what state was left, who is in
     the database, and which statement to type.
   - A database that a run of this collection closed, and left so because it was killed (SIGKILL), is brought to V(MULTI_USER), with the broker on or off.
@@ -33,6 +35,7 @@ options:
   timeout:
     description:
       - Seconds that the repair may take, waiting for others included. After that nothing new is tried.
+      - A statement that waits in vain is cancelled. The message names it, the seconds, and who was in the database.
       - Rolling back the transactions of others is part of it, and can take as long as they did.
     type: int
     default: 120
@@ -43,7 +46,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: It reads everything that decides, and predicts the statements. It cannot predict who takes the only seat meanwhile.
+    details: It reads everything that decides, and predicts the statements. It cannot predict who enters the database, or takes its only seat, meanwhile.
   diff_mode:
     support: full
   idempotent:
@@ -65,6 +68,8 @@ attributes:
     support: none
 notes:
   - Before the database is closed, a note on it says so, an extended property of the database. It is removed when the database is open again.
+  - Whoever enters the database while one statement alone turns the broker on makes it wait. After 10 seconds at most it is cancelled, and the sessions of
+    others are ended.
   - The login must be a member of C(sysadmin), the owner of the database, or have C(ALTER) on it.
   - To see whose sessions are in the way it needs C(VIEW SERVER STATE).
 seealso:
@@ -119,7 +124,8 @@ closed_by_us:
   sample: false
 sessions:
   description:
-    - The sessions in the database before anything was changed, as far as this login may see them. They are the ones that are ended.
+    - The sessions in the database before anything was changed, as far as this login may see them. They are the ones that are ended; when
+      there are none, the database is not closed.
     - V(null) when nothing had to be changed, or they could not be read.
   returned: always
   type: list

@@ -201,8 +201,11 @@ def test_a_database_that_names_another_rms_is_told_before_and_after(gemini: Play
     sql = gemini.lab.sql["thunder"]
     path = backup_folder(gemini) + "\\moved.bak"
     with sql.connect("somebody", "OperationsManager") as session:
-        session.run("UPDATE dbo.MTV_HealthService SET IsRHS = 0")
-        session.run("UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName LIKE 'deathsting%'")
+        session.run("UPDATE dbo.MT_HealthService SET IsRHS = 0")
+        session.run(
+            "UPDATE dbo.MT_HealthService SET IsRHS = 1 WHERE BaseManagedEntityId IN "
+            "(SELECT BaseManagedEntityId FROM dbo.BaseManagedEntity WHERE DisplayName LIKE 'deathsting%')"
+        )
         session.run("BACKUP DATABASE OperationsManager TO DISK = ?", [path])
     sql.remove_database(sql.databases["OperationsManager"])
     stopped = in_escrow(gemini, **EXISTING, clustered_rms_restore_database_backup=path)

@@ -146,7 +146,7 @@ def test_backup_and_restore(odyssey: Player) -> None:
 
     known = servers(odyssey)
     with odyssey.lab.sql["thunder"].connect("somebody", "OperationsManager") as session:
-        session.run("DELETE FROM MTV_HealthService WHERE IsRHS = 0")
+        session.run("DELETE FROM MT_HealthService WHERE IsRHS = 0")
     assert servers(odyssey) != known
     options = {"path": PATH, "overwrite": "same_group", "management_group": "ODYSSEY"}
     refused = task(odyssey, "database_restore", **options)

@@ -7,6 +7,7 @@ in the lab itself.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def setups(player: Player) -> int:
 def listed(run: Run) -> list[str]:
     """The Run As accounts in the report."""
     [report] = run.results("Run As accounts that have to be entered again")
-    return [line for line in report["msg"] if line.startswith("ODYSSEY\\")]
+    return re.findall(r"\((ODYSSEY\\[^)]+)\)$", "\n".join(report["msg"]), re.MULTILINE)
 
 
 def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> None:

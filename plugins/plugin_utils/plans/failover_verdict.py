@@ -26,7 +26,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation 
 
 # A promotion in one of these phases can still move the role.
 OPEN_PHASES = (Phase.AT_WORK, Phase.MAY_BE_ANSWERED, Phase.CANNOT_BE_TOLD)
-ROLE_QUERY = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
+# What was deleted and is not groomed away yet does not count.
+ROLE_QUERY = (
+    "SELECT bme.DisplayName FROM dbo.MT_HealthService AS hs "
+    "JOIN dbo.BaseManagedEntity AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId "
+    "WHERE hs.IsRHS = 1 AND bme.IsDeleted = 0"
+)
 REGISTRY_QUERY = r'reg query "HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0\Server Management Groups" /s /v IsRootHealthService'
 # The options of management_services that start a service again.
 _OPTIONS = {HEALTH_SERVICE: "health_service", SDK_SERVICE: "sdk_service", CONFIG_SERVICE: "config_service"}

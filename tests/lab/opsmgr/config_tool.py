@@ -23,7 +23,8 @@ last. Whether this is the root already is asked of the registry, for the same re
 
 Host settings: ``promote_seconds`` (0.3), ``promote_starts_services`` (true: ``OMSDK`` and ``OMCFG`` become automatic
 and are started; ``enable``: only automatic; false: untouched), ``update_demoted_asks`` (false),
-``update_demoted_known`` (true; false: there is no such action).  Exit codes as in ``secure_storage_backup.py``
+``update_demoted_known`` (true; false: there is no such action), ``deleted_root_lingers`` (true: what the database
+deletes keeps its rows, marked as deleted, as until it is groomed away).  Exit codes as in ``secure_storage_backup.py``
 [assumed].  ``install_cluster_asks`` (true): whether the cluster's two actions wait for ``Y``.
 """
 
@@ -104,7 +105,8 @@ def _promote(dialogue: Dialogue, databases: Databases, options: list[str], clust
     _fault_point(dialogue, "before-change")
     dialogue.process.sleep(float(dialogue.setting("promote_seconds", str(_PROMOTE_SECONDS))))
     with _open(databases, installation) as database:
-        database.promote(installation.computer, delete_old=delete_old, virtual_root=virtual_root)
+        lingers = dialogue.setting("deleted_root_lingers", "true").lower() == "true"
+        database.promote(installation.computer, delete_old=delete_old, virtual_root=virtual_root, lingers=lingers)
     _fault_point(dialogue, "after-database")
     installation.set_root(True)
     _fault_point(dialogue, "after-registry")

@@ -17,7 +17,7 @@ from ..topologies import GroupSpec, RemainsSpec
 from ..windows.host import WindowsHost
 from .installation import Installation
 from .key import KeyBackup, encrypt_secret, new_key, pack_backup
-from .operational_database import is_new_key, opens
+from .operational_database import account_name, is_new_key, opens
 from .setup import Membership
 from .versions import Version
 
@@ -33,20 +33,30 @@ class ManagementGroup:
         self._sql = sql
         sql.add_database(spec.database)
         sql.add_database(spec.warehouse, broker=False)
-        opsmgr_schema.create_operations_manager(sql, spec.database, spec.name, version=servers[root].server_version)
+        self._make_database(servers[root].server_version)
         for server, version in servers.items():
             is_root = server == root
             opsmgr_schema.add_health_service(
                 sql, spec.database, server, is_root=is_root, version=version.server_version
             )
+        for gateway in spec.gateways:
+            opsmgr_schema.add_health_service(
+                sql, spec.database, gateway, is_gateway=True, version=servers[root].server_version
+            )
         for account in spec.run_as:
             data = encrypt_secret(self.key, account.user, account.secret)
-            opsmgr_schema.add_run_as(sql, spec.database, account.name, account.user, data)
+            domain, _backslash, user = account.user.rpartition("\\")
+            opsmgr_schema.add_run_as(sql, spec.database, account.name, user, data, domain)
         self.membership = Membership(spec.name, root.lower(), host.fqdn, spec.database, spec.warehouse)
         self.cluster_damaged = False
         """Whether the Health Service was started on a node of a clustered root while another server was the root."""
         if spec.remains:
             self._lose(spec.remains, host, servers[root].server_version)
+
+    def _make_database(self, version: str) -> None:
+        opsmgr_schema.create_operations_manager(
+            self._sql, self.spec.database, self.name, version=version, older_view=self.spec.older_view
+        )
 
     @property
     def name(self) -> str:
@@ -79,19 +89,28 @@ class ManagementGroup:
         backup = pack_backup(KeyBackup(self.key, self.name, version), remains.key_password)
         host.fs.write(f"{folder}\\{remains.key_backup}", backup)
         sql.remove_database(database)
-        opsmgr_schema.create_operations_manager(sql, name, self.name, version=version)
+        self._make_database(version)
 
     def dump(self, members: Mapping[str, Installation]) -> dict[str, Any]:
         """Who is the root by the database and by each registry, and what the key in each registry really opens.
 
         It looks into the tables directly: it needs no seat in the database and works while the server is down.
         """
-        rows = (row for row in self._rows("MTV_HealthService") if row["IsManagementServer"])
-        servers = {str(row["DisplayName"]): bool(row["IsRHS"]) for row in rows}
-        secrets = {
-            str(row["UserName"]): bytes(row["SecureData"]) for row in self._rows("CredentialManagerSecureStorage")
+        names = {
+            row["BaseManagedEntityId"]: str(row["DisplayName"])
+            for row in self._rows("BaseManagedEntity")
+            if not row["IsDeleted"]
         }
-        checks = [bytes(row["SecureData"]) for row in self._rows("LabKeyCheck")]
+        servers = {
+            names[row["BaseManagedEntityId"]]: bool(row["IsRHS"])
+            for row in self._rows("MT_HealthService")
+            if row["BaseManagedEntityId"] in names and row["IsManagementServer"] and not row["IsGateway"]
+        }
+        secrets = {
+            account_name(row["Domain"], row["UserName"]): bytes(row["Data"])
+            for row in self._rows("CredentialManagerSecureStorage")
+        }
+        checks = [bytes(row["Data"]) for row in self._rows("LabKeyCheck")]
         run_as = {host: _opened(installation.key, secrets) for host, installation in members.items()}
         return {
             "rms": next((name for name, is_root in sorted(servers.items()) if is_root), None),

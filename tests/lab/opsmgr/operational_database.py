@@ -10,28 +10,42 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..sql.messages import SessionEnded, SqlError
+from ..sql.opsmgr_schema import new_id
 from ..sql.server import SqlServer, SqlSession
 from .key import WrongKeyError, decrypt_secret, encrypt_secret
 
-_SELECT_ROOT = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1"
-_SELECT_SERVER = "SELECT IsRHS FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 1"
-_SELECT_SERVERS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsManagementServer = 1 AND IsGateway = 0"
+# What is deleted and not groomed away yet does not count. A gateway is marked as a management server, too, and cannot be
+# promoted [field].
+_LIVING = (
+    "FROM dbo.MT_HealthService AS hs JOIN dbo.BaseManagedEntity AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId "
+    "WHERE bme.IsDeleted = 0"
+)
+_NAMED = "BaseManagedEntityId IN (SELECT BaseManagedEntityId FROM dbo.BaseManagedEntity WHERE IsDeleted = 0 AND DisplayName = ?)"
+_OTHERS = "BaseManagedEntityId IN (SELECT BaseManagedEntityId FROM dbo.BaseManagedEntity WHERE IsDeleted = 0 AND DisplayName <> ?)"
+_ROOTS = "BaseManagedEntityId IN (SELECT BaseManagedEntityId FROM dbo.MT_HealthService WHERE IsRHS = 1)"
+_SELECT_ROOT = f"SELECT bme.DisplayName {_LIVING} AND hs.IsRHS = 1"
+_SELECT_SERVER = f"SELECT hs.IsRHS {_LIVING} AND bme.DisplayName = ? AND hs.IsManagementServer = 1 AND hs.IsGateway = 0"
+_SELECT_SERVERS = f"SELECT bme.DisplayName {_LIVING} AND hs.IsManagementServer = 1 AND hs.IsGateway = 0"
 _SELECT_ACCESS = "SELECT user_access_desc FROM sys.databases WHERE name = ?"
-_SELECT_SECRETS = "SELECT UserName, SecureData FROM dbo.CredentialManagerSecureStorage ORDER BY UserName"
-_SELECT_CHECK = "SELECT SecureData FROM dbo.LabKeyCheck"
+_SELECT_SECRETS = "SELECT Domain, UserName, Data FROM dbo.CredentialManagerSecureStorage ORDER BY Domain, UserName"
+_SELECT_CHECK = "SELECT Data FROM dbo.LabKeyCheck"
 _DELETE_CHECK = "DELETE FROM dbo.LabKeyCheck"
-_INSERT_CHECK = "INSERT INTO dbo.LabKeyCheck (SecureData) VALUES (?)"
+_INSERT_CHECK = "INSERT INTO dbo.LabKeyCheck (Data) VALUES (?)"
 _SELECT_GROUP = "SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__"
-_SELECT_REMAINS = "SELECT DisplayName FROM dbo.MTV_HealthService WHERE DisplayName = ? AND IsManagementServer = 0"
-_DELETE_ROOT = "DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1 AND DisplayName <> ?"
-_EMPTY_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0, IsManagementServer = 0 WHERE DisplayName = ?"
-_DEMOTE_ROOT = "UPDATE dbo.MTV_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND DisplayName <> ?"
-_PROMOTE = "UPDATE dbo.MTV_HealthService SET IsRHS = 1 WHERE DisplayName = ?"
-_REVIVE = "UPDATE dbo.MTV_HealthService SET IsManagementServer = 1 WHERE DisplayName = ?"
+_SELECT_REMAINS = f"SELECT bme.DisplayName {_LIVING} AND bme.DisplayName = ? AND hs.IsManagementServer = 0"
+_DELETE_ROOT = f"UPDATE dbo.BaseManagedEntity SET IsDeleted = 1 WHERE IsDeleted = 0 AND DisplayName <> ? AND {_ROOTS}"
+_GROOM = (
+    "DELETE FROM dbo.MT_HealthService WHERE BaseManagedEntityId IN (SELECT BaseManagedEntityId FROM dbo.BaseManagedEntity WHERE IsDeleted = 1)",
+    "DELETE FROM dbo.BaseManagedEntity WHERE IsDeleted = 1",
+)
+_EMPTY_ROOT = f"UPDATE dbo.MT_HealthService SET IsRHS = 0, IsManagementServer = 0 WHERE {_NAMED}"
+_DEMOTE_ROOT = f"UPDATE dbo.MT_HealthService SET IsRHS = 0 WHERE IsRHS = 1 AND {_OTHERS}"
+_PROMOTE = f"UPDATE dbo.MT_HealthService SET IsRHS = 1 WHERE {_NAMED}"
+_REVIVE = f"UPDATE dbo.MT_HealthService SET IsManagementServer = 1 WHERE {_NAMED}"
+_INSERT_NAME = "INSERT INTO dbo.BaseManagedEntity (BaseManagedEntityId, DisplayName, IsDeleted) VALUES (?, ?, 0)"
 _INSERT_SERVER = (
-    "INSERT INTO dbo.MTV_HealthService "
-    "(BaseManagedEntityId, DisplayName, IsRHS, IsManagementServer, IsGateway, IsAgent, Version) "
-    "VALUES (NEWID(), ?, 0, 1, 0, 0, ?)"
+    "INSERT INTO dbo.MT_HealthService (BaseManagedEntityId, IsRHS, IsManagementServer, IsGateway, IsAgent, Version) "
+    "VALUES (?, 0, 1, 0, 0, ?)"
 )
 
 
@@ -84,10 +98,13 @@ class OperationalDatabase:
 
     def add_management_server(self, computer: str, version: str) -> None:
         """Make it one of the group's ordinary management servers."""
-        self._execute(_INSERT_SERVER, computer, version)
+        with self._transaction():
+            self._insert_server(computer, version)
 
-    def promote(self, computer: str, *, delete_old: bool, virtual_root: str = "") -> None:
+    def promote(self, computer: str, *, delete_old: bool, virtual_root: str = "", lingers: bool = True) -> None:
         """Make it the root; the old one is deleted or demoted, all at once or not at all.
+
+        ``lingers``: the rows of what was deleted stay, and still say that it is the root.
 
         ``virtual_root`` is the old one's name when it is clustered.  What is deleted of it leaves an entry that is no
         server any more, as a real database keeps what it deleted for a while [assumed].
@@ -96,6 +113,9 @@ class OperationalDatabase:
             if delete_old and virtual_root:
                 self._execute(_EMPTY_ROOT, virtual_root)
             self._execute(_DELETE_ROOT if delete_old else _DEMOTE_ROOT, computer)
+            if not lingers:
+                for statement in _GROOM:
+                    self._execute(statement)
             self._execute(_PROMOTE, computer)
 
     def install_virtual_server(self, computer: str, version: str) -> None:
@@ -103,7 +123,7 @@ class OperationalDatabase:
         with self._transaction():
             self._execute(_REVIVE, computer)
             if not self.lists(computer):
-                self._execute(_INSERT_SERVER, computer, version)
+                self._insert_server(computer, version)
             self._execute(_DEMOTE_ROOT, computer)
             self._execute(_PROMOTE, computer)
 
@@ -113,7 +133,8 @@ class OperationalDatabase:
 
     def opens_with(self, key: bytes) -> dict[str, bool]:
         """Which Run As accounts this key decrypts."""
-        return {str(user): opens(key, str(user), bytes(data)) for user, data in self._query(_SELECT_SECRETS)}
+        secrets = [(account_name(domain, user), bytes(data)) for domain, user, data in self._query(_SELECT_SECRETS)]
+        return {account: opens(key, account, data) for account, data in secrets}
 
     def accepts(self, key: bytes) -> bool:
         """Whether this is the group's key: the one that was made again, else the one that decrypts every secret."""
@@ -125,6 +146,11 @@ class OperationalDatabase:
         with self._transaction():
             self._execute(_DELETE_CHECK)
             self._execute(_INSERT_CHECK, encrypt_secret(key, _CHECKED, _CHECKED))
+
+    def _insert_server(self, computer: str, version: str) -> None:
+        identity = new_id()
+        self._execute(_INSERT_NAME, identity, computer)
+        self._execute(_INSERT_SERVER, identity, version)
 
     def group(self) -> str:
         """The management group's name."""
@@ -152,6 +178,11 @@ class OperationalDatabase:
     def _execute(self, sql: str, *values: Any) -> None:
         with _reachable():
             self._session.execute(sql, values)
+
+
+def account_name(domain: object, user: object) -> str:
+    """What a person calls the account of a Run As account: ``DOMAIN\\user``, or without a domain the user alone."""
+    return f"{domain}\\{user}" if domain else str(user)
 
 
 def opens(key: bytes, user: str, data: bytes) -> bool:

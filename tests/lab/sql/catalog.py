@@ -124,9 +124,18 @@ def _own_files(server: SqlServer, session: Session, database: Database) -> Rows:
     return [row[1:] for row in _files(server, session, database) if row[0] == database.id]
 
 
-def _tables(server: SqlServer, session: Session, database: Database) -> Rows:
+def _objects(server: SqlServer, session: Session, database: Database) -> Rows:
     for table in database.tables.values():
-        yield (table.name, table.object_id, 1, 0, "U ", "USER_TABLE", table.created, table.created, False)
+        kind = ("V ", "VIEW") if table.is_view else ("U ", "USER_TABLE")
+        yield (table.name, table.object_id, 1, 0, *kind, table.created, table.created, False)
+
+
+def _tables(server: SqlServer, session: Session, database: Database) -> Rows:
+    return [row for row in _objects(server, session, database) if row[5] == "USER_TABLE"]
+
+
+def _views(server: SqlServer, session: Session, database: Database) -> Rows:
+    return [row for row in _objects(server, session, database) if row[5] == "VIEW"]
 
 
 def _columns(server: SqlServer, session: Session, database: Database) -> Rows:
@@ -141,7 +150,7 @@ def _properties(server: SqlServer, session: Session, database: Database) -> Rows
 
 def _schema_tables(server: SqlServer, session: Session, database: Database) -> Rows:
     for table in database.tables.values():
-        yield (database.name, table.schema, table.name, "BASE TABLE")
+        yield (database.name, table.schema, table.name, "VIEW" if table.is_view else "BASE TABLE")
 
 
 def _schema_column(database: Database, table: Table, place: int, column: Column) -> tuple[Any, ...]:
@@ -205,7 +214,8 @@ VIEWS: dict[str, View] = {
         of_server=False,
     ),
     "sys.tables": View(_OBJECT, _tables, of_server=False),
-    "sys.objects": View(_OBJECT, _tables, of_server=False),
+    "sys.views": View(_OBJECT, _views, of_server=False),
+    "sys.objects": View(_OBJECT, _objects, of_server=False),
     "sys.columns": View(
         [("object_id", INT), ("name", NAME), ("column_id", INT), ("max_length", _SMALL), ("is_nullable", BIT), ("is_identity", BIT)],
         _columns,
@@ -270,4 +280,6 @@ def find_view(schema: str, name: str) -> tuple[str, View] | None:
 
 def copy_table(table: Table) -> Table:
     """A fresh definition of the same shape."""
-    return Table(table.schema, table.name, list(table.columns), list(table.key), created=dt.datetime.now())
+    return Table(
+        table.schema, table.name, list(table.columns), list(table.key), created=dt.datetime.now(), query=table.query
+    )

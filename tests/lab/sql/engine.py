@@ -417,6 +417,8 @@ def _guessed(place: int, rows: list[tuple[Any, ...]]) -> SqlType:
 
 _SQLITE_ERRORS: tuple[tuple[str, Callable[[re.Match[str], str], SqlError]], ...] = (
     (r"no such column: (?:.*\.)?(.+)", lambda found, head: error(207, found.group(1).strip('"'))),
+    # A view whose table was dropped.
+    (r"no such table: (?:.*\|)?(.+)", lambda found, head: error(208, found.group(1).strip('"'))),
     (r".*has no column named (.+)", lambda found, head: error(207, found.group(1))),
     (r"no such function: (.+)", lambda found, head: error(195, found.group(1))),
     (

@@ -129,8 +129,9 @@ def _table(store: Store, database: Database, table: Table) -> dict[str, Any]:
         "schema": table.schema,
         "name": table.name,
         "key": table.key,
+        "query": table.query,
         "columns": [asdict(column) for column in table.columns],
-        "rows": [[_to_json(cell) for cell in row] for row in store.rows(database, table)],
+        "rows": [] if table.is_view else [[_to_json(cell) for cell in row] for row in store.rows(database, table)],
     }
 
 
@@ -139,8 +140,12 @@ def put_back(taken: BackupSet, database: Database, store: Store) -> None:
     store.drop_all(database)
     for definition in taken.tables:
         columns = [Column(**{**column, "type": SqlType(**column["type"])}) for column in definition["columns"]]
-        table = Table(definition["schema"], definition["name"], columns, list(definition["key"]))
+        table = Table(
+            definition["schema"], definition["name"], columns, list(definition["key"]), query=definition["query"]
+        )
         store.create(database, table)
+        if table.is_view:
+            continue
         store.insert(database, table, [[_from_json(cell) for cell in row] for row in definition["rows"]])
     database.service_broker_guid = taken.broker_guid
     database.recovery_model = taken.recovery_model

@@ -98,6 +98,7 @@ MESSAGES: dict[int, tuple[int, int, str]] = {
     3262: (0, 1, "The backup set on file {0} is valid."),
     3701: (11, 5, "Cannot drop the {0} '{1}', because it does not exist or you do not have permission."),
     3702: (16, 4, 'Cannot drop database "{0}" because it is currently in use.'),
+    3705: (16, 1, "Cannot use DROP TABLE with '{0}' because '{0}' is a view. Use DROP VIEW."),
     3902: (16, 1, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3903: (16, 1, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     4035: (0, 1, "Processed {0} pages for database '{1}', file '{2}' on file {3}."),

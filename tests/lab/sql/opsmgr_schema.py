@@ -4,6 +4,11 @@
 """The operational database's tables, as far as anybody who recovers a management group looks into them.
 
 Names of tables and columns are those of published queries [field], where a comment does not say otherwise.
+
+What a health service is called is in BaseManagedEntity, what it is in MT_HealthService, and MTV_HealthService shows both
+together; published queries join all three by BaseManagedEntityId.  Something deleted keeps its rows, with IsDeleted
+= 1, until it is groomed away [field].  Whether the view shows it as long is not published: here it does, and nothing in it
+says that it was deleted, which is the harder case.
 """
 
 from __future__ import annotations
@@ -18,12 +23,21 @@ from .values import BIT, BYTES, DATETIME, GUID, SqlType, to_storage
 
 _TEXT = SqlType("nvarchar", 256)
 
-HEALTH_SERVICE = Table(
+MANAGED_ENTITY = Table(
     "dbo",
-    "MTV_HealthService",
+    "BaseManagedEntity",
     [
         Column("BaseManagedEntityId", GUID, nullable=False),
         Column("DisplayName", _TEXT),
+        Column("IsDeleted", BIT, nullable=False),
+    ],
+    ["BaseManagedEntityId"],
+)
+HEALTH_SERVICE = Table(
+    "dbo",
+    "MT_HealthService",
+    [
+        Column("BaseManagedEntityId", GUID, nullable=False),
         Column("IsRHS", BIT),
         Column("IsManagementServer", BIT),
         Column("IsGateway", BIT),
@@ -31,6 +45,21 @@ HEALTH_SERVICE = Table(
         Column("Version", _TEXT),
     ],
     ["BaseManagedEntityId"],
+)
+_NAME = Column("DisplayName", _TEXT)
+_JOINED = "{MT_HealthService} AS hs JOIN {BaseManagedEntity} AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId"
+HEALTH_SERVICE_VIEW = Table(
+    "dbo",
+    "MTV_HealthService",
+    [HEALTH_SERVICE.columns[0], _NAME, *HEALTH_SERVICE.columns[1:]],
+    query=f"SELECT hs.BaseManagedEntityId, bme.DisplayName, IsRHS, IsManagementServer, IsGateway, IsAgent, Version FROM {_JOINED}",
+)
+# That later versions show a name there is published; of 2007 nothing is known.
+OLDER_HEALTH_SERVICE_VIEW = Table(
+    "dbo",
+    "MTV_HealthService",
+    list(HEALTH_SERVICE.columns),
+    query="SELECT BaseManagedEntityId, IsRHS, IsManagementServer, IsGateway, IsAgent, Version FROM {MT_HealthService}",
 )
 GROUP_INFO = Table(
     "dbo",
@@ -43,25 +72,26 @@ GROUP_INFO = Table(
         Column("LanguageCode", SqlType("nvarchar", 3)),
     ],
 )
-# Published queries of later versions call the last two columns SecureStorageId and Data; what 2007 calls its secret
-# is [assumed], and so is that nothing else is needed to decrypt it.
+# Published queries of later versions also have SecureStorageId; that nothing but Data is needed to decrypt a secret is
+# [assumed].
 SECURE_STORAGE = Table(
     "dbo",
     "CredentialManagerSecureStorage",
     [
         Column("Name", _TEXT),
+        Column("Description", _TEXT),
         Column("UserName", _TEXT),
         Column("Domain", _TEXT),
         Column("LastModified", DATETIME),
         Column("SecureStorageElementId", GUID, nullable=False),
-        Column("SecureData", BYTES),
+        Column("Data", BYTES),
     ],
     ["SecureStorageElementId"],
 )
 # The lab's own: something encrypted with a key that Setup made again, because the old secrets cannot tell that it is the
 # right one [assumed].
-KEY_CHECK = Table("dbo", "LabKeyCheck", [Column("SecureData", BYTES)])
-TABLES = (HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)
+KEY_CHECK = Table("dbo", "LabKeyCheck", [Column("Data", BYTES)])
+TABLES = (MANAGED_ENTITY, HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)
 
 
 def new_id() -> str:
@@ -70,12 +100,21 @@ def new_id() -> str:
 
 
 def create_operations_manager(
-    server: SqlServer, database: str, group_name: str, group_id: str | None = None, version: str = "6.0.6278.0"
+    server: SqlServer,
+    database: str,
+    group_name: str,
+    group_id: str | None = None,
+    version: str = "6.0.6278.0",
+    *,
+    older_view: bool = False,
 ) -> Database:
-    """Give a database (made if it does not exist) the tables of an operational database and its group's row."""
+    """Give a database (made if it does not exist) the tables of an operational database and its group's row.
+
+    ``older_view``: MTV_HealthService has no names.
+    """
     with server.lock:
         found = server.find(database) or server.add_database(database)
-        for table in TABLES:
+        for table in (*TABLES, OLDER_HEALTH_SERVICE_VIEW if older_view else HEALTH_SERVICE_VIEW):
             server.store.create(found, copy_table(table))
         row = {
             "ManagementGroupName": group_name,
@@ -97,12 +136,17 @@ def add_health_service(
     is_management_server: bool = True,
     is_gateway: bool = False,
     version: str = "6.0.6278.0",
+    is_deleted: bool = False,
 ) -> str:
-    """Add a management server (the root, a gateway or an ordinary one) or an agent; returns its id."""
+    """Add a management server (the root, a gateway or an ordinary one) or an agent; returns its id.
+
+    A gateway is a management server, too [field].  ``is_deleted``: it is not groomed away yet.
+    """
     identity = new_id()
+    named = {"BaseManagedEntityId": identity, "DisplayName": display_name, "IsDeleted": is_deleted}
+    insert(server, database, MANAGED_ENTITY.name, named)
     row = {
         "BaseManagedEntityId": identity,
-        "DisplayName": display_name,
         "IsRHS": is_root,
         "IsManagementServer": is_management_server,
         "IsGateway": is_gateway,
@@ -113,10 +157,19 @@ def add_health_service(
     return identity
 
 
-def add_run_as(server: SqlServer, database: str, name: str, user: str, data: bytes, domain: str = "") -> str:
+def add_run_as(
+    server: SqlServer, database: str, name: str, user: str, data: bytes, domain: str = "", description: str = ""
+) -> str:
     """Add a Run As account with its encrypted secret; returns its id."""
     identity = new_id()
-    row = {"Name": name, "UserName": user, "Domain": domain, "SecureStorageElementId": identity, "SecureData": data}
+    row = {
+        "Name": name,
+        "Description": description,
+        "UserName": user,
+        "Domain": domain,
+        "SecureStorageElementId": identity,
+        "Data": data,
+    }
     insert(server, database, SECURE_STORAGE.name, row)
     return identity
 

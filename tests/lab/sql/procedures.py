@@ -120,11 +120,15 @@ def reset_connection(engine: Engine, arguments: tuple[Token, ...]) -> None:
     engine.server.reset(engine.session, keep_transaction=False)
 
 
+# What the columns of the extended procedures are called, by the server's language; the German names are [assumed].
+_HEADINGS = {"en": ("drive", "MB free", "Value", "Data"), "de": ("Laufwerk", "MB frei", "Wert", "Daten")}
+
+
 def fixed_drives(engine: Engine, arguments: tuple[Token, ...]) -> None:
     """xp_fixeddrives."""
-    _answer(
-        engine, [("drive", SqlType("varchar", 1)), ("MB free", INT)], sorted(engine.server.files.free_megabytes.items())
-    )
+    drive, free, *_others = _HEADINGS[engine.server.language]
+    columns = [(drive, SqlType("varchar", 1)), (free, INT)]
+    _answer(engine, columns, sorted(engine.server.files.free_megabytes.items()))
 
 
 # What the instance-aware procedures put in place of this beginning of a path: the key of their own instance [field].
@@ -150,7 +154,8 @@ def read_own_registry(engine: Engine, arguments: tuple[Token, ...]) -> None:
         call = "RegQueryValueEx" if registry.exists(f"{root}\\{path}") else "RegOpenKeyEx"
         engine.tell(message(22001, call, 2, Win32Error(2).text), Done())
         return
-    _answer(engine, [("Value", NAME), ("Data", _TEXT)], [(value.name, value.data)])
+    *_others, heading, data = _HEADINGS[engine.server.language]
+    _answer(engine, [(heading, NAME), (data, _TEXT)], [(value.name, value.data)])
 
 
 _NOT_OF_THE_DATABASE = tuple(f"level{level}{part}" for level in range(3) for part in ("type", "name"))

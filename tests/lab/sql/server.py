@@ -58,6 +58,7 @@ class SqlServer:
         self.files: Files = files if files is not None else MemoryFiles()
         self.registry = registry if registry is not None else self._own_registry()
         self.issuer_keeps_seat = True
+        self.language = "en"
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.store = Store()

@@ -32,7 +32,10 @@ class Column:
 
 @dataclass
 class Table:
-    """A table's definition; ``key`` lists the columns of its primary key."""
+    """A table's definition; ``key`` lists the columns of its primary key.
+
+    ``query`` makes it a view: a SELECT for sqlite, with tables of the same database in braces.
+    """
 
     schema: str
     name: str
@@ -40,6 +43,12 @@ class Table:
     key: list[str] = field(default_factory=list)
     object_id: int = 0
     created: dt.datetime = field(default_factory=dt.datetime.now)
+    query: str = ""
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only shows rows of other tables."""
+        return bool(self.query)
 
 
 @dataclass
@@ -129,14 +138,22 @@ class Store:
             self.written.clear()
 
     def create(self, database: Database, table: Table) -> None:
-        """Make a table."""
-        name = stored_name(database, table.schema, table.name)
-        self.run(f"CREATE TABLE {quoted(name)} ({', '.join(_definitions(table))})")
+        """Make a table or a view."""
+        name = quoted(stored_name(database, table.schema, table.name))
+        if table.is_view:
+            sources = {
+                other.name: quoted(stored_name(database, other.schema, other.name))
+                for other in database.tables.values()
+            }
+            self.run(f"CREATE VIEW {name} AS {table.query.format(**sources)}")
+        else:
+            self.run(f"CREATE TABLE {name} ({', '.join(_definitions(table))})")
         database.add_table(table)
 
     def drop(self, database: Database, table: Table) -> None:
-        """Remove a table with its rows."""
-        self.run(f"DROP TABLE {quoted(stored_name(database, table.schema, table.name))}")
+        """Remove a table with its rows, or a view."""
+        kind = "VIEW" if table.is_view else "TABLE"
+        self.run(f"DROP {kind} {quoted(stored_name(database, table.schema, table.name))}")
         del database.tables[(table.schema.lower(), table.name.lower())]
 
     def drop_all(self, database: Database) -> None:
@@ -145,10 +162,9 @@ class Store:
             self.drop(database, table)
 
     def rows(self, database: Database, table: Table) -> list[tuple[Any, ...]]:
-        """A table's rows in the order of their insertion."""
-        return self.run(
-            f"SELECT * FROM {quoted(stored_name(database, table.schema, table.name))} ORDER BY rowid"
-        ).fetchall()
+        """A table's rows in the order of their insertion; those of a view in any order."""
+        order = "" if table.is_view else " ORDER BY rowid"
+        return self.run(f"SELECT * FROM {quoted(stored_name(database, table.schema, table.name))}{order}").fetchall()
 
     def insert(self, database: Database, table: Table, rows: Iterable[Iterable[Any]]) -> None:
         """Add whole rows to a table."""

@@ -86,6 +86,8 @@ def drop_table(engine: Engine, statement: Statement) -> None:
     """DROP TABLE [IF EXISTS] name."""
     if_exists = "EXISTS" in statement.words
     found = _find_table(engine, statement, 4 if if_exists else 2)
+    if found[1] is not None and found[1].is_view:
+        raise error(3705, found[1].name)
     if found[1] is not None:
         engine.server.store.drop(found[0], found[1])
     elif not if_exists:

@@ -26,7 +26,8 @@ _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10
 _TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "clusters", "sql")
 _HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "installed", "media", "settings", "users")
-_GROUP_KEYS = ("database", "run_as", "remains")
+_GROUP_KEYS = ("database", "run_as", "remains", "gateways")
+_DATABASE_KEYS = ("host", "name", "warehouse", "older_view")
 _REMAINS_KEYS = ("database_backup", "key_backup", "key_password")
 _CLUSTER_KEYS = ("nodes", "group", "virtual_server", "disk", "quorum_disk")
 _SQL_KEYS = ("version", "login", "weak_login")
@@ -93,7 +94,11 @@ class RemainsSpec:
 
 @dataclass(frozen=True)
 class GroupSpec:
-    """One management group and the database host that it lives on."""
+    """One management group and the database host that it lives on.
+
+    ``gateways`` are full names: the database knows them, and no host of the lab is one.  ``older_view``: the database's
+    view of health services has no names.
+    """
 
     name: str
     database_host: str
@@ -101,6 +106,8 @@ class GroupSpec:
     warehouse: str
     run_as: tuple[RunAsSpec, ...]
     remains: RemainsSpec | None = None
+    gateways: tuple[str, ...] = ()
+    older_view: bool = False
 
 
 @dataclass(frozen=True)
@@ -293,13 +300,21 @@ def _users(body: Tree) -> tuple[UserSpec, ...]:
 def _group(name: str, body: Tree) -> GroupSpec:
     _only_known(body, _GROUP_KEYS, f"management group {name}")
     database = body["database"]
+    _only_known(database, _DATABASE_KEYS, f"database of management group {name}")
     accounts = ((account, value or {}) for account, value in (body.get("run_as") or {}).items())
     run_as = tuple(
         RunAsSpec(account, str(value["user"]), str(value.get("secret") or random_password()))
         for account, value in accounts
     )
     return GroupSpec(
-        name, database["host"], database["name"], database["warehouse"], run_as, _remains(name, body.get("remains"))
+        name=name,
+        database_host=database["host"],
+        database=database["name"],
+        warehouse=database["warehouse"],
+        run_as=run_as,
+        remains=_remains(name, body.get("remains")),
+        gateways=tuple(str(gateway) for gateway in body.get("gateways") or ()),
+        older_view=bool(database.get("older_view", False)),
     )
 
 

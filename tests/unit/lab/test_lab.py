@@ -22,6 +22,7 @@ from winrm.protocol import Protocol
 
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
+from lab.sql.messages import SqlError
 
 TESTS = Path(__file__).parents[2]
 
@@ -165,6 +166,19 @@ def test_a_fleet_has_several_groups_side_by_side() -> None:
         assert (groups["ODYSSEY"]["rms"], groups["ILIAD"]["rms"]) == ("hydra.odyssey.com", "achilles.odyssey.com")
         assert groups["ILIAD"]["run_as"] == {"achilles": {"ODYSSEY\\priam": True}}
         assert lab.hosts["achilles"].services["OMSDK"].state == "running"
+
+
+def test_a_gateway_and_a_view_without_names() -> None:
+    with quick_lab("odyssey-hard") as lab, lab.sql["thunder"].connect("test", "OperationsManager") as session:
+        with pytest.raises(SqlError, match="207"):
+            session.query("SELECT DisplayName FROM dbo.MTV_HealthService")
+        rows = session.query(
+            "SELECT bme.DisplayName, hs.IsManagementServer, hs.IsGateway FROM dbo.MTV_HealthService AS hs "
+            "JOIN dbo.BaseManagedEntity AS bme ON bme.BaseManagedEntityId = hs.BaseManagedEntityId WHERE hs.IsGateway = 1"
+        )
+        assert [tuple(row) for row in rows] == [("gate.ithaca.com", True, True)]
+        # It could never be the root.
+        assert "gate.ithaca.com" not in lab.dump()["groups"]["ODYSSEY"]["servers"]
 
 
 def test_dumps_are_equal_until_something_changes(lab: Lab) -> None:

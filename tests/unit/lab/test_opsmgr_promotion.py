@@ -68,6 +68,17 @@ def test_promotion_that_deletes_the_old_root(lab: Lab, answer: str) -> None:
     assert not lab.hosts["deathsting"].registry.exists(f"{GROUPS}\\ODYSSEY\\Parent Health Services")
 
 
+@pytest.mark.parametrize(("setting", "roots"), [("true", [DEATHSTING, HYDRA]), ("false", [DEATHSTING])])
+def test_what_was_deleted_lingers_in_the_view(lab: Lab, setting: str, roots: list[str]) -> None:
+    lab.hosts["deathsting"].settings["deleted_root_lingers"] = setting
+    run(lab, "deathsting", PROMOTE, "Y\r")
+    with lab.sql["thunder"].connect("test", "OperationsManager") as session:
+        rows = session.query("SELECT DisplayName FROM dbo.MTV_HealthService WHERE IsRHS = 1 ORDER BY 1")
+        marked = session.query("SELECT DisplayName FROM dbo.BaseManagedEntity WHERE IsDeleted = 1")
+    assert [row[0] for row in rows] == roots
+    assert [row[0] for row in marked] == [root for root in roots if root != DEATHSTING]
+
+
 def test_the_deleted_root_comes_back_as_an_ordinary_server(lab: Lab) -> None:
     run(lab, "deathsting", PROMOTE, "Y\r")
     assert group_of(lab)["roles"]["hydra"] == "rms"

@@ -52,7 +52,7 @@ def test_rollback_immediate_ends_the_others_and_says_so(
     server: SqlServer, admin: pyodbc.Connection, connect: Connect
 ) -> None:
     other = connect(autocommit=False)
-    other.execute("DELETE FROM MTV_HealthService")
+    other.execute("DELETE FROM MT_HealthService")
     cursor = admin.execute(SINGLE)
     assert [text.rsplit(":", 1)[1].strip() for _state, text in cursor.messages] == ["0%.", "100%."]
     refused(other, "SELECT 1")

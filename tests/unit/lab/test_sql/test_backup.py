@@ -88,9 +88,7 @@ def test_a_copy_beside_the_original_has_its_broker_id_and_no_broker(
     assert copy.service_broker_guid == original.service_broker_guid
     assert (copy.is_broker_enabled, original.is_broker_enabled) == (False, True)
     refused(admin, "ALTER DATABASE Copy SET ENABLE_BROKER")
-    assert (
-        admin.execute("SELECT SecureData FROM Copy.dbo.CredentialManagerSecureStorage").fetchval() == b"\x00secret\xff"
-    )
+    assert admin.execute("SELECT Data FROM Copy.dbo.CredentialManagerSecureStorage").fetchval() == b"\x00secret\xff"
     assert server.store.dump(copy) == server.store.dump(original)
     assert errors() == [1834, 9772]
 
@@ -99,7 +97,7 @@ def test_a_restore_brings_the_rows_back(
     server: SqlServer, admin: pyodbc.Connection, connect: Connect, errors: Errors
 ) -> None:
     admin.execute(BACKUP)
-    admin.execute("DELETE FROM OperationsManager.dbo.MTV_HealthService")
+    admin.execute("DELETE FROM OperationsManager.dbo.MT_HealthService")
     restore = f"RESTORE DATABASE OperationsManager FROM DISK = N'{PATH}'"
     refused(admin, restore)
     other = connect()

@@ -79,7 +79,9 @@ def test_any_statement_is_run_or_refused(server: SqlServer, words: list[str]) ->
 
 def test_a_service_asks_with_question_marks_and_reads_by_name(server: SqlServer) -> None:
     with server.connect("OMSDK", "OperationsManager") as session:
-        session.execute("UPDATE MTV_HealthService SET IsGateway = ? WHERE DisplayName = ?", [True, "hydra.odyssey.com"])
+        named = "(SELECT BaseManagedEntityId FROM BaseManagedEntity WHERE DisplayName = ?)"
+        gateway = f"UPDATE MT_HealthService SET IsGateway = ? WHERE BaseManagedEntityId IN {named}"
+        session.execute(gateway, [True, "hydra.odyssey.com"])
         rows = session.query("SELECT DisplayName, IsGateway FROM MTV_HealthService WHERE DisplayName <> '?' ORDER BY 1")
     assert [(row[0], row["isgateway"]) for row in rows] == [
         ("deathsting.odyssey.com", False),
@@ -133,5 +135,18 @@ def test_the_dump_is_stable_and_shows_no_bytes(server: SqlServer) -> None:
     database = first["databases"]["OperationsManager"]
     assert (database["state"], database["user_access"], database["is_broker_enabled"]) == ("ONLINE", "MULTI_USER", True)
     (row,) = database["tables"]["dbo.CredentialManagerSecureStorage"]
-    assert row["SecureData"].startswith("sha256:")
+    assert row["Data"].startswith("sha256:")
     assert first["logins"] == ["ODYSSEY\\administrator", "reader", "sa"]
+
+
+def test_a_view_shows_rows_of_tables_and_is_no_table(server: SqlServer) -> None:
+    with server.connect("test", "OperationsManager") as session:
+        assert session.query("SELECT COUNT(*) FROM MTV_HealthService")[0][0] == 2
+        kinds = session.query("SELECT name, type_desc FROM sys.objects WHERE name LIKE 'MT%HealthService' ORDER BY 1")
+        assert [tuple(kind) for kind in kinds] == [("MT_HealthService", "USER_TABLE"), ("MTV_HealthService", "VIEW")]
+        assert session.query("SELECT COUNT(*) FROM sys.tables WHERE name = 'MTV_HealthService'")[0][0] == 0
+        with pytest.raises(SqlError, match="3705"):
+            session.execute("DROP TABLE dbo.MTV_HealthService")
+        session.execute("DROP TABLE dbo.MT_HealthService")
+        with pytest.raises(SqlError, match="208"):
+            session.query("SELECT * FROM dbo.MTV_HealthService")

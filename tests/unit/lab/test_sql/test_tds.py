@@ -189,11 +189,11 @@ def test_an_ordinary_login_may_look_and_no_more(connect: Connect, errors: Callab
 def test_a_transaction_is_rolled_back_with_autocommit_off(connect: Connect) -> None:
     count = "SELECT COUNT(*) FROM MTV_HealthService"
     with connect(autocommit=False) as connection:
-        connection.execute("DELETE FROM [OperationsManager].[dbo].[MTV_HealthService] WHERE IsRHS = 1")
+        connection.execute("DELETE FROM [OperationsManager].[dbo].[MT_HealthService] WHERE IsRHS = 1")
         assert connection.execute(count).fetchval() == 1
         connection.rollback()
         assert connection.execute(count).fetchval() == 2
-        connection.execute("DELETE FROM dbo.MTV_HealthService WHERE IsRHS = 1")
+        connection.execute("DELETE FROM dbo.MT_HealthService WHERE IsRHS = 1")
         connection.commit()
     with connect() as connection:
         assert connection.execute(count).fetchval() == 1
@@ -201,7 +201,7 @@ def test_a_transaction_is_rolled_back_with_autocommit_off(connect: Connect) -> N
 
 def test_a_reader_waits_for_a_writers_transaction(connect: Connect) -> None:
     with connect(autocommit=False) as writer, connect() as reader:
-        writer.execute("UPDATE MTV_HealthService SET IsGateway = 1")
+        writer.execute("UPDATE MT_HealthService SET IsGateway = 1")
         reader.execute("SET LOCK_TIMEOUT 100")
         with pytest.raises(pyodbc.Error, match="1222"):
             reader.execute("SELECT * FROM MTV_HealthService")

@@ -13,12 +13,13 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import C
 
 ODYSSEY: dict[str, Any] = {
     mg.GROUP_NAME: [{"ManagementGroupName": "ODYSSEY"}],
-    mg.SERVERS: [
+    mg.SERVERS[0]: [
         {"DisplayName": "DeathSting.Odyssey.com", "IsRHS": False, "IsManagementServer": True, "IsGateway": False},
-        {"DisplayName": "gate.ithaca.com", "IsRHS": None, "IsManagementServer": False, "IsGateway": True},
+        # Published scripts say so: a gateway is marked as a management server, too.
+        {"DisplayName": "gate.ithaca.com", "IsRHS": None, "IsManagementServer": True, "IsGateway": True},
         {"DisplayName": "Hydra.Odyssey.com", "IsRHS": 1, "IsManagementServer": 1, "IsGateway": 0},
     ],
-    mg.VERSIONS: [
+    mg.VERSIONS[0]: [
         {"DisplayName": "DeathSting.Odyssey.com", "Version": "6.0.6278.0"},
         {"DisplayName": "gate.ithaca.com", "Version": None},
         {"DisplayName": "Hydra.Odyssey.com", "Version": "6.0.6278.100"},
@@ -34,15 +35,25 @@ ODYSSEY: dict[str, Any] = {
     ],
     mg.SQL_SERVER_VERSION: [{"version": "10.0.2531.0"}],
     mg.LAST_FULL_BACKUP: [{"finished": datetime(2026, 1, 31, 2, 3, 4)}],
-    mg.RUN_AS_ACCOUNTS: [{"UserName": "momaction"}, {"UserName": "momreports"}],
+    mg.RUN_AS_ACCOUNTS[0]: [
+        {"Name": "Action", "Description": "Runs responses", "Domain": "ODYSSEY", "UserName": "momaction"},
+        {"Name": "SQL", "Description": None, "Domain": None, "UserName": "sa"},
+    ],
 }
+
+
+def statements(name: str) -> tuple[str, ...]:
+    """All ways to ask for a part."""
+    found = getattr(mg, name)
+    return found if isinstance(found, tuple) else (found,)
 
 
 class Answers:
     """A connection that answers from a table; an exception in the table is raised."""
 
     def __init__(self, **changes: Any) -> None:
-        self.answers = {**ODYSSEY, **{getattr(mg, name): answer for name, answer in changes.items()}}
+        changed = {statement: answer for name, answer in changes.items() for statement in statements(name)}
+        self.answers = {**ODYSSEY, **changed}
         self.asked: list[tuple[object, ...]] = []
 
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
@@ -76,7 +87,11 @@ def test_the_group_of_the_book() -> None:
     }
     assert facts.database == mg.DatabaseState("OperationsManager", "ONLINE", "MULTI_USER", True, "SIMPLE")
     assert facts.last_full_backup == datetime(2026, 1, 31, 2, 3, 4)
-    assert facts.run_as_accounts == ["momaction", "momreports"]
+    assert facts.run_as_accounts == [
+        mg.RunAsAccount("Action", "Runs responses", "ODYSSEY", "momaction"),
+        mg.RunAsAccount("SQL", "", "", "sa"),
+    ]
+    assert [str(account) for account in facts.run_as_accounts] == ["Action (ODYSSEY\\momaction)", "SQL (sa)"]
     assert facts.problems == []
 
 
@@ -85,12 +100,14 @@ def test_names_are_bound_and_run_as_accounts_only_asked_for_on_request() -> None
     facts = mg.read_group(reader, "x'; DROP DATABASE master --")
     bound = [asked for asked in reader.asked if len(asked) > 1]
     assert bound == [(mg.DATABASE, "x'; DROP DATABASE master --"), (mg.LAST_FULL_BACKUP, "x'; DROP DATABASE master --")]
-    assert mg.RUN_AS_ACCOUNTS not in [asked[0] for asked in reader.asked]
+    assert not {asked[0] for asked in reader.asked}.intersection(mg.RUN_AS_ACCOUNTS)
     assert (facts.run_as_accounts, facts.database) == (None, None)
 
 
 def test_no_statement_asks_for_a_secret() -> None:
-    assert not [name for name in dir(mg) if name.isupper() and "SecureData" in str(getattr(mg, name))]
+    for statement in mg.RUN_AS_ACCOUNTS:
+        columns = statement.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")
+        assert set(columns) <= {"Name", "Description", "Domain", "UserName"}
 
 
 PARTS = [
@@ -125,7 +142,35 @@ def test_versions_that_cannot_be_read_cost_only_themselves() -> None:
 def test_without_servers_there_are_no_versions_to_ask_for() -> None:
     reader = Answers(SERVERS=sql_error(208, "Invalid object name."))
     assert len(mg.read_group(reader, "OperationsManager").problems) == 1
-    assert mg.VERSIONS not in [asked[0] for asked in reader.asked]
+    assert not {asked[0] for asked in reader.asked}.intersection(mg.VERSIONS)
+
+
+NOT_KNOWN = sql_error(207, "Invalid column name 'DisplayName'."), sql_error(208, "Invalid object name 'dbo.X'.")
+
+
+@pytest.mark.parametrize("part", ["SERVERS", "VERSIONS", "RUN_AS_ACCOUNTS"])
+@pytest.mark.parametrize("error", NOT_KNOWN)
+def test_names_that_a_database_does_not_know_are_asked_for_in_another_way(part: str, error: SqlError) -> None:
+    first, *others = statements(part)
+    for place, answering in enumerate(others):
+        reader = Answers(**{part: error})
+        reader.answers[answering] = ODYSSEY[first]
+        facts = mg.read_group(reader, "OperationsManager", run_as_accounts=True)
+        assert facts.problems == []
+        assert (facts.rms, len(facts.run_as_accounts or [])) == ("Hydra.Odyssey.com", 2)
+        assert [asked[0] for asked in reader.asked if asked[0] in (first, *others)] == [first, *others[: place + 1]]
+
+
+def test_what_is_not_allowed_is_not_asked_for_in_another_way() -> None:
+    reader = Answers(SERVERS=sql_error(229, "The SELECT permission was denied."))
+    assert mg.read_group(reader, "OperationsManager").servers is None
+    assert [asked[0] for asked in reader.asked if asked[0] in mg.SERVERS] == [mg.SERVERS[0]]
+
+
+def test_accounts_without_names() -> None:
+    reader = Answers(RUN_AS_ACCOUNTS=NOT_KNOWN[0])
+    reader.answers[mg.RUN_AS_ACCOUNTS[-1]] = [{"UserName": "momaction"}]
+    assert [str(account) for account in mg.read_run_as_accounts(reader)] == ["momaction"]
 
 
 def test_a_lost_connection_is_not_swallowed() -> None:

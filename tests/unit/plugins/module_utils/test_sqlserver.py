@@ -127,6 +127,11 @@ def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
     assert pyodbc.outcome.results == []
 
 
+def test_rows_by_place_whatever_the_columns_are_called(pyodbc: FakePyodbc) -> None:
+    pyodbc.outcome.results = [(["", ""], [("C", 1), ("D", 2)])]
+    assert connect(OPTIONS).tuples("EXEC master.dbo.xp_fixeddrives") == [("C", 1), ("D", 2)]
+
+
 def test_an_error_after_the_first_result_is_not_lost(pyodbc: FakePyodbc) -> None:
     pyodbc.outcome.results = [
         (["done"], [(1,)]),
@@ -170,11 +175,23 @@ STATEMENTS = [
     pytest.param(
         ("HYT00", "[HYT00] [FreeTDS][SQL Server]Timeout expired (0) (SQLExecDirectW)"),
         (0, "HYT00", "Timeout expired"),
-        "documentation",
+        "sp_who2",
         id="query timeout",
     ),
-    pytest.param(("odd",), (0, "", "odd"), "documentation", id="nothing to take apart"),
-    pytest.param((), (0, "", "Error"), "documentation", id="nothing at all"),
+    pytest.param(
+        ("HYT00", "[HYT00] [Microsoft][ODBC Driver 17 for SQL Server]Query timeout expired (0) (SQLExecDirectW)"),
+        (0, "HYT00", "Query timeout expired"),
+        "sp_who2",
+        id="query timeout of Microsoft's driver",
+    ),
+    pytest.param(
+        ("42000", "[42000] [FreeTDS][SQL Server]Etwas Neues. (50001) (SQLExecDirectW)"),
+        (50001, "42000", "Etwas Neues."),
+        "documentation of SQL Server",
+        id="a number that nobody thought of",
+    ),
+    pytest.param(("odd",), (0, "", "odd"), "what the driver says", id="nothing to take apart"),
+    pytest.param((), (0, "", "Error"), "what the driver says", id="nothing at all"),
 ]
 
 
@@ -189,6 +206,14 @@ def test_a_statement_that_fails(
     assert (error.number, error.state, error.message) == expected
     assert (error.statement, error.server) == ("SELECT 1", "sql1:1433")
     assert advice in error.what_to_do
+
+
+def test_a_statement_that_is_waited_for_in_vain(pyodbc: FakePyodbc) -> None:
+    pyodbc.outcome.results = [Error("HYT00", "[HYT00] [FreeTDS][SQL Server]Timeout expired (0) (SQLExecDirectW)")]
+    with pytest.raises(SqlError) as caught:
+        connect(OPTIONS, query_timeout_seconds=7).execute("SELECT 1")
+    assert (caught.value.waited_seconds, caught.value.reason) == (7, "no answer within 7 seconds")
+    assert "error 0" not in str(caught.value)
 
 
 def test_the_sentence_of_a_failed_statement() -> None:
@@ -316,6 +341,76 @@ def test_why_there_is_no_connection(
     assert "[" not in caught.value.found
 
 
+MICROSOFT = "[Microsoft][ODBC Driver 17 for SQL Server]"
+# How connecting fails in the field, by driver, and what each is about.
+KINDS = [
+    ("28000", f"{TDS}Login failed. The login is from an untrusted domain (18452)", "login", "Check login_user"),
+    ("08S01", f"{TDS}Unable to connect: Adaptive Server is unavailable (20009)", "unreachable", "is running"),
+    ("08001", f"{TDS}Adaptive Server connection failed (20002)", "unreachable", "is running"),
+    ("08S01", f"{TDS}Unexpected EOF from the server (20017)", "unreachable", "is running"),
+    ("IM002", "[unixODBC][Driver Manager]Data source name not found (0)", "driver", "Install the package"),
+    ("01000", "[unixODBC][Driver Manager]Can't open lib 'x' : file not found (0)", "driver", "Install the package"),
+    (
+        "08001",
+        "[Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x2746 (10054)",
+        "unreachable",
+        "TLS",
+    ),
+    (
+        "08001",
+        f"{MICROSOFT}SSL Provider: [error:1425F102:SSL routines::unsupported protocol] (-1)",
+        "unreachable",
+        "TLS",
+    ),
+    ("HY000", f"{MICROSOFT}SSPI Provider: No Kerberos credentials available (851968)", "unreachable", "klist"),
+    ("28000", f"{TDS}Login failed for user 'sa'. The password of the account has expired. (18487)", "login", "expired"),
+    ("28000", f"{TDS}Login failed for user 'sa'. Reason: script upgrade mode. (18401)", "login", "wait until"),
+    ("28000", f"{TDS}Login failed for user 'sa'. The account is locked out. (18486)", "login", "UNLOCK"),
+    ("28000", f"{TDS}Login failed for user 'sa'. The password must be changed. (18488)", "login", "new password"),
+    ("28000", f"{TDS}Login failed for user 'sa'. The account is disabled. (18470)", "login", "ENABLE"),
+    ("28000", f"{TDS}Login failed for user 'sa'. Only one administrator can connect. (18461)", "login", "-m"),
+]
+
+
+@pytest.mark.parametrize(("state", "text", "kind", "words"), KINDS)
+def test_what_a_failed_connection_is_about(pyodbc: FakePyodbc, state: str, text: str, kind: str, words: str) -> None:
+    pyodbc.outcome = Error(state, f"[{state}] {text} (SQLDriverConnect)")
+    login = {} if "Kerberos" in text else {"login_user": "sa", "login_password": "s3cr3t"}
+    driver = "FreeTDS" if "FreeTDS" in text else "ODBC Driver 17 for SQL Server"
+    with pytest.raises(ConnectionProblem) as caught:
+        connect(SqlOptions(server="sql1", driver=driver, **login))
+    assert caught.value.kind == kind
+    assert words in caught.value.what_to_do
+
+
+def test_a_server_that_starts_is_no_reason_to_check_a_password(pyodbc: FakePyodbc) -> None:
+    pyodbc.outcome = Error("28000", f"[28000] {TDS}Login failed for user 'sa'. (18401) (SQLDriverConnect)")
+    with pytest.raises(ConnectionProblem) as caught:
+        connect(OPTIONS)
+    assert "password" not in caught.value.what_to_do
+
+
+CLOSED_DATABASES = [
+    (924, "wait until it is open to all"),
+    (926, "restored from a backup"),
+    (927, "finish it"),
+    (942, "SET ONLINE"),
+    (954, "principal"),
+    (976, "listener"),
+    (978, "listener"),
+    (983, "listener"),
+    (923, "its state"),
+]
+
+
+@pytest.mark.parametrize(("number", "words"), CLOSED_DATABASES)
+def test_what_to_do_about_a_database_that_does_not_open(pyodbc: FakePyodbc, number: int, words: str) -> None:
+    pyodbc.outcome.use = Error("42000", f"[42000] {TDS}Something in another language. ({number}) (SQLExecDirectW)")
+    with pytest.raises(ConnectionProblem) as caught:
+        connect(OPTIONS)
+    assert (caught.value.kind, words in caught.value.what_to_do) == ("database", True)
+
+
 @pytest.mark.parametrize(
     ("state", "number", "message"),
     [
@@ -372,7 +467,12 @@ def test_diagnostics_are_taken_apart() -> None:
 @pytest.mark.parametrize("clone", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
 @pytest.mark.parametrize(
     "error",
-    [PyodbcMissing(), ConnectionProblem("login", "sql1", "no", "Look"), SqlError(208, "42S02", "m", "s", "sql1")],
+    [
+        PyodbcMissing(),
+        ConnectionProblem("login", "sql1", "no", "Look"),
+        SqlError(208, "42S02", "m", "s", "sql1"),
+        SqlError(0, "HYT00", "m", "s", "sql1", 7),
+    ],
 )
 def test_errors_survive_copying(clone: Any, error: Exception) -> None:
     assert str(clone(error)) == str(error)

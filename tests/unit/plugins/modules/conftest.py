@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's SQL Server, and the module under test: each test module says with its own `subject` which, and prepares the
 server in its own `sql`.
+
+Every statement that the server is sent is judged by Microsoft's parsers, too, when the test has ended.
 """
 
 from __future__ import annotations
@@ -13,19 +15,36 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
+from transact_sql.parsers import FOLDER, Parsers, refused_by, sent, why_not
 from unit.plugins.modules.sql_server import Run, Service, Subject, assert_no_password, odyssey_server
 from waiting import until
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import AccessGuard
+from lab.recorder import Recorder
 from lab.sql.server import SqlServer
 
 
+@pytest.fixture(scope="session")
+def parsers() -> Iterator[Parsers | None]:
+    """Microsoft's parsers of Transact-SQL; None on a machine that they cannot run on, which test_transact_sql.py says."""
+    if why_not() is not None:
+        yield None
+        return
+    if not FOLDER.is_dir():
+        pytest.fail(f"There is no {FOLDER}: run make setup, which brings Microsoft's parser of Transact-SQL there.")
+    running = Parsers()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def new_sql() -> Iterator[SqlServer]:
+def new_sql(parsers: Parsers | None) -> Iterator[SqlServer]:
     """A server that is not started yet."""
     server = odyssey_server()
     yield server
     server.stop()
+    assert isinstance(server.recorder, Recorder)
+    assert parsers is None or refused_by(parsers, sent(server.recorder.entries)) == {}
 
 
 @pytest.fixture

@@ -95,7 +95,9 @@ def test_a_directory_gets_a_file_named_after_database_and_time(sql: SqlServer, r
 OWN = "C:\\Program Files\\Microsoft SQL Server\\MSSQL10.MSSQLSERVER\\MSSQL\\Backup"
 
 
-def test_without_a_place_it_goes_to_the_servers_own_directory(sql: SqlServer, run: Run) -> None:
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_without_a_place_it_goes_to_the_servers_own_directory(sql: SqlServer, run: Run, language: str) -> None:
+    sql.language = language
     predicted = run(max_age=1, _ansible_check_mode=True)
     assert predicted["changed"] is True
     assert predicted["path"].rpartition("\\")[0] == OWN

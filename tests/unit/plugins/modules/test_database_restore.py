@@ -118,16 +118,17 @@ def test_check_run_check_run(sql: SqlServer, run: Run) -> None:
 FRESH = {"overwrite": "fresh", "management_group": "ODYSSEY", "fresh_servers": ["castor", "rmsvs.odyssey.com"]}
 
 
-def set_up_anew(sql: SqlServer, *, group: str = "ODYSSEY") -> None:
+def set_up_anew(sql: SqlServer, *, group: str = "ODYSSEY", older_view: bool = False) -> None:
     """The database as a new setup makes it, with two servers of the new cluster in it."""
     sql.remove_database(sql.databases[NAME])
-    create_operations_manager(sql, NAME, group)
+    create_operations_manager(sql, NAME, group, older_view=older_view)
     add_health_service(sql, NAME, "RMSVS.odyssey.com", is_root=True)
     add_health_service(sql, NAME, "castor.odyssey.com")
 
 
-def test_a_fresh_database_is_replaced_check_run_check_run(sql: SqlServer, run: Run) -> None:
-    set_up_anew(sql)
+@pytest.mark.parametrize("older_view", [False, True])
+def test_a_fresh_database_is_replaced_check_run_check_run(sql: SqlServer, run: Run, older_view: bool) -> None:
+    set_up_anew(sql, older_view=older_view)
     before = databases(sql)
     assert run(**FRESH, _ansible_check_mode=True)["changed"] is True
     assert databases(sql) == before
@@ -190,7 +191,7 @@ def test_the_original_database_is_not_fresh(sql: SqlServer, run: Run) -> None:
 def test_a_database_whose_servers_cannot_be_read_is_not_fresh(sql: SqlServer, run: Run) -> None:
     set_up_anew(sql)
     with sql.connect("somebody", NAME) as session:
-        session.run("DROP TABLE dbo.MTV_HealthService")
+        session.run("DROP TABLE dbo.MT_HealthService")
     assert "its content could not be read" in run(**FRESH)["msg"]
 
 
@@ -572,6 +573,52 @@ def test_a_backup_that_does_not_verify(sql: SqlServer, run: Run) -> None:
     result = run(**SAME, disconnect=True)
     assert "does not verify. Nothing was changed" in result["msg"]
     assert (deeds(result), result["changed"], result["after"]["state"]) == ([], False, "ONLINE")
+
+
+# What RESTORE is told, and what of its meaning the message has whatever the server's language is.
+REFUSALS = [
+    (905, "edition"),
+    (909, "edition"),
+    (948, "at least as new"),
+    (1834, "belongs to another database"),
+    (3101, "Stop what uses the database"),
+    (3104, "availability group"),
+    (3132, "single file"),
+    (3154, "another database"),
+    (3156, "set data_directory, log_directory or move"),
+    (3169, "at least as new"),
+    (3183, "damaged"),
+    (3189, "damaged"),
+    (3201, "account that SQL Server runs as"),
+    (3203, "copy it again"),
+    (3241, "no backup of SQL Server"),
+    (3242, "no backup of SQL Server"),
+    (3257, "make room"),
+    (3271, "copy it again"),
+    (3279, "made with a password"),
+    (5120, "account that SQL Server runs as"),
+    (5123, "account that SQL Server runs as"),
+    (5133, "its directory exists"),
+    (5149, "make room"),
+    (5170, "no such file is in it"),
+    (33111, "certificate"),
+]
+
+
+@pytest.mark.parametrize(("code", "words"), REFUSALS)
+def test_what_a_refusal_means(sql: SqlServer, run: Run, code: int, words: str) -> None:
+    fault(sql, "RESTORE DATABASE", "fail", code=code, text="Etwas geht nicht.")
+    result = run(**SAME)
+    assert (result["failed"], words in result["msg"]) == (True, True)
+    assert f"error {code} (Etwas geht nicht) about {PATH}. The database is ONLINE, MULTI_USER" in result["msg"]
+    assert "Look at the number" not in result["msg"]
+
+
+def test_room_is_read_whatever_the_columns_are_called(sql: SqlServer, run: Run) -> None:
+    sql.language = "de"
+    files(sql).free_megabytes["E"] = 3
+    result = run(database="Copy", data_directory="E:\\Data", log_directory="E:\\Data")
+    assert "drive E: of the SQL Server has 3 MB free, and about 20 MB are needed" in result["msg"]
 
 
 def test_not_enough_room(sql: SqlServer, run: Run) -> None:

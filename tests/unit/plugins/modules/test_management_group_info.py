@@ -63,7 +63,7 @@ def sql(new_sql: SqlServer) -> SqlServer:
     add_health_service(new_sql, NAME, "Hydra.Odyssey.com", is_root=True)
     add_health_service(new_sql, NAME, "DeathSting.Odyssey.com")
     add_health_service(new_sql, NAME, "penelope.odyssey.com", is_management_server=False)
-    add_run_as(new_sql, NAME, "Action", "momaction", b"sealed", "ODYSSEY")
+    add_run_as(new_sql, NAME, "Action", "momaction", b"sealed", "ODYSSEY", "Runs responses")
     new_sql.start()
     return new_sql
 
@@ -131,7 +131,15 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
             "sessions": None,
         },
         "sql_server_version": "10.0.2531.0",
-        "run_as_accounts": ["momaction"],
+        "run_as_accounts": [
+            {
+                "name": "Action",
+                "description": "Runs responses",
+                "domain": "ODYSSEY",
+                "user_name": "momaction",
+                "text": "Action (ODYSSEY\\momaction)",
+            }
+        ],
         "problems": [],
     }
     assert len(statements) == 7
@@ -257,6 +265,44 @@ def test_a_database_that_is_not_of_opsmgr(sql: SqlServer, run: Run) -> None:
     ]
 
 
+def test_a_gateway_is_no_management_server(sql: SqlServer, run: Run) -> None:
+    add_health_service(sql, NAME, "gate.ithaca.com", is_gateway=True)
+    result = run()
+    assert {"name": "gate.ithaca.com", "roles": ["gateway"], "version": "6.0.6278.0"} in result["servers"]
+    assert (result["rms"], result["problems"]) == ("Hydra.Odyssey.com", [])
+
+
+def test_a_deleted_rms_that_is_not_groomed_away_yet_is_no_second_one(sql: SqlServer, run: Run) -> None:
+    add_health_service(sql, NAME, "troy.odyssey.com", is_root=True, is_deleted=True)
+    # The same computer as an ordinary server again, as after its Health Service was restarted.
+    add_health_service(sql, NAME, "troy.odyssey.com", version="6.1.7221.0")
+    result = run()
+    assert (result["rms"], result["problems"]) == ("Hydra.Odyssey.com", [])
+    assert [server for server in result["servers"] if server["name"].startswith("troy")] == [
+        {"name": "troy.odyssey.com", "roles": ["management_server"], "version": "6.1.7221.0"}
+    ]
+
+
+def test_a_view_without_names(new_sql: SqlServer, run: Run) -> None:
+    database = create_operations_manager(new_sql, "Older", "ODYSSEY", older_view=True)
+    new_sql.add_login(Login(READER["login_user"], READER["login_password"], databases=frozenset({"older"})))
+    add_health_service(new_sql, database.name, "Hydra.Odyssey.com", is_root=True)
+    add_health_service(new_sql, database.name, "troy.odyssey.com", is_root=True, is_deleted=True)
+    add_health_service(new_sql, database.name, "penelope.odyssey.com", is_management_server=False)
+    new_sql.start()
+    result = run(database=database.name)
+    assert (result["rms"], result["problems"]) == ("Hydra.Odyssey.com", [])
+    assert result["servers"] == [
+        {"name": "Hydra.Odyssey.com", "roles": ["rms", "management_server"], "version": "6.0.6278.0"}
+    ]
+
+
+def test_a_database_that_marks_nothing_as_deleted(sql: SqlServer, run: Run) -> None:
+    fault(sql, "SELECT*", "fail", nth=2, times=2, code=208, text="Invalid object name 'dbo.BaseManagedEntity'.")
+    result = run()
+    assert (result["rms"], result["problems"]) == ("Hydra.Odyssey.com", [])
+
+
 def looked(name: str, *, is_rms: bool) -> dict[str, Any]:
     """One result of a loop with management_server_info, with what the module reads."""
     state = {"state": "running" if is_rms else "stopped", "start_mode": "auto"}
@@ -291,7 +337,7 @@ def test_servers_are_not_compared_with_a_database_that_does_not_open(sql: SqlSer
 
 
 def test_a_database_whose_versions_have_another_name(sql: SqlServer, run: Run) -> None:
-    fault(sql, "SELECT*", "fail", nth=3, code=207, text="Invalid column name 'Version'.")
+    fault(sql, "SELECT*", "fail", nth=3, times=3, code=207, text="Invalid column name 'Version'.")
     result = run(management_servers=[looked("HYDRA", is_rms=True), looked("DEATHSTING", is_rms=False)])
     assert [server["version"] for server in result["servers"]] == [None, None]
     assert (result["agree"], result["rms"]) == (True, "Hydra.Odyssey.com")
