@@ -52,7 +52,7 @@ from .recorder import Recorder
 from .sql.server import SqlServer
 from .sql.sessions import Login
 from .topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
-from .windows.directory import ActiveDirectory, service_names
+from .windows.directory import ActiveDirectory, is_computer, service_names
 from .windows.errors import Win32Error
 from .windows.filesystem import Directory
 from .windows.host import User, WindowsHost
@@ -334,7 +334,7 @@ class Lab:
         if active is None:
             return
         sdk_account = active.host.services["OMSDK"].account
-        own = active.host.name if "\\" not in sdk_account else sdk_account
+        own = active.host.name if is_computer(sdk_account) else sdk_account
         self.domain.register(own, *service_names("MSOMSdkSvc", root))
         if active.virtual_server:
             self.domain.register(root.partition(".")[0], *service_names("MSOMHSvc", root))

@@ -14,7 +14,7 @@ import binascii
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import RUN_TIMEOUT_SECONDS, Shell
@@ -53,6 +53,9 @@ _BASE64_BODY = re.compile(r"-----BEGIN CERTIFICATE-----\s*(.*?)\s*-----END CERTI
 # proves itself: it holds tasklist.
 _LISTER = "tasklist.exe"
 _PROCESS = re.compile(r'(?m)^"([^"\r\n]*)","(\d{1,10})"')
+# A line of `sc qc` with a label; the label may be translated.
+_PROPERTY = re.compile(r"(?m)^[^\S\r\n]+[^\s:][^:\r\n]*:([^\r\n]*)")
+_ACCOUNT_PLACE = 8
 _REGISTRY_VALUE = re.compile(r"^(?:\t| {4})(.+?)(?:\t| {4})(REG_[A-Z_]+)(?:(?:\t| {4})(.*))?$")
 
 
@@ -127,11 +130,12 @@ class Questions:
 @dataclass(frozen=True)
 class ServiceState:
     """One service: state "running", "stopped", ...; start_mode "auto", "demand", "disabled"; both None when it does not
-    exist.
+    exist. `account` is None when it was not seen, and no part of a comparison.
     """
 
     state: str | None
     start_mode: str | None
+    account: str | None = field(default=None, compare=False)
 
     @property
     def exists(self) -> bool:
@@ -191,7 +195,17 @@ def parse_service(query: Answer, configuration: Answer) -> ServiceState:
         return ServiceState(None, None)
     state = _numbers(query.text)[1:2]
     mode = _numbers(configuration.text)[1:2]
-    return ServiceState(SERVICE_STATES.get(state[0]) if state else None, START_MODES.get(mode[0]) if mode else None)
+    return ServiceState(
+        SERVICE_STATES.get(state[0]) if state else None,
+        START_MODES.get(mode[0]) if mode else None,
+        _account(configuration.text),
+    )
+
+
+def _account(text: str) -> str | None:
+    """SERVICE_START_NAME, the ninth property of `sc qc`. Further dependencies stand in lines without a label."""
+    values = [value.strip() for value in _PROPERTY.findall(text)]
+    return values[_ACCOUNT_PLACE] or None if len(values) > _ACCOUNT_PLACE else None
 
 
 def _numbers(text: str) -> list[int]:

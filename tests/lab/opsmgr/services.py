@@ -32,7 +32,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..windows.directory import service_names
+from ..windows.directory import is_computer, service_names
 from ..windows.services import Service
 from .installation import ROOT_SERVICES, Installation
 from .operational_database import Databases, OperationalDatabase, UnreachableError
@@ -154,7 +154,7 @@ class ManagementServices:
         """Register the services as Setup does for a root or an ordinary management server."""
         host = self.installation.host
         account = str(host.settings.get("sdk_account", _LOCAL_SYSTEM))
-        if host.directory is not None and account != _LOCAL_SYSTEM:
+        if host.directory is not None and not is_computer(account):
             host.directory.add_user(account)
         for key, name in version.service_names.items():
             automatic = key not in ROOT_SERVICES or self.installation.is_root
@@ -191,7 +191,7 @@ class ManagementServices:
         host = self.installation.host
         if host.directory is None:
             return
-        if service.account == _LOCAL_SYSTEM:
+        if is_computer(service.account):
             host.directory.register(host.name, *service_names(_SDK_NAMES, self.installation.computer))
             return
         message = "The System Center Data Access service failed to register an SPN."

@@ -104,6 +104,11 @@ class ActiveDirectory:
                 account.spns = list(kept[key])
 
 
+def is_computer(account: str) -> bool:
+    """Whether a service with this account is the computer's own to the rest of the domain [ms]."""
+    return account.partition("\\")[0] in ("LocalSystem", "NT AUTHORITY")
+
+
 def service_names(service: str, fqdn: str) -> tuple[str, str]:
     """A service's two names for a server: by NetBIOS name and by full name [field]."""
     return f"{service}/{fqdn.partition('.')[0].upper()}", f"{service}/{fqdn}"
