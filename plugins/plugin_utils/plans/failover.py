@@ -27,6 +27,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_sequence import planned_steps
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.named_elsewhere import named_elsewhere
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_names import (
     NamedServer,
@@ -150,6 +151,9 @@ def make_plan(request: FailoverRequest, observation: Observation, known_names: t
     plan.unfinished += _unfinished(plan, request, observation)
     plan.by_hand += _by_hand(plan, request)
     plan.by_hand += _principal_names(plan, request, observation, known_names)
+    if plan.old_rms:
+        old = request.virtual_server if plan.old_rms in request.cluster_nodes else plan.old_rms
+        plan.by_hand += named_elsewhere(str(old), _gateways(observation))
     plan.question = _question(plan) if plan.promotion_needed else ""
     plan.steps = planned_steps(plan, request)
     return plan
@@ -167,6 +171,11 @@ def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:
     inventory = f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS."
     listed = request.target in request.inventory_rms
     return [f"{consoles} {plan.rms_name}.", *([] if listed else [inventory])]
+
+
+def _gateways(observation: Observation) -> list[str] | None:
+    servers = observation.database.get("servers")
+    return None if servers is None else [str(each["name"]) for each in servers if "gateway" in each["roles"]]
 
 
 def _principal_names(

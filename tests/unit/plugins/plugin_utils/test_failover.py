@@ -716,7 +716,9 @@ def test_a_domain_account_gets_its_names_from_an_administrator() -> None:
 
 def test_a_lost_rms_that_the_database_has_deleted_is_still_named() -> None:
     situation = failed_over()
-    situation["database"]["servers"] = [each for each in situation["database"]["servers"] if "hydra" not in each["name"]]
+    situation["database"]["servers"] = [
+        each for each in situation["database"]["servers"] if "hydra" not in each["name"]
+    ]
     down("hydra")(situation)
     listed("deathsting", {"DEATHSTING": HEALTH_OF_DEATHSTING + SDK_OF_DEATHSTING, "hydra": None})(situation)
     looks = [
@@ -754,3 +756,17 @@ def test_the_names_of_a_clustered_rms_are_those_of_the_virtual_server() -> None:
         listed("deathsting", names, service),
     )
     assert commands(plan) == [f"setspn -D MSOMSdkSvc/RMSVS {service}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "changes"),
+    [("hydra", []), ("rmsvs", [request(cluster_nodes=["hydra"], virtual_server="rmsvs")])],
+)
+def test_what_else_may_name_the_old_rms_is_left_for_a_person(old: str, changes: list[Change]) -> None:
+    situation = healthy()
+    situation["database"]["servers"].append({"name": "styx.odyssey.com", "roles": ["gateway"]})
+    if changes:
+        situation["database"]["servers"][0]["name"] = "RMSVS.odyssey.com"
+    told = [line for line in decide(situation, *changes).by_hand if old in line]
+    assert any("styx.odyssey.com" in line for line in told)
+    assert any("MOMADAdmin" in line for line in told)

@@ -91,9 +91,7 @@ def delete(names: list[str], account: str | None, *, seen: bool = True) -> list[
             NEW_UNKNOWN,
             OLD_UNKNOWN,
             {},
-            add(SDK_NEW, None, seen=False)
-            + add(OWN_NEW, "DEATHSTING", seen=False)
-            + delete(SDK_OLD, None, seen=False),
+            add(SDK_NEW, None, seen=False) + add(OWN_NEW, "DEATHSTING", seen=False) + delete(SDK_OLD, None, seen=False),
             id="not even the accounts are known",
         ),
         pytest.param(
