@@ -59,6 +59,8 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     assert unproven(lost) == []
     assert sorted(listed(run)) == sorted(lost.lab.dump()["groups"]["ODYSSEY"]["run_as"]["deathsting"]) == ACCOUNTS
     assert len(list(lost.escrow.rglob("*.json"))) == 1
+    [told] = run.results("Say what was done and what is left")
+    assert any(line.startswith("setspn -D MSOMSdkSvc/HYDRA HYDRA (") for line in told["msg"])
     assert not [
         entry
         for entry in lost.lab.recorder.entries

@@ -153,7 +153,7 @@ def make_plan(request: FailoverRequest, observation: Observation, known_names: t
     plan.by_hand += _principal_names(plan, request, observation, known_names)
     if plan.old_rms:
         old = request.virtual_server if plan.old_rms in request.cluster_nodes else plan.old_rms
-        plan.by_hand += named_elsewhere(str(old), _gateways(observation))
+        plan.by_hand += named_elsewhere(str(old), observation.database)
     plan.question = _question(plan) if plan.promotion_needed else ""
     plan.steps = planned_steps(plan, request)
     return plan
@@ -171,11 +171,6 @@ def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:
     inventory = f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS."
     listed = request.target in request.inventory_rms
     return [f"{consoles} {plan.rms_name}.", *([] if listed else [inventory])]
-
-
-def _gateways(observation: Observation) -> list[str] | None:
-    servers = observation.database.get("servers")
-    return None if servers is None else [str(each["name"]) for each in servers if "gateway" in each["roles"]]
 
 
 def _principal_names(

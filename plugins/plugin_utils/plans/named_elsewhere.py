@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
+
 GUIDE = "docs/NIGHT.md, What else names the RMS"
-# Without what is looked at: gateways.
 UNSEEN = (
-    "agents that have no other management server",
     "Active Directory integration (the account of the new RMS in the group given to MOMADAdmin)",
     "connectors",
     "notification channels and scheduled tasks with scripts or hardware there",
@@ -25,13 +25,33 @@ UNSEEN = (
 )
 
 
-def named_elsewhere(old_rms: str, gateways: t.Sequence[str] | None) -> list[str]:
-    """Lines for a person; `gateways` are those of the management group, None when nobody could tell."""
-    # One that is known not to be there is not worth a line.
-    unseen = (*(["gateways"] if gateways is None else []), *UNSEEN)
-    seen = (
-        [f"Gateways of this management group: {', '.join(gateways)}. See that none has {old_rms} as its only parent"]
-        if gateways
-        else []
-    )
-    return [*seen, f"Not looked at, and may still name {old_rms}: {'; '.join(unseen)}. See {GUIDE}"]
+def named_elsewhere(old_rms: str, database: t.Mapping[str, t.Any]) -> list[str]:
+    """Lines for a person.
+
+    :param old_rms: the former RMS, a clustered one by the name of the virtual server
+    :param database: what management_group_info observed
+    """
+    parents, servers = database.get("parents"), database.get("servers")
+    if parents is not None:
+        own = [parent for parent in parents if name_key(str(parent["name"])) == name_key(old_rms)]
+        return [*(line for parent in own for line in _children(old_rms, parent)), _unseen(old_rms, ())]
+    if servers is None:
+        return [_unseen(old_rms, ("agents", "gateways"))]
+    gateways = [str(each["name"]) for each in servers if "gateway" in each["roles"]]
+    listed = f"Gateways of this management group: {', '.join(gateways)}. See that none has {old_rms} as its only parent"
+    return [*([listed] if gateways else []), _unseen(old_rms, ("agents that have no other management server",))]
+
+
+def _children(old_rms: str, parent: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Who reports to it by the database; where they go without it, the database does not tell."""
+    agents = [f"{parent['agents']} agent(s)"] if parent["agents"] else []
+    gateways = [f"the gateway(s) {', '.join(map(str, parent['gateways']))}"] if parent["gateways"] else []
+    if agents or gateways:
+        yield (
+            f"By the database, {' and '.join([*agents, *gateways])} report to {old_rms} first. "
+            f"See that each has another management server, too"
+        )
+
+
+def _unseen(old_rms: str, more: t.Iterable[str]) -> str:
+    return f"Not looked at, and may still name {old_rms}: {'; '.join([*more, *UNSEEN])}. See {GUIDE}"

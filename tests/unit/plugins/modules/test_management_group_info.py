@@ -45,6 +45,7 @@ KEYS = {
     "database",
     "sql_server_version",
     "run_as_accounts",
+    "parents",
     "problems",
     "statements",
 }
@@ -101,6 +102,7 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
         },
         "sql_server_version": "10.0.2531.0",
         "run_as_accounts": ["momaction"],
+        "parents": None,
         "problems": [],
     }
     assert len(statements) == 7

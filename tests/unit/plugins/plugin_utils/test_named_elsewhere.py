@@ -5,18 +5,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.named_elsewhere import UNSEEN, named_elsewhere
 
+STYX = {"name": "styx.odyssey.com", "roles": ["gateway"]}
+HYDRA = {"name": "hydra.odyssey.com", "roles": ["management_server"]}
+
+
+def parent(name: str, agents: int = 0, gateways: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"name": name, "agents": agents, "gateways": list(gateways)}
+
 
 @pytest.mark.parametrize(
-    ("gateways", "named", "unknown"),
-    [(["styx.odyssey.com", "lethe.odyssey.com"], True, False), ([], False, False), (None, False, True)],
+    ("database", "seen", "unknown"),
+    [
+        pytest.param({}, [], ["agents", "gateways"], id="the database was not asked"),
+        pytest.param({"servers": None}, [], ["agents", "gateways"], id="it does not tell its servers"),
+        pytest.param({"servers": [HYDRA]}, [], ["agents"], id="it knows no gateway"),
+        pytest.param({"servers": [HYDRA, STYX]}, ["styx.odyssey.com"], ["agents"], id="it knows a gateway"),
+        pytest.param(
+            {"servers": [HYDRA, STYX], "parents": [parent("HYDRA.odyssey.com", 412, ("styx.odyssey.com",))]},
+            ["412", "styx.odyssey.com"],
+            [],
+            id="it knows who reports to it",
+        ),
+        pytest.param(
+            {"servers": [HYDRA, STYX], "parents": [parent("jupiter.odyssey.com", 412, ("styx.odyssey.com",))]},
+            [],
+            [],
+            id="all report to another server",
+        ),
+        pytest.param(
+            {"servers": [HYDRA], "parents": [parent("hydra.odyssey.com", 3)]}, ["3 agent"], [], id="only agents"
+        ),
+    ],
 )
-def test_gateways_are_named_where_the_database_tells(gateways: list[str] | None, named: bool, unknown: bool) -> None:
-    lines = named_elsewhere("hydra", gateways)
-    assert any("styx.odyssey.com" in line and "lethe.odyssey.com" in line for line in lines) == named
-    assert ("; gateways;" in lines[-1] or ": gateways;" in lines[-1]) == unknown
-    assert all(each in lines[-1] for each in UNSEEN)
-    assert all("hydra" in line for line in lines)
+def test_what_was_seen_is_named(database: dict[str, Any], seen: list[str], unknown: list[str]) -> None:
+    *named, last = named_elsewhere("hydra", database)
+    assert len(named) == bool(seen)
+    assert all(each in named[0] for each in seen)
+    assert [each for each in ("agents", "gateways") if each in last] == unknown
+    assert all(each in last for each in UNSEEN)
+    assert all("hydra" in line for line in (*named, last))
