@@ -123,6 +123,8 @@ RUSSIAN = """
         (RUSSIAN.replace("\n", "\r\n"), "ODYSSEY\\svc sdk"),
         (RUSSIAN.replace("                           : WINMGMT\n", ""), "ODYSSEY\\svc sdk"),
         (RUSSIAN.partition("        Имя_начальника")[0], None),
+        (RUSSIAN.replace("svc sdk", "x" * 1000), None),
+        (RUSSIAN.replace("ODYSSEY\\svc sdk", ""), None),
         ("[SC] OpenService FAILED 1060:\n\nThe specified service does not exist.\n", None),
         ("", None),
     ],
