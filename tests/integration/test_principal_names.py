@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from playing import PASSWORD, SEAL, Player, Run
 
 from lab.drill import unproven
 
 SERVICE = "ODYSSEY\\svc-sdk"
 OF_HYDRA = ["MSOMSdkSvc/HYDRA", "MSOMSdkSvc/hydra.odyssey.com"]
+OF_HEALTH_SERVICE = ["MSOMHSvc/DEATHSTING", "MSOMHSvc/deathsting.odyssey.com"]
 OF_DEATHSTING = ["MSOMSdkSvc/DEATHSTING", "MSOMSdkSvc/deathsting.odyssey.com"]
 
 
@@ -75,3 +77,28 @@ def test_in_a_disaster_with_a_domain_account_both_kinds_are_named(start_lab: Any
     assert told(run) == expected
     record = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     assert commands(record["left"]) == expected
+
+
+@pytest.mark.soak
+def test_away_from_a_cluster_the_names_of_the_virtual_server_are_left_over(start_lab: Any) -> None:
+    player = start_lab("odyssey-cluster")
+    run = player.play()
+    assert run.ended_well, run.output
+    assert told(run) == [
+        *(f"setspn -A {name} {SERVICE}" for name in OF_DEATHSTING),
+        *(f"setspn -D {name} {SERVICE}" for name in ("MSOMSdkSvc/RMSVS", "MSOMSdkSvc/rmsvs.odyssey.com")),
+    ]
+
+
+@pytest.mark.soak
+def test_windows_server_2003_cannot_look_and_says_how_to_find_out(start_lab: Any) -> None:
+    player = start_lab("odyssey-2003")
+    run = player.play()
+    assert run.ended_well, run.output
+    [message] = run.results("Say what was done and what is left")
+    lines = [line for line in message["msg"] if line.startswith("setspn ")]
+    assert commands(lines) == [
+        *(f"setspn -A {name} DEATHSTING" for name in (*OF_DEATHSTING, *OF_HEALTH_SERVICE)),
+        *(f"setspn -D {name} HYDRA" for name in OF_HYDRA),
+    ]
+    assert all("that could not be looked at" in line for line in lines)
