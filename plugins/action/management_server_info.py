@@ -9,7 +9,11 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_problem, short_name
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
+    in_capitals,
+    name_problem,
+    short_name,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     KEY_MATERIAL_SPEC,
     Arguments,
@@ -41,5 +45,6 @@ class ActionModule(OpsmgrAction):
     def act(self, work: Work) -> None:
         given = work.arguments["principal_names_of"]
         # An inventory may call a server by its address, which no account has for a name.
-        names_of = given and [short_name(name) for name in given if name_problem(name, qualified=False) is None]
+        names = [name for name in given or () if name_problem(name, qualified=False) is None]
+        names_of = None if given is None else [in_capitals(short_name(name)) for name in names]
         work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True, names_of=names_of).as_result()

@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key, short_name
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import in_capitals, name_key, short_name
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.principal_names import (
     HEALTH_CLASS,
     SDK_CLASS,
@@ -137,14 +137,14 @@ def full_name(name: str, known: t.Iterable[str]) -> str | None:
 def named_server(look: ServerObservation, known: t.Iterable[str]) -> NamedServer:
     """A server as its own look has it; what it did not say is not known."""
     server = look.server or {}
-    name = str(server.get("computer_name") or short_name(look.host))
+    name = str(server.get("computer_name") or in_capitals(short_name(look.host)))
     whose = f"that of OMSDK on {look.host}, which sc qc OMSDK shows there, and {name} for LocalSystem"
     return NamedServer(name, full_name(name, known), sdk_account(server) if server else None, whose)
 
 
 def named_virtual_server(virtual_server: str, node: ServerObservation | None, known: t.Iterable[str]) -> NamedServer:
     """A clustered RMS; an account that is a node's own is not the virtual server's."""
-    name = short_name(virtual_server).upper()
+    name = in_capitals(short_name(virtual_server))
     account = ((node.server if node else None) or {}).get("sdk_account")
     usable = account if account and not is_own_account(account) else None
     whose = "the domain account that OMSDK has to have on all nodes"

@@ -105,7 +105,7 @@ def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) 
     [
         (None, None),
         ([], ["HYDRA"]),
-        (["deathsting.odyssey.com", "10.0.0.7", 'x" & format'], ["HYDRA", "deathsting"]),
+        (["deathsting.odyssey.com", "10.0.0.7", 'x" & format'], ["DEATHSTING", "HYDRA"]),
     ],
 )
 def test_management_server_info_lists_names_of_computers_that_can_have_some(

@@ -727,7 +727,7 @@ def test_a_lost_rms_that_the_database_has_deleted_is_still_named() -> None:
         if name in SERVERS
     ]
     plan = make_plan(situation["request"], Observation(looks, situation["database"]), ["hydra.odyssey.com"])
-    assert commands(plan) == ["setspn -D MSOMSdkSvc/hydra ACCOUNT", "setspn -D MSOMSdkSvc/hydra.odyssey.com ACCOUNT"]
+    assert commands(plan) == ["setspn -D MSOMSdkSvc/HYDRA ACCOUNT", "setspn -D MSOMSdkSvc/hydra.odyssey.com ACCOUNT"]
 
 
 def test_a_former_rms_that_still_works_for_the_data_warehouse_keeps_its_names() -> None:

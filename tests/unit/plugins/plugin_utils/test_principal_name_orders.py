@@ -189,7 +189,7 @@ def test_names_are_known_if_one_server_could_list_them() -> None:
 def test_servers_by_what_is_known_of_them() -> None:
     known = ["deathsting.odyssey.com", "RMSVS.odyssey.com"]
     silent = named_server(ServerObservation("hydra.odyssey.com", None, "it is off"), known)
-    assert (silent.name, silent.full_name, silent.sdk_account) == ("hydra", None, None)
+    assert (silent.name, silent.full_name, silent.sdk_account) == ("HYDRA", None, None)
     assert "sc qc OMSDK" in silent.whose_account
     answers = named_server(look("deathsting", sdk_account="LocalSystem"), known)
     assert (answers.name, answers.full_name, answers.sdk_account) == (
