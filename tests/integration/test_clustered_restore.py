@@ -72,6 +72,9 @@ def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost
         "setspn -A MSOMSdkSvc/RMSVS.odyssey.com ACCOUNT",
         "setspn -A MSOMHSvc/RMSVS RMSVS",
         "setspn -A MSOMHSvc/RMSVS.odyssey.com RMSVS",
+        # The setup made castor the RMS before it made the cluster.
+        "setspn -D MSOMSdkSvc/CASTOR CASTOR",
+        "setspn -D MSOMSdkSvc/castor.odyssey.com CASTOR",
     ]
     after = lost.lab.dump()
     for check in (True, False):
