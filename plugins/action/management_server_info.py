@@ -9,6 +9,11 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
+    in_capitals,
+    name_problem,
+    short_name,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     KEY_MATERIAL_SPEC,
     Arguments,
@@ -24,7 +29,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability
 
 class ActionModule(OpsmgrAction):
     STEP = "look at the server"
-    SPEC = {**KEY_MATERIAL_SPEC, "media": {"type": "str"}, "report_unreachable": {"type": "bool", "default": False}}
+    SPEC = {
+        **KEY_MATERIAL_SPEC,
+        "media": {"type": "str"},
+        "principal_names_of": {"type": "list", "elements": "str"},
+        "report_unreachable": {"type": "bool", "default": False},
+    }
     RESULT = {"reachable": True, "reachability": REACHABLE, "problem": None, "server": None}
 
     def when_unreachable(self, error: AnsibleConnectionFailure, arguments: Arguments, result: dict[str, t.Any]) -> None:
@@ -33,4 +43,8 @@ class ActionModule(OpsmgrAction):
         result.update(reachable=False, reachability=reachability(error), problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
-        work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True).as_result()
+        given = work.arguments["principal_names_of"]
+        # An inventory may call a server by its address, which no account has for a name.
+        names = [name for name in given or () if name_problem(name, qualified=False) is None]
+        names_of = None if given is None else [in_capitals(short_name(name)) for name in names]
+        work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True, names_of=names_of).as_result()

@@ -26,6 +26,12 @@ options:
       - When left out, RV(run_as_accounts) is V(null).
     type: bool
     default: false
+  parents:
+    description:
+      - Also tell which agents and gateways report to which management server.
+      - When left out, RV(parents) is V(null).
+    type: bool
+    default: false
   management_servers:
     description:
       - What the management servers themselves say, to be compared with the database. The results of a loop with
@@ -331,6 +337,31 @@ unsupported:
   type: str
   sample: >-
     this is Operations Manager 2022 (10.22.10118.0), and this collection changes only Operations Manager 2007: see Microsoft's documentation of that version
+parents:
+  description:
+    - Who reports to which management server first, if O(parents=true). Where an agent or a gateway goes when that one does not answer is not part of it.
+    - V(null) where the database does not tell, because its tables are known of later versions only. That is none of RV(problems).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The management server, by its name in the database.
+      type: str
+      sample: hydra.odyssey.com
+    agents:
+      description: How many agents report to it.
+      type: int
+      sample: 412
+    gateways:
+      description: The gateways that report to it.
+      type: list
+      elements: str
+      sample: [styx.odyssey.com]
+  sample:
+    - name: hydra.odyssey.com
+      agents: 412
+      gateways: [styx.odyssey.com]
 problems:
   description: What is wrong with the group, and what could not be read and why. RV(problem) is not repeated here.
   returned: success
@@ -366,6 +397,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_a
     read_views,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.parent_servers import ParentServer, read_parents
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
     SqlOptions,
     beside_the_connection,
@@ -381,7 +413,9 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import (
 )
 
 
-def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[LocalView] | None) -> dict[str, Any]:
+def observe(
+    options: SqlOptions, *, run_as_accounts: bool, looks: list[LocalView] | None, parents: bool = False
+) -> dict[str, Any]:
     """Return the module's result. C(looks) are what the management servers said, if they were asked.
 
     Raises PyodbcMissing and OptionProblem; what the SQL Server does is part of the result.
@@ -393,7 +427,9 @@ def observe(options: SqlOptions, *, run_as_accounts: bool, looks: list[LocalView
             statements = connection.statements
             facts = read_group(connection, options.database, run_as_accounts=run_as_accounts)
             closed = read_closed(connection, facts.database)
-            return _result(facts, closed, Agreement() if looks is None else compare(facts, looks), statements)
+            reporting = read_parents(connection) if parents else None
+            agreement = Agreement() if looks is None else compare(facts, looks)
+            return _result(facts, closed, agreement, statements, parents=reporting)
     except ConnectionProblem as problem:
         facts, closed = (
             _state_from_outside(options, statements) if problem.kind == DATABASE else (GroupFacts(), Closed())
@@ -430,6 +466,7 @@ def _result(
     agreement: Agreement,
     statements: list[str],
     problem: ConnectionProblem | None = None,
+    parents: list[ParentServer] | None = None,
 ) -> dict[str, Any]:
     return {
         "changed": False,
@@ -448,6 +485,7 @@ def _result(
         "run_as_accounts": None
         if facts.run_as_accounts is None
         else [{**asdict(one), "text": str(one)} for one in facts.run_as_accounts],
+        "parents": None if parents is None else [asdict(parent) for parent in parents],
         "problems": facts.problems + agreement.problems,
         "statements": statements,
     }
@@ -470,6 +508,7 @@ def main() -> None:
         argument_spec=dict(
             sql_connection_spec(),
             run_as_accounts={"type": "bool", "default": False},
+            parents={"type": "bool", "default": False},
             management_servers={"type": "list", "elements": "dict"},
         ),
         supports_check_mode=True,
@@ -479,7 +518,7 @@ def main() -> None:
         require_usable(params, beside_the_connection(module.argument_spec), "read the options")
         options = SqlOptions.from_params(params)
         looks = None if params["management_servers"] is None else read_views(params["management_servers"])
-        result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks)
+        result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks, parents=params["parents"])
     except PyodbcMissing as error:
         module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)
     except OpsmgrError as error:

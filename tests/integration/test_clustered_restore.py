@@ -66,6 +66,16 @@ def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost
     run = restore(lost)
     assert run.ended_well, run.output
     assert unproven_cluster(lost.lab.dump()) == []
+    # The account of the nodes' services is each node's own, and nobody has given the virtual server its names.
+    assert [line.partition(" (")[0] for line in report(run) if line.startswith("setspn ")] == [
+        "setspn -A MSOMSdkSvc/RMSVS ACCOUNT",
+        "setspn -A MSOMSdkSvc/RMSVS.odyssey.com ACCOUNT",
+        "setspn -A MSOMHSvc/RMSVS RMSVS",
+        "setspn -A MSOMHSvc/RMSVS.odyssey.com RMSVS",
+        # The setup made castor the RMS before it made the cluster.
+        "setspn -D MSOMSdkSvc/CASTOR CASTOR",
+        "setspn -D MSOMSdkSvc/castor.odyssey.com CASTOR",
+    ]
     after = lost.lab.dump()
     for check in (True, False):
         again = restore(lost, check=check)

@@ -65,6 +65,8 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     deathsting = lost.lab.installation("deathsting")
     assert [deathsting.host.services[name].account for name in ("OMSDK", "OMCFG")] == [SDK_ACCOUNT, SDK_ACCOUNT]
     assert deathsting.action_account == ACTION_ACCOUNT
+    [told] = run.results("Say what was done and what is left")
+    assert any(line.startswith("setspn -D MSOMSdkSvc/HYDRA HYDRA (") for line in told["msg"])
     assert not [
         entry
         for entry in lost.lab.recorder.entries

@@ -52,6 +52,7 @@ from .recorder import Recorder
 from .sql.server import SqlServer
 from .sql.sessions import Login
 from .topologies import ClusterSpec, GroupSpec, HostSpec, MediaSpec, Topology, load_topology
+from .windows.directory import ActiveDirectory, is_computer, service_names
 from .windows.errors import Win32Error
 from .windows.filesystem import Directory
 from .windows.host import User, WindowsHost
@@ -84,6 +85,7 @@ class Lab:
         self.recorder = Recorder(self.directory / LOG)
         (self.directory / LOG).chmod(0o600)
         self.faults = Faults()
+        self.domain = ActiveDirectory(self.topology.domain)
         self.hosts: dict[str, WindowsHost] = {}
         self.sql: dict[str, SqlServer] = {}
         self.groups: dict[str, ManagementGroup] = {}
@@ -197,6 +199,7 @@ class Lab:
             },
             "sql": {name: server.dump() for name, server in self.sql.items()},
             "clusters": {name: cluster.dump() for name, cluster in self.clusters.items()},
+            "principal_names": self.domain.dump(),
         }
 
     def _pointers(self, group: str) -> dict[str, dict[str, list[str]]]:
@@ -229,6 +232,8 @@ class Lab:
             self.groups[group.name] = self._group(group)
         for spec in self.topology.hosts.values():
             self._install(spec)
+        for built in self.groups.values():
+            self._register_root(built)
 
     def _group(self, group: GroupSpec) -> ManagementGroup:
         members = [spec for spec in self.topology.hosts.values() if spec.group == group.name]
@@ -253,10 +258,13 @@ class Lab:
         self.clusters[spec.name] = cluster
         self._cluster_of.update(dict.fromkeys(spec.nodes, cluster))
         self._virtual_servers.append(virtual_server(spec, cluster))
+        self.domain.add_computer(spec.virtual_server)
 
     def _host(self, spec: HostSpec) -> WindowsHost:
         host = WindowsHost(spec.name, spec.fqdn, spec.address, spec.profile, self.recorder, self.faults, self.hosts)
         host.users = [User(user.name, user.password, user.is_admin) for user in spec.users]
+        host.directory = self.domain
+        self.domain.add_computer(spec.name)
         for user in host.users:
             host.session(user.name, is_admin=user.is_admin)  # has been here before: a logon changes nothing any more
         host.settings.update(spec.settings)
@@ -316,6 +324,20 @@ class Lab:
     def _register_services(self, installation: Installation, version: Version) -> None:
         group = self.groups[self.topology.hosts[installation.host.name].group]
         ManagementServices(installation, self._databases, self._keeper, group.damage_cluster).install(version)
+
+    def _register_root(self, group: ManagementGroup) -> None:
+        """What a domain administrator did when the root was made: the names of its SDK service, and of the Health
+        Service of a virtual server, which nobody registers by itself [ms][field].
+        """
+        root = group.membership.root_fqdn
+        active = next((member for member in self._members(group.name).values() if member.is_root), None)
+        if active is None:
+            return
+        sdk_account = active.host.services["OMSDK"].account
+        own = active.host.name if is_computer(sdk_account) else sdk_account
+        self.domain.register(own, *service_names("MSOMSdkSvc", root))
+        if active.virtual_server:
+            self.domain.register(root.partition(".")[0], *service_names("MSOMHSvc", root))
 
     def _insert_media(self, host: WindowsHost, spec: HostSpec, media: MediaSpec) -> None:
         programs: dict[str, Program] = {BACKUP_TOOL: secure_storage_backup, CONFIG_TOOL: self._config_tool}

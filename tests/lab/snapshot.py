@@ -1,8 +1,8 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state of a running lab, kept so that it can be brought back as often as needed: files, registries, services and
-databases.
+"""The state of a running lab, kept so that it can be brought back as often as needed: files, registries, services,
+databases and the names in the directory.
 
 Clusters and hosts that were switched on or off since are not brought back.
 """
@@ -37,6 +37,7 @@ class Snapshot:
         self._lab = lab
         self._hosts = [_HostState(host) for host in lab.hosts.values()]
         self._servers = [_ServerState(server) for server in lab.sql.values()]
+        self._directory = lab.domain.kept()
         self._dump = _comparable(lab.dump())
 
     def restore(self) -> None:
@@ -56,6 +57,7 @@ class Snapshot:
         # A service writes into the registry when it starts.
         for host in self._hosts:
             host.restore()
+        lab.domain.restore(self._directory)
         self._check()
 
     def _check(self) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
@@ -22,7 +22,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
     unsupported,
     version_or_none,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import restored_key
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr import principal_names, restored_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import (
     TELL_COMPARISON,
     compared_command,
@@ -138,6 +138,8 @@ class ManagementServer:
     key_present: bool
     key_fingerprint: str | None
     promotion: PromotionState
+    sdk_account: str | None = None
+    principal_names: principal_names.Listed | None = None
 
     @property
     def installed(self) -> bool:
@@ -174,6 +176,8 @@ class ManagementServer:
             "key": {"present": self.key_present, "fingerprint": self.key_fingerprint},
             "promotion_running": self.promotion.running,
             "promotion": self.promotion.as_result(),
+            "sdk_account": self.sdk_account,
+            "principal_names": self.principal_names,
         }
 
 
@@ -213,6 +217,7 @@ class OpsMgrHost:
         after_seconds: int = 0,
         fingerprint: bool = False,
         first: bool = False,
+        names_of: t.Sequence[str] | None = None,
     ) -> ManagementServer:
         """Look at the server in one round trip.
 
@@ -222,6 +227,8 @@ class OpsMgrHost:
             moment; else it is not known
         :param first: the first look of a task, which removes what runs that were cut off left with the key in it
         :param only_key: leave out services, media and promotions, which the work with a key does not need
+        :param names_of: list the service principal names of this computer, of the account of the SDK service, and of
+            these other computers; None lists none
         """
         questions = self.windows.questions(after_seconds)
         for name, command in self._commands().items():
@@ -233,7 +240,14 @@ class OpsMgrHost:
             questions.ask("fingerprint", fingerprint_command(self._key_material, KEY_MATERIAL_VALUE))
         if not only_key:
             self.windows.ask_services(questions, (*SERVICES, CLUSTER_SERVICE))
-        return self._read(self.windows.ask(questions, probe), only_key)
+        if names_of is not None:
+            principal_names.ask(questions, SDK_SERVICE, names_of)
+        answers = self.windows.ask(questions, probe)
+        server = self._read(answers, only_key)
+        if names_of is None:
+            return server
+        listed = principal_names.read(answers, server.computer_name, server.sdk_account, names_of)
+        return replace(server, principal_names=listed)
 
     def role(self) -> tuple[str | None, bool | None]:
         """The management group that the registry names, and whether it calls this server the RMS."""
@@ -467,6 +481,7 @@ class OpsMgrHost:
             key_fingerprint=parse_fingerprint(answers["fingerprint"].text),
             # Who may not read the key of the Local Service account may not read the mark either.
             promotion=read_state(answers["mark"], answers["running"], readable=answers["administrator"].succeeded),
+            sdk_account=services[SDK_SERVICE].account if SDK_SERVICE in services else None,
         )
 
 

@@ -22,6 +22,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import MINIMUM_PASSWORD_CHARACTERS, SERVICES
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import access_problems, is_closed
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_names import (
+    listed_names,
+    name_orders,
+    named_virtual_server,
+    sdk_account,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
 STEP = "preflight"
@@ -320,7 +326,7 @@ def make_report(
     ]
     others = [_trouble(result) for result in loop_results(results.get("others")) if "msg" in result]
     still_open = dict.fromkeys([*_unfinished(request, seen), *others])
-    person = [*plan["person"], *restart]
+    person = [*plan["person"], *_principal_names(request, seen, anything_done=bool(done)), *restart]
     return ClusteredRestoreReport(done, list(still_open), person, _lines(done, person, plan["remarks"], request))
 
 
@@ -629,6 +635,29 @@ def _unfinished(request: ClusteredRestoreRequest, seen: ClusterObservation) -> t
     if not seen.group.database.get("reachable"):
         yield _silence(request, seen)
     yield from seen.group.database.get("problems") or ()
+
+
+def _principal_names(
+    request: ClusteredRestoreRequest, seen: ClusterObservation, *, anything_done: bool
+) -> t.Iterator[str]:
+    """The service principal names that a domain administrator adds and deletes, as the last step of a new clustered RMS
+    [ms]. What could not be looked at is only told of a run that did something.
+    """
+    if not request.virtual_server:
+        return
+    servers = [str(server["name"]) for server in seen.group.database.get("servers") or []]
+    rms = named_virtual_server(request.virtual_server, _node_with_domain_account(request, seen), servers)
+    for order in name_orders(rms, others=servers, listed=listed_names(seen.group)):
+        if order.seen or anything_done:
+            yield order.line
+
+
+def _node_with_domain_account(request: ClusteredRestoreRequest, seen: ClusterObservation) -> ServerObservation | None:
+    """A node whose SDK service has an account that all nodes can have."""
+    accounts = {look.host: sdk_account(look.server) for look in _node_looks(request, seen) if look.server}
+    own = {look.host: look.server["computer_name"] for look in _node_looks(request, seen) if look.server}
+    found = [host for host, account in accounts.items() if account not in (None, own[host])]
+    return seen.group.on_host(found[0]) if found else None
 
 
 def _trouble(result: Result) -> str:

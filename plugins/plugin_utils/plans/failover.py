@@ -27,7 +27,15 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_sequence import planned_steps
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.named_elsewhere import named_elsewhere
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_names import (
+    NamedServer,
+    listed_names,
+    name_orders,
+    named_server,
+    named_virtual_server,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     REFUSED,
     SILENT,
@@ -115,8 +123,11 @@ class Plan:
         return [*self.follow_up, *self.remarks, *self.by_hand]
 
 
-def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
-    """Decide what is to be done, with every problem of every host and of the database."""
+def make_plan(request: FailoverRequest, observation: Observation, known_names: t.Sequence[str] = ()) -> Plan:
+    """Decide what is to be done, with every problem of every host and of the database.
+
+    :param known_names: names of servers that the database had before, and may not have any more
+    """
     plan = Plan(request.mode, request.target)
     plan.problems = observation.unsupported(STEP)
     if plan.problems:
@@ -144,6 +155,10 @@ def make_plan(request: FailoverRequest, observation: Observation) -> Plan:
     plan.remarks += _other_servers(plan, request, observation)
     plan.unfinished += _unfinished(plan, request, observation)
     plan.by_hand += _by_hand(plan, request)
+    plan.by_hand += _principal_names(plan, request, observation, known_names)
+    if plan.old_rms:
+        old = request.virtual_server if plan.old_rms in request.cluster_nodes else plan.old_rms
+        plan.by_hand += named_elsewhere(str(old), observation.database)
     plan.question = _question(plan) if plan.promotion_needed else ""
     plan.steps = planned_steps(plan, request)
     return plan
@@ -161,6 +176,37 @@ def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:
     inventory = f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS."
     listed = request.target in request.inventory_rms
     return [f"{consoles} {plan.rms_name}.", *([] if listed else [inventory])]
+
+
+def _principal_names(
+    plan: Plan, request: FailoverRequest, observation: Observation, known_names: t.Sequence[str]
+) -> list[str]:
+    """The service principal names that a domain administrator adds and deletes."""
+    target = observation.on_host(request.target)
+    if target is None or target.server is None:
+        return []
+    names = [*(str(server["name"]) for server in observation.database.get("servers") or []), *known_names]
+
+    def named(look: ServerObservation) -> NamedServer:
+        if look.host in request.cluster_nodes and request.virtual_server:
+            return named_virtual_server(request.virtual_server, look, names)
+        return named_server(look, names)
+
+    rms = named(target)
+    group = (request.target, *request.cluster_nodes) if request.target in request.cluster_nodes else (request.target,)
+    # Before Service Pack 1 the SDK service of a former RMS goes on, under its own name.
+    others = [look for look in observation.servers if look.host not in (*group, *plan.keep_sdk)]
+    kept = {look.name for look in observation.servers if look.host in plan.keep_sdk}
+    former = [named(look) for look in others if look.host in (plan.old_rms, *request.inventory_rms)]
+    orders = name_orders(
+        rms,
+        list({server.name: server for server in former}.values()),
+        [name for name in (*names, *(named(look).name for look in others)) if name_key(name) not in kept],
+        listed_names(observation),
+        # With the computer's own account it may, and does when it starts [Operations Manager 2012].
+        adds_own=plan.promotion_needed and rms.sdk_account == rms.name,
+    )
+    return [order.line for order in orders]
 
 
 def _question(plan: Plan) -> str:

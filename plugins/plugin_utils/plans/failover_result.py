@@ -52,7 +52,7 @@ class PlannedFailover:
 
     def renewed(self, seen: Seen) -> Plan:
         """The plan for the same request by what was seen later."""
-        return make_plan(self.request, Observation.from_results(seen))
+        return make_plan(self.request, Observation.from_results(seen), self.plan.former_names)
 
 
 def without_arguments(seen: Seen) -> dict[str, t.Any]:

@@ -56,6 +56,8 @@ _PROCESS = re.compile(r'(?m)^"([^"\r\n]*)","(\d{1,10})"')
 # A line of `sc qc` with a label; the label may be translated.
 _PROPERTY = re.compile(r"(?m)^[^\S\r\n]+[^\s:][^:\r\n]*:([^\r\n]*)")
 _ACCOUNT_PLACE = 8
+# Longer than any name of a domain and any name in it [ms].
+_ACCOUNT_LIMIT = 512
 _REGISTRY_VALUE = re.compile(r"^(?:\t| {4})(.+?)(?:\t| {4})(REG_[A-Z_]+)(?:(?:\t| {4})(.*))?$")
 
 
@@ -205,7 +207,8 @@ def parse_service(query: Answer, configuration: Answer) -> ServiceState:
 def _account(text: str) -> str | None:
     """SERVICE_START_NAME, the ninth property of `sc qc`. Further dependencies stand in lines without a label."""
     values = [value.strip() for value in _PROPERTY.findall(text)]
-    return values[_ACCOUNT_PLACE] or None if len(values) > _ACCOUNT_PLACE else None
+    account = values[_ACCOUNT_PLACE] if len(values) > _ACCOUNT_PLACE else ""
+    return account if 0 < len(account) <= _ACCOUNT_LIMIT else None
 
 
 def _numbers(text: str) -> list[int]:

@@ -18,9 +18,12 @@ name is what they look for in the database.  ``OMSDK`` and ``OMCFG`` also stop, 
 does not say root or names a parent [field].  ``HealthService`` started on a node while another server is the root
 damages the clustered root [field]; what exactly it does is not known, so here it only tells ``on_damage``.
 
+``OMSDK`` registers its service principal names when it runs. It may do so where its account is the computer's [ms, of
+2012], and not where it is a domain account: then there is event 26371 instead [ms].
+
 Host settings: ``service_seconds`` (0.3) is how long a service looks around before it stays or stops;
 ``restart_demotes`` (true) says whether the restart of ``HealthService`` makes a former root an ordinary management
-server.
+server; ``sdk_account`` is the account of ``OMSDK`` and ``OMCFG``, ``LocalSystem`` or ``DOMAIN\\name``.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..windows.directory import is_computer, service_names
 from ..windows.services import Service
 from .installation import ROOT_SERVICES, Installation
 from .operational_database import Databases, OperationalDatabase, UnreachableError
 from .versions import Version, is_before_sp1
 
 _LOOKS_AROUND = 0.3
+_LOCAL_SYSTEM = "LocalSystem"
+_SDK_NAMES = "MSOMSdkSvc"
+_NAMES_NOT_REGISTERED = 26371
 _SPECIFIC_ERROR = 1066
 _SDK_ERROR = 0x80131500
 _RECONNECT_SECONDS = 0.2
@@ -147,6 +154,10 @@ class ManagementServices:
 
     def install(self, version: Version) -> None:
         """Register the services as Setup does for a root or an ordinary management server."""
+        host = self.installation.host
+        account = str(host.settings.get("sdk_account", _LOCAL_SYSTEM))
+        if host.directory is not None and not is_computer(account):
+            host.directory.add_user(account)
         for key, name in version.service_names.items():
             automatic = key not in ROOT_SERVICES or self.installation.is_root
             service = Service(
@@ -154,10 +165,11 @@ class ManagementServices:
                 name,
                 f'"{self.installation.install_directory}\\{_BINARIES[key]}"',
                 start="auto" if automatic else "disabled",
+                account=account if key in ROOT_SERVICES else _LOCAL_SYSTEM,
                 on_running=self._running,
                 on_stop=self._stopping,
             )
-            self.installation.host.services.add(service)
+            host.services.add(service)
 
     def _running(self, service: Service) -> None:
         host = self.installation.host
@@ -172,7 +184,22 @@ class ManagementServices:
             if service.key in ROOT_SERVICES:
                 self._give_up(service, error)
                 return
+        else:
+            if service.key == "OMSDK":
+                self._register_names(service)
         self._keep(service, database)
+
+    def _register_names(self, service: Service) -> None:
+        host = self.installation.host
+        if host.directory is None:
+            return
+        if is_computer(service.account):
+            host.directory.register(host.name, *service_names(_SDK_NAMES, self.installation.computer))
+            return
+        message = "The System Center Data Access service failed to register an SPN."
+        source, _number = _EVENTS[service.key]
+        event = {"log": "Operations Manager", "source": source, "id": _NAMES_NOT_REGISTERED, "level": "warning"}
+        host.event_log.append({**event, "message": message})
 
     def _keep(self, service: Service, database: OperationalDatabase | None) -> None:
         connect = self._work[service.key]

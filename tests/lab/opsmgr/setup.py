@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
+from ..windows.directory import service_names
 from ..windows.errors import Win32Error
 from ..windows.host import WindowsHost
 from ..windows.process import Program
@@ -81,6 +82,9 @@ def install_management_server(
     for file in _FILES:
         host.fs.write(f"{directory}\\{file}", file.encode())
     host.fs.mkdir(f"{directory}\\{STATE_FOLDER}", exist_ok=True)
+    if host.directory is not None:
+        # That the computer has them from Setup on, and not from its Health Service's first start, is assumed.
+        host.directory.register(host.name, *service_names("MSOMHSvc", host.fqdn))
     return installation
 
 

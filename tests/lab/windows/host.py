@@ -17,6 +17,7 @@ from ..recorder import Recorder
 from . import launch, paths
 from .cmd import cmd_exe
 from .codepages import is_installed
+from .directory import ActiveDirectory
 from .environment import Environment
 from .errors import Win32Error
 from .files import Files
@@ -97,6 +98,8 @@ class WindowsHost:
         self.network: Mapping[str, WindowsHost] = network if network is not None else {}
         self.lock = threading.RLock()
         self.users: list[User] = []
+        self.directory: ActiveDirectory | None = None
+        """That of the domain this host is a member of."""
         self.settings: dict[str, Any] = {"console_mode": "console", "console_crlf": "two", "oem_codepage": 437}
         self.event_log: list[dict[str, Any]] = []
         self.aliases: set[str] = set()

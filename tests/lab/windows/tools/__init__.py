@@ -15,6 +15,7 @@ from .msiexec import msiexec
 from .net import net
 from .reg import reg
 from .sc import sc
+from .setspn import setspn
 from .small import attrib, cacls, chcp, hostname, icacls, ping, timeout, whoami
 from .tasks import taskkill, tasklist
 
@@ -44,7 +45,7 @@ EVERYWHERE: dict[str, Program] = {
 }
 """File name in system32 -> what it does, on both profiles."""
 
-NEWER: dict[str, Program] = {"robocopy.exe": robocopy}
+NEWER: dict[str, Program] = {"robocopy.exe": robocopy, "setspn.exe": setspn}
 """What came after Windows Server 2003."""
 
 

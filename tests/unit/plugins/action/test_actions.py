@@ -102,6 +102,25 @@ def test_a_server_that_does_not_answer_is_unreachable_and_not_failed(name: str) 
         run(name, Connection(None, UNREACHABLE), **ACTIONS[name][0])
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (None, None),
+        ([], ["HYDRA"]),
+        (["deathsting.odyssey.com", "10.0.0.7", 'x" & format'], ["DEATHSTING", "HYDRA"]),
+    ],
+)
+def test_management_server_info_lists_names_of_computers_that_can_have_some(
+    clock: Clock, given: list[str] | None, asked: list[str] | None
+) -> None:
+    recorded = RecordedServer(clock, spns={"%COMPUTERNAME%": []})
+    options = {} if given is None else {"principal_names_of": given}
+    names = run("management_server_info", Connection(recorded), **options)["server"]["principal_names"]
+    assert (names and sorted(names)) == asked
+    assert recorded.ran("setspn") == (asked is not None)
+    assert not recorded.ran("format")
+
+
 def test_management_server_info_can_report_it_instead() -> None:
     result = run("management_server_info", Connection(None, UNREACHABLE), report_unreachable=True)
     assert (result["reachable"], result["problem"], result["server"]) == (

@@ -286,7 +286,8 @@ def test_the_last_message_of_check_mode() -> None:
     predicted = {"promote": result(20), "demote": loop(result(30, item="hydra"))}
     arguments = told(results=predicted, seen_again=seen(healthy(), BEGAN_AT), seen_at_end=None)
     found = run_record(arguments, check_mode=True)
-    assert found["lines"] == [
+    # What follows are service principal names and what else may name hydra.
+    assert found["lines"][:6] == [
         "This would be done:",
         "deathsting promoted to the RMS (1.5 s)",
         "hydra made an ordinary management server (1.5 s)",

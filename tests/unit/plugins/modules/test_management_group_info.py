@@ -25,11 +25,14 @@ from unit.plugins.modules.sql_server import (
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils import sqlserver
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import CLOSED_NOTE
+from ansible_collections.opsmgr.recovery.plugins.module_utils.parent_servers import COMMUNICATION
 from ansible_collections.opsmgr.recovery.plugins.modules import management_group_info
 from lab.recorder import Recorder
 from lab.sql.opsmgr_schema import add_health_service, add_run_as, create_operations_manager, insert
 from lab.sql.server import SqlServer
 from lab.sql.sessions import Login
+from lab.sql.store import Column, Table
+from lab.sql.values import BIT, GUID, SqlType
 
 require_freetds()
 
@@ -46,6 +49,7 @@ KEYS = {
     "database",
     "sql_server_version",
     "run_as_accounts",
+    "parents",
     "problems",
     "statements",
 }
@@ -140,6 +144,7 @@ def test_the_management_group(sql: SqlServer, run: Run) -> None:
                 "text": "Action (ODYSSEY\\momaction)",
             }
         ],
+        "parents": None,
         "problems": [],
     }
     assert len(statements) == 7
@@ -153,6 +158,55 @@ def test_check_mode_reads_the_same_and_nothing_is_written(sql: SqlServer, run: R
     assert real["run_as_accounts"] is None
     after = sql.dump()
     assert json.dumps(after["databases"], default=str) == json.dumps(before["databases"], default=str)
+
+
+NAMES = Table(
+    "dbo",
+    "BaseManagedEntity",
+    [
+        Column("BaseManagedEntityId", GUID, nullable=False),
+        Column("DisplayName", SqlType("nvarchar", 256)),
+        Column("IsDeleted", BIT, nullable=False),
+    ],
+)
+RELATIONSHIPS = Table(
+    "dbo",
+    "Relationship",
+    [
+        Column("SourceEntityId", GUID, nullable=False),
+        Column("TargetEntityId", GUID, nullable=False),
+        Column("RelationshipTypeId", GUID, nullable=False),
+        Column("IsDeleted", BIT, nullable=False),
+    ],
+)
+OTHER_KIND = "2F71C644-E092-B80A-040B-5C81BA1EC353"
+
+
+def let_report(sql: SqlServer, parent: str, children: dict[str, dict[str, bool]]) -> None:
+    """Add health services that report to another one, in the tables that published queries join."""
+    database = sql.find(NAME)
+    assert database
+    sql.store.create(database, RELATIONSHIPS)
+    ids = {name: add_health_service(sql, NAME, name, **what) for name, what in {parent: {}, **children}.items()}
+    if database.table("dbo", NAMES.name) is None:
+        sql.store.create(database, NAMES)
+        for name, identity in ids.items():
+            insert(sql, NAME, NAMES.name, {"BaseManagedEntityId": identity, "DisplayName": name, "IsDeleted": False})
+    for child in children:
+        ends = {"SourceEntityId": ids[child], "TargetEntityId": ids[parent]}
+        for kind, deleted in ((COMMUNICATION, False), (COMMUNICATION, True), (OTHER_KIND, False)):
+            insert(sql, NAME, RELATIONSHIPS.name, {**ends, "RelationshipTypeId": kind, "IsDeleted": deleted})
+
+
+def test_who_reports_to_whom(sql: SqlServer, run: Run) -> None:
+    without = run(parents=True)
+    assert (without["parents"], without["problems"]) == (None, [])
+    agent = {"is_management_server": False}
+    children = {"ithaca.x": agent, "circe.x": agent, "styx.x": {"is_gateway": True}, "kraken.x": {}}
+    let_report(sql, "old.x", children)
+    result = run(parents=True)
+    assert result["parents"] == [{"name": "old.x", "agents": 2, "gateways": ["styx.x"]}]
+    assert result["problems"] == []
 
 
 CONNECTIONS = [

@@ -85,6 +85,8 @@ class RecordedServer:
     arrives: bytes = KEY
     # Whether a former RMS learns from the start of its Health Service that it is none any more.
     restart_demotes: bool = False
+    # What setspn lists, by the account that it is asked for; any other account it does not find.
+    spns: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
     effects: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -137,6 +139,8 @@ class RecordedServer:
             return self._sc(command)
         if command.startswith("tasklist"):
             return True, self._tasks(command)
+        if command.startswith("setspn -L "):
+            return self._names(command.split()[-1].strip('"'))
         if self.mark_exit_code == 0:
             self._follow_mark(command)
         if command.startswith(r'reg query "HKLM\SOFTWARE\opsmgr.recovery.key"'):
@@ -164,6 +168,12 @@ class RecordedServer:
             "Groups": (True, self._groups()),
             "\\Setup": (self.installed, self._setup() if self.installed else MISSING_KEY),
         }
+
+    def _names(self, account: str) -> tuple[bool, str]:
+        if account not in self.spns:
+            return False, f"Could not find account {account}\r\n"
+        names = "".join(f"\t{name}\r\n" for name in self.spns[account])
+        return True, f"Registered ServicePrincipalNames for CN={account},CN=Computers,DC=odyssey,DC=com:\r\n{names}"
 
     def _hash_of_file(self) -> str:
         return (

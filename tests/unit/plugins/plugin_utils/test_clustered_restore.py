@@ -681,6 +681,60 @@ def test_the_report_names_the_backup_of_a_database_that_stays() -> None:
     assert told.done == [f"operational database backed up to {BACKUP} (3.1 s)"]
 
 
+SERVICE = "ODYSSEY\\svc-sdk"
+HEALTH_OF_RMSVS = ["MSOMHSvc/RMSVS", "MSOMHSvc/rmsvs.odyssey.com"]
+SDK_OF_RMSVS = ["MSOMSdkSvc/RMSVS", "MSOMSdkSvc/rmsvs.odyssey.com"]
+DID = {"online": {"changed": True}}
+PRINCIPAL_NAMES = [
+    (
+        "all is right",
+        [on("castor", sdk_account=SERVICE, principal_names={SERVICE: SDK_OF_RMSVS, "rmsvs": HEALTH_OF_RMSVS})],
+        {},
+        [],
+    ),
+    (
+        "a new cluster with a domain account, and a server that had the role",
+        [
+            on("castor", sdk_account="LocalSystem", principal_names={"CASTOR": [], "rmsvs": []}),
+            on("pollux", sdk_account=SERVICE, principal_names={SERVICE: ["MSOMSdkSvc/KRAKEN", "MSOMSdkSvc/OTHER"]}),
+        ],
+        DID,
+        [
+            *(f"setspn -A {name} {SERVICE}" for name in SDK_OF_RMSVS),
+            *(f"setspn -A {name} RMSVS" for name in HEALTH_OF_RMSVS),
+            f"setspn -D MSOMSdkSvc/KRAKEN {SERVICE}",
+        ],
+    ),
+    (
+        "accounts of the nodes themselves",
+        [on("castor", sdk_account="LocalSystem", principal_names={"CASTOR": [], "rmsvs": HEALTH_OF_RMSVS})],
+        DID,
+        [f"setspn -A {name} ACCOUNT" for name in SDK_OF_RMSVS],
+    ),
+    (
+        "nothing could be looked at, and something was done",
+        [],
+        DID,
+        [
+            *(f"setspn -A {name} ACCOUNT" for name in SDK_OF_RMSVS),
+            *(f"setspn -A {name} RMSVS" for name in HEALTH_OF_RMSVS),
+        ],
+    ),
+    ("nothing could be looked at, and nothing was done", [], {}, []),
+    ("the name of the virtual server is not known", [request(virtual_server="")], DID, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "changes", "results", "expected"), PRINCIPAL_NAMES, ids=[row[0] for row in PRINCIPAL_NAMES]
+)
+def test_service_principal_names_are_left_for_a_person(
+    what: str, changes: list[Change], results: dict[str, Any], expected: list[str]
+) -> None:
+    told = report(at_work(), KEEP_DATABASE, *changes, **results)
+    assert [line.partition(" (")[0] for line in told.person] == expected, what
+
+
 def test_nothing_lost_nothing_done() -> None:
     told = report(at_work(), KEEP_DATABASE)
     assert (told.lines, told.open) == (["The clustered RMS rmsvs works on all its nodes. Nothing to do."], [])

@@ -678,3 +678,97 @@ def test_a_cluster_that_has_the_role_back_runs_on_exactly_one_node() -> None:
 def test_a_node_that_is_not_fit_for_the_role_is_found_before_it_moves(change: Change, problem: str) -> None:
     [found] = decide(away_from_the_cluster(), to_castor, change).problems
     assert found.startswith(problem)
+
+
+# --- service principal names ------------------------------------------------------------------------------------------
+
+SDK_OF_HYDRA = ["MSOMSdkSvc/HYDRA", "MSOMSdkSvc/hydra.odyssey.com"]
+SDK_OF_DEATHSTING = ["MSOMSdkSvc/DEATHSTING", "MSOMSdkSvc/deathsting.odyssey.com"]
+HEALTH_OF_DEATHSTING = ["MSOMHSvc/DEATHSTING", "MSOMHSvc/deathsting.odyssey.com"]
+
+
+def listed(host: str, names: dict[str, list[str] | None], account: str = "LocalSystem") -> Change:
+    return on(host, sdk_account=account, principal_names=names)
+
+
+def commands(plan: Plan) -> list[str]:
+    """The setspn commands that are left for a person."""
+    return [line.partition(" (")[0] for line in plan.left if line.startswith("setspn ")]
+
+
+@pytest.mark.parametrize("made", [healthy, failed_over])
+def test_the_old_names_are_deleted_and_the_sdk_service_adds_its_own(made: Callable[[], Situation]) -> None:
+    plan = decide(
+        made(),
+        listed("hydra", {"HYDRA": SDK_OF_HYDRA}),
+        listed("deathsting", {"DEATHSTING": HEALTH_OF_DEATHSTING + (SDK_OF_DEATHSTING if made is failed_over else [])}),
+    )
+    assert commands(plan) == [f"setspn -D {name} HYDRA" for name in SDK_OF_HYDRA]
+
+
+def test_a_domain_account_gets_its_names_from_an_administrator() -> None:
+    service = "ODYSSEY\\svc-sdk"
+    names = {"DEATHSTING": HEALTH_OF_DEATHSTING, service: SDK_OF_HYDRA}
+    plan = decide(failed_over(), listed("hydra", {"HYDRA": []}, service), listed("deathsting", names, service))
+    assert commands(plan) == [
+        *(f"setspn -A {name} {service}" for name in SDK_OF_DEATHSTING),
+        *(f"setspn -D {name} {service}" for name in SDK_OF_HYDRA),
+    ]
+
+
+def test_a_lost_rms_that_the_database_has_deleted_is_still_named() -> None:
+    situation = failed_over()
+    situation["database"]["servers"] = [
+        each for each in situation["database"]["servers"] if "hydra" not in each["name"]
+    ]
+    down("hydra")(situation)
+    listed("deathsting", {"DEATHSTING": HEALTH_OF_DEATHSTING + SDK_OF_DEATHSTING, "hydra": None})(situation)
+    looks = [
+        ServerObservation.from_result({"item": name, **(seen if "server" in seen else {"server": seen})})
+        for name, seen in situation.items()
+        if name in SERVERS
+    ]
+    plan = make_plan(situation["request"], Observation(looks, situation["database"]), ["hydra.odyssey.com"])
+    assert commands(plan) == ["setspn -D MSOMSdkSvc/HYDRA ACCOUNT", "setspn -D MSOMSdkSvc/hydra.odyssey.com ACCOUNT"]
+
+
+def test_a_former_rms_that_still_works_for_the_data_warehouse_keeps_its_names() -> None:
+    names = {"DEATHSTING": HEALTH_OF_DEATHSTING + SDK_OF_DEATHSTING}
+    plan = decide(
+        failed_over(),
+        on("hydra", version="6.0.5000.0", services={**server("hydra", rms=True)["services"]}),
+        on("deathsting", version="6.0.5000.0"),
+        listed("hydra", {"HYDRA": SDK_OF_HYDRA}),
+        listed("deathsting", names),
+    )
+    assert plan.keep_sdk == ["hydra"]
+    assert commands(plan) == []
+
+
+def test_the_names_of_a_clustered_rms_are_those_of_the_virtual_server() -> None:
+    service = "ODYSSEY\\svc-sdk"
+    situation = failed_over()
+    situation["castor"] = server("castor", rms=True, of="rmsvs")
+    situation["database"]["servers"][0]["name"] = "RMSVS.odyssey.com"
+    names = {"DEATHSTING": HEALTH_OF_DEATHSTING, service: ["MSOMSdkSvc/RMSVS", *SDK_OF_DEATHSTING]}
+    plan = decide(
+        situation,
+        request(inventory_rms=["castor"], cluster_nodes=["castor"], virtual_server="rmsvs"),
+        listed("castor", {"CASTOR": [], service: names[service]}, service),
+        listed("deathsting", names, service),
+    )
+    assert commands(plan) == [f"setspn -D MSOMSdkSvc/RMSVS {service}"]
+
+
+@pytest.mark.parametrize(
+    ("old", "changes"),
+    [("hydra", []), ("rmsvs", [request(cluster_nodes=["hydra"], virtual_server="rmsvs")])],
+)
+def test_what_else_may_name_the_old_rms_is_left_for_a_person(old: str, changes: list[Change]) -> None:
+    situation = healthy()
+    situation["database"]["servers"].append({"name": "styx.odyssey.com", "roles": ["gateway"]})
+    if changes:
+        situation["database"]["servers"][0]["name"] = "RMSVS.odyssey.com"
+    told = [line for line in decide(situation, *changes).by_hand if old in line]
+    assert any("styx.odyssey.com" in line for line in told)
+    assert any("MOMADAdmin" in line for line in told)

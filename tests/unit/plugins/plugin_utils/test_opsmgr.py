@@ -78,6 +78,8 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         "key": {"present": True, "fingerprint": "sha256:" + FINGERPRINT},
         "promotion_running": False,
         "promotion": {"phase": "none", "running": False, "exit_code": None},
+        "sdk_account": None,
+        "principal_names": None,
     }
 
 
@@ -103,6 +105,20 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
 def test_what_differs_on_other_servers(clock: Clock, changes: dict[str, Any], expected: dict[str, Any]) -> None:
     result = opsmgr(RecordedServer(clock, **changes)).observe().as_result()
     assert {name: result[name] for name in expected} == expected
+
+
+def test_the_names_in_the_directory_are_listed_on_the_way(clock: Clock) -> None:
+    recorded = RecordedServer(clock, spns={"%COMPUTERNAME%": ["MSOMHSvc/HYDRA"]})
+    result = opsmgr(recorded).observe(names_of=["deathsting"]).as_result()
+    assert len(recorded.commands) == 1
+    assert result["principal_names"] == {"HYDRA": ["MSOMHSvc/HYDRA"], "deathsting": None}
+
+
+def test_no_list_of_servers_makes_the_command_too_long(clock: Clock) -> None:
+    recorded = RecordedServer(clock)
+    servers = [f"server-{number:08}" for number in range(20)]
+    opsmgr(recorded).observe(probe=True, fingerprint=True, first=True, names_of=servers)
+    assert max(map(len, recorded.commands)) < COMMAND_LINE_LIMIT
 
 
 def test_the_group_is_the_key_below_and_not_one_of_its_parts(clock: Clock) -> None:
