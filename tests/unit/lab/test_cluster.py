@@ -141,7 +141,7 @@ def test_the_second_failure_moves_the_group(lab: Lab) -> None:
     for _time in range(2):
         assert cluster(lab, "resource OMSDK /fail").exit_code == 0
     assert where(lab) == ("POLLUX", "Online")
-    assert [event["id"] for event in lab.hosts["castor"].event_log] == [1069, 1069]
+    assert [event["id"] for event in lab.hosts["castor"].event_log if event["id"] != 26371] == [1069, 1069]
 
 
 def test_a_resource_that_comes_up_nowhere_stays_failed_and_the_rest_online(lab: Lab) -> None:

@@ -195,6 +195,7 @@ def test_a_new_key_that_nothing_stands_in_the_way_of_is_announced(
         "servers": [{"item": "hydra", **situation["deathsting"]}],
         "database": {**situation["database"], "servers": [{"name": "deathsting", "roles": ["management_server"]}]},
         "new_key": {"command": SETUP},
+        "escrow": str(tmp_path / "escrow"),
         "backup_password": password,
     }
     _code, shown = play(tmp_path, [{"name": "Decide", "opsmgr.recovery.rms_new_key_plan": plan}])

@@ -584,7 +584,7 @@ REFUSALS = [
     (3101, "Stop what uses the database"),
     (3104, "availability group"),
     (3132, "single file"),
-    (3154, "another database"),
+    (3154, "different database"),
     (3156, "set data_directory, log_directory or move"),
     (3169, "at least as new"),
     (3183, "damaged"),

@@ -78,7 +78,7 @@ def test_an_rms(clock: Clock, windows_2003: bool) -> None:
         "key": {"present": True, "fingerprint": "sha256:" + FINGERPRINT},
         "promotion_running": False,
         "promotion": {"phase": "none", "running": False, "exit_code": None},
-        "sdk_account": None,
+        "sdk_account": "LocalSystem",
         "principal_names": None,
     }
 
