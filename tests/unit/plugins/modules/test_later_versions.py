@@ -81,6 +81,6 @@ def test_where_no_version_can_be_read_nothing_is_refused(new_sql: SqlServer, run
     """Whether a database of 2007 has that column is assumed."""
     new_sql.start()
     session = new_sql.connect("Test", NAME)
-    session.execute("DROP VIEW dbo.MTV_HealthService")
+    session.execute("DROP TABLE dbo.MT_HealthService")
     session.close()
     assert "Operations Manager" not in run(_ansible_check_mode=True).get("msg", "")
