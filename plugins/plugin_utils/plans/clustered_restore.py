@@ -28,6 +28,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_na
     named_virtual_server,
     sdk_account,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
 STEP = "preflight"
@@ -210,27 +211,6 @@ class ClusterObservation:
         return [node.host for node in self.nodes if node.consistent is False]
 
 
-@dataclass(frozen=True)
-class RestoreStep:
-    """One step of the restore.
-
-    :ivar name: what the results of its task go by
-    :ivar text: what it does; an asterisk stands for the host
-    :ivar needed: None when only its task finds out whether there is anything to do
-    :ivar undo: how to undo it, None when nothing does
-    :ivar point_of_no_return: whether what it replaces cannot be had back
-    :ivar tells: what of a result belongs into the report
-    """
-
-    name: str
-    text: str
-    hosts: t.Sequence[str] = ()
-    needed: bool | None = None
-    undo: str | None = None
-    point_of_no_return: bool = False
-    tells: str | None = None
-
-
 @dataclass
 class ClusteredRestorePlan:
     """The decision. Nothing may be changed while `problems` has an entry; nothing is left to do while `unfinished` has
@@ -259,7 +239,7 @@ class ClusteredRestorePlan:
     remarks: list[str] = field(default_factory=list)
     person: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
-    steps: list[RestoreStep] = field(default_factory=list)
+    steps: list[StepPlan] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -315,7 +295,7 @@ def make_report(
     """What a run with `plan`, as its result has it, did by the `results` of its steps' tasks, and what is still open by
     what was `seen` after it.
     """
-    steps = [RestoreStep(**step) for step in plan["steps"]]
+    steps = [StepPlan(**step) for step in plan["steps"]]
     done = [line for step in steps for line in _done(step, request, results)]
     if request.check_mode:
         done += _predicted(plan, request)
@@ -665,30 +645,30 @@ def _trouble(result: Result) -> str:
     return f"{result['item']}: {result['msg']}." if result.get("unreachable") else str(result["msg"])
 
 
-def _steps(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[RestoreStep]:
+def _steps(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[StepPlan]:
     """The steps in the order in which the role does them."""
     return [*_building(plan, request), *_replacing(plan, request, seen), *_finishing(plan, request, seen)]
 
 
-def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> list[RestoreStep]:
+def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> list[StepPlan]:
     to_set_up = plan.missing if request.setup else []
     first = [node for node in plan.join if node == request.nodes[0]]
     others = [node for node in plan.join if node not in first]
     copied = "Delete the tools from the folder of Operations Manager"
     created = "Take the group offline and delete the resources (cluster resource NAME /delete)"
     return [
-        RestoreStep("sql_first", "SQL services started", [request.database_host], undo="Stop them"),
-        RestoreStep("setup", "* set up as a management server", to_set_up, bool(to_set_up)),
-        RestoreStep("tools_built", "support tools copied to *", plan.present if plan.build else [], undo=copied),
-        RestoreStep("services", "services made resources of the cluster", [request.nodes[0]], plan.build, created),
-        RestoreStep("first_node", "* made the virtual server", first, bool(first)),
-        RestoreStep("other_nodes", "* made a node of the clustered RMS", others, bool(others)),
+        StepPlan("sql_first", "SQL services started", [request.database_host], undone_by="Stop them"),
+        StepPlan("setup", "* set up as a management server", to_set_up, bool(to_set_up)),
+        StepPlan("tools_built", "support tools copied to *", plan.present if plan.build else [], undone_by=copied),
+        StepPlan("services", "services made resources of the cluster", [request.nodes[0]], plan.build, created),
+        StepPlan("first_node", "* made the virtual server", first, bool(first)),
+        StepPlan("other_nodes", "* made a node of the clustered RMS", others, bool(others)),
     ]
 
 
 def _replacing(
     plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation
-) -> list[RestoreStep]:
+) -> list[StepPlan]:
     group, nodes = request.cluster_group, plan.present if plan.outage else []
     restored = f"operational database restored from {request.database_backup}"
     kept = plan.outage and not request.database
@@ -698,51 +678,47 @@ def _replacing(
     exported = "Import the file that the task exported the registry to"
     copied = "Delete the tools from the folder of Operations Manager"
     return [
-        RestoreStep("offline", f"group {group} taken offline", [request.nodes[0]], plan.outage or plan.build, back),
-        RestoreStep("stopped", "services of * stopped that ran behind the cluster's back", nodes, undo="Start them"),
-        RestoreStep(
+        StepPlan("offline", f"group {group} taken offline", [request.nodes[0]], plan.outage or plan.build, back),
+        StepPlan("stopped", "services of * stopped that ran behind the cluster's back", nodes, undone_by="Start them"),
+        StepPlan(
             "saved",
             "operational database backed up",
             [request.database_host],
             kept and not plan.closed,
             "Delete the file",
-            tells="path",
+            place="path",
         ),
-        RestoreStep("restored", restored, [request.database_host], plan.database, point_of_no_return=plan.database),
-        RestoreStep(
-            "opened", "operational database opened to all", [request.database_host], kept and plan.closed, ours
-        ),
-        RestoreStep("tools", "support tools copied to *", keyed, undo=copied),
-        RestoreStep("key_file" if request.key_file else "key", "key restored on *", keyed, plan.key),
-        RestoreStep("registry", "registry of * repaired", seen.inconsistent, bool(seen.inconsistent), exported),
+        StepPlan("restored", restored, [request.database_host], plan.database, point_of_no_return=plan.database),
+        StepPlan("opened", "operational database opened to all", [request.database_host], kept and plan.closed, ours),
+        StepPlan("tools", "support tools copied to *", keyed, undone_by=copied),
+        StepPlan("key_file" if request.key_file else "key", "key restored on *", keyed, plan.key),
+        StepPlan("registry", "registry of * repaired", seen.inconsistent, bool(seen.inconsistent), exported),
     ]
 
 
 def _finishing(
     plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation
-) -> list[RestoreStep]:
+) -> list[StepPlan]:
     group, first = request.cluster_group, [request.nodes[0]]
     moved = plan.outage or plan.build or seen.state != ONLINE
     others = [look.host for look in seen.group.servers if look.host not in request.nodes]
     again = f"group {group} brought online again, and with it OMSDK restarted by the cluster"
     return [
-        RestoreStep("online", f"group {group} brought online", first, moved, "Take the group offline"),
-        RestoreStep("consoles", "consoles on * open the virtual server", plan.present),
-        RestoreStep("broker", "Service Broker of the operational database turned on", [request.database_host]),
-        RestoreStep("restarted", again, first),
-        RestoreStep("sql_last", "SQL services started", [request.database_host], undo="Stop them"),
-        RestoreStep("others", "HealthService of * started", others, undo="Stop it"),
+        StepPlan("online", f"group {group} brought online", first, moved, "Take the group offline"),
+        StepPlan("consoles", "consoles on * open the virtual server", plan.present),
+        StepPlan("broker", "Service Broker of the operational database turned on", [request.database_host]),
+        StepPlan("restarted", again, first),
+        StepPlan("sql_last", "SQL services started", [request.database_host], undone_by="Stop them"),
+        StepPlan("others", "HealthService of * started", others, undone_by="Stop it"),
     ]
 
 
-def _done(step: RestoreStep, request: ClusteredRestoreRequest, results: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+def _done(step: StepPlan, request: ClusteredRestoreRequest, results: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """A line for each host on which the step's task changed something."""
-    for result in loop_results(results.get(step.name)):
+    for result in loop_results(results.get(step.id)):
         if not result.get("changed"):
             continue
-        line = step.text.replace("*", str(result.get("item", request.nodes[0])))
-        if step.tells:
-            line += f" to {result[step.tells]}"
+        line = step.title([str(result.get("item", request.nodes[0]))], result)
         if "elapsed_seconds" in result:
             line += f" ({result['elapsed_seconds']} s)"
         yield line

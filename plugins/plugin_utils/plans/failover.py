@@ -26,7 +26,6 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
     SERVICES,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_sequence import planned_steps
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.named_elsewhere import named_elsewhere
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_names import (
@@ -36,6 +35,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_na
     named_server,
     named_virtual_server,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     REFUSED,
     SILENT,

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import FailoverRequest, Plan, make_plan
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 
 Seen = t.Mapping[str, t.Any]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
 
 DONE = "done"
@@ -19,37 +20,6 @@ FAILED = "failed"
 NOT_REACHED = "not reached"
 
 Result = t.Mapping[str, t.Any]
-
-
-@dataclass(frozen=True)
-class StepPlan:
-    """A step of a failover, as it is planned.
-
-    :ivar id: by which the role hands over what its task returned
-    :ivar text: what it does, as what was done; an asterisk stands for the host
-    :ivar hosts: where it is done
-    :ivar needed: whether this failover needs it; one that it does not need is told only where it was done
-    :ivar undone_by: id of the step that undoes it when the failover fails before the point of no return; None where
-    nothing does
-    :ivar point_of_no_return: whether it is the promotion
-    :ivar part: what it points at the RMS: C(reporting server), C(web console), C(console)
-    :ivar place: name of the value in the result that says where it went to, if the text is to end with that
-    """
-
-    id: str
-    text: str
-    hosts: t.Sequence[str] = ()
-    needed: bool = True
-    undone_by: str | None = None
-    point_of_no_return: bool = False
-    part: str | None = None
-    place: str | None = None
-
-    def title(self, hosts: t.Sequence[str], result: Result) -> str:
-        """What it did on some of its hosts."""
-        listed = " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]]))
-        place = f" to {result[self.place]}" if self.place and result.get(self.place) else ""
-        return self.text.replace("*", listed) + place
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
 STEP = "preflight"
@@ -62,24 +63,6 @@ class NewKeyPrediction:
         )
 
 
-@dataclass(frozen=True)
-class PlannedStep:
-    """One step of a plan.
-
-    :ivar text: what it does, as what was done; an asterisk stands for the host
-    :ivar host: inventory name of the host that it is done on
-    :ivar needed: whether it is to be done; False when its effect is there already, or was not asked for
-    :ivar undo: how it is undone, or None when it cannot be undone, or leaves nothing that has to be
-    :ivar point_of_no_return: whether nothing leads back from it
-    """
-
-    text: str
-    host: str
-    needed: bool
-    undo: str | None = None
-    point_of_no_return: bool = False
-
-
 @dataclass
 class NewKeyPlan:
     """The decision. Nothing may be changed while `problems` has an entry.
@@ -95,7 +78,7 @@ class NewKeyPlan:
     left_closed: bool
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    steps: list[PlannedStep] = field(default_factory=list)
+    steps: list[StepPlan] = field(default_factory=list)
 
 
 def make_plan(
@@ -243,14 +226,16 @@ def _given_up(host: str) -> str:
     )
 
 
-def _steps(plan: NewKeyPlan, request: NewKeyRequest) -> list[PlannedStep]:
+def _steps(plan: NewKeyPlan, request: NewKeyRequest) -> list[StepPlan]:
     """All steps in their order. Before the new key only a backup file is written, so that there is nothing to undo."""
-    database = request.database_host or DATABASE
-    target = request.target
+    database, target = [request.database_host or DATABASE], [request.target]
+    backed_up = plan.needed and request.database_backup
     return [
-        PlannedStep("operational database on * backed up", database, plan.needed and request.database_backup),
-        PlannedStep("new key of the management group made on *", target, plan.needed, point_of_no_return=True),
-        PlannedStep("support tools copied to *", target, plan.backup_needed),
-        PlannedStep("key of * backed up into the escrow", target, plan.backup_needed),
-        PlannedStep("rest of the failover to * done by opsmgr.recovery.rms_failover", target, True),
+        StepPlan("back_up_database", "operational database on * backed up", database, backed_up),
+        StepPlan(
+            "make_new_key", "new key of the management group made on *", target, plan.needed, point_of_no_return=True
+        ),
+        StepPlan("copy_tools", "support tools copied to *", target, plan.backup_needed),
+        StepPlan("back_up_key", "key of * backed up into the escrow", target, plan.backup_needed),
+        StepPlan("fail_over", "rest of the failover to * done by opsmgr.recovery.rms_failover", target, True),
     ]

@@ -32,7 +32,7 @@ def tell(situation: dict[str, Any], check_mode: bool = False, **arguments: Any) 
 def test_a_plan_of_nodes_that_are_lost() -> None:
     plan = tell(lost())
     assert (plan["changed"], plan["problems"], plan["join"]) == (False, [], [*NODES])
-    assert [step["name"] for step in plan["steps"] if step["point_of_no_return"]] == ["restored"]
+    assert [step["id"] for step in plan["steps"] if step["point_of_no_return"]] == ["restored"]
 
 
 def test_check_mode_plans_for_the_nodes_that_are_there() -> None:

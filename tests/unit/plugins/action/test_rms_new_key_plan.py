@@ -40,11 +40,14 @@ def test_a_plan_is_plain_data() -> None:
         True,
     )
     assert result["steps"][0] == {
+        "id": "back_up_database",
         "text": "operational database on * backed up",
-        "host": "thunder",
+        "hosts": ["thunder"],
         "needed": True,
-        "undo": None,
+        "undone_by": None,
         "point_of_no_return": False,
+        "part": None,
+        "place": None,
     }
 
 

@@ -19,10 +19,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.clustered_re
     ClusteredRestoreReport,
     ClusteredRestoreRequest,
     ClusterObservation,
-    RestoreStep,
     make_plan,
     make_report,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 
 ROLE = Path(__file__).resolve().parents[4] / "roles" / "clustered_rms_restore"
 NODES = ("castor", "pollux")
@@ -213,7 +213,7 @@ def test_a_clustered_rms_that_works_is_left_alone() -> None:
     plan = decide(at_work(), KEEP_DATABASE)
     assert (plan.problems, plan.refusal, plan.remarks, plan.person, plan.unfinished) == ([], [], [], [], [])
     assert (plan.join, plan.build, plan.database, plan.key, plan.closed, plan.outage) == ([], *[False] * 5)
-    assert [step.name for step in plan.steps if step.needed] == []
+    assert [step.id for step in plan.steps if step.needed] == []
 
 
 def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() -> None:
@@ -222,7 +222,7 @@ def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() 
     assert (plan.installed, plan.missing, plan.present) == ([], ["castor", "pollux"], ["castor", "pollux"])
     assert (plan.join, plan.join_first, plan.join_others) == (["castor", "pollux"], True, ["pollux"])
     assert (plan.build, plan.database, plan.key, plan.outage) == (True, True, True, True)
-    assert [step.name for step in plan.steps if step.needed] == [
+    assert [step.id for step in plan.steps if step.needed] == [
         "setup",
         "services",
         "first_node",
@@ -232,7 +232,7 @@ def test_nodes_without_operations_manager_are_set_up_and_get_database_and_key() 
         "key",
         "online",
     ]
-    assert [step.name for step in plan.steps if step.point_of_no_return] == ["restored"]
+    assert [step.id for step in plan.steps if step.point_of_no_return] == ["restored"]
     assert "in /srv/key_escrow.new_cluster" in plan.person[1]
 
 
@@ -774,15 +774,15 @@ def test_each_step_has_a_task_of_the_role_that_registers_by_its_name() -> None:
     registered = set(re.findall(r"register: __clustered_rms_restore_done_(\w+)", tasks))
     planned = decide(at_work()).steps + decide(at_work(), request(key_file="C:\\RMS-key.bin")).steps
     # The nodes join in a loop over several tasks.
-    assert {step.name for step in planned} - {"other_nodes"} == registered
+    assert {step.id for step in planned} - {"other_nodes"} == registered
 
 
 STEPS = [
-    ("a key in the escrow", [state("offline"), KEY_ONLY], "key", {"needed": True, "undo": None, "hosts": [*NODES]}),
+    ("a key in the escrow", [state("offline"), KEY_ONLY], "key", {"needed": True, "undone_by": None, "hosts": [*NODES]}),
     ("a key file", [state("offline"), request(key_file="D:\\key.bin")], "key_file", {"needed": True}),
     ("the group is where it can be put back", [state("offline")], "offline", {"needed": True}),
     ("resources to add", [seen("services_preview", commands=["create"])], "offline", {"needed": True}),
-    ("a database that stays is backed up", [state("offline"), KEY_ONLY], "saved", {"needed": True, "tells": "path"}),
+    ("a database that stays is backed up", [state("offline"), KEY_ONLY], "saved", {"needed": True, "place": "path"}),
     (
         "one that was left closed is opened and not backed up",
         [KEEP_DATABASE, access(user_access="SINGLE_USER", closed_by_us=True)],
@@ -808,12 +808,12 @@ STEPS = [
 def test_a_step_says_where_it_is_needed_and_how_to_undo_it(
     what: str, changes: list[Change], name: str, expected: dict[str, Any]
 ) -> None:
-    [step] = [step for step in decide(at_work(), *changes).steps if step.name == name]
+    [step] = [step for step in decide(at_work(), *changes).steps if step.id == name]
     assert {key: getattr(step, key) for key in expected} == expected, what
 
 
 def test_a_restore_over_a_database_is_the_only_point_of_no_return() -> None:
-    def points(plan: ClusteredRestorePlan) -> list[RestoreStep]:
+    def points(plan: ClusteredRestorePlan) -> list[StepPlan]:
         return [step for step in plan.steps if step.point_of_no_return]
 
     assert [step.text for step in points(decide(at_work(), to_restore))] == [

@@ -11,7 +11,7 @@ import pytest
 from unit.plugins.plugin_utils.test_failover import Change, Situation, decide, down, failed_over, healthy, request
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import Plan
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 
 CLUSTER = {"cluster_nodes": ["castor", "pollux"], "virtual_server": "rmsvs"}
 COMPUTERS = {

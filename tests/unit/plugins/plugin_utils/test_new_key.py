@@ -17,10 +17,10 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.new_key impo
     NewKeyPlan,
     NewKeyPrediction,
     NewKeyRequest,
-    PlannedStep,
     make_plan,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 
 SETUP = r'start "" /wait msiexec /i "D:\Server\amd64\MOM.msi" CREATE_NEWKEY="1"'
 
@@ -144,11 +144,11 @@ def test_a_lost_rms_without_a_backup_of_its_key() -> None:
     plan = decide(lost())
     assert (plan.problems, plan.needed, plan.backup_needed, plan.left_closed) == ([], True, True, False)
     assert plan.steps == [
-        PlannedStep(DATABASE_BACKUP, "thunder", True),
-        PlannedStep(NEW_KEY, "deathsting", True, None, True),
-        PlannedStep(TOOLS, "deathsting", True),
-        PlannedStep(KEY_BACKUP, "deathsting", True),
-        PlannedStep(FAILOVER, "deathsting", True),
+        StepPlan("back_up_database", DATABASE_BACKUP, ["thunder"], True),
+        StepPlan("make_new_key", NEW_KEY, ["deathsting"], True, point_of_no_return=True),
+        StepPlan("copy_tools", TOOLS, ["deathsting"], True),
+        StepPlan("back_up_key", KEY_BACKUP, ["deathsting"], True),
+        StepPlan("fail_over", FAILOVER, ["deathsting"], True),
     ]
     assert [remark for remark in plan.remarks if "opsmgr.recovery.rms_failover" in remark] == plan.remarks
 
@@ -187,11 +187,11 @@ def test_only_what_is_left_is_done(
 def test_one_step_is_the_point_of_no_return_and_what_is_before_it_leaves_nothing_to_undo() -> None:
     steps = decide(lost()).steps
     assert [step.text for step in steps if step.point_of_no_return] == [NEW_KEY]
-    assert [step.undo for step in steps] == [None] * len(steps)
+    assert [step.undone_by for step in steps] == [None] * len(steps)
 
 
 def test_a_database_without_a_host_in_the_inventory_is_named_for_what_it_is() -> None:
-    assert decide(lost(), request(database_host=None)).steps[0].host == "database"
+    assert decide(lost(), request(database_host=None)).steps[0].hosts == ["database"]
 
 
 # --- problems
