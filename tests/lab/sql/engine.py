@@ -497,6 +497,7 @@ _HANDLERS: dict[str, Callable[[Engine, Statement], None]] = {
     "CREATE TABLE": tables.create_table,
     "DROP DATABASE": tables.drop_database,
     "DROP TABLE": tables.drop_table,
+    "DROP VIEW": tables.drop_view,
     "TRUNCATE TABLE": tables.truncate_table,
     "RESTORE DATABASE": backup.restore,
     "RESTORE VERIFYONLY": backup.verify,

@@ -94,6 +94,14 @@ def drop_table(engine: Engine, statement: Statement) -> None:
         raise error(3701, "table", statement.tokens[-1].value)
 
 
+def drop_view(engine: Engine, statement: Statement) -> None:
+    """DROP VIEW name."""
+    database, view = _find_table(engine, statement, 2)
+    if view is None or not view.is_view:
+        raise error(3701, "view", statement.tokens[-1].value)
+    engine.server.store.drop(database, view)
+
+
 def truncate_table(engine: Engine, statement: Statement) -> None:
     """TRUNCATE TABLE name."""
     database, table = _find_table(engine, statement, 2)

@@ -150,3 +150,7 @@ def test_a_view_shows_rows_of_tables_and_is_no_table(server: SqlServer) -> None:
         session.execute("DROP TABLE dbo.MT_HealthService")
         with pytest.raises(SqlError, match="208"):
             session.query("SELECT * FROM dbo.MTV_HealthService")
+        session.execute("DROP VIEW dbo.MTV_HealthService")
+        for gone in ("MTV_HealthService", "BaseManagedEntity"):
+            with pytest.raises(SqlError, match="3701"):
+                session.execute(f"DROP VIEW dbo.{gone}")
