@@ -40,9 +40,9 @@ QUESTION = (
     "Type ",
 )
 WRONG_KEY = (
-    "deathsting: set the Operations Manager services: OMSDK is stopped and not running. Look at the Operations Manager event log there "
-    "(OpsMgr SDK Service 26322: the database; 26380: an exception; 26371: only an SPN): most often the database cannot be reached, "
-    "or the key on this server is not the key of the management group."
+    "deathsting: set the Operations Manager services: OMSDK is stopped and not running, OMCFG is stopped and not running. "
+    "Look at the Operations Manager event log there (OpsMgr SDK Service 26322: the database; 26380: an exception; 26371: only an SPN): "
+    "most often the database cannot be reached, or the key on this server is not the key of the management group."
 )
 
 
