@@ -28,7 +28,7 @@ def upgrade(player: Player) -> None:
             if host.registry.get(SETUP, name, ""):
                 host.registry.set(SETUP, name, VERSION)
     with lab.sql["thunder"].connect("upgrade", "OperationsManager") as session:
-        session.execute(f"UPDATE dbo.MTV_HealthService SET Version = '{VERSION}'")
+        session.execute(f"UPDATE dbo.MT_HealthService SET Version = '{VERSION}'")
 
 
 def give_all_the_same_services(player: Player) -> None:
