@@ -21,7 +21,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     changing,
     diff,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.group import ClusterHost, StateWords
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.cluster.node import (
     PARENT_KEY,
     ROOT_VALUE,
@@ -58,11 +58,15 @@ class ActionModule(OpsmgrAction):
         "virtual_server": {"type": "str", "required": True},
         "disk": {"type": "str", "required": True},
         "first": {"type": "bool", "default": False},
+        "state_words": {"type": "dict", "default": {}},
         "cluster_prompt": {"type": "str", "default": DEMOTION_PROMPT},
     }
     RESULT = {"registry": None, "services": None, "command": None, "transcript": None}
 
     def check_arguments(self, arguments: Arguments) -> None:
+        problem = StateWords(STEP, arguments["state_words"]).problem()
+        if problem:
+            raise OpsmgrError(STEP, problem, "Correct the option state_words and rerun")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,15}", arguments["virtual_server"]):
             found = f"{arguments['virtual_server']!r} is not a NetBIOS name"
             raise OpsmgrError(STEP, found, "Give the name of the virtual server without its domain, such as rmsvs")
@@ -161,7 +165,8 @@ def _require_ready(work: Work, server: ManagementServer, joins: bool) -> None:
 
 def _require_resources(work: Work) -> None:
     """`InstallCluster` comes after the resources of the services [ms]."""
-    missing = services_without_resource(ClusterHost(work.opsmgr.windows, STEP), SERVICES)
+    cluster = ClusterHost(work.opsmgr.windows, STEP, work.arguments["state_words"])
+    missing = services_without_resource(cluster, SERVICES)
     if missing:
         raise OpsmgrError(
             STEP,

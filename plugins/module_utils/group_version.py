@@ -9,13 +9,18 @@ This file is private to the collection: others must not import it.
 
 from __future__ import annotations
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import known_rows
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import newest, require_supported
 
-# From whatever database, so that no seat in this one is taken. Gateways may be of another version [ms].
+# From whatever database, so that no seat in this one is taken. Gateways may be of another version [ms], and what was
+# deleted says nothing of those that are there.
+_SERVERS = "(hs.IsRHS = 1 OR hs.IsManagementServer = 1) AND hs.IsGateway = 0"
 VERSIONS = (
-    "SELECT Version FROM {database}.dbo.MTV_HealthService WHERE (IsRHS = 1 OR IsManagementServer = 1) AND IsGateway = 0"
+    "SELECT hs.Version FROM {database}.dbo.MTV_HealthService AS hs JOIN {database}.dbo.BaseManagedEntity AS bme "
+    f"ON bme.BaseManagedEntityId = hs.BaseManagedEntityId WHERE bme.IsDeleted = 0 AND {_SERVERS}",
+    f"SELECT hs.Version FROM {{database}}.dbo.MTV_HealthService AS hs WHERE {_SERVERS}",
 )
 
 
@@ -26,7 +31,7 @@ def require_supported_group(connection: SqlConnection, database: str, step: str)
     database that is closed or damaged says nothing. Raises OpsmgrError, ConnectionProblem.
     """
     try:
-        rows = connection.rows(VERSIONS.format(database=quote_identifier(database)))
+        rows = known_rows(connection, [each.format(database=quote_identifier(database)) for each in VERSIONS])
     except SqlError:
         return
     require_supported(step, newest(row["Version"] for row in rows))

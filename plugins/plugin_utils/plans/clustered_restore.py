@@ -280,7 +280,7 @@ def make_plan(request: ClusteredRestoreRequest, seen: ClusterObservation) -> Clu
     plan.refusal = _refusal(plan, seen) if plan.problems else []
     plan.backup_problems = _backup_problems(plan, request, seen)
     plan.remarks = _remarks(request, seen)
-    plan.person = [*_odd_topology(request), *(_left_by_setup(plan, request) if plan.join else [])]
+    plan.person = [*_odd_topology(request), *(_left_by_setup(plan) if plan.join else [])]
     plan.unfinished = list(dict.fromkeys(_unfinished(request, seen)))
     plan.steps = _steps(plan, request, seen)
     return plan
@@ -586,14 +586,11 @@ def _odd_topology(request: ClusteredRestoreRequest) -> list[str]:
     return [f"{named} The other one must never become the active node before this was done for it, too."]
 
 
-def _left_by_setup(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> list[str]:
-    virtual = request.virtual_server
+def _left_by_setup(plan: ClusteredRestorePlan) -> list[str]:
     return [
         "The setup gives OMSDK and OMCFG the computer's account, which is another one on each node: "
         "give them the same domain account on all nodes.",
         f"The new cluster's own key, in {plan.new_key_escrow}, is worthless now: remove it.",
-        "Have a domain administrator register the service principal names of the virtual server (setspn -A NAME ACCOUNT), by its short and its full name: "
-        f"MSOMSdkSvc/{virtual} for the account of OMSDK, MSOMHSvc/{virtual} for the computer account {virtual}.",
         "Remove the key backups that may have been made of the new cluster before its database was replaced.",
     ]
 

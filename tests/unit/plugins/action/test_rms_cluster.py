@@ -466,6 +466,16 @@ def test_the_services_are_resources_before_the_cluster_is_installed(clock: Clock
     assert changes(node) == []
 
 
+@pytest.mark.parametrize(("words", "joins"), [({}, False), ({"Aktiv": "up"}, True)])
+def test_the_resources_are_found_whatever_cluster_exe_calls_states(
+    clock: Clock, words: dict[str, str], joins: bool
+) -> None:
+    node = joining(clock, "InstallCluster", ASKS, nodes={"CASTOR": "Aktiv", "POLLUX": "Aktiv"}, **FIRST)
+    result = run("rms_cluster_node", Connection(node), first=True, state_words=words, **NODE)
+    assert (result["changed"], bool(changes(node))) == (joins, joins)
+    assert joins or "state_words" in result["msg"]
+
+
 def test_a_further_node_joins_without_a_look_at_the_resources(clock: Clock) -> None:
     node = joining(clock, "AddRMSNode", ASKS, **ORDINARY)
     node.resources.clear()

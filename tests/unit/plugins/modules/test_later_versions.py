@@ -77,10 +77,17 @@ def test_a_gateway_of_a_later_version_tells_nothing(new_sql: SqlServer, run: Run
     assert "Operations Manager" not in run(_ansible_check_mode=True).get("msg", "")
 
 
+def test_a_deleted_server_of_a_later_version_tells_nothing(new_sql: SqlServer, run: Run, subject: Subject) -> None:
+    add_health_service(new_sql, NAME, "Hydra.Odyssey.com", is_root=True)
+    add_health_service(new_sql, NAME, "troy.odyssey.com", is_deleted=True, version="10.22.10118.0")
+    new_sql.start()
+    assert "Operations Manager" not in run(_ansible_check_mode=True).get("msg", "")
+
+
 def test_where_no_version_can_be_read_nothing_is_refused(new_sql: SqlServer, run: Run, subject: Subject) -> None:
-    """Whether a database of 2007 has that column is assumed."""
+    """Here because the view has lost what is behind it."""
     new_sql.start()
     session = new_sql.connect("Test", NAME)
-    session.execute("DROP TABLE dbo.MT_HealthService")
+    session.execute("DROP TABLE dbo.BaseManagedEntity")
     session.close()
     assert "Operations Manager" not in run(_ansible_check_mode=True).get("msg", "")
