@@ -778,7 +778,12 @@ def test_each_step_has_a_task_of_the_role_that_registers_by_its_name() -> None:
 
 
 STEPS = [
-    ("a key in the escrow", [state("offline"), KEY_ONLY], "key", {"needed": True, "undone_by": None, "hosts": [*NODES]}),
+    (
+        "a key in the escrow",
+        [state("offline"), KEY_ONLY],
+        "key",
+        {"needed": True, "undone_by": None, "hosts": [*NODES]},
+    ),
     ("a key file", [state("offline"), request(key_file="D:\\key.bin")], "key_file", {"needed": True}),
     ("the group is where it can be put back", [state("offline")], "offline", {"needed": True}),
     ("resources to add", [seen("services_preview", commands=["create"])], "offline", {"needed": True}),
