@@ -158,7 +158,5 @@ def _left_for_a_person(server: ManagementServer, hindrance: str | None) -> str:
 
 def _settle_services(work: Work, services: t.Mapping[str, ServiceState], wanted: dict[str, str]) -> dict[str, str]:
     todo = to_change(STEP, services, wanted)
-    if not todo:
-        return describe(services, wanted)
-    bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0)
-    return describe(work.opsmgr.windows.services(list(wanted)), wanted)
+    changed = bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0) if todo else {}
+    return describe({**services, **changed}, wanted)

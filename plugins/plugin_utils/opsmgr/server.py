@@ -328,14 +328,21 @@ class OpsMgrHost:
         # One fixed name: a file left by a run that was cut off is overwritten and removed by the next one.
         try:
             path = self.windows.put_temporary("restore.key", content)
-            return self.restore_key_file(server, password, prompts, path, source)
-        finally:
+            return self.restore_key_file(server, password, prompts, path, source, then=f'del /f /q "{path}"')
+        except BaseException:
             # What happened before is what the user must see, not that the file could not be removed.
             with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
                 self.windows.remove_temporary("restore.key")
+            raise
 
     def restore_key_file(
-        self, server: ManagementServer, password: str, prompts: t.Sequence[str], path: str, source: str | None
+        self,
+        server: ManagementServer,
+        password: str,
+        prompts: t.Sequence[str],
+        path: str,
+        source: str | None,
+        then: str = "",
     ) -> KeyRestore:
         """Run `SecureStorageBackup Restore` on a file that the server can reach; `path` is safe inside quotation marks.
 
@@ -346,16 +353,17 @@ class OpsMgrHost:
 
         :param prompts: the patterns of its question and of a second one
         :param source: the SHA-256 of the file, for the mark; None where the server cannot tell it
+        :param then: what is done when the tool has ended
         """
-        command, then = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
+        command, compared = f'{server.tool(BACKUP_TOOL)} Restore "{path}"', ""
         if server.key_fingerprint is not None or not server.key_present:
             command = restored_key.marking(source, server.key_fingerprint) + command if source else command
         else:
-            command, then = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
+            command, compared = compared_command(self._key_material, KEY_MATERIAL_VALUE, command), TELL_COMPARISON
         first, second = prompts
         exchanges = [Exchange(first, password, secret=True), Exchange(second, password, secret=True, optional=True)]
         try:
-            talk = converse(self.windows.shell, command, exchanges, then=then)
+            talk = converse(self.windows.shell, command, exchanges, then="& ".join(filter(None, [compared, then])))
         except ConversationError as error:
             raise self.conversation_problem("restore the key", BACKUP_TOOL, error) from error
         return KeyRestore(talk, parse_comparison(talk.private_output))
