@@ -91,7 +91,7 @@ class Observation:
         by_database = self.database.get("unsupported")
         if by_database and not hosts:
             hosts[by_database] = ["database"]
-        return [error_sentence(" and ".join(names), step, found, "") for found, names in hosts.items()]
+        return [error_sentence(", ".join(names), step, found, "") for found, names in hosts.items()]
 
     def on_host(self, host: str) -> ServerObservation | None:
         """What was seen of a host of the inventory."""
