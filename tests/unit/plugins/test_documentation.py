@@ -50,6 +50,9 @@ ANSIBLE_KEYS = {"changed", "failed", "msg", "diff"}
 COMPARED = {"type": "str", "default": None, "choices": None, "required": False, "elements": None}
 
 
+# What ansible-core reads of an option in a spec; a misspelled no_log would show a secret.
+SPEC_KEYS = {"type", "elements", "required", "default", "choices", "no_log", "aliases", "options", "fallback"}
+
 # What a result has of a plan besides its fields: what it was made of, and the key's backup.
 PLAN_EXTRAS = {"request", "seen", "made_at", "backup"}
 
@@ -200,6 +203,16 @@ def test_examples_are_tasks_that_the_spec_accepts(name: str) -> None:
     for arguments in own:
         assert set(arguments) <= set(spec)
         assert {option for option, text in spec.items() if text.get("required")} <= set(arguments)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_passwords_and_passphrases_are_kept_from_logs(name: str) -> None:
+    spec = spec_of(name)
+    assert {key for option in spec.values() for key in option} <= SPEC_KEYS
+    named_so = {
+        option for option, text in spec.items() if re.search(r"pass(word|phrase)\Z", option) and text["type"] == "str"
+    }
+    assert named_so <= secrets_of(name)
 
 
 @pytest.mark.parametrize("name", SIDECARS)

@@ -313,12 +313,21 @@ def test_a_private_key_may_have_a_passphrase(tmp_path: Path) -> None:
     [
         (key_pem(rsa_key("anna"), PASSPHRASE), None, "is encrypted and no passphrase was given"),
         (key_pem(rsa_key("anna"), PASSPHRASE), "another one", "or the passphrase is wrong"),
+        (key_pem(rsa_key("anna"), PASSPHRASE), "no text \udcff", "or the passphrase is wrong"),
         (key_pem(rsa_key("anna")), PASSPHRASE, "is not encrypted, and a passphrase was given"),
         (key_pem(rsa_key("anna"))[:400], None, "is no private key in PEM"),
         (key_pem(ec.generate_private_key(ec.SECP256R1())), None, "is not an RSA key"),
         ("", None, "is no private key in PEM"),
     ],
-    ids=["no passphrase", "wrong passphrase", "needless passphrase", "cut off", "elliptic curve", "empty"],
+    ids=[
+        "no passphrase",
+        "wrong passphrase",
+        "passphrase that is no text",
+        "needless passphrase",
+        "cut off",
+        "elliptic curve",
+        "empty",
+    ],
 )
 def test_private_keys_that_cannot_be_used(tmp_path: Path, content: str, passphrase: str | None, reason: str) -> None:
     (tmp_path / "officer.key").write_text(content, encoding="ascii")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from asn1crypto import core
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,12 @@ def envelope(*fields: bytes) -> bytes:
     return part(0x30, ENVELOPED, part(0xA0, part(0x30, part(0x02, b"\x00"), *fields)))
 
 
+def with_more_inside(whole: bytes) -> bytes:
+    """The same content, and null behind it."""
+    content_type, content = core.SequenceOf.load(whole, spec=core.Any)
+    return part(0x30, content_type.dump(), part(0xA0, content.contents, b"\x05\x00"))
+
+
 HOSTILE = {
     "empty": b"",
     "tag only": b"\x30",
@@ -91,16 +98,29 @@ def test_what_is_something_else_is_one_sentence(case: str, read: Callable[[bytes
     "data",
     [
         ENVELOPE + b"\x05\x00",
+        with_more_inside(ENVELOPE),
         envelope(),
         envelope(part(0xA0), part(0x31)),
         envelope(part(0x31, part(0xA1)), part(0x30)),
         envelope(part(0x31, part(0x30, part(2), part(0x80), part(0x30), part(4))), part(0x30)),
     ],
-    ids=["more behind it", "no recipients", "originator", "key agreement", "subject key identifier"],
+    ids=[
+        "more behind it",
+        "more behind its content",
+        "no recipients",
+        "originator",
+        "key agreement",
+        "subject key identifier",
+    ],
 )
 def test_what_is_no_envelope_of_ours(data: bytes) -> None:
     with pytest.raises(ValueError, match="is no EnvelopedData for RSA keys in DER"):
         envelope_recipients(data)
+
+
+def test_a_certificate_has_nothing_behind_it() -> None:
+    with pytest.raises(ValueError, match="is no certificate in DER"):
+        issuer_and_serial(CERTIFICATE + b"\x05\x00")
 
 
 @pytest.mark.parametrize("length", [1, 2, 4, 20, len(ENVELOPE) // 2, len(ENVELOPE) - 1])
@@ -138,6 +158,8 @@ def test_a_signature_with_what_it_is_of() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (signed() + b"\x05\x00", "is no SignedData"),
+        (with_more_inside(signed()), "is no SignedData"),
         (signed(content=part(0xA0, part(0x04, b"x"))), "is not detached"),
         (signed(part(0xA0, CONTENT_TYPE, DIGEST, DIGEST)), "has an attribute twice"),
         (signed(part(0xA0, CONTENT_TYPE.replace(DATA, SIGNED), DIGEST)), "signs something else than data"),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow import folders
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow import folders, store
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.store import (
     BackupOrigin,
     Damaged,
@@ -452,6 +452,16 @@ def test_a_file_system_without_hard_links(escrow: Escrow, monkeypatch: pytest.Mo
     assert (len(escrow.entries().entries), escrow.entries().problems, len(files(escrow))) == (2, [], 4)
 
 
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
+    if not has_links:
+        monkeypatch.setattr(os, "link", failing(os.link, 1, lambda dummy: OSError(errno.ENOTSUP, "Not supported")))
+    (tmp_path / "backup.key").write_bytes(b"old")
+    with folders.Folder.open(str(tmp_path)) as folder, pytest.raises(FileExistsError):
+        folder.add("backup.key", b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"backup.key": b"old"}
+
+
 def test_a_file_system_that_cannot_flush_directories(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
@@ -567,9 +577,15 @@ PROBLEMS = [
     pytest.param(edited(taken_at="2026-02-01T02:03:04Z"), "is not named so", id="made younger"),
     pytest.param(edited(file="../../../etc/passwd"), "names a file that is not its own", id="file elsewhere"),
     pytest.param(edited(file=STEM + ".json"), "names a file that is not its own", id="file is the manifest"),
+    pytest.param(edited(file=STEM + ".p7s"), "names a file that is not its own", id="file is the signature"),
     pytest.param(edited(management_group="ILIAD"), "in the directory of another", id="other group"),
     pytest.param(edited(server="deathsting"), "in the directory of another", id="other server"),
     pytest.param(edited(recipients=["officer"]), "not subjects and certificates", id="recipient without certificate"),
+    pytest.param(
+        edited(recipients=[{"subject": "CN=a", "sha256": SHA256_OF_NOTHING, "certificate": "*"}]),
+        "not subjects and certificates",
+        id="certificate is not Base64",
+    ),
     pytest.param(
         edited(recipients=[{"subject": 1, "sha256": SHA256_OF_NOTHING, "certificate": ""}]),
         "of a recipient",
@@ -843,3 +859,15 @@ def test_a_manifest_that_could_not_be_read_again_is_not_written(escrow: Escrow) 
     with pytest.raises(EscrowError, match="Seal for fewer certificates"):
         escrow.store(KEY, origin(), Crowd())
     assert files(escrow) == {}
+
+
+def test_what_is_as_large_as_it_may_be_is_stored_and_read(escrow: Escrow, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = escrow.store(KEY, origin(), Mirror())
+    monkeypatch.setattr(store, "KEY_FILE_LIMIT_BYTES", len(KEY))
+    monkeypatch.setattr(store, "SEALED_FILE_LIMIT_BYTES", len(KEY))
+    monkeypatch.setattr(store, "MANIFEST_LIMIT_BYTES", len(Path(entry.manifest_path).read_bytes()))
+    again = escrow.store(KEY, origin(taken_at=NIGHT + timedelta(seconds=1)), Mirror())
+    assert escrow.entries().entries == [again, entry]
+    assert escrow.open(again, Mirror()) == KEY
+    with pytest.raises(EscrowError, match="the key file has"):
+        escrow.store(KEY + b"x", origin(), Mirror())

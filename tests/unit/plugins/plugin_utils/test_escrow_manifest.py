@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -59,8 +60,18 @@ def test_names_of_any_length_have_a_place_of_their_own(name: str) -> None:
     assert component != path_component(name + name[-1])
 
 
+def test_a_long_name_keeps_as_much_as_there_is_room_for() -> None:
+    end = "%-" + hashlib.sha256(b"x" * 256).hexdigest()[:32]
+    assert path_component("x" * 256) == "x" * (255 - len(end)) + end
+    assert path_component("x" * 255) == "x" * 255
+
+
 def test_servers_are_in_lower_case() -> None:
     assert server_component("HYDRA.Odyssey.COM") == "hydra.odyssey.com"
+
+
+def test_an_empty_name_has_no_directory() -> None:
+    assert components_of("") == frozenset()
 
 
 names = st.text(st.characters(), min_size=1, max_size=40)

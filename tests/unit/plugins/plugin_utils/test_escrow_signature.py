@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.plugins.plugin_utils.officers import hire, key_pem, make_certificate, pem, rsa_key
+from unit.plugins.plugin_utils.officers import PrivateKey, hire, key_pem, make_certificate, pem, rsa_key
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.cms import signer_infos
@@ -61,8 +61,10 @@ def test_a_signature_counts_for_its_owner_and_its_manifest_alone(
     )
 
 
-@pytest.mark.parametrize("kind", ["job", "elliptic"])
-def test_openssl_verifies_it_and_signs_in_its_place(request: pytest.FixtureRequest, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "digest"), [("job", "sha256"), ("job", "sha384"), ("elliptic", "sha512")])
+def test_openssl_verifies_it_and_signs_in_its_place(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, digest: str
+) -> None:
     signer = request.getfixturevalue(kind)
     (tmp_path / "x.json").write_bytes(MANIFEST)
     (tmp_path / "x.p7s").write_bytes(JobSigner(**signer).sign(MANIFEST))
@@ -92,7 +94,7 @@ def test_openssl_verifies_it_and_signs_in_its_place(request: pytest.FixtureReque
         "-sign",
         "-binary",
         "-md",
-        "sha512",
+        digest,
         "-outform",
         "DER",
         "-signer",
@@ -105,10 +107,18 @@ def test_openssl_verifies_it_and_signs_in_its_place(request: pytest.FixtureReque
     assert TrustedSigners([str(certificate)]).problem(MANIFEST, made) is None
 
 
-def test_a_forged_signature_under_the_name_of_the_job_does_not_count(job: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        (rsa_key("job"), rsa_key("stranger")),
+        (ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())),
+    ],
+    ids=["RSA", "elliptic curve"],
+)
+def test_a_forged_signature_under_the_name_of_the_job_does_not_count(
+    tmp_path: Path, own: PrivateKey, other: PrivateKey
+) -> None:
     """Issuer and serial number stand in every certificate, so that anybody can name the job; nobody else has its key."""
-    (tmp_path / "m").write_bytes(MANIFEST)
-    own, other = rsa_key("job"), rsa_key("stranger")
     (tmp_path / "genuine.pem").write_text(pem(make_certificate("job", own, serial=7)), encoding="ascii")
     (tmp_path / "forged.pem").write_text(pem(make_certificate("job", other, serial=7)), encoding="ascii")
     (tmp_path / "other.key").write_text(key_pem(other), encoding="ascii")
@@ -160,6 +170,7 @@ def test_a_damaged_signature_never_counts_and_never_breaks(position: int, change
         ({"passphrase": "wrong"}, "or the passphrase is wrong"),
         ({"private_key": "/nowhere/job.key"}, "/nowhere/job.key: No such file or directory"),
         ({"certificate": "/nowhere/job.pem"}, "/nowhere/job.pem: No such file or directory"),
+        ({"certificate": "-----BEGIN nonsense"}, "signing_certificate is no certificate in PEM"),
         (
             {"certificate": pem(make_certificate("stranger", rsa_key("stranger")))},
             "is not the private key of O=Odyssey,CN=stranger",
@@ -172,6 +183,16 @@ def test_what_nothing_can_be_signed_with(job: dict[str, Any], changes: dict[str,
         JobSigner(**{**job, **changes})
     assert found in caught.value.found
     assert PASSPHRASE not in str(caught.value)
+
+
+def test_what_is_wrong_with_a_passphrase_names_its_option(job: dict[str, Any]) -> None:
+    with pytest.raises(SealError) as caught:
+        JobSigner(**{**job, "passphrase": None})
+    assert "signing_key_passphrase" in caught.value.what_to_do.split()
+
+
+def test_a_signer_shows_nothing_of_its_key(job: dict[str, Any]) -> None:
+    assert repr(JobSigner(**job)) == "JobSigner()"
 
 
 # In the escrow

@@ -334,6 +334,7 @@ def test_what_cannot_be_noticed_is_a_backup_that_is_wholly_made_up(escrow: Escro
         ("12345678", None),
         ("1234567", "the backup password has 7 characters, and SecureStorageBackup takes at least 8"),
         ("1234\t5678", "the backup password has a control character, which cannot be typed"),
+        ("12345678\x7f", "the backup password has a control character, which cannot be typed"),
         ("12345678\r", "the backup password has a control character, which cannot be typed"),
     ],
 )

@@ -24,6 +24,18 @@ def test_what_is_sealed_comes_back(seal: Seal) -> None:
     assert seal.unseal(seal.seal(KEY_FILE)) == KEY_FILE
 
 
+@pytest.mark.parametrize(
+    ("seal", "name", "extension", "holds_manifest"),
+    [(PlainSeal(), "none", "key", False), (VaultSeal(PASSPHRASE), "ansible-vault", "vault", True)],
+    ids=["plain", "vault"],
+)
+def test_what_the_escrow_has_to_know_of_a_seal(seal: Seal, name: str, extension: str, holds_manifest: bool) -> None:
+    assert (seal.name, seal.extension, seal.holds_manifest) == (name, extension, holds_manifest)
+    # So that a backup is opened once after it was written.
+    assert seal.can_unseal
+    assert seal.recipients == ()
+
+
 def test_the_vault_seal_hides_the_content() -> None:
     sealed = VaultSeal(PASSPHRASE).seal(KEY_FILE)
     assert sealed.startswith(b"$ANSIBLE_VAULT;1.1;AES256\n")
