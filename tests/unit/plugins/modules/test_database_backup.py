@@ -62,7 +62,7 @@ def test_check_and_run(sql: SqlServer, run: Run, name: str) -> None:
     predicted = run(database=name, path=PATH, _ansible_check_mode=True)
     assert files(sql).content == {}
     real = run(database=name, path=PATH)
-    assert real.keys() == predicted.keys() == KEYS | {"invocation"}
+    assert real.keys() == predicted.keys() == KEYS
     assert predicted["changed"] is real["changed"] is True
     assert predicted["path"] == real["path"] == PATH
     assert (predicted["backup"], real["problems"]) == (None, [])
@@ -290,7 +290,7 @@ def test_a_connection_that_is_cut(sql: SqlServer, run: Run) -> None:
     fault(sql, "BACKUP DATABASE", "drop")
     result = run(path=PATH)
     assert "the connection was lost" in result["msg"]
-    assert result.keys() == KEYS | {"invocation", "failed", "msg"}
+    assert result.keys() == KEYS | {"failed", "msg"}
 
 
 def test_a_login_without_rights(sql: SqlServer, run: Run) -> None:

@@ -97,7 +97,7 @@ def test_check_run_check_run(sql: SqlServer, run: Run) -> None:
     predicted = run(**SAME, _ansible_check_mode=True)
     assert databases(sql) == before
     real = run(**SAME)
-    assert real.keys() == predicted.keys() == KEYS | {"invocation"}
+    assert real.keys() == predicted.keys() == KEYS
     assert predicted["changed"] is real["changed"] is True
     assert predicted["statements"] == deeds(real) == [
         f"RESTORE DATABASE [{NAME}] FROM DISK = ? WITH FILE = 1, MOVE ? TO ?, MOVE ? TO ?, CHECKSUM, REPLACE, RECOVERY"

@@ -80,7 +80,7 @@ def test_taken_renewed_and_released(sql: SqlServer, run: Run) -> None:
     predicted = run(_ansible_check_mode=True)
     assert databases(sql) == before
     taken = run()
-    assert taken.keys() == KEYS | {"invocation"}
+    assert taken.keys() == KEYS
     assert (
         predicted["changed"]
         is taken["changed"]
