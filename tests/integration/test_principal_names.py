@@ -36,7 +36,9 @@ def obey(player: Player, orders: list[str]) -> None:
         (player.lab.domain.delete if verb == "-D" else player.lab.domain.register)(account, name)
 
 
-def test_a_planned_failover_names_them_and_when_they_are_right_says_nothing(odyssey: Player) -> None:
+def test_a_planned_failover_names_them_and_when_they_are_right_says_nothing(start_lab: Any) -> None:
+    reporting = {"gateways": ["styx.ithaca.com"], "agents": ["argos.ithaca.com", "penelope.ithaca.com"]}
+    odyssey = start_lab("odyssey", overrides={"groups": {"ODYSSEY": reporting}})
     before = odyssey.lab.domain.dump()
     expected = [f"setspn -D {name} HYDRA" for name in OF_HYDRA]
     checked = odyssey.play(check=True)
@@ -47,6 +49,8 @@ def test_a_planned_failover_names_them_and_when_they_are_right_says_nothing(odys
     assert told(run) == expected
     record = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     assert commands(record["left"]) == expected
+    [reporting_to_hydra] = [line for line in record["left"] if "styx.ithaca.com" in line]
+    assert "2 agent(s)" in reporting_to_hydra
     assert all(line in page.read_text(encoding="utf-8") for line in expected)
     # The computer's own account registered the new names, and nothing else was changed.
     after = odyssey.lab.domain.dump()

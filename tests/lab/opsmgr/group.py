@@ -34,15 +34,24 @@ class ManagementGroup:
         sql.add_database(spec.database)
         sql.add_database(spec.warehouse, broker=False)
         self._make_database(servers[root].server_version)
+        root_id = ""
         for server, version in servers.items():
             is_root = server == root
-            opsmgr_schema.add_health_service(
+            identity = opsmgr_schema.add_health_service(
                 sql, spec.database, server, is_root=is_root, version=version.server_version
             )
-        for gateway in spec.gateways:
-            opsmgr_schema.add_health_service(
-                sql, spec.database, gateway, is_gateway=True, version=servers[root].server_version
+            root_id = identity if is_root else root_id
+        for name in (*spec.gateways, *spec.agents):
+            is_gateway = name in spec.gateways
+            child = opsmgr_schema.add_health_service(
+                sql,
+                spec.database,
+                name,
+                is_management_server=is_gateway,
+                is_gateway=is_gateway,
+                version=servers[root].server_version,
             )
+            opsmgr_schema.add_relationship(sql, spec.database, child, root_id)
         for account in spec.run_as:
             data = encrypt_secret(self.key, account.user, account.secret)
             domain, _backslash, user = account.user.rpartition("\\")

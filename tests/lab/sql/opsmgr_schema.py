@@ -61,6 +61,21 @@ OLDER_HEALTH_SERVICE_VIEW = Table(
     list(HEALTH_SERVICE.columns),
     query="SELECT BaseManagedEntityId, IsRHS, IsManagementServer, IsGateway, IsAgent, Version FROM {MT_HealthService}",
 )
+# Whom a health service reports to first; of its columns, those that published queries use.
+RELATIONSHIP = Table(
+    "dbo",
+    "Relationship",
+    [
+        Column("RelationshipId", GUID, nullable=False),
+        Column("RelationshipTypeId", GUID, nullable=False),
+        Column("SourceEntityId", GUID, nullable=False),
+        Column("TargetEntityId", GUID, nullable=False),
+        Column("IsDeleted", BIT, nullable=False),
+    ],
+    ["RelationshipId"],
+)
+COMMUNICATION = "37848E16-37A2-B81B-DAAF-60A5A626BE93"
+"""The kind Microsoft.SystemCenter.HealthServiceCommunication: the source reports to the target first [field]."""
 GROUP_INFO = Table(
     "dbo",
     "__MOMManagementGroupInfo__",
@@ -91,7 +106,7 @@ SECURE_STORAGE = Table(
 # The lab's own: something encrypted with a key that Setup made again, because the old secrets cannot tell that it is the
 # right one [assumed].
 KEY_CHECK = Table("dbo", "LabKeyCheck", [Column("Data", BYTES)])
-TABLES = (MANAGED_ENTITY, HEALTH_SERVICE, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)
+TABLES = (MANAGED_ENTITY, HEALTH_SERVICE, RELATIONSHIP, GROUP_INFO, SECURE_STORAGE, KEY_CHECK)
 
 
 def new_id() -> str:
@@ -155,6 +170,20 @@ def add_health_service(
     }
     insert(server, database, HEALTH_SERVICE.name, row)
     return identity
+
+
+def add_relationship(
+    server: SqlServer, database: str, source: str, target: str, kind: str = COMMUNICATION, *, is_deleted: bool = False
+) -> None:
+    """Relate two managed entities by their ids."""
+    row = {
+        "RelationshipId": new_id(),
+        "RelationshipTypeId": kind,
+        "SourceEntityId": source,
+        "TargetEntityId": target,
+        "IsDeleted": is_deleted,
+    }
+    insert(server, database, RELATIONSHIP.name, row)
 
 
 def add_run_as(

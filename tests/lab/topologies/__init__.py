@@ -26,7 +26,7 @@ _HOSTS_PER_NET = 240
 _FIRST_ADDRESS = 10
 _TOP_LEVEL = ("extends", "domain", "groups", "defaults", "variables", "hosts", "clusters", "sql")
 _HOST_KEYS = ("roles", "group", "profile", "version", "install_directory", "installed", "media", "settings", "users")
-_GROUP_KEYS = ("database", "run_as", "remains", "gateways")
+_GROUP_KEYS = ("database", "run_as", "remains", "gateways", "agents")
 _DATABASE_KEYS = ("host", "name", "warehouse", "older_view")
 _REMAINS_KEYS = ("database_backup", "key_backup", "key_password")
 _CLUSTER_KEYS = ("nodes", "group", "virtual_server", "disk", "quorum_disk")
@@ -96,7 +96,8 @@ class RemainsSpec:
 class GroupSpec:
     """One management group and the database host that it lives on.
 
-    ``gateways`` are full names: the database knows them, and no host of the lab is one.  ``older_view``: the database's
+    ``gateways`` and ``agents`` are full names: the database knows them, and that they report to the root; no host of the
+    lab is one.  ``older_view``: the database's
     view of health services has no names.
     """
 
@@ -107,6 +108,7 @@ class GroupSpec:
     run_as: tuple[RunAsSpec, ...]
     remains: RemainsSpec | None = None
     gateways: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
     older_view: bool = False
 
 
@@ -314,6 +316,7 @@ def _group(name: str, body: Tree) -> GroupSpec:
         run_as=run_as,
         remains=_remains(name, body.get("remains")),
         gateways=tuple(str(gateway) for gateway in body.get("gateways") or ()),
+        agents=tuple(str(agent) for agent in body.get("agents") or ()),
         older_view=bool(database.get("older_view", False)),
     )
 
