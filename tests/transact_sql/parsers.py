@@ -26,8 +26,8 @@ _STATEMENT = re.compile(
     re.DOTALL,
 )
 _HOLE = "\0"
-# What can stand where a statement is put together: a name, a number, an option of BACKUP and RESTORE, a part of a name.
-_FILLINGS = ("[a]]b]", "1", "CHECKSUM", "[a].", "SINGLE_USER", "name")
+# What can stand where a statement is put together: a name, a number, a condition, an option of BACKUP and RESTORE, a part of a name.
+_FILLINGS = ("[a]]b]", "1", "1 = 1", "CHECKSUM", "[a].", "SINGLE_USER", "name")
 # What the tests of this recorder call a client's login, which is no statement.
 _LOGIN = "login"
 
