@@ -75,6 +75,8 @@ class ActionModule(OpsmgrAction):
         work.result["begun_before"] = mark is not None
         if _has_new_key(before, mark):
             _clear_mark(work, before, mark)
+            if mark is not None and not work.check_mode:
+                installer.remove_log()
             work.result["diff"] = diff(_facts(before), _facts(before), before.computer_name)
             return
         _require_no_backup(work, backup)
