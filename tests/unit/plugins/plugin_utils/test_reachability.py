@@ -19,9 +19,13 @@ from ansible.plugins.loader import connection_loader
 from winrm.transport import Transport
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
+    ACCOUNT_ADVICE,
     CANNOT_ASK,
     REFUSED,
     SILENT,
+    USUAL_ADVICE,
+    account_refused,
+    connection_advice,
     reachability,
     why_unreachable,
 )
@@ -269,3 +273,21 @@ def test_what_was_said_elsewhere(text: str, expected: str) -> None:
     # Told again, it stays what it is.
     assert reachability(why_unreachable(text)) == expected
     assert why_unreachable(why_unreachable(text)) == why_unreachable(text)
+
+
+REJECTED = "the specified credentials were rejected by the server"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (f"ntlm: {REJECTED}", ACCOUNT_ADVICE),
+        (f"the server answers, but gives no access: {REJECTED}", ACCOUNT_ADVICE),
+        (f"this controller could not ask the server: {REJECTED}", USUAL_ADVICE),
+        ("Bad HTTP response returned from server. Code 500", USUAL_ADVICE),
+        ("[Errno 111] Connection refused", USUAL_ADVICE),
+    ],
+)
+def test_what_a_person_does_about_it(text: str, advice: str) -> None:
+    assert connection_advice(text) == advice
+    assert account_refused(text) is (advice == ACCOUNT_ADVICE)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import REDACTED, redact
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.redaction import REDACTED, redact, redact_whole
 
 SECRET = "Tr0ub4dor&3"
 BEFORE, AFTER = "The tool begins.", "Error 5: access denied."
@@ -52,6 +52,36 @@ def test_no_form_of_the_secret_is_shown_and_the_rest_is(form: str) -> None:
 
 def test_the_secret_alone_goes_where_it_stands_whole() -> None:
     assert redact(f"Backup with {SECRET} failed.\n", [SECRET]) == f"Backup with {REDACTED} failed.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("a Tr0u b\r\nnext", f"{REDACTED}\r\nnext", id="four characters"),
+        pytest.param("a Tr0 b\r\nnext", "a Tr0 b\r\nnext", id="three give nothing away"),
+        pytest.param("TR0UB4DOX\r\nnext", f"{REDACTED}\r\nnext", id="the line end stays, and nothing before it"),
+        pytest.param("a 547230 b\n", f"{REDACTED}\n", id="three bytes in hexadecimal"),
+        pytest.param("a 54723 b\n", "a 54723 b\n", id="less is in every text"),
+        pytest.param("a Tr\n0u b\nnext", f"{REDACTED}\n{REDACTED}\nnext", id="over two lines"),
+        pytest.param("Enter it: Tr", f"Enter it: {REDACTED}", id="its beginning at the very end"),
+        pytest.param("Enter it: T", "Enter it: T", id="one character at the very end"),
+        pytest.param("Enter it: Tr\n", "Enter it: Tr\n", id="its beginning before a line end"),
+        pytest.param(f"{SECRET}u b\n", f"{REDACTED}u b\n", id="what was replaced ends every part"),
+    ],
+)
+def test_what_is_hidden_and_what_is_not(text: str, expected: str) -> None:
+    assert redact(text, [SECRET]) == expected
+
+
+@pytest.mark.parametrize(("secret", "expected"), [("ab", f"{REDACTED}\nfine"), ("a", "A\nfine")])
+def test_a_short_secret_is_hidden_in_other_case_unless_it_is_one_character(secret: str, expected: str) -> None:
+    assert redact(f"{secret.upper()}\nfine", [secret]) == expected
+
+
+def test_in_our_own_words_only_whole_secrets_are_replaced() -> None:
+    """Seven characters may stand in a sentence by chance, and the tools take no password of fewer than eight."""
+    assert redact_whole("abcdefgh abcdefg ABCDEFGH", ["abcdefg", "abcdefgh"]) == f"{REDACTED} abcdefg ABCDEFGH"
+    assert redact_whole("abcdefghi", ["abcdefgh", "abcdefghi"]) == REDACTED
 
 
 def test_longer_secrets_go_first_and_no_secret_hides_nothing() -> None:

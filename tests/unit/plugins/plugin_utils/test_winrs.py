@@ -322,6 +322,39 @@ def test_a_used_up_shell_is_replaced_but_never_below_a_running_command(clock: Cl
     assert desk.shell._shell_id == "shell-2"
 
 
+def test_each_shell_takes_as_many_commands(clock: Clock) -> None:
+    desk = Desk(clock, *[[Ends()] for _index in range(2 * winrs.COMMANDS_PER_SHELL + 1)], owned=True)
+    for _index in range(2 * winrs.COMMANDS_PER_SHELL):
+        desk.shell.run("hostname")
+    assert desk.owner.renewed == 1
+    desk.shell.run("hostname")
+    assert desk.owner.renewed == 2
+    assert [verbosity for verbosity, text in desk.traced if "replaced by another one" in text] == [3, 3]
+
+
+@pytest.mark.parametrize(("words", "is_read"), [(b"12345", True), (b"123456", False)])
+def test_what_a_command_writes_to_both_streams_has_one_limit(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, words: bytes, is_read: bool
+) -> None:
+    monkeypatch.setattr(winrs, "OUTPUT_BYTES", 10)
+    desk = Desk(clock, [Errors(b"123"), b"12", Ends(0, words)], [Ends()], owned=True)
+    if is_read:
+        completed = desk.shell.run("hostname")
+        assert (completed.stdout, completed.stderr, completed.exit_code) == ("1212345", "123", 0)
+    else:
+        with pytest.raises(ConnectionLost, match="the command wrote more than"):
+            desk.shell.run("hostname")
+    desk.shell.run("hostname")
+    # What is still on its way would be taken for the next answer.
+    assert len(desk.owner.reconnected) == (0 if is_read else 1)
+
+
+def test_a_receive_says_whether_something_was_written(clock: Clock) -> None:
+    desk = Desk(clock, [b"out", Errors(b"wrong"), Silence(30), Ends()])
+    with desk.shell.open_command("hostname", console=True) as running:
+        assert [desk.shell.receive(running, 5) for _time in range(3)] == [True, True, False]
+
+
 def test_commands_that_have_ended_go_with_their_shell(clock: Clock) -> None:
     """Each release would be a round trip, and the shell's end releases all of them."""
     desk = Desk(clock, *[[Ends()] for _index in range(winrs.COMMANDS_PER_SHELL)], owned=True)
@@ -434,6 +467,13 @@ def test_two_questions_are_answered(clock: Clock, script: Script) -> None:
     assert desk.cleaned_up == [True]
     assert desk.shell.left_running is False
     assert not desk.protocol.programs[0].typed
+
+
+def test_questions_that_come_in_one_piece_are_answered_at_once(clock: Clock) -> None:
+    began = clock.now
+    desk = Desk(clock, [b"User: Domain: ", Hears(b"sdk\r"), Hears(b"ODYSSEY\r"), Ends()])
+    assert desk.converse(Exchange("User:", "sdk"), Exchange("Domain:", "ODYSSEY")).answered == 2
+    assert clock.now == began
 
 
 PERHAPS = replace(REPEAT, optional=True)
@@ -804,10 +844,14 @@ def test_redact(text: str, secrets: list[str], expected: str) -> None:
 
 
 def test_closing_quietly() -> None:
+    attempts = []
+
     def close() -> None:
+        attempts.append(1)
         raise AssertionError
 
     close_quietly(close)
+    assert attempts == [1]
 
 
 # --- What -vv and -vvv show -------------------------------------------------------------------------------------------
