@@ -144,7 +144,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         def __init__(self, seconds: float) -> None:
             super().__init__(seconds, lambda: made.now)
 
-    def connect(_options: SqlOptions, *, query_timeout_seconds: int) -> Connection:
+    def connect(options: SqlOptions, *, query_timeout_seconds: int) -> Connection:
+        # In the database itself it would take its only seat.
+        assert options.database == "master"
         made.refuse("connect")
         made.timeouts.append(query_timeout_seconds)
         return Connection(made)
@@ -410,6 +412,14 @@ def test_the_reason_of_an_earlier_try_is_told_too(server: Server) -> None:
     server.faults = [("SINGLE_USER", sql_error(5064)), ("SINGLE_USER", sql_error(5061)), ("SINGLE_USER", sql_error(8))]
     with refused(BrokerProblem, 8, "error 8", "a try before failed: error 5064"):
         observed().carry_out()
+
+
+def test_a_first_reason_that_is_also_the_last_is_told_once(server: Server) -> None:
+    server.sessions = [SDK]
+    server.faults = [("SINGLE_USER", sql_error(number)) for number in (5064, 5061, 5064)]
+    with pytest.raises(BrokerProblem) as caught:
+        observed().carry_out()
+    assert "a try before" not in str(caught.value)
 
 
 def test_what_helps_nothing_later_is_tried_once(server: Server) -> None:
