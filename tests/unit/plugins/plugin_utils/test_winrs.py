@@ -809,6 +809,26 @@ def test_a_secret_that_is_echoed_stays_out_of_every_error(
         assert beginning not in shown
 
 
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param([ASK, Hears(TYPED + b"\r")], "It said ********.", id="after the secret was sent"),
+        pytest.param([], f"It said {PASSWORD}.", id="before: then it is a word like another"),
+    ],
+)
+def test_a_fault_does_not_repeat_a_secret_that_the_server_was_told(clock: Clock, script: Script, reason: str) -> None:
+    desk = Desk(clock, [*script, Breaks(fault(5, f"It said {PASSWORD}."))])
+    with pytest.raises(ShellFault) as caught:
+        desk.converse(ENTER, REPEAT)
+    assert (caught.value.reason, caught.value.code) == (reason, 5)
+
+
+def test_a_connection_that_breaks_after_a_secret_is_told_as_it_is(clock: Clock) -> None:
+    desk = Desk(clock, [ASK, Hears(TYPED + b"\r"), Breaks(requests.ConnectionError("reset"))])
+    with pytest.raises(ConnectionLost, match="ConnectionError"):
+        desk.converse(ENTER, REPEAT)
+
+
 def test_neither_a_conversation_nor_an_exchange_shows_a_secret(clock: Clock) -> None:
     talk = Desk(clock, [ASK, Hears(TYPED + b"\r"), TYPED, Ends()]).converse(ENTER)
     assert talk.transcript == ASK.decode() + "********"
