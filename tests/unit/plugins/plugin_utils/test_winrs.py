@@ -363,6 +363,15 @@ def test_commands_that_have_ended_go_with_their_shell(clock: Clock) -> None:
     assert not any(program.cleaned_up for program in desk.protocol.programs)
 
 
+@pytest.mark.parametrize(
+    ("waited", "left", "passed"), [(0, 5.0, False), (4.5, 0.5, False), (5, 0.0, True), (9, 0.0, True)]
+)
+def test_a_deadline(clock: Clock, waited: float, left: float, passed: bool) -> None:
+    deadline = winrs.Deadline(5)
+    clock.pass_seconds(waited)
+    assert (deadline.seconds, deadline.left(), deadline.passed()) == (5, left, passed)
+
+
 # --- the probe --------------------------------------------------------------------------------------------------------
 
 PROBED_CONSOLE = b"opsmgr_a=1\r\nopsmgr_b=2\r\n[probed]\r\n"
