@@ -349,6 +349,16 @@ def test_what_a_command_writes_to_both_streams_has_one_limit(
     assert len(desk.owner.reconnected) == (0 if is_read else 1)
 
 
+def test_a_program_has_a_moment_to_answer_before_it_is_asked_for_output(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asking too early costs a round trip more."""
+    pauses: list[float] = []
+    monkeypatch.setattr(clock, "sleep", pauses.append)
+    Desk(clock, [Hears(b"text"), Ends()]).shell.run("sort", stdin=b"text")
+    assert pauses == [winrs.SETTLE_SECONDS]
+
+
 def test_a_receive_says_whether_something_was_written(clock: Clock) -> None:
     desk = Desk(clock, [b"out", Errors(b"wrong"), Silence(30), Ends()])
     with desk.shell.open_command("hostname", console=True) as running:
