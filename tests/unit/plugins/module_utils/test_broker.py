@@ -27,6 +27,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import (
     state_result,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import ANYBODYS
+from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DATABASE, DatabaseState
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import SESSIONS, Session
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem, SqlOptions
@@ -78,6 +79,8 @@ class Server:
     now: float = 100.0
     pauses: list[float] = field(default_factory=list)
     timeouts: list[int] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
 
     def refuse(self, statement: str) -> None:
         for fault in self.faults:
@@ -116,7 +119,9 @@ class Connection:
             ]
         if statement == broker.TWINS:
             return [{"name": name} for name in server.twins]
-        return [{"allowed": server.allowed}] if statement == broker.RIGHT else []
+        if statement == broker.RIGHT:
+            return [{"allowed": server.allowed}]
+        return [{"Version": version} for version in server.versions]
 
     def execute(self, statement: str) -> None:
         self.statements.append(statement)
@@ -149,7 +154,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
         assert options.database == "master"
         made.refuse("connect")
         made.timeouts.append(query_timeout_seconds)
-        return Connection(made)
+        made.connections.append(Connection(made))
+        return made.connections[-1]
 
     def leave(connection: Connection, _database: str) -> None:
         connection.execute(LEAVE)
@@ -264,7 +270,21 @@ def test_a_database_that_is_closed_is_opened_even_if_its_broker_stays_off(server
     assert (made.report.statements, server.state) == ([OPEN, FORGET], OFF)
 
 
+def test_no_connection_stays_open(server: Server) -> None:
+    server.sessions, server.faults = [SDK], [("SINGLE_USER", sql_error(5064))]
+    observed().carry_out()
+    assert {connection.is_open for connection in server.connections} == {False}
+
+
 # What cannot be repaired
+
+
+def test_a_database_of_a_later_version_is_left_alone(server: Server) -> None:
+    server.versions = ["7.0.8560.0"]
+    with pytest.raises(OpsmgrError, match=f"turn on Service Broker of the database {NAME}"):
+        observed()
+    server.versions = ["6.1.7221.0"]
+    assert observed().needed
 
 
 @pytest.mark.parametrize(
@@ -584,6 +604,14 @@ def test_a_database_that_stays_closed_is_told_with_who_is_in_it(server: Server) 
     # It is given up when the next pause would go beyond the deadline.
     assert server.pauses == [0.25, 0.5, 1.0]
     assert server.timeouts[-1] == 7
+
+
+def test_a_pause_that_would_end_with_the_deadline_is_not_made(server: Server) -> None:
+    server.state = CLOSED
+    server.faults = [("MULTI_USER", sql_error(5064)) for _try in range(99)]
+    with refused(AccessProblem, 5064):
+        guard().reopen(0.75)
+    assert server.pauses == [0.25]
 
 
 def test_what_helps_nothing_later_is_given_up_at_once(server: Server) -> None:
