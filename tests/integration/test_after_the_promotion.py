@@ -71,9 +71,11 @@ def test_a_broker_that_is_off_is_turned_on_with_the_services_stopped_meanwhile(o
 
 
 def test_a_run_killed_with_the_database_in_single_user_is_finished_by_the_next_one(odyssey: Player) -> None:
+    """Somebody is in the database, so that ENABLE_BROKER alone is in vain, and SINGLE_USER comes before it."""
     database(odyssey).is_broker_enabled = False
-    odyssey.lab.faults.add(Fault("thunder", "sql", "ALTER DATABASE", "stall", seconds=600, nth=2))
-    odyssey.play(cut_when=lambda: database(odyssey).user_access == "SINGLE_USER")
+    odyssey.lab.faults.add(Fault("thunder", "sql", "ALTER DATABASE", "stall", seconds=600, nth=3))
+    with odyssey.lab.sql["thunder"].connect("Management Studio", "OperationsManager", host="ITHACA"):
+        odyssey.play(cut_when=lambda: database(odyssey).user_access == "SINGLE_USER")
     assert database(odyssey).user_access == "SINGLE_USER"
     run = odyssey.play()
     assert run.ended_well, run.output
