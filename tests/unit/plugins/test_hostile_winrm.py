@@ -11,7 +11,6 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -22,6 +21,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader, connection_loader
 from hostile_winrm import Deed, HostileServer
 from hostile_winrm.server import continue_for_ever, drip, fault, flood, nonsense, raw, received, redirect
+from unit.plugins import case_files
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs import bounded_transport
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
@@ -380,7 +380,7 @@ def test_a_shell_that_is_gone_is_replaced_although_it_cannot_be_closed(server: H
 
 
 def test_a_fault_as_it_was_found(server: HostileServer) -> None:
-    content = (Path(__file__).parent / "cases" / "winrm_fault.xml").read_bytes()
+    content = case_files.content("winrm_fault.xml")
     server.deeds["Command"] = lambda exchange: exchange.raw(exchange.head("500 Internal Server Error", "", content))
     with pytest.raises(ShellFault) as caught:
         shell(server)[0].run("hostname")

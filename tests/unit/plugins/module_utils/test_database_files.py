@@ -30,7 +30,7 @@ class Refusing:
     [
         f"Cannot open backup device '{PATH}'. Operating system error 2(The system cannot find the file specified.).",
         f"Das Sicherungsmedium '{PATH}' kann nicht geöffnet werden. Betriebssystemfehler 2(Das System kann die angegebene Datei nicht finden.).",
-        f"无法打开备份设备“{PATH}”。出现操作系统错误 2(系统找不到指定的文件。)。",
+        f"无法打开备份设备\u201c{PATH}\u201d。出现操作系统错误 2(系统找不到指定的文件。)。",
         f"バックアップ デバイス '{PATH}' を開けません。オペレーティング システム エラー2（指定されたファイルが見つかりません。）。",
         f"Impossible d'ouvrir l'unité de sauvegarde '{PATH}'. Erreur du système d'exploitation 2 (Le fichier spécifié est introuvable.).",
     ],
@@ -44,7 +44,7 @@ def test_a_file_that_is_not_there(message: str) -> None:
     [
         (3201, f"Cannot open backup device '{PATH}'. Operating system error 5(Access is denied.)."),
         (3201, f"Cannot open backup device '{PATH}'. Operating system error 32(It is used by another process.)."),
-        (3201, f"无法打开备份设备“{PATH}”。出现操作系统错误 112(磁盘空间不足。)。"),
+        (3201, f"无法打开备份设备\u201c{PATH}\u201d。出现操作系统错误 112(磁盘空间不足。)。"),
         (3241, f"The media family on device '{PATH}' is incorrectly formed. 2(x)"),
     ],
 )

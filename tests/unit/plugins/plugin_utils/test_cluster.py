@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from unit.plugins import case_files
 from unit.plugins.plugin_utils.doubles import Clock
 from unit.plugins.plugin_utils.recorded_node import RecordedNode, RecordedResource, table
 
@@ -128,12 +127,9 @@ def test_a_node_in_a_state_of_two_words() -> None:
         split_node(ENGLISH, "NODE1                1 Fuera de servicio")
 
 
-CASES = Path(__file__).parents[1] / "cases"
-
-
 def test_tables_as_they_were_found() -> None:
     """The name of a resource is longer than its column."""
-    text = {what: (CASES / f"cluster_{what}.txt").read_text() for what in ("node", "group", "resource")}
+    text = {what: case_files.text(f"cluster_{what}.txt") for what in ("node", "group", "resource")}
     nodes = dict(split_node(ENGLISH, row) for row in table_rows(text["node"]))
     assert nodes == {"NODE1": "up", "NODE2": "up"}
     groups = [split_row(ENGLISH, row, nodes) for row in table_rows(text["group"])]

@@ -10,10 +10,10 @@ import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from lxml import etree
+from unit.plugins import case_files
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.repoint import document as config_document
@@ -710,11 +710,9 @@ def test_errors_survive_pickling_and_copying(error: OpsmgrError) -> None:
 
 # --- files as they were found ------------------------------------------------------------------------------------------
 
-CASES = Path(__file__).parents[1] / "cases"
-
 
 def found(name: str) -> bytes:
-    return (CASES / name).read_bytes()
+    return case_files.content(name)
 
 
 def test_line_ends_of_both_kinds_stay() -> None:

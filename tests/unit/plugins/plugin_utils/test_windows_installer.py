@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from unit.plugins import case_files
 from unit.plugins.plugin_utils.doubles import (
     Breaks,
     Clock,
@@ -278,7 +278,7 @@ def test_the_action_that_failed_first_and_the_lines_before_it(clock: Clock, ende
     ],
 )
 def test_logs_as_they_were_found(name: str, ended: str, action: str) -> None:
-    text = (Path(__file__).parents[1] / "cases" / name).read_text(encoding="utf-8")
+    text = case_files.text(name)
     failure = find_failure(numbered(*text.splitlines()))
     assert (failure.ended, failure.action) == (ended, action)
 

@@ -8,9 +8,9 @@ outputs.
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
+from unit.plugins import case_files
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.key_fingerprint import parse_fingerprint
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion import CONFIG_TOOL, Phase, read_state
@@ -23,13 +23,12 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host impor
     win32_error,
 )
 
-CASES = Path(__file__).parents[1] / "cases"
 NOTHING = Answer(True, "")
 
 
 def found(name: str) -> str:
     """A file as pywinrm hands out what a program wrote: with the line ends of Windows."""
-    return (CASES / name).read_bytes().decode("utf-8")
+    return case_files.text(name)
 
 
 def oem(text: str, page: str) -> str:
