@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +34,26 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def play(tmp_path: Path, task: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
-    """One task on this machine, with every place where ansible-core leaves files below tmp_path."""
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder with a short path: from 2.21 on ansible-core has a socket in its temporary directory, and the path of a
+    socket has at most 107 bytes.
+    """
+    with tempfile.TemporaryDirectory(prefix="sql") as folder:
+        yield Path(folder)
+
+
+def play(place: Path, task: dict[str, Any], **environment: str) -> subprocess.CompletedProcess[str]:
+    """One task on this machine, with every place where ansible-core leaves files below place."""
     tasks = [{"ignore_errors": True, **task}]
-    (tmp_path / "play.yml").write_text(
+    (place / "play.yml").write_text(
         yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8"
     )
     places = {
-        name: str(tmp_path / name)
+        name: str(place / name)
         for name in ("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TMP", "TMPDIR", "ANSIBLE_ASYNC_DIR", "ANSIBLE_LOG_PATH")
     }
-    (tmp_path / "TMPDIR").mkdir()
+    (place / "TMPDIR").mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {**os.environ, **places, "PATH": path, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment}
     command = [
@@ -56,28 +67,28 @@ def play(tmp_path: Path, task: dict[str, Any], **environment: str) -> subprocess
         f"ansible_python_interpreter={sys.executable}",
         "play.yml",
     ]
-    return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=place, env=variables, capture_output=True, text=True, check=False)
 
 
-def files_with_password(tmp_path: Path) -> list[str]:
-    own = tmp_path / "play.yml"
+def files_with_password(place: Path) -> list[str]:
+    own = place / "play.yml"
     return [
         str(path)
-        for path in tmp_path.rglob("*")
+        for path in place.rglob("*")
         if path.is_file() and path != own and PASSWORD.encode() in path.read_bytes()
     ]
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_no_file_holds_the_password_even_when_files_are_kept(tmp_path: Path, name: str) -> None:
+def test_no_file_holds_the_password_even_when_files_are_kept(place: Path, name: str) -> None:
     task = {f"opsmgr.recovery.{name}": {**CONNECTION, **TASKS[name]}}
-    done = play(tmp_path, task, ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_PIPELINING="0")
-    assert "no connection within 1 seconds" in done.stdout, done.stdout[-2000:]
-    assert (PASSWORD in done.stdout + done.stderr, files_with_password(tmp_path)) == (False, [])
+    done = play(place, task, ANSIBLE_KEEP_REMOTE_FILES="1", ANSIBLE_PIPELINING="0")
+    assert "no connection within 1 seconds" in done.stdout, done.stdout[-1000:] + done.stderr[-2000:]
+    assert (PASSWORD in done.stdout + done.stderr, files_with_password(place)) == (False, [])
 
 
-def test_a_task_that_could_not_do_without_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_task_that_could_not_do_without_a_file_is_refused(place: Path) -> None:
     task = {"opsmgr.recovery.management_group_info": CONNECTION, "async": 60, "poll": 1}
-    done = play(tmp_path, task, ANSIBLE_KEEP_REMOTE_FILES="1")
+    done = play(place, task, ANSIBLE_KEEP_REMOTE_FILES="1")
     assert "a task with async cannot run without a file that would hold the password" in done.stdout
-    assert (PASSWORD in done.stdout + done.stderr, files_with_password(tmp_path)) == (False, [])
+    assert (PASSWORD in done.stdout + done.stderr, files_with_password(place)) == (False, [])
