@@ -98,7 +98,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 def _builder(
     subject: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, valid_in_days: int = -1
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
