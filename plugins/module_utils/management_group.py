@@ -141,7 +141,7 @@ class GroupFacts:
 
     @property
     def rms(self) -> str | None:
-        """The one server that the database calls RMS, or None when there is none or more than one.
+        """The one server that the database calls the RMS. None when it names no server, or several.
 
         From 2012 on it marks the RMS emulator so, which is no RMS.
         """
