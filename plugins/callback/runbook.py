@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: runbook
 type: stdout
-short_description: A failover as a numbered runbook
+short_description: Show a failover as a numbered runbook
 version_added: 1.0.0
 author:
   - opsmgr.recovery contributors (@opsmgr-recovery)

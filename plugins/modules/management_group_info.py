@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: management_group_info
-short_description: Ask the operational database who is the root management server
+short_description: Read the RMS and other facts of a management group from the operational database
 version_added: 1.0.0
 description:
   - Reads from the operational database of Operations Manager 2007 which server is the root management server (RMS), which other servers the

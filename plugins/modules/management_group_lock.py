@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: management_group_lock
-short_description: Let only one run at a time change a management group
+short_description: Reserve a management group for one run at a time
 version_added: 1.0.0
 description:
   - Takes, renews and releases the lock of a management group. While a run holds it, every other run that asks for it is refused by name, on whichever

@@ -580,7 +580,7 @@ def test_all_that_cannot_work_is_refused_at_once_before_awx_is_asked(awx: StandI
     )
     run = play(tmp_path, given)
     assert run.returncode == 2
-    [result] = run.results("Nothing stands in the way")
+    [result] = run.results("Check that nothing stands in the way")
     assert result["msg"] == [
         "Nothing was changed. 9 problem(s):",
         "No AWX is named. Set awx_setup_host, or the environment variable CONTROLLER_HOST, to its address.",

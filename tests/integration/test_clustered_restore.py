@@ -54,7 +54,7 @@ def restore(player: Player, **options: Any) -> Run:
 
 
 def report(run: Run) -> list[str]:
-    return list(run.results("Report what was done and what is left")[-1]["msg"])
+    return list(run.results("Report what was done and what remains")[-1]["msg"])
 
 
 def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost: Player) -> None:
@@ -144,11 +144,11 @@ def prove_restored(player: Player, **options: Any) -> None:
 # A restored database has its broker off, and what a task at the desk did to the services is nobody's to predict.
 UNPREDICTABLE = {
     "Take the group offline while the database is needed alone",
-    "Have the other management servers leave the database",
+    "Stop the other management servers while the database is restored",
     "Turn on Service Broker of the operational database",
     "Bring the group online again, so that the cluster restarts OMSDK",
-    "Have the other management servers work",
-    "Stop services that run behind the cluster's back",
+    "Start the other management servers",
+    "Stop services that run outside the control of the cluster",
 }
 
 
