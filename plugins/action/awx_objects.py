@@ -60,7 +60,9 @@ class ActionModule(ControllerAction):
         left = _walk(api, described, arguments, user, act=False)
         if left.steps:
             names = ", ".join(f"{step.title} ({', '.join(step.after or step.before)})" for step in left.steps)
-            raise OpsmgrError(STEP, f"AWX took all changes and still differs: {names}", "Look at it there")
+            raise OpsmgrError(
+                STEP, f"AWX took all changes and still differs: {names}", "Inspect these objects in AWX, then rerun"
+            )
         return _told(done)
 
 
@@ -91,7 +93,9 @@ def _require_rights(
     if missing:
         found = f"nothing was changed: {user['username']} is no superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
         raise OpsmgrError(
-            STEP, found, "Let one run this once with awx_setup_only_for_superusers: true; then this login does the rest"
+            STEP,
+            found,
+            "Have a superuser run this once with awx_setup_only_for_superusers: true; then this login does the rest",
         )
     for item in described:
         if item.kind == "organizations":

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 
-ADVICE = "Correct the value and run it again"
+ADVICE = "Correct the value, then rerun"
 Spec = Mapping[str, Mapping[str, Any]]
 
 WEEK_SECONDS = 7 * 24 * 3600

@@ -374,7 +374,7 @@ SPEC: dict[str, dict[str, Any]] = {
 class RestoreWork(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
-    after_interruption = "see after for the state that the database is in, and run this again"
+    after_interruption = "see after for the state that the database is in, and rerun"
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__(params)

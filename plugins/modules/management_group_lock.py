@@ -57,7 +57,7 @@ options:
     default: 60
   break_lock:
     description:
-      - RV(lock.run_id) of a lock that is held, as the refusal names it. By this you say that nothing of that run works any more.
+      - RV(lock.run_id) of a lock that is held, as the refusal names it. This confirms that nothing of that run works any more.
       - A lock of another run is not touched by it.
     type: str
   holder:
@@ -228,7 +228,7 @@ problem:
   sample: >-
     take the lock of the management group (a note on the database OperationsManager): it is held by opsadmin on controller control1, process 4242, for
     failover (target deathsting), since 2026-01-31T02:03:04Z, until 2026-01-31T03:03:04Z unless it is renewed (the SQL Server's clock, UTC). Wait until that
-    run has ended. If it is certain that nothing of it works any more, run this again with break_lock: 3f0c9a5be1d27846 (for a playbook of this collection:
+    run has ended. If it is certain that nothing of it works any more, rerun with break_lock: 3f0c9a5be1d27846 (for a playbook of this collection:
     -e opsmgr_break_lock=3f0c9a5be1d27846).
 statements:
   description: The SQL statements that were sent. Values bound to them are not part of the text.

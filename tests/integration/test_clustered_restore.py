@@ -274,7 +274,7 @@ def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player
         lost.lab.faults.clear()
         assert not stopped.ended_well, fault
         assert words in stopped.failures[-1]
-        assert "Fix that, then rerun the playbook" in stopped.failures[-1]
+        assert "Fix the cause, then rerun the playbook" in stopped.failures[-1]
         assert "Traceback" not in stopped.output
         assert nodes_that_run_it(lost) == ([runs_alone] if runs_alone else [])
     run = restore(lost)

@@ -112,6 +112,6 @@ def restart(windows: WindowsHost, step: str, service: str, timeout_seconds: floa
         raise OpsmgrError(
             step,
             f"{service} is {state.state} and does not stop",
-            "Look at the System event log there and run it again",
+            "Check the System event log there, then rerun",
         )
     return state

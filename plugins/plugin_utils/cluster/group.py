@@ -53,9 +53,9 @@ ERROR_ADVICE = {
     5: "Use an account that may administer the cluster",
     1722: "Start the cluster service (ClusSvc) of this node, or ask another node",
     1753: "Start the cluster service (ClusSvc) of this node, or ask another node",
-    5019: "Take the group offline first (opsmgr.recovery.rms_cluster_group) and run it again",
+    5019: "Take the group offline first (opsmgr.recovery.rms_cluster_group), then rerun",
 }
-USUAL_ADVICE = "Put that right in the cluster and run it again"
+USUAL_ADVICE = "Fix this in the cluster, then rerun"
 
 # Seconds between two looks, and how many looks in a row that show no change mean that the cluster has given up: it
 # starts a resource that failed again by itself, and reports a group as pending while it works on it [ms].
@@ -140,7 +140,7 @@ class StateWords:
         found = known.get(" ".join(word.split()).lower())
         if found is None:
             advice = (
-                f"Only the words of an English Windows are known here ({', '.join(STATES)}). Say in the option state_words what this one means, "
+                f"Set the option state_words to what this word means (only those of an English Windows are known: {', '.join(STATES)}), "
                 "or do this step with the cluster's own administration tool"
             )
             raise OpsmgrError(self.step, f"cluster.exe wrote a state of {what} that is not known: {word!r}", advice)
@@ -184,9 +184,7 @@ def split_row(words: StateWords, row: str, nodes: t.Iterable[str]) -> tuple[str,
 
 def _unreadable(step: str, row: str) -> OpsmgrError:
     found = f"cluster.exe wrote a row that is not understood: {row.strip()!r}"
-    return OpsmgrError(
-        step, found, "Look at the cluster with its own administration tool, and rerun when it is at rest"
-    )
+    return OpsmgrError(step, found, "Check the cluster with its own administration tool, and rerun when it is at rest")
 
 
 def error_number(text: str) -> int | None:
@@ -256,7 +254,7 @@ class ClusterHost:
             raise OpsmgrError(
                 self._step,
                 f"the cluster has no group {name!r}, only: {known}",
-                "Correct the option group and run it again",
+                "Correct the option group, then rerun",
             )
         return group
 
@@ -271,7 +269,7 @@ class ClusterHost:
             raise OpsmgrError(
                 self._step,
                 f"the cluster has no node {node!r}, only: {', '.join(nodes)}",
-                "Correct the option node and run it again",
+                "Correct the option node, then rerun",
             )
         if states[node.lower()] != UP:
             raise OpsmgrError(
@@ -392,7 +390,7 @@ class ClusterHost:
         if self._said:
             found += f"; cluster.exe wrote: {self._said}"
         events = events_of(resource.name for resource in wrong)
-        advice = f"Look at the Operations Manager and System event logs of {group.node}{events}, put right what they complain of and run it again"
+        advice = f"Check the Operations Manager and System event logs of {group.node}{events}, fix what they report, then rerun"
         return OpsmgrError(self._step, found, advice)
 
     def service_names(self, resources: t.Sequence[str]) -> dict[str, str | None]:

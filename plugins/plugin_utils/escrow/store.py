@@ -93,7 +93,7 @@ _STEP_VERIFY = "verify the key backup in the escrow"
 _STEP_REMOVE = "remove an older key backup from the escrow"
 
 _ADVICE_UNVERIFIED = (
-    "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
+    "Check the file system of the escrow, then rerun; nothing new was kept, older backups are untouched"
 )
 _ADVICE = {
     errno.EIO: _ADVICE_UNVERIFIED,
@@ -106,7 +106,7 @@ _ADVICE = {
     errno.ENOTDIR: "Move away what is there: a directory is needed",
     errno.ENOENT: "Check the escrow directory",
 }
-_ADVICE_OTHERWISE = "Remove the cause, then run it again"
+_ADVICE_OTHERWISE = "Remove the cause, then rerun"
 _ADVICE_FOREIGN = "Find out who made it, and sign it if it is yours; until then it is never used and never removed"
 _ADVICE_DAMAGED = "Use an older backup or make a new one; keep this file for the investigation"
 

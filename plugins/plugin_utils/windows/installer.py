@@ -32,13 +32,13 @@ REBOOT_STARTED = 1641
 REBOOT_WANTED = 3010
 SUCCESSES = (SUCCESS, REBOOT_STARTED, REBOOT_WANTED)
 
-_READ_LOG = "Read the log, put that right and run it again"
+_READ_LOG = "Read the log, put that right, then rerun"
 # Exit codes of msiexec with what they mean and what to do [ms].
 EXIT_CODES = {
     5: ("access is denied", "Use an account that is a member of the server's Administrators group"),
     1601: (
         "the Windows Installer service could not be used",
-        f"See that the service {SERVICE} can start and run it again",
+        f"See that the service {SERVICE} can start, then rerun",
     ),
     1602: ("the setup was cancelled", "Run it again"),
     1603: ("a fatal error during the setup", _READ_LOG),
@@ -160,7 +160,7 @@ class WindowsInstaller:
             if self._deadline.left() <= POLL_SECONDS:
                 found = f"a setup is running on this server ({PROGRAM}) and did not end within {self._deadline.seconds:g} seconds"
                 raise OpsmgrError(
-                    self._step, found, "See what it is at the server's desk; run it again when it has ended"
+                    self._step, found, "Check on the server's console what it is; rerun when it has ended"
                 )
             pause = POLL_SECONDS
 

@@ -42,7 +42,7 @@ _ASKED_ANOTHER = re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connecti
 # come.
 _CLOCKS_DIFFER = re.compile(r"Clock skew too great|certificate is not yet valid")
 ACCOUNT_ADVICE = (
-    "Look at the account, not at the service: whether user and password are right, whether the account is locked, disabled or expired, whether its "
+    "Check the account, not the service: whether user and password are right, whether the account is locked, disabled or expired, whether its "
     "password was changed or has expired, and with Kerberos whether the ticket is still valid (klist). Rerun only then: each attempt may count "
     "towards a lockout"
 )

@@ -468,7 +468,7 @@ def test_a_database_that_is_offline(sql: SqlServer, run: Run) -> None:
     for check in (True, False):
         refused = run(**SAME, _ansible_check_mode=check)
         assert (
-            "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then run this again. Only overwrite: any"
+            "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then rerun. Only overwrite: any"
             in refused["msg"]
         )
     result = run(overwrite="any")

@@ -374,7 +374,7 @@ def test_a_database_whose_versions_have_another_name(sql: SqlServer, run: Run) -
     assert (result["agree"], result["rms"]) == (True, "Hydra.Odyssey.com")
     assert result["problems"] == [
         "Could not read the versions of the servers: error 207 (Invalid column name 'Version'). "
-        "Look at the number in the documentation of SQL Server, then run it again."
+        "Look up the number in the documentation of SQL Server, then rerun."
     ]
 
 

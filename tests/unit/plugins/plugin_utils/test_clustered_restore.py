@@ -673,7 +673,7 @@ def test_the_report_tells_each_change_once_with_its_host_and_its_time() -> None:
         "key restored on castor",
     ]
     assert told.person[-1].startswith("Restart pollux")
-    assert told.lines == ["Done:", *told.done, "Left for a person:", *told.person]
+    assert told.lines == ["Done:", *told.done, "Manual follow-up:", *told.person]
 
 
 def test_the_report_names_the_backup_of_a_database_that_stays() -> None:
