@@ -95,7 +95,7 @@ def _require_rights(
         raise OpsmgrError(
             STEP,
             found,
-            "Have a superuser run this once with awx_setup_only_for_superusers: true; then this login does the rest",
+            "Ask a superuser to run this once with awx_setup_only_for_superusers: true; then this login does the rest",
         )
     for item in described:
         if item.kind == "organizations":

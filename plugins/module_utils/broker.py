@@ -472,7 +472,7 @@ class BrokerRepair:
             raise BrokerProblem(
                 self._database,
                 f"all statements ran, and afterwards {self._state_now}",
-                f"Run this again, or type: {self._guard.by_hand}",
+                f"Rerun, or type: {self._guard.by_hand}",
             )
 
     @property

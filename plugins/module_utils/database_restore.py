@@ -507,9 +507,7 @@ class DatabaseRestore(DatabaseJob):
                 self._look(connection)
         except (SqlError, ConnectionProblem) as error:
             found = f"it was restored, and its state could not be read afterwards: {cause(error)}"
-            raise self._problem(
-                found, "Run this again: it finds the database restored, and only looks at it"
-            ) from error
+            raise self._problem(found, "Rerun: it finds the database restored, and only looks at it") from error
 
     def _left(self) -> str:
         """What a failed restore left, after bringing back a database that was only taken offline."""

@@ -141,7 +141,7 @@ class GroupFacts:
 
     @property
     def rms(self) -> str | None:
-        """The one server that the database calls RMS, or None when there is none or more than one.
+        """The one server that the database calls RMS, or None without exactly one.
 
         From 2012 on it marks the RMS emulator so, which is no RMS.
         """
@@ -223,7 +223,7 @@ def read_sql_server_version(reader: Reader) -> str | None:
 
 
 def read_last_full_backup(reader: Reader, database: str) -> datetime | None:
-    """When the last full backup of the database ended, in the server's local time; None when there is none."""
+    """When the last full backup of the database ended, in the server's local time; None without one."""
     rows = reader.rows(LAST_FULL_BACKUP, database)
     finished = rows[0]["finished"] if rows else None
     return finished if isinstance(finished, datetime) else None

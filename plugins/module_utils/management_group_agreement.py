@@ -76,7 +76,7 @@ class Agreement:
 
 
 def read_views(results: Sequence[Mapping[str, Any]]) -> list[LocalView]:
-    """Take the results of a loop with management_server_info apart. Raises OptionProblem for what is none."""
+    """Take the results of a loop with management_server_info apart. Raises OptionProblem for anything else."""
     return [_view(place, result) for place, result in enumerate(results, 1)]
 
 

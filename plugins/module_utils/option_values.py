@@ -37,7 +37,7 @@ class Range:
     above: bool = False
 
     def problem(self, number: float) -> str | None:
-        """Why the number is none of them, or None when it is one."""
+        """Why the number is not one of them, or None when it is one."""
         if (
             math.isfinite(number)
             and (number > self.least if self.above else number >= self.least)

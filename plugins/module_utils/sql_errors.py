@@ -107,7 +107,7 @@ _FILE_ADVICE = {
 _LOGIN_ADVICE = {
     18401: "Wait until SQL Server has finished starting, then rerun: it is still updating itself",
     18451: "Wait, or start SQL Server in the usual way, then rerun: it lets only administrators in at the moment",
-    18461: "SQL Server runs for a single administrator (start parameter -m): start it in the usual way, then rerun",
+    18461: "Start SQL Server in the usual way, then rerun: it runs for a single administrator (start parameter -m)",
     18470: "Enable this login (ALTER LOGIN ... ENABLE), or use another one{login}",
     18486: "Unlock this login (ALTER LOGIN ... WITH PASSWORD = ... UNLOCK), or use another one{login}",
     18487: "Give this login a new password, because the old one has expired, and set login_password{login}",
@@ -117,9 +117,9 @@ _LOGIN_ADVICE = {
 # What to do about a database that cannot be opened, where more can be said than to look at its state.
 _DATABASE_ADVICE = {
     911: f"Check its name{in_inventory('database')}",
-    924: "It is open for one user alone, and somebody is in it: wait until it is open to all again. If a run of this collection was cut off, "
+    924: "Wait until the database is open to all again: it is open for one user alone, and somebody is in it. If a run of this collection was cut off, "
     "service_broker opens it",
-    927: "A restore was not finished: finish it (RESTORE DATABASE ... WITH RECOVERY, or database_restore), then rerun",
+    927: "Finish the interrupted restore (RESTORE DATABASE ... WITH RECOVERY, or database_restore), then rerun",
     942: "Bring it online (ALTER DATABASE ... SET ONLINE), then rerun",
 }
 

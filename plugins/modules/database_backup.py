@@ -144,7 +144,7 @@ path:
   type: str
   sample: D:\Backups\OperationsManager_20260131T020304.bak
 backup:
-  description: The backup, by its header in the file. V(null) when there is none, as in check mode.
+  description: The backup, by its header in the file. V(null) without a backup, as in check mode.
   returned: always
   type: dict
   contains:

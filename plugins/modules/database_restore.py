@@ -258,7 +258,7 @@ before:
   sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: true, management_group: ODYSSEY}
 after:
   description:
-    - State of the database at the end, read back; V(null) when there is none, or it could not be read.
+    - State of the database at the end, read back; V(null) when it does not exist or could not be read.
     - In check mode V(null) when it would be restored, because a backup does not tell.
   returned: always
   type: dict

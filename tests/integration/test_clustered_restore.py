@@ -141,7 +141,7 @@ def prove_restored(player: Player, **options: Any) -> None:
         assert (again.ended_well, again.changed) == (True, 0), again.output
 
 
-# A restored database has its broker off, and what a task at the desk did to the services is nobody's to predict.
+# A restored database has its broker off, and what a task on the console did to the services is nobody's to predict.
 UNPREDICTABLE = {
     "Take the group offline while the database is needed alone",
     "Stop the other management servers while the database is restored",

@@ -54,7 +54,7 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
     r"""The name of an instance: as wanted, else the one that OpsMgr Reporting uses, else the only one.
 
     :param registered: SRSInstance: HOST, HOST\INSTANCE or INSTANCE [field, the last two assumed]
-    :raises OpsmgrError: there is none, or it cannot be told which
+    :raises OpsmgrError: no such instance exists, or it cannot be told which
     """
     known = {name.upper(): name for name in instances}
     there = ", ".join(known.values()) or "none"

@@ -183,7 +183,7 @@ class OpsmgrAction(ActionBase):
         return [text for text in texts if text and isinstance(text, str)]
 
     def _check_patterns(self, arguments: Arguments) -> None:
-        """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
+        """Refuse an incorrect regular expression before it is needed in the middle of a conversation."""
         for option in (option for option in self.SPEC if option.endswith(PATTERN_OPTIONS)):
             try:
                 re.compile(arguments[option])

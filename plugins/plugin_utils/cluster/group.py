@@ -134,7 +134,7 @@ class StateWords:
     def state(self, what: str, word: str) -> str:
         """The state that a word means; `what` is in that state.
 
-        :raises OpsmgrError: it is none that is known
+        :raises OpsmgrError: the state is not known
         """
         known = {name.lower(): state for name, state in {**STATES, **self.others}.items()}
         found = known.get(" ".join(word.split()).lower())
@@ -151,14 +151,16 @@ class StateWords:
         states = sorted(set(STATES.values()))
         wrong = next((word for word, state in self.others.items() if state not in states), None)
         return (
-            f"{wrong!r} is said to mean {self.others[wrong]!r}, which is none of {', '.join(states)}" if wrong else None
+            f"{wrong!r} is said to mean {self.others[wrong]!r}, which is not one of {', '.join(states)}"
+            if wrong
+            else None
         )
 
 
 def split_node(words: StateWords, row: str) -> tuple[str, str]:
     """Name and state in a row of the table of nodes: the number between them tells them apart.
 
-    :raises OpsmgrError: it is no such row, or the state is none that is known
+    :raises OpsmgrError: it is no such row, or the state is not known
     """
     found = re.fullmatch(r"(\S.*?)\s+\d+\s+(\S.*)", row.strip())
     if found is None:
@@ -172,7 +174,7 @@ def split_row(words: StateWords, row: str, nodes: t.Iterable[str]) -> tuple[str,
     The node is known, and tells where the state begins: it may have several words, and a name that is longer than its
     column pushes the others away.
 
-    :raises OpsmgrError: there is none of the nodes in it, or the state is none that is known
+    :raises OpsmgrError: it contains none of the nodes, or the state is not known
     """
     names = "|".join(map(re.escape, sorted(nodes, key=len, reverse=True)))
     # The name of a group may have a node's in it: the last one is the column.
@@ -245,7 +247,7 @@ class ClusterHost:
     def require_group(self, name: str) -> ClusterGroup:
         """The group as seen last.
 
-        :raises OpsmgrError: there is none of that name
+        :raises OpsmgrError: no group has that name
         """
         cluster = self._latest()
         group = cluster.group(name)

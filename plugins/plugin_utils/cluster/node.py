@@ -97,7 +97,7 @@ def export_path(server: ManagementServer, now: datetime | None = None) -> str:
 
 
 def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, backup: str) -> None:
-    """Export the registry of the management group to the file `backup`, and put right what a node needs. Read it back
+    """Export the registry of the management group to the file `backup`, and correct the values that a node needs. Read it back
     afterwards.
 
     :raises OpsmgrError: the node belongs to no management group, or it could not be exported, and then nothing was

@@ -153,7 +153,7 @@ class Trust(Protocol):
     """Whose signatures count."""
 
     def problem(self, manifest: bytes, signature: bytes) -> str | None:
-        """Why the signature is none of theirs, or None when it is one."""
+        """Why the signature is not one of theirs, or None when it is one."""
 
 
 class Seal(Opener, Protocol):
@@ -380,7 +380,7 @@ def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal
             # Another writer took this name meanwhile.
             continue
         return entry
-    raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Run it again")
+    raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Rerun")
 
 
 def _add_files(folder: Folder, entry: Entry, sealed: bytes, seal: Seal, signer: Signer | None) -> None:

@@ -520,7 +520,7 @@ def _fetched(text: str) -> bytes:
 def registry_number(data: str, key: str, name: str, advice: str) -> int:
     """A number as reg writes it, "0x1" for a REG_DWORD.
 
-    :raises OpsmgrError: it is none, so that what it is to tell cannot be told
+    :raises OpsmgrError: it is not a number, so that its meaning cannot be told
     """
     try:
         return int(data, 0)

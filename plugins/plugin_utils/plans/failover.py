@@ -579,15 +579,15 @@ def _absence_problems(old: ServerObservation, request: FailoverRequest, observat
         )
     found = f"the RMS cannot be reached: {old.trouble}"
     advice = {
-        SILENT: "Correct that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
-        REFUSED: "It may well be at work. Correct its account, password or certificate in the inventory",
+        SILENT: "Fix its connection; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
+        REFUSED: "Correct its account, password or certificate in the inventory: it may well be at work",
     }
     return [
         _problem(
             old.host,
             found,
             advice.get(
-                old.reachability, "Whether it is at work is not known. Correct this controller or the inventory"
+                old.reachability, "Correct this controller or the inventory: whether the server is at work is not known"
             ),
         )
     ]

@@ -113,7 +113,7 @@ def make_record(story: RunHistory) -> Record:
     return Record(
         outcome=outcome,
         headline=_headline(outcome, story, steps),
-        advice=_advice(outcome, steps),
+        advice=_next_run(outcome, steps),
         problems=_problems(steps) if story.has_stopped else list(dict.fromkeys(story.undone)),
         steps=steps,
         before=before(story.group, story.seen, story.steps, story.began_at),
@@ -186,7 +186,7 @@ def _named(story: RunHistory, host: str) -> str:
     return str(group.virtual_server) if host in group.cluster_nodes else host
 
 
-def _advice(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
+def _next_run(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
     """What a rerun will do."""
     if outcome in (FINISHED, UNCHANGED):
         return "A rerun changes nothing."

@@ -76,7 +76,7 @@ class WindowsFiles:
         self._step = step
 
     def read_file(self, path: str) -> RemoteFile | None:
-        """A file, or None when there is none.
+        """A file, or None without one.
 
         :raises OpsmgrError: the path is unusable, or the file is too large or cannot be read
         """
@@ -130,7 +130,7 @@ class WindowsFiles:
         answers = self._windows.order(questions)
         if answers["taken"].text.strip():
             raise OpsmgrError(
-                self._step, f"there is a backup {backup} already", "Run it again: the next backup has another name"
+                self._step, f"there is a backup {backup} already", "Rerun: the next backup has another name"
             )
         try:
             self._check_staged(path, old, backup, answers)
@@ -208,7 +208,7 @@ class WindowsFiles:
                 "Check the file and the rights on it, then rerun",
             ) from None
         if len(content) != int(size[1]):
-            raise OpsmgrError(self._step, f"{path} did not arrive whole", "Run it again")
+            raise OpsmgrError(self._step, f"{path} did not arrive whole", "Rerun")
         return content
 
     def _changed_meanwhile(self, path: str) -> OpsmgrError:

@@ -124,7 +124,7 @@ class Questions:
             raise OpsmgrError(
                 "look at the server",
                 f"the answer about {missing[0]} is missing from what cmd.exe wrote",
-                "Run it again; if it stays so, look at the server's WinRM service.",
+                "Rerun; if it stays so, look at the server's WinRM service.",
             )
         return answers
 

@@ -40,9 +40,9 @@ EXIT_CODES = {
         "the Windows Installer service could not be used",
         f"See that the service {SERVICE} can start, then rerun",
     ),
-    1602: ("the setup was cancelled", "Run it again"),
+    1602: ("the setup was cancelled", "Rerun"),
     1603: ("a fatal error during the setup", _READ_LOG),
-    BUSY: ("another setup is running", "Run it again when that one has ended"),
+    BUSY: ("another setup is running", "Rerun when that one has ended"),
     1619: (
         "the package could not be opened",
         "See that the file is there and can be read. A WinRM logon cannot reach a share on another machine",
@@ -126,7 +126,7 @@ def install_command(package: str, properties: t.Mapping[str, str], log: str) -> 
     cmd.exe waits for a program with windows only behind start /wait, and then takes over its exit code [ms].
 
     :param log: safe inside quotation marks
-    :raises OpsmgrError: the name of a property is none
+    :raises OpsmgrError: the name of a property is not valid
     :raises UnquotableError: a value or the path has a quotation mark or a line end
     """
     for name in properties:
@@ -219,7 +219,7 @@ class WindowsInstaller:
         except CommandTimeout as error:
             found = f"the setup did not end within {self._deadline.seconds:g} seconds, and goes on"
             raise OpsmgrError(
-                self._step, found, "Give it more time in the option timeout. Run it again: it waits for the setup first"
+                self._step, found, "Give it more time in the option timeout. Rerun: it waits for the setup first"
             ) from error
         except ConnectionLost:
             return None

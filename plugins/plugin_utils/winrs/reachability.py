@@ -28,7 +28,7 @@ _SENTENCES = {
 _SILENT_ERRORS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 _SILENT = re.compile(rf"\[Errno (?:{'|'.join(map(str, _SILENT_ERRORS))})\]|ConnectTimeoutError|\(connect timeout=")
 _CREDENTIALS_REJECTED = "the specified credentials were rejected by the server"
-# Whoever sends one of these, or an answer that is none of WinRM, is there.
+# Whoever sends one of these, or an answer that is not WinRM's, is there.
 _REFUSED = re.compile(
     rf"\[Errno {errno.ECONNRESET}\]|"
     rf"{_CREDENTIALS_REJECTED}|Bad HTTP response returned from server|extended fault data|Read timed out"

@@ -86,7 +86,7 @@ class Installation:
 
     @property
     def group(self) -> str:
-        """The management group that this server is a member of; empty when there is none."""
+        """The management group that this server is a member of; empty without any."""
         return next(iter(self.host.registry.subkeys(GROUPS)), "")
 
     @property

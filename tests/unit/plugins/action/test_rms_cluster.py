@@ -353,7 +353,10 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(clock: Clock, cut: int) 
 
 @pytest.mark.parametrize(
     ("option", "name", "where"),
-    [("disk", "Disk Q:", "there is none"), ("network_name", "Cluster IP Address", "it is in the group Cluster Group")],
+    [
+        ("disk", "Disk Q:", "it does not exist"),
+        ("network_name", "Cluster IP Address", "it is in the group Cluster Group"),
+    ],
 )
 def test_network_name_and_disk_must_be_in_the_group(clock: Clock, option: str, name: str, where: str) -> None:
     result = run("rms_cluster_services", Connection(RecordedNode(clock)), **{**SERVICES, option: name})

@@ -189,7 +189,7 @@ def to_restore(situation: Situation) -> None:
 
 def failed(name: str) -> Change:
     """The look at this host failed half way."""
-    look = {"server": None, "problem": None, "msg": f"{name}: look at it: the registry broke. Run it again."}
+    look = {"server": None, "problem": None, "msg": f"{name}: look at it: the registry broke. Rerun."}
 
     def change(situation: Situation) -> None:
         off(name)(situation)
@@ -429,7 +429,7 @@ PROBLEMS = [
         ["pollux: preflight: it does not answer. The key has to be on all nodes.* Start it"],
     ),
     ("a node that refuses", [off("pollux", "refused")], ["pollux: preflight: it does not answer.* It may be at work"]),
-    ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Run it again."]),
+    ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Rerun."]),
     ("another management server that is silent", [off("kraken")], []),
     (
         "no administrator",

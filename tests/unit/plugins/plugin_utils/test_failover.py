@@ -299,7 +299,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     "the RMS is down, planned": (
         [down("hydra")],
         [
-            "hydra: preflight: the RMS cannot be reached: connection refused. Correct that; or, if the server is really gone, "
+            "hydra: preflight: the RMS cannot be reached: connection refused. Fix its connection; or, if the server is really gone, "
             "set rms_failover_mode to disaster, which uses the newest key from the escrow."
         ],
     ),

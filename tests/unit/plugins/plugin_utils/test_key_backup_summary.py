@@ -78,7 +78,7 @@ def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], p
         problem,
         "a backup of 2026-01-31T02:03:04Z that fits",
     )
-    assert row(attempt(result), problem="there is none", backup=None)["in_escrow"] == "there is none"
+    assert row(attempt(result), problem="no backup exists", backup=None)["in_escrow"] == "no backup exists"
 
 
 def test_a_server_that_was_not_seen_has_the_group_of_the_inventory_and_no_version() -> None:
