@@ -91,7 +91,7 @@ def _require_rights(
         return
     missing = [step.title for step in predicted.steps if step.for_superusers]
     if missing:
-        found = f"nothing was changed: {user['username']} is no superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
+        found = f"nothing was changed: {user['username']} is not a superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
         raise OpsmgrError(
             STEP,
             found,
@@ -101,7 +101,7 @@ def _require_rights(
         if item.kind == "organizations":
             [organization] = api.all(item.kind, {"name": item.name})
             if not organization["summary_fields"]["user_capabilities"]["edit"]:
-                found = f"nothing was changed: {user['username']} is no administrator of the {item.title}"
+                found = f"nothing was changed: {user['username']} is not an administrator of the {item.title}"
                 raise OpsmgrError(STEP, found, "Use the login of one, or of a superuser")
 
 

@@ -104,7 +104,7 @@ def _view(place: int, result: Mapping[str, Any]) -> LocalView:
         return _answer(item if isinstance(item, str) else str(server["computer_name"]), server)
     if server is not None or not ("server" in result or any(result.get(key) for key in _NO_LOOK)):
         raise OptionProblem(
-            f"entry {place} of management_servers is no result of management_server_info",
+            f"entry {place} of management_servers is not a result of management_server_info",
             "Give it the results of a loop with that module",
         )
     host = item if isinstance(item, str) else f"entry {place} of management_servers"

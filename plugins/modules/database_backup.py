@@ -34,7 +34,7 @@ options:
       - V(fail) leaves it as it is and fails.
       - V(append) adds the backup to those in the file.
       - V(overwrite) replaces ALL BACKUPS IN THE FILE. When the new backup then fails, the old ones are lost.
-      - A file that is no backup is never written to.
+      - A file that is not a backup is never written to.
     type: str
     choices: [fail, append, overwrite]
     default: fail

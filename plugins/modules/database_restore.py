@@ -19,7 +19,7 @@ description:
     refuses that with the backup of another database.
   - A database that is closed (V(SINGLE_USER), V(RESTRICTED_USER)) is neither overwritten nor opened unless a run of this collection closed it, or the restore
     of a backup that was made in V(SINGLE_USER); see O(reopen).
-  - The lock of the management group (M(opsmgr.recovery.management_group_lock)) is no part of a backup. Whoever holds it before the restore holds it
+  - The lock of the management group (M(opsmgr.recovery.management_group_lock)) is not a part of a backup. Whoever holds it before the restore holds it
     afterwards.
   - Service Broker is off after most restores. RV(after) tells, and M(opsmgr.recovery.service_broker) turns it on.
 options:

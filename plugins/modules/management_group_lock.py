@@ -14,7 +14,7 @@ description:
   - Takes, renews and releases the lock of a management group. While a run holds it, every other run that asks for it is refused by name, on whichever
     controller it works.
   - The lock is a note on the operational database (an extended property of the database). It needs no table and keeps no connection open. Whoever reads the
-    database sees it, and B(what a note says is no secret).
+    database sees it, and B(what a note says is not a secret).
   - A note says who holds the lock, on which controller, what for, and since when by the clock of the SQL Server.
   - B(A lock that was left by a dead run is taken over), and RV(taken_over_from) says whose it was and since when. A run is dead when its process is known to
     be gone, which only the same controller can tell, or else when its O(lease) is over. A run whose process works is never taken for dead.
@@ -25,7 +25,7 @@ options:
   state:
     description:
       - V(held) takes the lock, or renews it when this run has it. It fails, and changes nothing, while another run has it.
-      - V(released) lets it go. A lock of somebody else stays, and is no failure.
+      - V(released) lets it go. A lock of somebody else stays, and is not a failure.
       - V(observed) only looks. RV(problem) says then why V(held) would be refused.
     type: str
     choices: [held, released, observed]
@@ -296,7 +296,7 @@ class LockWork(SqlWork):
         try:
             process = process_from(who["process"])
         except (ValueError, TypeError, LookupError) as error:
-            raise OptionProblem(f"holder.process is no process: {error}", "Leave holder out") from error
+            raise OptionProblem(f"holder.process is not a process: {error}", "Leave holder out") from error
         run_id = params["run_id"] or secrets.token_hex(8)
         run = Run(run_id, who["user"], who["controller"], params["purpose"] or "", params["target"] or "", process)
         renews = bool(params["run_id"]) and params["state"] == "held"

@@ -74,7 +74,7 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
         )
         raise OpsmgrError(step, f"there is {asked} here; the registry lists: {there}", _ADVICE)
     if not _INSTANCE.fullmatch(found):
-        raise OpsmgrError(step, f"{found!r} is no name of an instance", _ADVICE)
+        raise OpsmgrError(step, f"{found!r} is not a name of an instance", _ADVICE)
     return found
 
 

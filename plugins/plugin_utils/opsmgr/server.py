@@ -492,7 +492,7 @@ class OpsMgrHost:
 def require_administrator(step: str, administrator: bool) -> None:
     """Refuse an account that may not do what any step needs; `administrator` is the outcome of ADMINISTRATOR_TEST.
 
-    :raises OpsmgrError: it is no administrator of the server
+    :raises OpsmgrError: it is not an administrator of the server
     """
     if not administrator:
         raise OpsmgrError(

@@ -482,7 +482,7 @@ def _node_problems(
         found = f"its management group is {group}, not {request.management_group}"
         yield _problem(node, found, "Correct the inventory, or remove Operations Manager from it first")
     elif not is_node and not request.setup:
-        yield _problem(node, "it is no node of the clustered RMS yet", f"Set {ROLE}_setup to true")
+        yield _problem(node, "it is not a node of the clustered RMS yet", f"Set {ROLE}_setup to true")
     elif is_node and node not in seen.consistent and not request.repair_registry:
         yield _problem(
             node,
@@ -600,7 +600,9 @@ def _unfinished(request: ClusteredRestoreRequest, seen: ClusterObservation) -> t
     sound = set(_started_by_cluster(request, seen)) & set(seen.consistent)
     for node in request.nodes:
         if node not in sound:
-            found = "it is no sound node of the clustered RMS: start modes or registry are wrong, or it does not answer"
+            found = (
+                "it is not a sound node of the clustered RMS: start modes or registry are wrong, or it does not answer"
+            )
             yield f"{node}: {found}."
     keys = seen.fingerprints
     if not keys:

@@ -335,7 +335,7 @@ def _find_quiet_nodes(plan: Plan, request: FailoverRequest, observation: Observa
         f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(request.cluster_nodes)}"
     )
     plan.follow_up += [
-        f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
+        f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and rerun this playbook at once: "
         f"it takes the group of the clustered RMS offline"
         for look in nodes
         if look.server is None

@@ -301,7 +301,7 @@ def test_the_last_message_of_check_mode() -> None:
 def test_a_plan_that_is_none() -> None:
     found = run("rms_failover_record", Connection(None, transport="local"), **told(plan={"steps": "all"}))
     assert found["failed"]
-    assert "the option plan is no result of rms_failover_plan" in found["msg"]
+    assert "the option plan is not a result of rms_failover_plan" in found["msg"]
 
 
 def test_a_server_that_does_not_answer() -> None:

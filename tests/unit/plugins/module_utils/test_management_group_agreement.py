@@ -428,7 +428,7 @@ def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) ->
     [{}, {"item": "hydra", "changed": False}, {"server": "hydra"}, {"server": {"name": "hydra"}}, HYDRA["server"]],
 )
 def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
-    with pytest.raises(OptionProblem, match="entry 2 of management_servers is no result of management_server_info"):
+    with pytest.raises(OptionProblem, match="entry 2 of management_servers is not a result of management_server_info"):
         read_views([HYDRA, entry])
 
 

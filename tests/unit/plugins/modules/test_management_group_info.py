@@ -403,7 +403,7 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
         ({"server": None}, "missing required arguments: server"),
         (
             {"management_servers": [{"computer_name": "HYDRA"}]},
-            "entry 1 of management_servers is no result of management_server_info",
+            "entry 1 of management_servers is not a result of management_server_info",
         ),
         ({"encryption": "maybe"}, "must be one of: off, request, require"),
     ],

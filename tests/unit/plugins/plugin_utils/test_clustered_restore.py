@@ -450,7 +450,7 @@ PROBLEMS = [
     (
         "no node, and no setup",
         [ordinary("pollux"), KEY_ONLY],
-        ["pollux: preflight: it is no node of the clustered RMS yet"],
+        ["pollux: preflight: it is not a node of the clustered RMS yet"],
     ),
     (
         "the registry of another server",
@@ -606,9 +606,9 @@ def test_the_password_is_in_no_plan_and_in_no_traceback() -> None:
 
 UNFINISHED = [
     ("all is well", [], []),
-    ("a node that does not answer", [off("pollux")], ["pollux: it is no sound node"]),
-    ("a node that Windows starts", [ordinary("pollux")], ["pollux: it is no sound node"]),
-    ("a registry of another server", [registry("castor", consistent=False)], ["castor: it is no sound node"]),
+    ("a node that does not answer", [off("pollux")], ["pollux: it is not a sound node"]),
+    ("a node that Windows starts", [ordinary("pollux")], ["pollux: it is not a sound node"]),
+    ("a registry of another server", [registry("castor", consistent=False)], ["castor: it is not a sound node"]),
     (
         "different keys",
         [registry("pollux", key_fingerprint=OTHER_KEY)],
