@@ -24,8 +24,8 @@ _MIRRORED = (
     "or ALTER AVAILABILITY GROUP ... REMOVE DATABASE ...), rerun, and put it back afterwards"
 )
 _SECONDARY = (
-    "Set server to the primary replica of the database, or to the listener of the availability group: this SQL Server has a secondary replica, "
-    f"which cannot be used{_SERVER}"
+    f"Set server to the primary replica of the database, or to the listener of the availability group{_SERVER}: "
+    "this SQL Server has a secondary replica, which cannot be used"
 )
 _READ_ONLY = "Find out why the database is read-only; if it may be written to, type ALTER DATABASE ... SET READ_WRITE, then rerun"
 _DAMAGED = "Check the error log of SQL Server; a database that it cannot open must be restored from a backup"
@@ -38,7 +38,7 @@ _ADVICE = {
     916: "Make this login a user of that database",
     926: _DAMAGED,
     945: _DAMAGED,
-    954: f"Set server to the SQL Server that has the principal: this one has the mirror of the database{_SERVER}",
+    954: f"Set server to the SQL Server that has the principal{_SERVER}: this one has the mirror of the database",
     955: "Bring the mirroring partner or the witness back, then rerun: the mirrored database has no quorum",
     976: _SECONDARY,
     978: _SECONDARY,

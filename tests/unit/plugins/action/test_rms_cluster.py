@@ -552,7 +552,7 @@ def test_a_first_node_without_visible_effect(clock: Clock) -> None:
         in result["msg"]
     )
     assert (
-        "If the operational database calls rmsvs the RMS, set the start mode of HealthService to manual"
+        "Set the start mode of HealthService to manual and rerun if the operational database calls rmsvs the RMS"
         in result["msg"]
     )
     assert {mode for name, (_state, mode) in node.services.items() if name != "ClusSvc"} == {"auto"}

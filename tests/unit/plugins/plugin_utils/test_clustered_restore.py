@@ -428,7 +428,11 @@ PROBLEMS = [
         [off("pollux")],
         ["pollux: preflight: it does not answer. The key has to be on all nodes.* Start it"],
     ),
-    ("a node that refuses", [off("pollux", "refused")], ["pollux: preflight: it does not answer.* It may be at work"]),
+    (
+        "a node that refuses",
+        [off("pollux", "refused")],
+        ["pollux: preflight: it does not answer.* the node may be at work"],
+    ),
     ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Rerun."]),
     ("another management server that is silent", [off("kraken")], []),
     (

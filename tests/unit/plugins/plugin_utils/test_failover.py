@@ -348,7 +348,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the servers cannot be read": (
         [no_servers, lambda situation: situation["database"].update(problems=["Could not read the servers: error 229."])],
-        ["database OperationsManager: preflight: Could not read the servers: error 229. Put that right"],
+        ["database OperationsManager: preflight: Could not read the servers: error 229. Fix this"],
     ),
     "the Health Service is stopped": (
         [stopped("deathsting", "HealthService")],
