@@ -60,7 +60,9 @@ class ActionModule(ControllerAction):
         left = _walk(api, described, arguments, user, act=False)
         if left.steps:
             names = ", ".join(f"{step.title} ({', '.join(step.after or step.before)})" for step in left.steps)
-            raise OpsmgrError(STEP, f"AWX took all changes and still differs: {names}", "Look at it there")
+            raise OpsmgrError(
+                STEP, f"AWX took all changes and still differs: {names}", "Inspect these objects in AWX, then rerun"
+            )
         return _told(done)
 
 
@@ -89,15 +91,17 @@ def _require_rights(
         return
     missing = [step.title for step in predicted.steps if step.for_superusers]
     if missing:
-        found = f"nothing was changed: {user['username']} is no superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
+        found = f"nothing was changed: {user['username']} is not a superuser of AWX, and only a superuser may make or change {', '.join(missing)}"
         raise OpsmgrError(
-            STEP, found, "Let one run this once with awx_setup_only_for_superusers: true; then this login does the rest"
+            STEP,
+            found,
+            "Ask a superuser to run this once with awx_setup_only_for_superusers: true; then this login does the rest",
         )
     for item in described:
         if item.kind == "organizations":
             [organization] = api.all(item.kind, {"name": item.name})
             if not organization["summary_fields"]["user_capabilities"]["edit"]:
-                found = f"nothing was changed: {user['username']} is no administrator of the {item.title}"
+                found = f"nothing was changed: {user['username']} is not an administrator of the {item.title}"
                 raise OpsmgrError(STEP, found, "Use the login of one, or of a superuser")
 
 

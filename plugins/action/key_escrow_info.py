@@ -65,7 +65,7 @@ def _looks(results: t.Iterable[t.Mapping[str, t.Any]]) -> list[ServerObservation
     try:
         return [ServerObservation.from_result(result) for result in results]
     except KeyError as error:
-        found = f"an element of servers has no {error}, and so is no result of a loop with management_server_info"
+        found = f"an element of servers has no {error}, and so is not a result of a loop with management_server_info"
         raise OpsmgrError(
             STEP, found, "Register a loop over inventory names with that module, and give its results"
         ) from error

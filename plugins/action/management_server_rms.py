@@ -81,7 +81,7 @@ def _require_ordinary(server: ManagementServer) -> None:
         raise OpsmgrError(
             STEP,
             f"{HEALTH_SERVICE} is disabled",
-            f"If it is to work again, run: sc config {HEALTH_SERVICE} start= auto",
+            f"Run `sc config {HEALTH_SERVICE} start= auto` if the server is to work again",
         )
 
 

@@ -113,12 +113,12 @@ def _is_installed(work: Work, server: ManagementServer) -> bool:
 def _require_installed(work: Work, server: ManagementServer) -> None:
     if not _is_installed(work, server):
         found = "the setup ended well, but the registry does not call this computer a management server"
-        raise OpsmgrError(STEP, found, "See that the package in the option package is that of a management server")
+        raise OpsmgrError(STEP, found, "Set the option package to the package of a management server")
     if not server.services[HEALTH_SERVICE].exists:
         raise OpsmgrError(
             STEP,
             f"the setup ended well, but there is no service {HEALTH_SERVICE}",
-            "Look at the System and Application event logs there",
+            "Check the System and Application event logs there",
         )
 
 

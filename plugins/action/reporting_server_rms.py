@@ -90,7 +90,7 @@ def _plan(work: Work, path: str, current: str | None) -> FileEdit:
     if not names_server(plan.edit.content, rms, path=path):
         found = f"no <ServerName> in {path} names the RMS or a former one ({'; '.join(left)})"
         raise OpsmgrError(
-            STEP, found, "If one of them was the RMS of this management group, add it to former_rms and run it again"
+            STEP, found, "Add the name to former_rms if it was the RMS of this management group, then rerun"
         )
     if left:
         work.result["warnings"].append(
@@ -118,7 +118,7 @@ def _restart(work: Work, name: str) -> None:
         if service.state != "running":
             backup = work.result["backup"]
             before = f"; the file as it was before is {backup}" if backup else ""
-            advice = f"Look at the Application event log and at the log files of Reporting Services there{before}"
+            advice = f"Check the Application event log and the log files of Reporting Services there{before}"
             done = f"{work.result['path']} and the registry name {work.arguments['rms']}"
             raise OpsmgrError(STEP, f"{name} is {service.state} after its restart", advice, done, "restart it again")
     work.opsmgr.windows.shell.run(f"reg delete {quote(RESTART_MARK_KEY)} /f")

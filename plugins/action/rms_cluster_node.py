@@ -110,7 +110,7 @@ def _after_any_running_tool(work: Work, server: ManagementServer) -> ManagementS
             raise OpsmgrError(
                 STEP,
                 found,
-                "Look at it at the server's desk; one that still waits for its answer can be ended in the Task Manager",
+                "Check it on the server's console; end it in the Task Manager if it still waits for an answer",
             )
         # The tool leaves the key as it is.
         server = replace(work.opsmgr.observe(after_seconds=3), key_fingerprint=server.key_fingerprint)
@@ -209,8 +209,8 @@ def _no_effect(work: Work, registry: NodeRegistry, talk: HeldConversation) -> Op
         STEP, CONFIG_TOOL, f"none of the services has the start mode {BY_CLUSTER}, as they have on a node", talk
     )
     # That the tool sets it is assumed.
-    advice = f"If the operational database calls {work.arguments['virtual_server']} the RMS, set the start mode of {HEALTH_SERVICE} to manual and run it again"
-    return OpsmgrError(STEP, problem.found, f"{advice}; else put right what the tool complains of")
+    advice = f"Set the start mode of {HEALTH_SERVICE} to manual and rerun if the operational database calls {work.arguments['virtual_server']} the RMS"
+    return OpsmgrError(STEP, problem.found, f"{advice}; otherwise fix what the tool reports")
 
 
 def _set_modes(work: Work, server: ManagementServer) -> None:

@@ -82,7 +82,9 @@ def _prove(still_needed: list[str]) -> None:
     if still_needed:
         found = f"the cluster accepted every command, and this is still needed: {'; '.join(still_needed)}"
         raise OpsmgrError(
-            STEP, found, "Run it again; if it stays so, run that command at the desk of a node and see what happens"
+            STEP,
+            found,
+            "Rerun; if the command is still needed, run it on the console of a node and read what it reports",
         )
 
 

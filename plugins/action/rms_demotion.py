@@ -150,9 +150,9 @@ def _run_tool(work: Work, server: ManagementServer) -> str | None:
 def _left_for_a_person(server: ManagementServer, hindrance: str | None) -> str:
     reason = f" ({hindrance})" if hindrance else ""
     return (
-        f"{server.computer_name}: its registry still calls this server the RMS{reason}. It does not act as one, but see in the database that another "
-        f"server is the RMS, restart {HEALTH_SERVICE} here, and look again. If that does not help, run {CONFIG_TOOL} {VERB} in "
-        f"{server.install_directory} at the desk"
+        f"{server.computer_name}: its registry still calls this server the RMS{reason}. It does not act as the RMS. Check in the database that another "
+        f"server is the RMS, restart {HEALTH_SERVICE} here, and check again. If that does not help, run {CONFIG_TOOL} {VERB} in "
+        f"{server.install_directory} on the console"
     )
 
 

@@ -105,7 +105,7 @@ def _unconfirmed(plan: Plan, confirmed: str, *, check_mode: bool) -> list[str]:
         return [_problem(found, f"If the role is to move there, set it to {target}")]
     if confirmed or check_mode or not os.environ.get(RUNNER_VARIABLE):
         return []
-    advice = f"If the role is to move to {target}, set rms_failover_confirm to {target}"
+    advice = f"Set rms_failover_confirm to {target} if the role is to move to {target}"
     return [_problem("the promotion is not confirmed, and there is nobody to ask", advice)]
 
 

@@ -113,11 +113,11 @@ def _require_confirmed(work: Work, server: ManagementServer) -> None:
         raise OpsmgrError(
             STEP,
             found,
-            "Look for a backup of the key once more: without one the management group has to be reinstalled",
+            "Search again for a backup of the key: without one, the management group must be reinstalled",
         )
     if work.arguments["confirm"] != server.management_group:
         found = f"confirm is {work.arguments['confirm']!r}, and the management group of this server is {server.management_group!r}"
-        advice = "If there is no backup of the key anywhere, and every Run As account can be entered again, give the group's name, written exactly so"
+        advice = "Set confirm to exactly this name if no backup of the key exists anywhere and every Run As account can be entered again"
         raise OpsmgrError(STEP, found, advice)
 
 
@@ -143,9 +143,7 @@ def _require_no_backup(work: Work, backup: Entry | None) -> None:
     if problems:
         first = f"{problems[0].path}: {problems[0].found}"
         found = f"{len(problems)} file(s) in the escrow cannot be read as a backup and may still hold the key; the first is {first}"
-        raise OpsmgrError(
-            STEP, found, "Find out what they are. Move what is worthless out of the escrow and run it again"
-        )
+        raise OpsmgrError(STEP, found, "Find out what they are. Move what is worthless out of the escrow, then rerun")
 
 
 def _properties(server: ManagementServer) -> dict[str, str]:
@@ -175,7 +173,7 @@ def _clear_mark(work: Work, server: ManagementServer, mark: str | None) -> None:
 
 def _require_new_key(work: Work, before: ManagementServer, after: ManagementServer) -> None:
     """Proof by the registry: there is a key, and another one than before."""
-    advice = "Look at the Application and Operations Manager event logs there; whether setup knows CREATE_NEWKEY depends on the package's version"
+    advice = "Check the Application and Operations Manager event logs there; whether setup knows CREATE_NEWKEY depends on the package's version"
     if not after.key_present:
         found = f"the setup ended well, but there is no key in the registry below {work.arguments['key_registry_key']}"
         raise OpsmgrError(STEP, found, advice)

@@ -64,7 +64,7 @@ ANSWERED = {
 }
 RERUN = "look at the registries and the database first, and promote only if the role has not moved"
 HOW_TO_FIND_OUT = (
-    f"On that server, `{SHOW_PROCESSES}` shows whether the tool still runs; never start a second one. When it has ended, "
+    f"Run `{SHOW_PROCESSES}` on that server to see whether the tool still runs; do not start a second one. When it has ended, "
     f"and only then, `{CLEAR_COMMAND}` removes the mark, and the rerun decides by registries and database"
 )
 
@@ -268,7 +268,7 @@ def _prove(work: Work, talk: HeldConversation) -> None:
             advice = (
                 problem.what_to_do
                 if work.opsmgr.windows.shell.input_kind == PIPE
-                else f"Look at the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
+                else f"Check the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
             )
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
         work.opsmgr.windows.pause(1)

@@ -26,7 +26,7 @@ class ActionModule(ControllerAction):
         problems = {name: value_problem(name, value, specs[name]) for name, value in values.items()}
         told = [f"the variable {name} cannot be used: {problem}" for name, problem in problems.items() if problem]
         if told:
-            raise OpsmgrError(STEP, "; ".join(told), "Nothing was done. Correct the value and run it again")
+            raise OpsmgrError(STEP, "; ".join(told), "Correct the value, then rerun. Nothing was done")
         return {"checked": sorted(values)}
 
     def _value(self, raw: t.Any) -> t.Any:

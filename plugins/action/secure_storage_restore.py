@@ -63,10 +63,10 @@ UNPROVEN = (
     "in words that are not known"
 )
 UNPROVEN_ADVICE = (
-    "Read what it wrote. If it restored the key, run it again with accept_unproven; if it refused, put right what it complains of, and add its words "
+    "Read what it wrote. If it restored the key, rerun with accept_unproven; if it refused, fix what it reports, and add its words "
     "to failure_pattern"
 )
-SHARE_ADVICE = "A WinRM logon cannot reach a file share on another machine: use escrow instead of path, or copy the file to this server"
+SHARE_ADVICE = "Use escrow instead of path, or copy the file to this server: a WinRM logon cannot reach a file share on another machine"
 
 
 class ActionModule(OpsmgrAction):

@@ -95,7 +95,7 @@ def _start(work: Work, before: t.Mapping[str, ServiceState], todo: t.Sequence[st
             raise OpsmgrError(
                 STEP,
                 f"{name} is {states[name].state} and not {RUNNING}",
-                "Look at the error log of SQL Server and at the System event log there",
+                "Check the error log of SQL Server and the System event log there",
             )
     return {**before, **states}
 

@@ -60,7 +60,7 @@ class ActionModule(OpsmgrAction):
             done = [tool for tool in todo if now[tool] == wanted]
             if done != todo:
                 found = f"{', '.join(tool for tool in todo if tool not in done)} could not be {key}"
-                raise OpsmgrError(STEP, found, "Look at the rights on the install directory and run it again")
+                raise OpsmgrError(STEP, found, "Check the rights on the install directory, then rerun")
 
 
 def _known(named: list[str], server: ManagementServer) -> list[str]:

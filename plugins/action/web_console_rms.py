@@ -83,5 +83,5 @@ def _refuse_strangers(work: Work, edit: Edit) -> None:
         ]
         found = f"{work.result['path']}: line {strangers[0].line} names {strangers[0].old_value}, which is not one of the former RMSs"
         raise OpsmgrError(
-            STEP, found, "If it was the RMS of this management group, add it to former_rms and run it again"
+            STEP, found, "Add the name to former_rms if it was the RMS of this management group, then rerun"
         )

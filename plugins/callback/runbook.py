@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: runbook
 type: stdout
-short_description: A failover as a numbered runbook
+short_description: Show a failover as a numbered runbook
 version_added: 1.0.0
 author:
   - opsmgr.recovery contributors (@opsmgr-recovery)
@@ -22,7 +22,7 @@ description:
   - A run that is ended by Ctrl and C, or by SIGTERM, says in which step it was, on which side of the point of no return, and which command goes on. In that
     command the values of variables whose names are those of secrets are left out.
   - With C(-v) and more, results are shown as by P(ansible.builtin.default#callback). The results of tasks with C(no_log) are never shown.
-  - Where the output is no terminal there are no control characters, and lines are not broken.
+  - Where the output is not a terminal there are no control characters, and lines are not broken.
 requirements:
   - set as stdout in configuration
   - rich (Python library), for the step under way at the foot of a terminal; without it each step is shown when it has ended

@@ -42,6 +42,6 @@ notes:
     question with nothing. A pipe takes CR LF, and waits for ever for the end of a line that has only CR.'
   - So replies end in CR on a console and in CR LF on a pipe.
   - 'Which it is, is found out with a harmless conversation: V(set /p), answered with CR, shows whether CR was Enter.'
-  - A tool that reads single keys cannot be answered through a pipe at all. The message then says so; run the tool at the server's own desk.
+  - A tool that reads single keys cannot be answered through a pipe at all. The message then says so; run the tool on the server's console.
   - The transcript in the result and in messages has every secret replaced by V(********).
 """

@@ -53,7 +53,7 @@ options:
   trusted_signers:
     description:
       - Certificates whose owners may have made a backup, each the path of a PEM file on the controller or the PEM text itself.
-      - With them, a backup that none of these owners signed is no backup. It is never restored, never counts and is never removed, and it is reported.
+      - With them, a backup that none of these owners signed is not a backup. It is never restored, never counts and is never removed, and it is reported.
       - The certificates themselves are trusted. Neither who issued them nor whether they have expired is asked, because a backup outlives a certificate.
       - When left out, signatures are not asked for.
     type: list

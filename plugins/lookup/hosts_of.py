@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: hosts_of
-short_description: Groups for a play, which must have hosts
+short_description: List groups for a play and refuse groups without hosts
 version_added: 1.0.0
 author:
   - opsmgr.recovery contributors (@opsmgr-recovery)
@@ -33,7 +33,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Look at the management servers
+- name: Observe the management servers
   hosts: "{{ query('opsmgr.recovery.hosts_of', 'opsmgr_rms', 'opsmgr_management_servers') }}"
   gather_facts: false
   tasks:

@@ -35,7 +35,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at the management servers of ODYSSEY
+- name: Observe the management servers of ODYSSEY
   opsmgr.recovery.management_server_info:
   delegate_to: "{{ item }}"
   loop: >-

@@ -34,7 +34,7 @@ EXAMPLES = r"""
   module_defaults:
     group/opsmgr.recovery.sql: "{{ lookup('opsmgr.recovery.sql_connection', 'thunder.odyssey.com') }}"
   tasks:
-    - name: Look at the management group
+    - name: Observe the management group
       opsmgr.recovery.management_group_info:
 """
 

@@ -175,7 +175,7 @@ class AccessGuard:
         return AccessProblem(
             self._database,
             f"THE DATABASE IS LEFT {state}, so that OpsMgr cannot use it, because: {cause(error)}{holders}",
-            f"Stop those programs (the OpsMgr services first), then run this again, or type: {self.by_hand}",
+            f"Stop those programs (the OpsMgr services first), then rerun, or type: {self.by_hand}",
             _number(error),
         )
 
@@ -323,7 +323,7 @@ class BrokerRepair:
             return
         found = f"{proof_missing(before, self.report.closed_by_us, self.report.sessions)}. Nothing was changed"
         if self.report.closed_by_us is None:
-            what = "Stop those programs (the OpsMgr services first), then run this again: it finds out"
+            what = "Stop those programs (the OpsMgr services first), then rerun: it finds out"
         else:
             what = "Find out who closed it, and why"
         raise AccessProblem(
@@ -453,9 +453,9 @@ class BrokerRepair:
             )
         if before.state != "ONLINE":
             advice = {
-                "RESTORING": "Finish the restore (RESTORE DATABASE ... WITH RECOVERY), then run this again",
-                "OFFLINE": "Bring it online (ALTER DATABASE ... SET ONLINE), then run this again",
-            }.get(before.state, "Look into the error log of SQL Server, then run this again")
+                "RESTORING": "Finish the restore (RESTORE DATABASE ... WITH RECOVERY), then rerun",
+                "OFFLINE": "Bring it online (ALTER DATABASE ... SET ONLINE), then rerun",
+            }.get(before.state, "Look into the error log of SQL Server, then rerun")
             raise BrokerProblem(
                 self._database,
                 f"it is {before.state}, and only a database that is ONLINE can be repaired. Nothing was changed",
@@ -472,7 +472,7 @@ class BrokerRepair:
             raise BrokerProblem(
                 self._database,
                 f"all statements ran, and afterwards {self._state_now}",
-                f"Run this again, or type: {self._guard.by_hand}",
+                f"Rerun, or type: {self._guard.by_hand}",
             )
 
     @property
@@ -510,7 +510,7 @@ class BrokerRepair:
     def _advice(self, error: SqlError | ConnectionProblem) -> str:
         if not _is_timeout(error):
             return alter_advice(error)
-        return "Stop what uses the database (the OpsMgr services first), then run this again, with a longer timeout if rolling back takes its time"
+        return "Stop what uses the database (the OpsMgr services first), then rerun, with a longer timeout if rolling back takes its time"
 
     def _no_right(self, reason: str, number: int, state: str) -> BrokerProblem:
         return BrokerProblem(
@@ -561,11 +561,11 @@ def alter_advice(error: SqlError | ConnectionProblem) -> str:
         return _RIGHT_ADVICE
     if number == _REASON_LOST:
         return (
-            "Look into the error log of SQL Server for the reason; most often the login may not alter it, "
-            "or the database is a mirror or a secondary replica here"
+            "Check the error log of SQL Server for the reason; most often the login may not alter the database, "
+            "or it is a mirror or a secondary replica here"
         )
     if number in _TAKEN:
-        return "Stop what uses the database (the OpsMgr services first), then run this again"
+        return "Stop what uses the database (the OpsMgr services first), then rerun"
     return error.what_to_do
 
 

@@ -268,7 +268,7 @@ class DatabaseBackup(DatabaseJob):
                 self._step,
                 path,
                 f"the backup was made, but is not the last one in {path}",
-                "Look who else writes to that file",
+                "Find out who else writes to that file",
             )
         return sets[-1]
 

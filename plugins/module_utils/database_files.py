@@ -104,7 +104,7 @@ def read_backup_sets(reader: Reader, path: str) -> list[BackupSet]:
 
 
 def read_sets_if_there(reader: Reader, path: str) -> list[BackupSet] | None:
-    """The same, or None when there is no such file. Raises SqlError for a file that cannot be read, or is no backup."""
+    """The same, or None when there is no such file. Raises SqlError for a file that cannot be read, or is not a backup."""
     try:
         return read_backup_sets(reader, path)
     except SqlError as error:

@@ -172,7 +172,7 @@ class GroupLock:
         raise LockProblem(
             self._database,
             "other runs change it at the same time, again and again",
-            "See who works on this group, and run it again",
+            "Find out who works on this group, then rerun",
         )
 
     def release(self) -> None:
@@ -240,7 +240,7 @@ class GroupLock:
     def _refusal(self, verdict: LockVerdict) -> LockProblem:
         lock = self.report.lock
         if verdict.kind == LOST:
-            what = "Do not go on: another run may have changed the management group. See who works on it, then run this again from the beginning"
+            what = "Do not go on: another run may have changed the management group. See who works on it, then rerun from the beginning"
             return LockProblem(self._database, f"this run had it and has lost it: {verdict.why}", what, True)
         until = (
             f", until {text_of(lock.until)} unless it is renewed" if lock is not None and lock.until is not None else ""
@@ -248,7 +248,7 @@ class GroupLock:
         times = " (the SQL Server's clock, UTC)" if until else ""
         key = "" if lock is None else lock.key
         what = (
-            "Wait until that run has ended. If it is certain that nothing of it works any more, run this again with break_lock: "
+            "Wait until that run has ended. If it is certain that nothing of it works any more, rerun with break_lock: "
             f"{key} (for a playbook of this collection: -e opsmgr_break_lock={key})"
         )
         return LockProblem(self._database, f"{verdict.why}{until}{times}", what, True)

@@ -326,9 +326,9 @@ class DatabaseRestore(DatabaseJob):
         """What makes the management group of a closed database readable."""
         before = self.report.before
         if before is not None and before.state == "OFFLINE":
-            return f"Bring it online (ALTER DATABASE {self._name} SET ONLINE), then run this again"
+            return f"Bring it online (ALTER DATABASE {self._name} SET ONLINE), then rerun"
         if self._is_closed:
-            return "Bring it back to MULTI_USER with service_broker, then run this again"
+            return "Bring it back to MULTI_USER with service_broker, then rerun"
         return None
 
     def _require_unused(self) -> None:
@@ -507,9 +507,7 @@ class DatabaseRestore(DatabaseJob):
                 self._look(connection)
         except (SqlError, ConnectionProblem) as error:
             found = f"it was restored, and its state could not be read afterwards: {cause(error)}"
-            raise self._problem(
-                found, "Run this again: it finds the database restored, and only looks at it"
-            ) from error
+            raise self._problem(found, "Rerun: it finds the database restored, and only looks at it") from error
 
     def _left(self) -> str:
         """What a failed restore left, after bringing back a database that was only taken offline."""
@@ -528,7 +526,7 @@ class DatabaseRestore(DatabaseJob):
         if found is None:
             return "There is no such database now, as before" if self.report.before is None else "The database is gone"
         if found.state == "RESTORING":
-            return "The database is left RESTORING and cannot be used until it is restored; run this again"
+            return "The database is left RESTORING and cannot be used until it is restored; rerun"
         how_to_open = "" if found.user_access == "MULTI_USER" else f"; to open it, type: {self._guard.by_hand}"
         return f"The database is {found.state}, {found.user_access}{how_to_open}"
 
@@ -541,7 +539,7 @@ class DatabaseRestore(DatabaseJob):
                 f"Look into the error log of SQL Server, or type: {self._guard.by_hand}",
             )
         if wanted and self.report.group_after is None:
-            advice = "Look at problems. If this is no operational database of OpsMgr, it was the wrong backup; else run this again"
+            advice = "Check problems. Restore another backup if this is not an operational database of OpsMgr; otherwise rerun"
             raise self._problem("it was restored, and its management group could not be read", advice)
         if wanted and str(self.report.group_after).lower() != wanted.lower():
             found = f"it was restored, and belongs to the management group {self.report.group_after}, not {wanted}"

@@ -182,7 +182,7 @@ def lock_result(lock: Lock | None) -> dict[str, Any] | None:
 
 
 def process_from(given: Mapping[str, Any] | None) -> Process | None:
-    """A process from a note or from options. Raises ValueError, TypeError or LookupError for what is none."""
+    """A process from a note or from options. Raises ValueError, TypeError or LookupError for anything else."""
     if given is None:
         return None
     values = {each.name: given[each.name] for each in fields(Process)}

@@ -223,7 +223,7 @@ def read_sql_server_version(reader: Reader) -> str | None:
 
 
 def read_last_full_backup(reader: Reader, database: str) -> datetime | None:
-    """When the last full backup of the database ended, in the server's local time; None when there is none."""
+    """When the last full backup of the database ended, in the server's local time; None without one."""
     rows = reader.rows(LAST_FULL_BACKUP, database)
     finished = rows[0]["finished"] if rows else None
     return finished if isinstance(finished, datetime) else None

@@ -76,7 +76,7 @@ class Agreement:
 
 
 def read_views(results: Sequence[Mapping[str, Any]]) -> list[LocalView]:
-    """Take the results of a loop with management_server_info apart. Raises OptionProblem for what is none."""
+    """Take the results of a loop with management_server_info apart. Raises OptionProblem for anything else."""
     return [_view(place, result) for place, result in enumerate(results, 1)]
 
 
@@ -104,7 +104,7 @@ def _view(place: int, result: Mapping[str, Any]) -> LocalView:
         return _answer(item if isinstance(item, str) else str(server["computer_name"]), server)
     if server is not None or not ("server" in result or any(result.get(key) for key in _NO_LOOK)):
         raise OptionProblem(
-            f"entry {place} of management_servers is no result of management_server_info",
+            f"entry {place} of management_servers is not a result of management_server_info",
             "Give it the results of a loop with that module",
         )
     host = item if isinstance(item, str) else f"entry {place} of management_servers"
@@ -179,7 +179,7 @@ class _Comparison:
         for server in self._servers:
             if not any(view.is_called(server.name) for view in self._views) and not (server.is_rms and self._nodes):
                 fact = f"it was not asked who is the RMS, and by the database {self._by_database(server)}"
-                found.append(error_sentence(server.name, "", fact, "Look at it with management_server_info too"))
+                found.append(error_sentence(server.name, "", fact, "Observe it with management_server_info, too"))
         return found
 
     def versions(self) -> list[str]:
@@ -250,7 +250,7 @@ class _Comparison:
                         view.host,
                         "",
                         fact,
-                        "The registry of every node must say that it is the RMS: set IsRootHealthService to 1 there",
+                        "Set IsRootHealthService to 1 in the registry of every node: each must say that it is the RMS",
                     )
                 )
         if self._nodes and [view.running for view in self._nodes if view.running] != [[SDK, CONFIG]]:
@@ -280,11 +280,11 @@ def _plays(view: LocalView, is_rms: bool) -> bool:
 
 def _what_to_do(view: LocalView, is_rms: bool) -> str:
     if is_rms and not view.is_rms:
-        return "A promotion may have been cut off: run rms_promotion on it again"
+        return "Rerun rms_promotion on it: a promotion may have been cut off"
     if is_rms:
         return f"Start {SDK} and {CONFIG} there with management_services"
     if view.is_rms:
-        return "If another server was promoted in its place, run rms_demotion on it"
+        return "Run rms_demotion on it if another server was promoted in its place"
     return f"Disable {SDK} and {CONFIG} there with management_services"
 
 

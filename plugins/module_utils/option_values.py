@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 
-ADVICE = "Correct the value and run it again"
+ADVICE = "Correct the value, then rerun"
 Spec = Mapping[str, Mapping[str, Any]]
 
 WEEK_SECONDS = 7 * 24 * 3600
@@ -37,7 +37,7 @@ class Range:
     above: bool = False
 
     def problem(self, number: float) -> str | None:
-        """Why the number is none of them, or None when it is one."""
+        """Why the number is not one of them, or None when it is one."""
         if (
             math.isfinite(number)
             and (number > self.least if self.above else number >= self.least)

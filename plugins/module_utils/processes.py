@@ -140,7 +140,7 @@ def _entry(proc: Path, pid: int) -> _Entry | None:
 
 
 def _command(proc: Path, pid: int) -> int:
-    """0 when it cannot be read, or there is none."""
+    """0 when it does not exist or cannot be read."""
     try:
         text = (proc / str(pid) / "cmdline").read_bytes()
     except OSError:

@@ -213,7 +213,7 @@ class SqlConnection:
                 UNREACHABLE,
                 self.server,
                 f"the connection was lost ({record.message}) during: {statement}",
-                "Check that SQL Server is running, then run it again",
+                "Check that SQL Server is running, then rerun",
             )
         waited = self._connection.timeout if _is_timeout(record) else None
         return SqlError(record.number, record.state, record.message, statement, self.server, waited)

@@ -137,7 +137,7 @@ def require_supported(step: str, version: ServerVersion | None) -> None:
 
 
 def version_or_none(text: object) -> ServerVersion | None:
-    """A version as somebody wrote it; None for what is none."""
+    """A version as somebody wrote it; None for anything else."""
     try:
         return ServerVersion.parse(str(text or ""))
     except VersionError:
@@ -146,7 +146,7 @@ def version_or_none(text: object) -> ServerVersion | None:
 
 def newest(texts: Iterable[object]) -> ServerVersion | None:
     """The newest of the versions that are written there, in an upgrade of a management group the one that it goes to;
-    None when there is none.
+    None without one.
     """
     known = [version for version in map(version_or_none, texts) if version is not None]
     return max(known, default=None)

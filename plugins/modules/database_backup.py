@@ -34,7 +34,7 @@ options:
       - V(fail) leaves it as it is and fails.
       - V(append) adds the backup to those in the file.
       - V(overwrite) replaces ALL BACKUPS IN THE FILE. When the new backup then fails, the old ones are lost.
-      - A file that is no backup is never written to.
+      - A file that is not a backup is never written to.
     type: str
     choices: [fail, append, overwrite]
     default: fail
@@ -144,7 +144,7 @@ path:
   type: str
   sample: D:\Backups\OperationsManager_20260131T020304.bak
 backup:
-  description: The backup, by its header in the file. V(null) when there is none, as in check mode.
+  description: The backup, by its header in the file. V(null) without a backup, as in check mode.
   returned: always
   type: dict
   contains:

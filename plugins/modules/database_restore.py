@@ -19,7 +19,7 @@ description:
     refuses that with the backup of another database.
   - A database that is closed (V(SINGLE_USER), V(RESTRICTED_USER)) is neither overwritten nor opened unless a run of this collection closed it, or the restore
     of a backup that was made in V(SINGLE_USER); see O(reopen).
-  - The lock of the management group (M(opsmgr.recovery.management_group_lock)) is no part of a backup. Whoever holds it before the restore holds it
+  - The lock of the management group (M(opsmgr.recovery.management_group_lock)) is not a part of a backup. Whoever holds it before the restore holds it
     afterwards.
   - Service Broker is off after most restores. RV(after) tells, and M(opsmgr.recovery.service_broker) turns it on.
 options:
@@ -258,7 +258,7 @@ before:
   sample: {state: ONLINE, user_access: MULTI_USER, is_broker_enabled: true, management_group: ODYSSEY}
 after:
   description:
-    - State of the database at the end, read back; V(null) when there is none, or it could not be read.
+    - State of the database at the end, read back; V(null) when it does not exist or could not be read.
     - In check mode V(null) when it would be restored, because a backup does not tell.
   returned: always
   type: dict
@@ -374,7 +374,7 @@ SPEC: dict[str, dict[str, Any]] = {
 class RestoreWork(LongSqlWork):
     """One run of the module: its result can be asked for at any time."""
 
-    after_interruption = "see after for the state that the database is in, and run this again"
+    after_interruption = "see after for the state that the database is in, and rerun"
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__(params)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: management_group_info
-short_description: Ask the operational database who is the root management server
+short_description: Read the RMS and other facts of a management group from the operational database
 version_added: 1.0.0
 description:
   - Reads from the operational database of Operations Manager 2007 which server is the root management server (RMS), which other servers the
@@ -189,7 +189,7 @@ rms:
   description:
     - The root management server by the database; V(null) when it names none or several, and RV(problems) says which.
     - One that was deleted from the management group, but is not groomed away yet, does not count.
-    - V(null) from 2012 on, where there is none any more.
+    - V(null) from 2012 on, which no longer have one.
   returned: success
   type: str
   sample: Hydra.Odyssey.com
@@ -263,7 +263,7 @@ database:
       type: str
       sample: SIMPLE
     last_full_backup:
-      description: When the last full backup ended, in the local time of the SQL Server; V(null) when there is none or it could not be read.
+      description: When the last full backup ended, in the local time of the SQL Server; V(null) when it does not exist or could not be read.
       type: str
       sample: '2026-01-31T02:03:04'
     closed_by_us:
@@ -340,7 +340,7 @@ unsupported:
 parents:
   description:
     - Who reports to which management server first, if O(parents=true). Where an agent or a gateway goes when that one does not answer is not part of it.
-    - V(null) where the database does not tell, because its tables are known of later versions only. That is none of RV(problems).
+    - V(null) where the database does not tell, because its tables are known of later versions only. This is not one of RV(problems).
   returned: success
   type: list
   elements: dict

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: management_group_lock
-short_description: Let only one run at a time change a management group
+short_description: Reserve a management group for one run at a time
 version_added: 1.0.0
 description:
   - Takes, renews and releases the lock of a management group. While a run holds it, every other run that asks for it is refused by name, on whichever
     controller it works.
   - The lock is a note on the operational database (an extended property of the database). It needs no table and keeps no connection open. Whoever reads the
-    database sees it, and B(what a note says is no secret).
+    database sees it, and B(what a note says is not a secret).
   - A note says who holds the lock, on which controller, what for, and since when by the clock of the SQL Server.
   - B(A lock that was left by a dead run is taken over), and RV(taken_over_from) says whose it was and since when. A run is dead when its process is known to
     be gone, which only the same controller can tell, or else when its O(lease) is over. A run whose process works is never taken for dead.
@@ -25,7 +25,7 @@ options:
   state:
     description:
       - V(held) takes the lock, or renews it when this run has it. It fails, and changes nothing, while another run has it.
-      - V(released) lets it go. A lock of somebody else stays, and is no failure.
+      - V(released) lets it go. A lock of somebody else stays, and is not a failure.
       - V(observed) only looks. RV(problem) says then why V(held) would be refused.
     type: str
     choices: [held, released, observed]
@@ -57,7 +57,7 @@ options:
     default: 60
   break_lock:
     description:
-      - RV(lock.run_id) of a lock that is held, as the refusal names it. By this you say that nothing of that run works any more.
+      - RV(lock.run_id) of a lock that is held, as the refusal names it. This confirms that nothing of that run works any more.
       - A lock of another run is not touched by it.
     type: str
   holder:
@@ -228,7 +228,7 @@ problem:
   sample: >-
     take the lock of the management group (a note on the database OperationsManager): it is held by opsadmin on controller control1, process 4242, for
     failover (target deathsting), since 2026-01-31T02:03:04Z, until 2026-01-31T03:03:04Z unless it is renewed (the SQL Server's clock, UTC). Wait until that
-    run has ended. If it is certain that nothing of it works any more, run this again with break_lock: 3f0c9a5be1d27846 (for a playbook of this collection:
+    run has ended. If it is certain that nothing of it works any more, rerun with break_lock: 3f0c9a5be1d27846 (for a playbook of this collection:
     -e opsmgr_break_lock=3f0c9a5be1d27846).
 statements:
   description: The SQL statements that were sent. Values bound to them are not part of the text.
@@ -296,7 +296,7 @@ class LockWork(SqlWork):
         try:
             process = process_from(who["process"])
         except (ValueError, TypeError, LookupError) as error:
-            raise OptionProblem(f"holder.process is no process: {error}", "Leave holder out") from error
+            raise OptionProblem(f"holder.process is not a process: {error}", "Leave holder out") from error
         run_id = params["run_id"] or secrets.token_hex(8)
         run = Run(run_id, who["user"], who["controller"], params["purpose"] or "", params["target"] or "", process)
         renews = bool(params["run_id"]) and params["state"] == "held"

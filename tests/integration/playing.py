@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running real playbooks against a lab, and reading what came of them."""
+"""Running real playbooks against a lab, and reading their outcome."""
 
 from __future__ import annotations
 

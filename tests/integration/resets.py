@@ -17,7 +17,7 @@ from lab.snapshot import wait_for_programs
 
 FRACTION = 0.02
 # What only reads. The last of them names the servers that do not answer.
-LOOKS = ("Look at the management servers", "Ask the operational database", "Check that nothing stands in the way")
+LOOKS = ("Observe the management servers", "Ask the operational database", "Check that nothing stands in the way")
 
 
 @dataclass

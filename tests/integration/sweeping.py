@@ -37,7 +37,7 @@ from lab.snapshot import Snapshot, difference, wait_for_programs
 PROMOTION = "promote this server to the RMS"
 DEMOTION = "Make the former RMS an ordinary management server"
 # The role has moved although the task failed: what comes then is what would have come anyway.
-GOES_ON = "Say that the run goes on"
+GOES_ON = "Report that the run continues"
 TARGET = "deathsting"
 OLD = "hydra"
 # The smallest management group with a failover in it: what else names the RMS comes after the two tasks.

@@ -16,8 +16,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from lab.drill import NEW_RMS, OLD_RMS, configuration, unproven
 from lab.faults import Fault
 
-REPORT = "Say what was done and what is left"
-LEFT = "Check that nothing is left undone"
+REPORT = "Report what was done and what remains"
+LEFT = "Verify that the failover is complete"
 BROKER = "Turn on Service Broker of the operational database"
 
 

@@ -77,7 +77,7 @@ def test_a_sink_keeps_what_the_job_would_lose(odyssey: Player) -> None:
     absent = run_job(odyssey, "rms_key_backup", sink_of(sink))
     assert (
         absent.returncode,
-        "Nothing was done. The sink's backups could not be brought here: cp ended with 1:" in absent.output,
+        "Nothing was done. The backups could not be fetched from the sink: cp ended with 1:" in absent.output,
     ) == (2, True)
     sink.mkdir()
     checked = run_job(odyssey, "rms_key_backup", sink_of(sink), check=True)
@@ -100,7 +100,7 @@ def test_what_a_sink_does_not_take_is_a_failure_that_says_so(odyssey: Player) ->
     job = run_job(odyssey, "rms_key_backup", deaf)
     assert job.returncode == 2
     assert "there is no backup of management group ODYSSEY" in job.output
-    assert "The sink: sh failed: the vault is full. Fix that, then run it again." in job.output
+    assert "The sink: sh failed: the vault is full. Fix the cause, then rerun." in job.output
     one_half = {**sink_of(sink), "rms_key_backup_sink_fetch": []}
     assert (
         "A sink needs both rms_key_backup_sink_store and rms_key_backup_sink_fetch"

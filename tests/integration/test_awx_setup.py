@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""awx_setup against a stand-in of AWX: what it makes, what it sets right, what it leaves alone, what it refuses, and
+"""awx_setup against a stand-in of AWX: what it makes, what it corrects, what it leaves alone, what it refuses, and
 that it says the truth before.
 """
 
@@ -421,7 +421,7 @@ def test_who_is_no_superuser_is_told_before_anything_is_made_and_does_the_rest_a
         refused = play(tmp_path, again(awx, oauth_token=token), check=check)
         [failure] = refused.failures
         assert failure.startswith(
-            "controller: set up AWX: nothing was changed: penelope is no superuser of AWX, and only a superuser may make or change "
+            "controller: set up AWX: nothing was changed: penelope is not a superuser of AWX, and only a superuser may make or change "
         )
         assert "credential type Operations Manager SQL" in failure
         assert awx.changes == []
@@ -439,7 +439,7 @@ def test_who_may_not_change_the_organization_is_told(set_up: StandIn, tmp_path: 
     token = set_up.log_in(Person("irus", teams={"On call"}))
     [failure] = play(tmp_path, again(set_up, oauth_token=token)).failures
     assert failure == (
-        "controller: set up AWX: nothing was changed: irus is no administrator of the organization Operations. Use the login of one, or of a superuser."
+        "controller: set up AWX: nothing was changed: irus is not an administrator of the organization Operations. Use the login of one, or of a superuser."
     )
     assert set_up.changes == []
 
@@ -580,7 +580,7 @@ def test_all_that_cannot_work_is_refused_at_once_before_awx_is_asked(awx: StandI
     )
     run = play(tmp_path, given)
     assert run.returncode == 2
-    [result] = run.results("Nothing stands in the way")
+    [result] = run.results("Check that nothing stands in the way")
     assert result["msg"] == [
         "Nothing was changed. 9 problem(s):",
         "No AWX is named. Set awx_setup_host, or the environment variable CONTROLLER_HOST, to its address.",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clustered RMS: its group is moved and stopped, its nodes are put right and joined, its services become resources
+"""A clustered RMS: its group is moved and stopped, its nodes are corrected and joined, its services become resources
 again.
 """
 
@@ -94,7 +94,7 @@ def test_a_windows_of_another_language_is_refused_until_its_words_are_said(gemin
     assert (moved["changed"], moved["group"]) == (True, {"name": "RMS", "node": "POLLUX", "state": "online"})
     assert running(gemini) == {"castor": [], "pollux": ALL}
     wrong = gemini.task("rms_cluster_group", "castor", {**GROUP, "state_words": {"Activo": "on"}})
-    assert "which is none of" in wrong["msg"]
+    assert "which is not one of" in wrong["msg"]
 
 
 def test_all_nodes_tell_what_they_keep_for_themselves(gemini: Player) -> None:

@@ -54,7 +54,7 @@ def restore(player: Player, **options: Any) -> Run:
 
 
 def report(run: Run) -> list[str]:
-    return list(run.results("Report what was done and what is left")[-1]["msg"])
+    return list(run.results("Report what was done and what remains")[-1]["msg"])
 
 
 def test_nodes_without_operations_manager_become_the_clustered_rms_that_was(lost: Player) -> None:
@@ -141,14 +141,14 @@ def prove_restored(player: Player, **options: Any) -> None:
         assert (again.ended_well, again.changed) == (True, 0), again.output
 
 
-# A restored database has its broker off, and what a task at the desk did to the services is nobody's to predict.
+# A restored database has its broker off, and what a task on the console did to the services is nobody's to predict.
 UNPREDICTABLE = {
     "Take the group offline while the database is needed alone",
-    "Have the other management servers leave the database",
+    "Stop the other management servers while the database is restored",
     "Turn on Service Broker of the operational database",
     "Bring the group online again, so that the cluster restarts OMSDK",
-    "Have the other management servers work",
-    "Stop services that run behind the cluster's back",
+    "Start the other management servers",
+    "Stop services that run outside the control of the cluster",
 }
 
 
@@ -274,7 +274,7 @@ def test_whatever_stops_a_restore_is_named_and_the_next_run_goes_on(lost: Player
         lost.lab.faults.clear()
         assert not stopped.ended_well, fault
         assert words in stopped.failures[-1]
-        assert "Fix that, then rerun the playbook" in stopped.failures[-1]
+        assert "Fix the cause, then rerun the playbook" in stopped.failures[-1]
         assert "Traceback" not in stopped.output
         assert nodes_that_run_it(lost) == ([runs_alone] if runs_alone else [])
     run = restore(lost)

@@ -133,7 +133,7 @@ def test_of_one_that_stopped_after_the_point_of_no_return_and_of_none_that_canno
     again, _page = fail_over(odyssey)
     assert again.ended_well, again.output
     assert unproven(odyssey.lab.dump()) == []
-    [message] = again.results("Say that there is no report")
+    [message] = again.results("Report that no report was written")
     assert message["msg"].startswith("controller: write the report: ")
 
 

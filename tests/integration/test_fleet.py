@@ -28,14 +28,14 @@ from lab.topologies.fleet import fleet
 ADMINISTRATOR, OPERATOR = "ODYSSEY\\administrator", "ODYSSEY\\operator"
 # What is said of each host that has something wrong, after its name.
 CAUSES = {
-    "rms001": r"back up the key: the server does not answer: \[Errno 111\] Connection refused[.] See that it answers, and run it again[.]",
+    "rms001": r"back up the key: the server does not answer: \[Errno 111\] Connection refused[.] Check that it answers, then rerun[.]",
     "rms002": r"back up the key: the server answers, but gives no access: the specified credentials were rejected by the server[.] Correct its account",
     "rms003": r"back up the key: the account is not an administrator of this server[.] Use an account .*",
     "rms004": r"back up the key: Operations Manager is not installed here: .* is missing[.] Check that the inventory names the right server[.]",
     "rms005": r"back up the key: SecureStorageBackup[.]exe is not in C:\\.*[.] Copy it there .*",
     "rms006": r"back up the key: SecureStorageBackup[.]exe: the program ended .* before .* was asked and answered; it wrote nothing[.].*",
     "rms007": r"back up the key: SecureStorageBackup[.]exe: the program did not end within 20 seconds after its questions were answered.*",
-    "rms008": r"back up the key: .*the connection to the server broke[.] See that the server and its WinRM service answer, and run it again[.]",
+    "rms008": r"back up the key: .*the connection to the server broke[.] Check that the server and its WinRM service answer, then rerun[.]",
     "rms009": r"verify the escrow: it is not the RMS by its own registry.*",
     "rms010": r"back up the key: SecureStorageBackup[.]exe: the program ended .*; it wrote: .*no encryption key.*",
 }

@@ -106,7 +106,7 @@ def test_another_setup_that_does_not_end_is_named(player: Player) -> None:
     failed = set_up(player, options={"timeout": 3})
     assert failed["msg"] == (
         "vesta: install the management server: the setup D:\\Server\\amd64\\MOM.msi ended with 1618, another setup is running. "
-        "Run it again when that one has ended."
+        "Rerun when that one has ended."
     )
     assert failed["changed"] is False
 

@@ -25,7 +25,7 @@ def commands(lines: list[str]) -> list[str]:
 
 def told(run: Run) -> list[str]:
     """The commands in the last message of a run."""
-    [message] = run.results("Say what was done and what is left")
+    [message] = run.results("Report what was done and what remains")
     return commands(message["msg"])
 
 
@@ -99,7 +99,7 @@ def test_windows_server_2003_cannot_look_and_says_how_to_find_out(start_lab: Any
     player = start_lab("odyssey-2003")
     run = player.play()
     assert run.ended_well, run.output
-    [message] = run.results("Say what was done and what is left")
+    [message] = run.results("Report what was done and what remains")
     lines = [line for line in message["msg"] if line.startswith("setspn ")]
     assert commands(lines) == [
         *(f"setspn -A {name} DEATHSTING" for name in (*OF_DEATHSTING, *OF_HEALTH_SERVICE)),

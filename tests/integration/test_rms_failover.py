@@ -44,7 +44,7 @@ def test_check_mode_changes_nothing_and_lists_what_would_be_done(odyssey: Player
     assert checked.ended_well, checked.output
     assert odyssey.lab.dump() == before
     assert (odyssey.escrow.exists(), list(page.parent.glob("failover.*"))) == (False, [])
-    report = checked.results("Say what was done and what is left")[-1]["msg"]
+    report = checked.results("Report what was done and what remains")[-1]["msg"]
     assert report[0] == "This would be done:"
     assert any("deathsting promoted to the RMS" in line for line in report)
 
@@ -72,7 +72,7 @@ def test_after_a_disaster_the_key_comes_from_the_escrow_and_the_old_rms_is_demot
     odyssey.lab.power("hydra", False)
     run = odyssey.play(rms_failover_mode="disaster")
     assert run.ended_well, run.output
-    report = run.results("Say what was done and what is left")[-1]["msg"]
+    report = run.results("Report what was done and what remains")[-1]["msg"]
     assert any(line.startswith("hydra does not answer and has not been demoted") for line in report)
     odyssey.lab.power("hydra", True)
     again = odyssey.play(rms_failover_mode="disaster")

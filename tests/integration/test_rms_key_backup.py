@@ -63,11 +63,11 @@ def test_one_that_fails_stops_no_other_and_the_next_run_does_what_is_left(start_
     assert data["counts"] == {"all": 3, "failed": 2, "good": 1}
     rows = [(row["host"], row["outcome"], row["management_group"]) for row in data["hosts"]]
     assert rows == [("aeneas", "failed", "AENEID"), ("hydra", "failed", "ODYSSEY"), ("achilles", "made", ILIAD)]
-    cause = "aeneas: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again."
+    cause = "aeneas: back up the key: the server does not answer: [Errno 111] Connection refused. Check that it answers, then rerun."
     assert data["hosts"][0]["problem"] == cause
     assert cause in run.failures
     assert re.fullmatch(
-        r"hydra: back up the key: .*'backup_password'.* Fix that, then run it again[.]", data["hosts"][1]["problem"]
+        r"hydra: back up the key: .*'backup_password'.* Fix the cause, then rerun[.]", data["hosts"][1]["problem"]
     )
     assert [line.split()[0:2] for line in lines(run)[1:]] == [
         ["FAILED", "aeneas:"],

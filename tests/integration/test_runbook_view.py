@@ -41,7 +41,7 @@ QUESTION = (
 )
 WRONG_KEY = (
     "deathsting: set the Operations Manager services: OMSDK is stopped and not running, OMCFG is stopped and not running. "
-    "Look at the Operations Manager event log there (OpsMgr SDK Service 26322: the database; 26380: an exception; 26371: only an SPN): "
+    "Check the Operations Manager event log there (OpsMgr SDK Service 26322: the database; 26380: an exception; 26371: only an SPN): "
     "most often the database cannot be reached, or the key on this server is not the key of the management group."
 )
 
@@ -140,7 +140,7 @@ def test_a_run_that_stops_after_the_point_of_no_return(odyssey: Player, columns:
         < said.index("FAILED Start the services of the new RMS: deathsting (new RMS)")
     )
     assert (
-        f"{WRONG_KEY} The role has moved: deathsting is the RMS now. Fix that, then rerun the same command: it does only what is left."
+        f"{WRONG_KEY} The role has moved: deathsting is the RMS now. Fix the cause, then rerun the same command: it does only what is left."
         in said
     )
     # All of it is on the last screen: what went wrong, on which side of the point of no return, and what to do.

@@ -116,7 +116,7 @@ def test_keys_on_a_pipe_cannot_work_and_the_error_says_so(start_lab: Any, reads:
     [result] = back_up_restore_promote(player)
     assert result["failed"]
     assert result["msg"].startswith("hydra: back up the key: SecureStorageBackup.exe")
-    assert "This server gives programs a pipe instead of a console" in result["msg"]
+    assert "this server gives programs a pipe instead" in result["msg"]
 
 
 def test_a_question_that_decides_is_not_answered_before_it_is_seen(start_lab: Any) -> None:

@@ -65,7 +65,7 @@ def test_a_new_key_an_rms_a_backup_and_the_list_of_accounts(lost: Player) -> Non
     deathsting = lost.lab.installation("deathsting")
     assert [deathsting.host.services[name].account for name in ("OMSDK", "OMCFG")] == [SDK_ACCOUNT, SDK_ACCOUNT]
     assert deathsting.action_account == ACTION_ACCOUNT
-    [told] = run.results("Say what was done and what is left")
+    [told] = run.results("Report what was done and what remains")
     assert any(line.startswith("setspn -D MSOMSdkSvc/HYDRA HYDRA (") for line in told["msg"])
     assert not [
         entry
@@ -241,7 +241,7 @@ def test_a_restart_that_the_setup_wants_is_reported(lost: Player) -> None:
     lost.lab.hosts["deathsting"].settings["setup_wants_reboot"] = True
     run = recover(lost)
     assert run.ended_well, run.output
-    [report] = run.results("Report that the server has to be restarted")
+    [report] = run.results("Report that the server must be restarted")
     assert "deathsting" in report["msg"]
 
 

@@ -107,7 +107,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is played, and what must be proven by the lab's state before and after."""
+    """What is simulated, and what must be proven by the lab's state before and after."""
 
     plays: Callable[[Stage, Variables, str], Plays]
     unproven: Callable[[Dump, Dump], list[str]]
@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _drilled(stage, options)
     except KeyboardInterrupt:
         sys.stdout.write(
-            f"\nThe drill ({options.scenario}, {options.mode}) was interrupted, and its lab is gone: nothing of it is left to be put right. "
+            f"\nThe drill ({options.scenario}, {options.mode}) was interrupted, and its lab is gone: nothing remains to clean up. "
             f"To start it again: {_command(options.scenario, options.mode)}\n"
         )
         return INTERRUPTED

@@ -42,7 +42,7 @@ class Recorder:
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest entry, 0 when there is none: a mark to give to :meth:`since`."""
+        """The number of the newest entry, 0 without any: a mark to give to :meth:`since`."""
         with self._lock:
             return self._seq
 

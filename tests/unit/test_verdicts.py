@@ -51,7 +51,7 @@ def test_where_the_role_is(rms: str, hydra: str, deathsting: str, expected: str)
     ("text", "said"),
     [
         ("deathsting: it broke. The role has\n   not moved; what was stopped runs again.", [NOT_MOVED]),
-        ("The role has moved. Run it again.", [MOVED]),
+        ("The role has moved. Rerun.", [MOVED]),
         ("It cannot be told whether the role has moved.", [CANNOT_BE_TOLD]),
         ("A rerun will promote only if the role has not moved.", []),
         ("The role has moved on", [MOVED]),

@@ -67,7 +67,7 @@ def former_names(arguments: Arguments, registered: str | None = None) -> list[st
     """The names of former RMSs: as given, else as registered until now; each also in the domain of the RMS if it has
     none.
 
-    When there is none, the RMS's own: then nothing else is taken for a former one.
+    Without one, the RMS's own: then nothing else is taken for a former one.
     """
     rms = arguments["rms"]
     names = arguments["former_rms"] if arguments["former_rms"] is not None else [registered] if registered else []

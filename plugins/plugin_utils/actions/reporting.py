@@ -54,7 +54,7 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
     r"""The name of an instance: as wanted, else the one that OpsMgr Reporting uses, else the only one.
 
     :param registered: SRSInstance: HOST, HOST\INSTANCE or INSTANCE [field, the last two assumed]
-    :raises OpsmgrError: there is none, or it cannot be told which
+    :raises OpsmgrError: no such instance exists, or it cannot be told which
     """
     known = {name.upper(): name for name in instances}
     there = ", ".join(known.values()) or "none"
@@ -74,7 +74,7 @@ def choose_instance(step: str, instances: t.Iterable[str], wanted: str | None, r
         )
         raise OpsmgrError(step, f"there is {asked} here; the registry lists: {there}", _ADVICE)
     if not _INSTANCE.fullmatch(found):
-        raise OpsmgrError(step, f"{found!r} is no name of an instance", _ADVICE)
+        raise OpsmgrError(step, f"{found!r} is not a name of an instance", _ADVICE)
     return found
 
 
@@ -112,6 +112,6 @@ def restart(windows: WindowsHost, step: str, service: str, timeout_seconds: floa
         raise OpsmgrError(
             step,
             f"{service} is {state.state} and does not stop",
-            "Look at the System event log there and run it again",
+            "Check the System event log there, then rerun",
         )
     return state

@@ -57,7 +57,7 @@ def check_properties(step: str, properties: t.Mapping[str, t.Any]) -> None:
         raise OpsmgrError(
             step,
             found,
-            "Leave it out, and change the account afterwards; or run the setup at the desk",
+            "Leave it out, and change the account afterwards; or run the setup on the console",
         )
     wrong = next((name for name, value in properties.items() if isinstance(value, (dict, list))), None)
     if wrong is not None:

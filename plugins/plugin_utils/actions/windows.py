@@ -47,7 +47,7 @@ FAILURES = (OpsmgrError, CommandTimeout, ConnectionLost, ShellFault)
 
 # What in a result is text for people, and may repeat what a server said.
 SENTENCES = ("msg", "problem", "transcript")
-USUAL_ADVICE = "See that the server and its WinRM service answer, and run it again"
+USUAL_ADVICE = "Check that the server and its WinRM service answer, then rerun"
 # With fewer -v nothing is told of what goes on between this controller and a server.
 LEAST_VERBOSITY = 2
 # What the names of options end with that hold a regular expression.
@@ -166,7 +166,7 @@ class OpsmgrAction(ActionBase):
             result.update(
                 {
                     "failed": True,
-                    "msg": OpsmgrError(self.STEP, str(error), "Correct the option and run it again").sentence(host),
+                    "msg": OpsmgrError(self.STEP, str(error), "Correct the option, then rerun").sentence(host),
                 }
             )
         except (CommandTimeout, ConnectionLost, ShellFault) as error:
@@ -183,13 +183,13 @@ class OpsmgrAction(ActionBase):
         return [text for text in texts if text and isinstance(text, str)]
 
     def _check_patterns(self, arguments: Arguments) -> None:
-        """Refuse a regular expression that is none before it is needed in the middle of a conversation."""
+        """Refuse an incorrect regular expression before it is needed in the middle of a conversation."""
         for option in (option for option in self.SPEC if option.endswith(PATTERN_OPTIONS)):
             try:
                 re.compile(arguments[option])
             except re.error as error:
                 raise OpsmgrError(
-                    self.STEP, f"{option} is not a regular expression: {error}", "Correct the option and run it again"
+                    self.STEP, f"{option} is not a regular expression: {error}", "Correct the option, then rerun"
                 ) from None
 
     def _with_shell(self, arguments: Arguments, result: dict[str, t.Any], host: str) -> None:

@@ -84,9 +84,7 @@ class AwxApi:
                     if time.monotonic() < deadline
                     else f"{what} did not end"
                 )
-                raise OpsmgrError(
-                    STEP, found, f"Its output says why: {self.host}{self._place}{path}/stdout/?format=txt"
-                )
+                raise OpsmgrError(STEP, found, f"Read its output: {self.host}{self._place}{path}/stdout/?format=txt")
             time.sleep(1)
 
     def _ask(
@@ -105,13 +103,13 @@ class AwxApi:
             raise OpsmgrError(
                 STEP,
                 f"{self.host} does not answer: {getattr(error, 'reason', error)}",
-                "See that awx_setup_host is its address",
+                "Set awx_setup_host to the address of AWX",
             ) from None
         try:
             return json.loads(text) if text else {}
         except ValueError:
             raise OpsmgrError(
-                STEP, f"{url} answers, and not as AWX does", "See that awx_setup_host is its address"
+                STEP, f"{url} answers, and not as AWX does", "Set awx_setup_host to the address of AWX"
             ) from None
 
     def _refused(self, method: str, path: str, error: HTTPError) -> OpsmgrError:
@@ -128,7 +126,7 @@ class AwxApi:
                 "Use an administrator of the organization, or a superuser",
             )
         return OpsmgrError(
-            STEP, f"AWX refuses {method} {path} ({error.code}): {said}", "Correct what it names, and run this again"
+            STEP, f"AWX refuses {method} {path} ({error.code}): {said}", "Correct what AWX names, then rerun"
         )
 
 

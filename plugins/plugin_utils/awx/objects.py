@@ -212,7 +212,7 @@ class Walk:
             self._set(Described("", "settings", SHOWN), [part])
 
     def _named(self, described: t.Sequence[Described]) -> list[Described]:
-        """Those that have a name. One without is no object, and what refers to it refers to none."""
+        """Those that have a name. One without is not an object, and what refers to it refers to none."""
         self._names.update({item.key: item.name for item in described})
         keys = {key for item in described for key in _keys(item)}
         for key in sorted(keys - set(self._names)):

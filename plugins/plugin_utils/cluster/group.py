@@ -53,9 +53,9 @@ ERROR_ADVICE = {
     5: "Use an account that may administer the cluster",
     1722: "Start the cluster service (ClusSvc) of this node, or ask another node",
     1753: "Start the cluster service (ClusSvc) of this node, or ask another node",
-    5019: "Take the group offline first (opsmgr.recovery.rms_cluster_group) and run it again",
+    5019: "Take the group offline first (opsmgr.recovery.rms_cluster_group), then rerun",
 }
-USUAL_ADVICE = "Put that right in the cluster and run it again"
+USUAL_ADVICE = "Fix this in the cluster, then rerun"
 
 # Seconds between two looks, and how many looks in a row that show no change mean that the cluster has given up: it
 # starts a resource that failed again by itself, and reports a group as pending while it works on it [ms].
@@ -134,13 +134,13 @@ class StateWords:
     def state(self, what: str, word: str) -> str:
         """The state that a word means; `what` is in that state.
 
-        :raises OpsmgrError: it is none that is known
+        :raises OpsmgrError: the state is not known
         """
         known = {name.lower(): state for name, state in {**STATES, **self.others}.items()}
         found = known.get(" ".join(word.split()).lower())
         if found is None:
             advice = (
-                f"Only the words of an English Windows are known here ({', '.join(STATES)}). Say in the option state_words what this one means, "
+                f"Set the option state_words to what this word means (only those of an English Windows are known: {', '.join(STATES)}), "
                 "or do this step with the cluster's own administration tool"
             )
             raise OpsmgrError(self.step, f"cluster.exe wrote a state of {what} that is not known: {word!r}", advice)
@@ -151,14 +151,16 @@ class StateWords:
         states = sorted(set(STATES.values()))
         wrong = next((word for word, state in self.others.items() if state not in states), None)
         return (
-            f"{wrong!r} is said to mean {self.others[wrong]!r}, which is none of {', '.join(states)}" if wrong else None
+            f"{wrong!r} is said to mean {self.others[wrong]!r}, which is not one of {', '.join(states)}"
+            if wrong
+            else None
         )
 
 
 def split_node(words: StateWords, row: str) -> tuple[str, str]:
     """Name and state in a row of the table of nodes: the number between them tells them apart.
 
-    :raises OpsmgrError: it is no such row, or the state is none that is known
+    :raises OpsmgrError: it is no such row, or the state is not known
     """
     found = re.fullmatch(r"(\S.*?)\s+\d+\s+(\S.*)", row.strip())
     if found is None:
@@ -172,7 +174,7 @@ def split_row(words: StateWords, row: str, nodes: t.Iterable[str]) -> tuple[str,
     The node is known, and tells where the state begins: it may have several words, and a name that is longer than its
     column pushes the others away.
 
-    :raises OpsmgrError: there is none of the nodes in it, or the state is none that is known
+    :raises OpsmgrError: it contains none of the nodes, or the state is not known
     """
     names = "|".join(map(re.escape, sorted(nodes, key=len, reverse=True)))
     # The name of a group may have a node's in it: the last one is the column.
@@ -184,9 +186,7 @@ def split_row(words: StateWords, row: str, nodes: t.Iterable[str]) -> tuple[str,
 
 def _unreadable(step: str, row: str) -> OpsmgrError:
     found = f"cluster.exe wrote a row that is not understood: {row.strip()!r}"
-    return OpsmgrError(
-        step, found, "Look at the cluster with its own administration tool, and rerun when it is at rest"
-    )
+    return OpsmgrError(step, found, "Check the cluster with its own administration tool, and rerun when it is at rest")
 
 
 def error_number(text: str) -> int | None:
@@ -247,7 +247,7 @@ class ClusterHost:
     def require_group(self, name: str) -> ClusterGroup:
         """The group as seen last.
 
-        :raises OpsmgrError: there is none of that name
+        :raises OpsmgrError: no group has that name
         """
         cluster = self._latest()
         group = cluster.group(name)
@@ -256,7 +256,7 @@ class ClusterHost:
             raise OpsmgrError(
                 self._step,
                 f"the cluster has no group {name!r}, only: {known}",
-                "Correct the option group and run it again",
+                "Correct the option group, then rerun",
             )
         return group
 
@@ -271,7 +271,7 @@ class ClusterHost:
             raise OpsmgrError(
                 self._step,
                 f"the cluster has no node {node!r}, only: {', '.join(nodes)}",
-                "Correct the option node and run it again",
+                "Correct the option node, then rerun",
             )
         if states[node.lower()] != UP:
             raise OpsmgrError(
@@ -392,7 +392,7 @@ class ClusterHost:
         if self._said:
             found += f"; cluster.exe wrote: {self._said}"
         events = events_of(resource.name for resource in wrong)
-        advice = f"Look at the Operations Manager and System event logs of {group.node}{events}, put right what they complain of and run it again"
+        advice = f"Check the Operations Manager and System event logs of {group.node}{events}, fix what they report, then rerun"
         return OpsmgrError(self._step, found, advice)
 
     def service_names(self, resources: t.Sequence[str]) -> dict[str, str | None]:

@@ -97,7 +97,7 @@ def export_path(server: ManagementServer, now: datetime | None = None) -> str:
 
 
 def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, backup: str) -> None:
-    """Export the registry of the management group to the file `backup`, and put right what a node needs. Read it back
+    """Export the registry of the management group to the file `backup`, and correct the values that a node needs. Read it back
     afterwards.
 
     :raises OpsmgrError: the node belongs to no management group, or it could not be exported, and then nothing was
@@ -110,7 +110,7 @@ def repair_registry(windows: WindowsHost, step: str, server: ManagementServer, b
     export = f"if not exist {quote(backup)} reg export {quote(GROUPS_KEY)} {quote(backup)}>nul"
     exported = windows.shell.run(f"{export}& for %f in ({quote(backup)}) do @echo [size %~zf]")
     if not re.search(r"\[size [1-9]\d*\]", exported.stdout):
-        advice = "Look at the rights on that folder and at the free space there, and run it again"
+        advice = "Check the rights on that folder and its free space, then rerun"
         raise OpsmgrError(
             step, f"the registry could not be exported to {backup}, and was left as it is: {exported.stderr}", advice
         )

@@ -109,7 +109,7 @@ class ServiceResources:
         resource = seen.resource(name)
         if resource is None or not same(resource.group, self._group):
             members = ", ".join(each.name for each in seen.members(self._group))
-            where = f"it is in the group {resource.group}" if resource else "there is none"
+            where = f"it is in the group {resource.group}" if resource else "it does not exist"
             found = f"the resource {name!r} is not in the group {self._group}: {where}; the group has: {members}"
             raise OpsmgrError(
                 self._step,

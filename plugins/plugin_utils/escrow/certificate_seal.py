@@ -154,7 +154,7 @@ def read_private_key(path: str, passphrase: str | None, passphrase_option: str, 
 
 
 def read_certificates(source: str, option: str, step: str) -> list[x509.Certificate]:
-    """The certificates in a PEM file on the controller, or in a PEM text. Raises SealError when there is none."""
+    """The certificates in a PEM file on the controller, or in a PEM text. Raises SealError without any."""
     require_libraries(step)
     return _parsed(source, f"the text in {option}" if _PEM_BEGIN in source else os.path.expanduser(source), step)
 

@@ -85,7 +85,7 @@ def envelope_recipients(envelope: bytes) -> list[bytes]:
 
 
 def issuer_and_serial(certificate: bytes) -> bytes:
-    """The same of a certificate, for comparing. Raises ValueError when it is none."""
+    """The same of a certificate, for comparing. Raises ValueError for anything else."""
     with _reading("certificate"):
         fields = x509.Certificate.load(certificate, strict=True)["tbs_certificate"]
         return _encoded(fields["issuer"], fields["serial_number"])

@@ -180,7 +180,7 @@ def _named(entry: Entry) -> str:
 def fitting_backup(escrow: Escrow, management_group: str, version: ServerVersion | None) -> Entry:
     """The newest backup of the group that restores on this version.
 
-    :raises OpsmgrError: there is none; the sentence says what is there instead
+    :raises OpsmgrError: no such backup exists; the sentence says what is there instead
     """
     entry = escrow.newest(management_group, server_version=version)
     if entry is not None:

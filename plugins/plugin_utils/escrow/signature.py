@@ -105,7 +105,7 @@ class TrustedSigners:
             raise SealError(_STEP_TRUST, "trusted_signers is empty", _ADVICE)
 
     def problem(self, manifest: bytes, signature: bytes) -> str | None:
-        """Why the signature is none of theirs, or None when it is one."""
+        """Why the signature is not one of theirs, or None when it is one."""
         try:
             signers = [(self._certificates.get(each.issuer_and_serial), each) for each in signer_infos(signature)]
         except ValueError as error:

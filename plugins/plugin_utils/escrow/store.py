@@ -93,7 +93,7 @@ _STEP_VERIFY = "verify the key backup in the escrow"
 _STEP_REMOVE = "remove an older key backup from the escrow"
 
 _ADVICE_UNVERIFIED = (
-    "Check the file system of the escrow and run it again; nothing new was kept, older backups are untouched"
+    "Check the file system of the escrow, then rerun; nothing new was kept, older backups are untouched"
 )
 _ADVICE = {
     errno.EIO: _ADVICE_UNVERIFIED,
@@ -106,7 +106,7 @@ _ADVICE = {
     errno.ENOTDIR: "Move away what is there: a directory is needed",
     errno.ENOENT: "Check the escrow directory",
 }
-_ADVICE_OTHERWISE = "Remove the cause, then run it again"
+_ADVICE_OTHERWISE = "Remove the cause, then rerun"
 _ADVICE_FOREIGN = "Find out who made it, and sign it if it is yours; until then it is never used and never removed"
 _ADVICE_DAMAGED = "Use an older backup or make a new one; keep this file for the investigation"
 
@@ -153,7 +153,7 @@ class Trust(Protocol):
     """Whose signatures count."""
 
     def problem(self, manifest: bytes, signature: bytes) -> str | None:
-        """Why the signature is none of theirs, or None when it is one."""
+        """Why the signature is not one of theirs, or None when it is one."""
 
 
 class Seal(Opener, Protocol):
@@ -380,7 +380,7 @@ def _store_under_free_name(folder: Folder, described: Entry, sealed: bytes, seal
             # Another writer took this name meanwhile.
             continue
         return entry
-    raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Run it again")
+    raise EscrowError(_STEP_STORE, f"{folder.path} has no free file name for this second", "Rerun")
 
 
 def _add_files(folder: Folder, entry: Entry, sealed: bytes, seal: Seal, signer: Signer | None) -> None:

@@ -35,7 +35,7 @@ TELL_COMPARISON = f"call echo [key %^{_COMPARISON}%]"
 
 
 def parse_fingerprint(text: str) -> str | None:
-    """The hash in what `certutil -hashfile` wrote, with or without spaces between the bytes; None when there is none."""
+    """The hash in what `certutil -hashfile` wrote, with or without spaces between the bytes; None without one."""
     for line in text.splitlines():
         digits = line.replace(" ", "").strip()
         if _SHA256.fullmatch(digits):

@@ -210,7 +210,7 @@ class Promotion:
             raise OpsmgrError(
                 self._step,
                 found,
-                "See on the server's console what each does, end those that wait for an answer, then rerun",
+                "Check on the server's console what each of them does, end those that wait for an answer, then rerun",
             )
         self._windows.shell.run(f"taskkill /f /pid {state.process_ids[0]}")
         self.clear_mark()

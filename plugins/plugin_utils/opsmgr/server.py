@@ -103,12 +103,10 @@ MINIMUM_PASSWORD_CHARACTERS = 8  # [book]
 # %PROCESSOR_ARCHITECTURE% and the folder below \SupportTools that is for it [book].
 MEDIA_FOLDERS = {"AMD64": "amd64", "X86": "i386", "IA64": "ia64"}
 
-ROOT_ADVICE = (
-    "Set it to a REG_DWORD, 1 on the root management server and 0 on any other management server, and run it again"
-)
+ROOT_ADVICE = "Set it to a REG_DWORD, 1 on the root management server and 0 on any other management server, then rerun"
 PIPE_ADVICE = (
-    "This server gives programs a pipe instead of a console, and a program that reads single keys cannot be answered through a pipe: "
-    "run it at the server's own desk, or on a server whose WinRM service gives a console"
+    "Run it on the server's console, or on a server whose WinRM service gives a console: "
+    "this server gives programs a pipe instead, and a program that reads single keys cannot be answered through a pipe"
 )
 
 
@@ -415,16 +413,14 @@ class OpsMgrHost:
         advice = (
             PIPE_ADVICE
             if error.input_kind == PIPE
-            else "Compare what it wrote with the prompt options of this module and run it again"
+            else "Compare what it wrote with the prompt options of this module, then rerun"
         )
         return OpsmgrError(step, f"{tool}: {error}{said}", advice)
 
     def no_effect(self, step: str, tool: str, what: str, talk: HeldConversation) -> OpsmgrError:
         """A tool ended, but the world is not as it should be."""
         said = f"; it wrote: {talk.transcript}" if talk.transcript else "; it wrote nothing"
-        advice = (
-            PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Put right what it complains of and run it again"
-        )
+        advice = PIPE_ADVICE if self.windows.shell.input_kind == PIPE else "Fix what it reports, then rerun"
         code = "not known" if talk.exit_code is None else talk.exit_code
         return OpsmgrError(step, f"{tool} ended (exit code {code}) but {what}{said}", advice)
 
@@ -496,7 +492,7 @@ class OpsMgrHost:
 def require_administrator(step: str, administrator: bool) -> None:
     """Refuse an account that may not do what any step needs; `administrator` is the outcome of ADMINISTRATOR_TEST.
 
-    :raises OpsmgrError: it is no administrator of the server
+    :raises OpsmgrError: it is not an administrator of the server
     """
     if not administrator:
         raise OpsmgrError(
@@ -524,7 +520,7 @@ def _fetched(text: str) -> bytes:
 def registry_number(data: str, key: str, name: str, advice: str) -> int:
     """A number as reg writes it, "0x1" for a REG_DWORD.
 
-    :raises OpsmgrError: it is none, so that what it is to tell cannot be told
+    :raises OpsmgrError: it is not a number, so that its meaning cannot be told
     """
     try:
         return int(data, 0)

@@ -79,8 +79,8 @@ def _account(step: str, services: Services, name: str) -> str:
         raise OpsmgrError(
             step,
             f"the account that {name} runs as cannot be told, and the setup could change it",
-            f"Look at it with `sc qc {name}` on the server and put right what keeps it from being read. "
-            "Or run the setup at the desk, with that account; the task then finds its work done",
+            f"Run `sc qc {name}` on the server and fix what keeps the account from being read. "
+            "Or run the setup on the console, with that account; the task then finds its work done",
         )
     return account
 

@@ -116,10 +116,10 @@ def _require_states(
 def _advice(wrong: t.Mapping[str, str | None]) -> str:
     if SDK_SERVICE in wrong:
         return (
-            f"Look at the Operations Manager event log there{events_of([SDK_SERVICE])}: most often the database cannot be reached, "
+            f"Check the Operations Manager event log there{events_of([SDK_SERVICE])}: most often the database cannot be reached, "
             "or the key on this server is not the key of the management group"
         )
-    return f"Look at the Operations Manager and System event logs there{events_of(wrong)}, and run it again"
+    return f"Check the Operations Manager and System event logs there{events_of(wrong)}, then rerun"
 
 
 def describe(services: t.Mapping[str, ServiceState], names: t.Iterable[str]) -> dict[str, str]:

@@ -244,7 +244,7 @@ class ClusteredRestorePlan:
 
 @dataclass(frozen=True)
 class ClusteredRestoreReport:
-    """The end of a run: what was done (in check mode: would be done), what is open, what is left for a person.
+    """The end of a run: what was done (in check mode: would be done), what is open, the manual follow-up.
 
     :ivar lines: all of it as lines of a report, but for what is open
     """
@@ -317,7 +317,7 @@ def _lines(
     headline = "This would be done:" if request.check_mode else "Done:"
     return [
         *([headline, *done] if done else [nothing]),
-        *(["Left for a person:", *person] if person else []),
+        *(["Manual follow-up:", *person] if person else []),
         # After the work, what does not answer is open.
         *(["Remarks:", *remarks] if remarks and request.check_mode else []),
     ]
@@ -482,18 +482,18 @@ def _node_problems(
         found = f"its management group is {group}, not {request.management_group}"
         yield _problem(node, found, "Correct the inventory, or remove Operations Manager from it first")
     elif not is_node and not request.setup:
-        yield _problem(node, "it is no node of the clustered RMS yet", f"Set {ROLE}_setup to true")
+        yield _problem(node, "it is not a node of the clustered RMS yet", f"Set {ROLE}_setup to true")
     elif is_node and node not in seen.consistent and not request.repair_registry:
         yield _problem(
             node,
             "the cluster starts its services, but its registry is not that of a node "
             "(IsRootHealthService 1, no Parent Health Services)",
-            f"See that it belongs to this cluster and set {ROLE}_repair_registry to true",
+            f"Check that it belongs to this cluster and set {ROLE}_repair_registry to true",
         )
 
 
 def _absence(look: ServerObservation) -> str:
-    advice = "It may be at work. Correct this controller, or the node's account and connection in the inventory"
+    advice = "Correct this controller, or the node's account and connection in the inventory: the node may be at work"
     if look.reachability == SILENT:
         advice = (
             f"Start it, or take it out of {ROLE}_nodes and never let it become the active node "
@@ -521,7 +521,7 @@ def _database_problems(
             host,
             f"{', '.join(plan.join)} are still to be set up as nodes, and that takes the new operational database of "
             f"{request.management_group} that the setup makes on the SQL Server. That is not what is there{_only_r2(seen)}",
-            "Let the setup make it (feature MOMDB) and run this again; the original one is restored over it",
+            "Let the setup make it (feature MOMDB), then rerun; the original database is restored over it",
         )
 
 
@@ -568,7 +568,7 @@ def _backup_problems(
 
 def _remarks(request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[str]:
     """Other management servers are only started again, so that one that does not answer does not stand in the way."""
-    advice = "The restore goes on without it. Start it, then rerun the playbook"
+    advice = "Start it, then rerun the playbook: the restore continues without it"
     return [
         _problem(look.host, f"this management server could not be looked at: {look.trouble}", advice)
         for look in seen.group.servers
@@ -600,7 +600,9 @@ def _unfinished(request: ClusteredRestoreRequest, seen: ClusterObservation) -> t
     sound = set(_started_by_cluster(request, seen)) & set(seen.consistent)
     for node in request.nodes:
         if node not in sound:
-            found = "it is no sound node of the clustered RMS: start modes or registry are wrong, or it does not answer"
+            found = (
+                "it is not a sound node of the clustered RMS: start modes or registry are wrong, or it does not answer"
+            )
             yield f"{node}: {found}."
     keys = seen.fingerprints
     if not keys:

@@ -179,7 +179,7 @@ def _unseen(look: ServerObservation, backups: t.Sequence[Checked], now: datetime
         if newest
         else "there is no backup that was made on it"
     )
-    return Coverage(look, newest, f"{look.trouble}; {there}", "See that the server answers, and run it again")
+    return Coverage(look, newest, f"{look.trouble}; {there}", "Check that the server answers, then rerun")
 
 
 def _unfit(backup: Checked, server: t.Mapping[str, t.Any], oldest: datetime, now: datetime) -> tuple[str, str] | None:

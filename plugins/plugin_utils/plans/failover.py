@@ -119,7 +119,7 @@ class Plan:
 
     @property
     def left(self) -> list[str]:
-        """All that is left for a person."""
+        """The whole manual follow-up."""
         return [*self.follow_up, *self.remarks, *self.by_hand]
 
 
@@ -335,7 +335,7 @@ def _find_quiet_nodes(plan: Plan, request: FailoverRequest, observation: Observa
         f"Until then its group stays offline, and {HEALTH_SERVICE} must not be started on {' or '.join(request.cluster_nodes)}"
     )
     plan.follow_up += [
-        f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and run this playbook again at once: "
+        f"{look.host} {_absent(look)}. When this node is back, see that {HEALTH_SERVICE} does not run on it, and rerun this playbook at once: "
         f"it takes the group of the clustered RMS offline"
         for look in nodes
         if look.server is None
@@ -402,14 +402,12 @@ def _database_problems(request: FailoverRequest, observation: Observation) -> li
             _problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory")
         )
     if state.get("state") not in (None, "ONLINE"):
-        problems.append(
-            _problem(host, f"the operational database is {state['state']}", "Bring it online and run it again")
-        )
+        problems.append(_problem(host, f"the operational database is {state['state']}", "Bring it online, then rerun"))
     names = observation.who_is_rms()
     if database.get("servers") is None:
         # An offline database is a problem of its own above, and has nothing to say about its servers.
         if not problems:
-            what = "Put that right, so that the database can say who the RMS is"
+            what = "Fix this, so that the database can say who the RMS is"
             problems.append(
                 _problem(host, " ".join(database.get("problems") or ["its servers could not be read"]), what)
             )
@@ -437,11 +435,9 @@ def access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     holders = f"; in it: {'; '.join(sessions)}" if sessions else ""
     found = f"the operational database is in {state['user_access']}"
     if ours is False:
-        what = "Find out who closed it, and why, and have it opened (opsmgr.recovery.service_broker with reopen: anybodys does that). Then run it again"
+        what = "Find out who closed it, and why, and have it opened (opsmgr.recovery.service_broker with reopen: anybodys does that). Then rerun"
         return [_problem(host, f"{found}, and no run of this collection closed it{holders}", what)]
-    what = (
-        "Stop what is in it (the OpsMgr services first) and run it again: then the database itself tells who closed it"
-    )
+    what = "Stop what is in it (the OpsMgr services first), then rerun: then the database itself tells who closed it"
     return [
         _problem(host, f"{found}, and as long as its only seat is taken it cannot be told who closed it{holders}", what)
     ]
@@ -484,7 +480,7 @@ def _target_problems(plan: Plan, request: FailoverRequest, observation: Observat
     if health["state"] != "running" and look.host not in request.cluster_nodes:
         found = f"{HEALTH_SERVICE} is {health['state']}, so this is not a working management server"
         problems.append(
-            _problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, and run it again")
+            _problem(look.host, found, f"Start it (sc start {HEALTH_SERVICE}), see that it stays up, then rerun")
         )
     problems += _tool_problems(look)
     problems += _role_in_database_problems(look, request, observation)
@@ -583,15 +579,15 @@ def _absence_problems(old: ServerObservation, request: FailoverRequest, observat
         )
     found = f"the RMS cannot be reached: {old.trouble}"
     advice = {
-        SILENT: "Correct that; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
-        REFUSED: "It may well be at work. Correct its account, password or certificate in the inventory",
+        SILENT: "Fix its connection; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
+        REFUSED: "Correct its account, password or certificate in the inventory: it may well be at work",
     }
     return [
         _problem(
             old.host,
             found,
             advice.get(
-                old.reachability, "Whether it is at work is not known. Correct this controller or the inventory"
+                old.reachability, "Correct this controller or the inventory: whether the server is at work is not known"
             ),
         )
     ]
@@ -713,7 +709,7 @@ def _other_servers(plan: Plan, request: FailoverRequest, observation: Observatio
         _problem(
             look.host,
             f"this management server could not be looked at: {look.trouble}",
-            "The failover does not need it; look at it afterwards",
+            "Check it afterwards: the failover does not need it",
         )
         for look in observation.servers
         if look.server is None and look.host not in part

@@ -42,7 +42,7 @@ class PlannedFailover:
             return cls(Plan(**values, steps=steps), request, result["seen"], str(result["made_at"]))
         except (KeyError, TypeError) as error:
             what_to_do = "Give what a task with opsmgr.recovery.rms_failover_plan registered"
-            raise OpsmgrError(step, "the option plan is no result of rms_failover_plan", what_to_do) from error
+            raise OpsmgrError(step, "the option plan is not a result of rms_failover_plan", what_to_do) from error
 
     def as_result(self) -> dict[str, t.Any]:
         """The other way round."""

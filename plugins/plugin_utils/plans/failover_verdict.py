@@ -235,7 +235,7 @@ def _differences(question: Question, seen: Observation, now: Observation) -> lis
     for old in seen.servers:
         found += _server_differences(old, now.on_host(old.host), needed=old.host in (question.target, question.old_rms))
     phase = _phase(now.on_host(question.target))
-    # That a tool has ended meanwhile is no difference: one that an earlier run left unanswered ends with its shell.
+    # That a tool has ended meanwhile is not a difference: one that an earlier run left unanswered ends with its shell.
     if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(seen.on_host(question.target)):
         found.append(_phase_sentence(question.target, phase))
     return found

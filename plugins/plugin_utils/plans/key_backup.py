@@ -123,7 +123,7 @@ def rms_of_database(
     :param host: who stands for the management group; without an answer there is still the inventory, and a backup more
     than needed does no harm
     :param database: the result of management_group_info, empty when it was not asked
-    :param asked: the host of the database, empty when there is none
+    :param asked: the host of the database, empty without one
     """
     name = str(database.get("rms") or "")
     found = _hosts_named(name_key(name), [each for each in candidates if each.management_group == management_group])

@@ -84,12 +84,12 @@ class Attempt:
             return str(result["msg"])
         if not result.get("unreachable"):
             # The task never began, for example for want of a variable: ansible-core's own words.
-            return error_sentence(self.host, STEP, str(result["msg"]), "Fix that, then run it again")
+            return error_sentence(self.host, STEP, str(result["msg"]), "Fix the cause, then rerun")
         silent = reachability(result.get("msg")) == SILENT
         advice = (
-            "See that it answers, and run it again"
+            "Check that it answers, then rerun"
             if silent
-            else "Correct its account, its connection or this controller, and run it again"
+            else "Correct its account, its connection or this controller, then rerun"
         )
         return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), advice)
 
@@ -149,7 +149,7 @@ def sink_failures(results: t.Iterable[Result]) -> list[str]:
 def _sink_failure(result: Result) -> str:
     command = (result.get("cmd") or ["the command"])[0]
     why = " ".join(str(result.get("stderr") or result.get("msg") or "").split())
-    return f"The sink: {command} failed: {why}. Fix that, then run it again."
+    return f"The sink: {command} failed: {why}. Fix the cause, then rerun."
 
 
 def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str, check_mode: bool) -> Row:

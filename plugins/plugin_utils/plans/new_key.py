@@ -152,7 +152,7 @@ def _database_problems(
     state = database.get("database") or {}
     is_open = state.get("user_access") == "MULTI_USER" or plan.left_closed
     if state.get("state") != "ONLINE" or not is_open:
-        what = "Find out who closed it, and why. Bring it online for everybody and run it again"
+        what = "Find out who closed it, and why. Bring it online for everybody, then rerun"
         return [_problem(DATABASE, f"the operational database is {_described(state)}", what)]
     group = database.get("management_group")
     if request.management_group and group != request.management_group:
@@ -160,7 +160,7 @@ def _database_problems(
         return [_problem(DATABASE, f"it belongs to management group {group}", what)]
     if database.get("servers") is None:
         found = " ".join(database.get("problems") or []) or "its servers could not be read"
-        return [_problem(DATABASE, found, "Put that right, so that the database can say who is in the group")]
+        return [_problem(DATABASE, found, "Fix this, so that the database can say who is in the group")]
     target = observation.on_host(request.target)
     if target is not None and target.server is not None and target.name not in _listed(database["servers"]):
         found = "the database does not know it as a management server of this group"

@@ -49,7 +49,7 @@ class RunHistory:
     :ivar seen_again: what was seen last, the same if everyone was not asked again
     :ivar came_to_end: whether every step was reached, so that `seen_again` is what the failover left
     :ivar steps: the steps in their order, and those that undo them, with what their tasks returned
-    :ivar left: what is left for a person
+    :ivar left: the manual follow-up
     :ivar verdict: whether the role has moved, as it was judged last in this run; None when it was not
     :ivar unfinished: what differs from a finished failover, if everyone was asked again
     :ivar began_at: when `seen` was seen
@@ -113,7 +113,7 @@ def make_record(story: RunHistory) -> Record:
     return Record(
         outcome=outcome,
         headline=_headline(outcome, story, steps),
-        advice=_advice(outcome, steps),
+        advice=_next_run(outcome, steps),
         problems=_problems(steps) if story.has_stopped else list(dict.fromkeys(story.undone)),
         steps=steps,
         before=before(story.group, story.seen, story.steps, story.began_at),
@@ -135,7 +135,7 @@ def last_message(story: RunHistory, *, check_mode: bool) -> list[str]:
     done = done_lines(story.steps, story.began_at)
     nothing = f"{story.group.target} is the RMS already and everything is as it should be. Nothing to do."
     headline = "This would be done:" if check_mode else "Done:"
-    return [*([headline, *done] if done else [nothing]), "Left for a person:", *story.left]
+    return [*([headline, *done] if done else [nothing]), "Manual follow-up:", *story.left]
 
 
 def left_undone(story: RunHistory, *, check_mode: bool) -> list[str]:
@@ -186,12 +186,12 @@ def _named(story: RunHistory, host: str) -> str:
     return str(group.virtual_server) if host in group.cluster_nodes else host
 
 
-def _advice(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
+def _next_run(outcome: str, steps: t.Sequence[StepOutcome]) -> str:
     """What a rerun will do."""
     if outcome in (FINISHED, UNCHANGED):
         return "A rerun changes nothing."
     if outcome == STOPPED_BEFORE:
-        put_back = "What was stopped or copied was put back, unless it says otherwise below."
-        return f"{put_back} Fix what is named, then rerun the same command: it begins from the start."
+        put_back = "What was stopped or copied was put back, unless stated otherwise below."
+        return f"{put_back} Fix the problems named above, then rerun the same command: it begins from the start."
     ahead = [step.title for step in steps if step.outcome in (FAILED, NOT_REACHED)]
-    return f"Fix what is named, then rerun the same command. It does only what is left: {'; '.join(ahead) or 'what is named'}."
+    return f"Fix the problems named above, then rerun the same command. It does only what is left: {'; '.join(ahead) or 'see above'}."

@@ -122,7 +122,7 @@ def message_lines(messages: t.Iterable[str], tone: str = PLAIN) -> list[Line]:
 
 
 def titled_lines(title: str, messages: t.Iterable[str]) -> list[Line]:
-    """A message to the reader, which is no step."""
+    """A message to the reader, which is not a step."""
     return [Line(" " * TEXT_COLUMN + title, HEADING, TEXT_COLUMN), *message_lines(messages)]
 
 

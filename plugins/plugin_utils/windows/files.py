@@ -76,7 +76,7 @@ class WindowsFiles:
         self._step = step
 
     def read_file(self, path: str) -> RemoteFile | None:
-        """A file, or None when there is none.
+        """A file, or None without one.
 
         :raises OpsmgrError: the path is unusable, or the file is too large or cannot be read
         """
@@ -94,7 +94,7 @@ class WindowsFiles:
         :raises OpsmgrError: it is read-only
         """
         if file.read_only:
-            advice = f'Find out why it is, remove the attribute (attrib -r "{file.path}") and run it again'
+            advice = f'Find out why it is, remove the attribute (attrib -r "{file.path}"), then rerun'
             raise OpsmgrError(self._step, f"{file.path} has the attribute read-only and was left as it is", advice)
 
     def replace_file(self, path: str, old: bytes, new: bytes, backup: str) -> None:
@@ -130,7 +130,7 @@ class WindowsFiles:
         answers = self._windows.order(questions)
         if answers["taken"].text.strip():
             raise OpsmgrError(
-                self._step, f"there is a backup {backup} already", "Run it again: the next backup has another name"
+                self._step, f"there is a backup {backup} already", "Rerun: the next backup has another name"
             )
         try:
             self._check_staged(path, old, backup, answers)
@@ -160,12 +160,12 @@ class WindowsFiles:
             return
         if answers["same"].succeeded:
             found = f"{path} was replaced, and changed by someone else at once; before that it was as in {backup}"
-            raise OpsmgrError(self._step, found, "Look at both, and run it again when nobody else works on it")
+            raise OpsmgrError(self._step, found, "Compare both and rerun when nobody else works on it")
         self._windows.shell.run(f"del /f /q {quote(backup)}")
         if now == old:
             found = f"{path} could not be replaced and is as it was: {answers['same'].text}"
             raise OpsmgrError(
-                self._step, found, "Close what has the file open, look at the rights on its folder and run it again"
+                self._step, found, "Close what has the file open, look at the rights on its folder, then rerun"
             )
         raise self._changed_meanwhile(path)
 
@@ -194,7 +194,7 @@ class WindowsFiles:
             raise OpsmgrError(
                 self._step,
                 f"{path} could not be read: {answer.text}",
-                "Look at the file and at the rights on it, and run it again",
+                "Check the file and the rights on it, then rerun",
             )
         if int(size[1]) > FILE_LIMIT_BYTES:
             found = f"{path} has {size[1]} bytes, which no configuration file has"
@@ -205,21 +205,21 @@ class WindowsFiles:
             raise OpsmgrError(
                 self._step,
                 f"{path} could not be read: {error}",
-                "Look at the file and at the rights on it, and run it again",
+                "Check the file and the rights on it, then rerun",
             ) from None
         if len(content) != int(size[1]):
-            raise OpsmgrError(self._step, f"{path} did not arrive whole", "Run it again")
+            raise OpsmgrError(self._step, f"{path} did not arrive whole", "Rerun")
         return content
 
     def _changed_meanwhile(self, path: str) -> OpsmgrError:
         found = f"{path} was changed by someone else meanwhile and was left as it is now"
-        return OpsmgrError(self._step, found, "Look at it, and run it again when nobody else works on it")
+        return OpsmgrError(self._step, found, "Check it and rerun when nobody else works on it")
 
     def _unwritable(self, path: str, said: str) -> OpsmgrError:
         return OpsmgrError(
             self._step,
             f"{path} could not be written: {said}",
-            "Look at the rights on its folder and the free space there, and run it again",
+            "Check the rights on its folder and the free space there, then rerun",
         )
 
 

@@ -124,7 +124,7 @@ class Questions:
             raise OpsmgrError(
                 "look at the server",
                 f"the answer about {missing[0]} is missing from what cmd.exe wrote",
-                "Run it again; if it stays so, look at the server's WinRM service.",
+                "Rerun; if it stays so, look at the server's WinRM service.",
             )
         return answers
 
@@ -308,7 +308,7 @@ class WindowsHost:
             raise OpsmgrError(
                 "copy the file to the server",
                 "the file that arrived is not the one that was sent",
-                "Check the free space on the server's system drive and run it again.",
+                "Check the free space on the server's system drive, then rerun.",
             )
         return path
 
@@ -329,7 +329,7 @@ class WindowsHost:
         stored = [data for values in parse_registry(answers["query"].text).values() for data in values.values()]
         if stored != [text]:
             found = f"{name} in the registry key {key} could not be written: {answers['add'].text}"
-            raise OpsmgrError(step, found, "Look at the rights on that key and run it again")
+            raise OpsmgrError(step, found, "Check the rights on that key, then rerun")
 
     def ask_services(self, questions: Questions, names: t.Iterable[str]) -> None:
         """Add the questions that read_services() answers."""
@@ -379,7 +379,7 @@ class WindowsHost:
             if not answer.succeeded and error not in change.accepted:
                 reason = SERVICE_ERRORS.get(error or 0) or " ".join(answer.text.split())
                 found = f"the service control manager refused with error {error}: {reason}"
-                raise OpsmgrError(change.what, found, "Put that right on the server and run it again")
+                raise OpsmgrError(change.what, found, "Fix this on the server, then rerun")
 
     def pause(self, seconds: int) -> None:
         """Wait on the server: one command instead of a poll from here."""

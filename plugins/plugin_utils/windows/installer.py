@@ -32,17 +32,17 @@ REBOOT_STARTED = 1641
 REBOOT_WANTED = 3010
 SUCCESSES = (SUCCESS, REBOOT_STARTED, REBOOT_WANTED)
 
-_READ_LOG = "Read the log, put that right and run it again"
+_READ_LOG = "Read the log, put that right, then rerun"
 # Exit codes of msiexec with what they mean and what to do [ms].
 EXIT_CODES = {
     5: ("access is denied", "Use an account that is a member of the server's Administrators group"),
     1601: (
         "the Windows Installer service could not be used",
-        f"See that the service {SERVICE} can start and run it again",
+        f"See that the service {SERVICE} can start, then rerun",
     ),
-    1602: ("the setup was cancelled", "Run it again"),
+    1602: ("the setup was cancelled", "Rerun"),
     1603: ("a fatal error during the setup", _READ_LOG),
-    BUSY: ("another setup is running", "Run it again when that one has ended"),
+    BUSY: ("another setup is running", "Rerun when that one has ended"),
     1619: (
         "the package could not be opened",
         "See that the file is there and can be read. A WinRM logon cannot reach a share on another machine",
@@ -126,7 +126,7 @@ def install_command(package: str, properties: t.Mapping[str, str], log: str) -> 
     cmd.exe waits for a program with windows only behind start /wait, and then takes over its exit code [ms].
 
     :param log: safe inside quotation marks
-    :raises OpsmgrError: the name of a property is none
+    :raises OpsmgrError: the name of a property is not valid
     :raises UnquotableError: a value or the path has a quotation mark or a line end
     """
     for name in properties:
@@ -160,7 +160,7 @@ class WindowsInstaller:
             if self._deadline.left() <= POLL_SECONDS:
                 found = f"a setup is running on this server ({PROGRAM}) and did not end within {self._deadline.seconds:g} seconds"
                 raise OpsmgrError(
-                    self._step, found, "See what it is at the server's desk; run it again when it has ended"
+                    self._step, found, "Check on the server's console what it is; rerun when it has ended"
                 )
             pause = POLL_SECONDS
 
@@ -219,7 +219,7 @@ class WindowsInstaller:
         except CommandTimeout as error:
             found = f"the setup did not end within {self._deadline.seconds:g} seconds, and goes on"
             raise OpsmgrError(
-                self._step, found, "Give it more time in the option timeout. Run it again: it waits for the setup first"
+                self._step, found, "Give it more time in the option timeout. Rerun: it waits for the setup first"
             ) from error
         except ConnectionLost:
             return None

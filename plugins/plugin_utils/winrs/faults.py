@@ -44,16 +44,16 @@ class KnownFault:
     new_shell_helps: bool = False
 
 
-_SHELLS = "This user has too many open shells on the server; they close by themselves after a few minutes. Rerun then"
-_OPERATIONS = "Too many commands run on the server at this moment; rerun when they have ended"
-_RATE = "The server takes only so many requests in a time, by a quota of its WinRM service; wait some minutes and rerun"
-_BUSY = "The WinRM service is busy with other users' shells; rerun when they have closed them"
+_SHELLS = "Rerun in a few minutes: this user has too many open shells on the server, which close by themselves"
+_OPERATIONS = "Rerun when fewer commands run on the server: it has too many at this moment"
+_RATE = "Wait some minutes, then rerun: a quota of the server's WinRM service limits the requests in a period"
+_BUSY = "Rerun when other users have closed their shells: the WinRM service is busy with them"
 
 # The codes of wsmerror.h, and two of winerror.h, with what helps.
 FAULTS = {
     5: KnownFault("ERROR_ACCESS_DENIED", "Use an account that is a local administrator of this server"),
     # The shell is gone: idle for too long, or the WinRM service was restarted.
-    2150858843: KnownFault("ERROR_WSMAN_INVALID_SELECTORS", "The shell is gone; rerun", new_shell_helps=True),
+    2150858843: KnownFault("ERROR_WSMAN_INVALID_SELECTORS", "Rerun: the shell is gone", new_shell_helps=True),
     2150859173: KnownFault("ERROR_WSMAN_QUOTA_MAX_SHELLS", _SHELLS),
     # A command counts until its shell is closed, even when it has ended: closing ours makes room.
     2150859174: KnownFault("ERROR_WSMAN_QUOTA_MAX_OPERATIONS", _OPERATIONS, new_shell_helps=True),
@@ -72,11 +72,11 @@ FAULTS = {
     2150859241: KnownFault("ERROR_WSMAN_QUOTA_MAX_COMMANDS_PER_SHELL_PPQ", _OPERATIONS, new_shell_helps=True),
     2150859242: KnownFault(
         "ERROR_WSMAN_QUOTA_MIN_REQUIREMENT_NOT_AVAILABLE_PPQ",
-        "The server has too little memory or too few resources left for a shell; see what uses them and rerun",
+        "Find out what uses the server's memory and resources, then rerun: too little is left for a shell",
     ),
     # 0x800703FA: Windows has unloaded the user's profile, on which the shell was opened, when another logon ended.
     2147943418: KnownFault(
-        "ERROR_KEY_DELETED", "The user's profile on the server was unloaded; rerun", new_shell_helps=True
+        "ERROR_KEY_DELETED", "Rerun: the user's profile on the server was unloaded", new_shell_helps=True
     ),
 }
 _UNKNOWN = KnownFault("WSMan fault", "")

@@ -28,7 +28,7 @@ _SENTENCES = {
 _SILENT_ERRORS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 _SILENT = re.compile(rf"\[Errno (?:{'|'.join(map(str, _SILENT_ERRORS))})\]|ConnectTimeoutError|\(connect timeout=")
 _CREDENTIALS_REJECTED = "the specified credentials were rejected by the server"
-# Whoever sends one of these, or an answer that is none of WinRM, is there.
+# Whoever sends one of these, or an answer that is not WinRM's, is there.
 _REFUSED = re.compile(
     rf"\[Errno {errno.ECONNRESET}\]|"
     rf"{_CREDENTIALS_REJECTED}|Bad HTTP response returned from server|extended fault data|Read timed out"
@@ -42,7 +42,7 @@ _ASKED_ANOTHER = re.compile(r"ProxyError|Cannot connect to proxy|Tunnel connecti
 # come.
 _CLOCKS_DIFFER = re.compile(r"Clock skew too great|certificate is not yet valid")
 ACCOUNT_ADVICE = (
-    "Look at the account, not at the service: whether user and password are right, whether the account is locked, disabled or expired, whether its "
+    "Check the account, not the service: whether user and password are right, whether the account is locked, disabled or expired, whether its "
     "password was changed or has expired, and with Kerberos whether the ticket is still valid (klist). Rerun only then: each attempt may count "
     "towards a lockout"
 )

@@ -125,15 +125,15 @@ class Cluster:
         return ("Up" if self._formed else "Joining") if node.up else "Down"
 
     def node(self, name: str) -> Node:
-        """The node of that name; error 5042 when there is none."""
+        """The node of that name; error 5042 if it does not exist."""
         return _named(self.nodes, name, 5042)
 
     def group(self, name: str) -> Group:
-        """The group of that name; error 5013 when there is none."""
+        """The group of that name; error 5013 if it does not exist."""
         return _named(self.groups, name, 5013)
 
     def resource(self, name: str) -> Resource:
-        """The resource of that name; error 5007 when there is none."""
+        """The resource of that name; error 5007 if it does not exist."""
         return _named(self.resources(), name, 5007)
 
     def resources(self) -> list[Resource]:
@@ -179,7 +179,7 @@ class Cluster:
                 _want(resource, online=False)
 
     def move(self, group: Group, node: Node | None = None) -> None:
-        """Move a group to a node, by default the next one; error 5005 when there is none, 5050 for one that is down."""
+        """Move a group to a node, by default the next one; error 5005 without another, 5050 for one that is down."""
         with self._change():
             self._move(group, node or self._next_node(group))
 

@@ -50,7 +50,7 @@ class Installation:
 
     @property
     def cluster_drive(self) -> str:
-        """The drive of the clustered root's disk, as ``X:``; empty when this is no node of one."""
+        """The drive of the clustered root's disk, as ``X:``; empty when this is not a node of one."""
         return str(self.host.registry.get(CLUSTER, "Drive", ""))
 
     def join_virtual_server(self, name: str, drive: str) -> None:
@@ -86,7 +86,7 @@ class Installation:
 
     @property
     def group(self) -> str:
-        """The management group that this server is a member of; empty when there is none."""
+        """The management group that this server is a member of; empty without any."""
         return next(iter(self.host.registry.subkeys(GROUPS)), "")
 
     @property

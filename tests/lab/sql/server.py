@@ -415,7 +415,7 @@ class SqlSession:
         return _rows(results[-1]) if results else []
 
     def execute(self, sql: str, values: Iterable[Any] = ()) -> int:
-        """The number of rows changed, -1 where there is none."""
+        """The number of rows changed, -1 without any."""
         return self.run(sql, values).rowcount
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ class ResultSet:
 
     @classmethod
     def of(cls, columns: list[tuple[str, SqlType]], kept: Iterable[tuple[Any, ...]]) -> ResultSet:
-        """Rows as sqlite keeps them, converted; raises 8114 for a value that is none of its column's type."""
+        """Rows as sqlite keeps them, converted; raises 8114 for a value that is not of its column's type."""
         kinds = [kind for _name, kind in columns]
         return cls(columns, [tuple(map(_converted, row, kinds)) for row in kept])
 

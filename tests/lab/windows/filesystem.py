@@ -142,7 +142,7 @@ class FileSystem(Tree):
         return volume
 
     def volume(self, path: str) -> Volume:
-        """The drive of a path; error 3 when there is none."""
+        """The drive of a path; error 3 if it does not exist."""
         volume = self.volumes.get(path[:1].upper())
         if volume is None:
             raise Win32Error(3, path)

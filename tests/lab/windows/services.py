@@ -98,7 +98,7 @@ class ServiceManager:
         return self._services.get(key.lower())
 
     def __getitem__(self, key: str) -> Service:
-        """The service of that key name; Win32 error 1060 when there is none."""
+        """The service of that key name; Win32 error 1060 if it does not exist."""
         service = self.get(key)
         if service is None:
             raise Win32Error(1060, key)

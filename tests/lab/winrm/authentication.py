@@ -40,7 +40,7 @@ class Login:
 
 @dataclass
 class Outcome:
-    """What came of an Authorization header: a login, or headers for a 401."""
+    """The outcome of an Authorization header: a login, or headers for a 401."""
 
     login: Login | None
     headers: list[Header]

@@ -45,7 +45,7 @@ class Command:
         self._fetching = threading.Lock()
 
     def fetch(self, seconds: float, limit: int) -> Chunk:
-        """Up to ``limit`` bytes of output; a fault when there is none and the command runs on."""
+        """Up to ``limit`` bytes of output; a fault without any and the command runs on."""
         with self._fetching:
             self._wait_for_output(seconds)
             if self.aborted:

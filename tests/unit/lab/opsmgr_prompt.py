@@ -21,7 +21,7 @@ PASSWORD = "correct horse"
 
 @dataclass
 class Ended:
-    """What came of a command."""
+    """The outcome of a command."""
 
     exit_code: int
     out: str

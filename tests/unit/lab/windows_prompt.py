@@ -22,7 +22,7 @@ def make_host(profile: str = "2008r2", name: str = "hydra", **how: Any) -> Windo
 
 @dataclass
 class Ended:
-    """What came of a command."""
+    """The outcome of a command."""
 
     code: int | None
     out: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def holds(shell: Interpreter, node: If) -> bool:
-    """Whether the condition of an ``if`` holds, before ``not``; ValueError for a number that is none."""
+    """Whether the condition of an ``if`` holds, before ``not``; ValueError for an incorrect number."""
     if node.operator == "errorlevel":
         return signed(shell.errorlevel) >= int(node.right)
     if node.operator == "cmdextversion":

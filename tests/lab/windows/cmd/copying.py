@@ -80,7 +80,7 @@ def _copy(shell: Interpreter, io: Process, arguments: str) -> int:
 
 
 def expand_sources(io: Process, source: str) -> list[str]:
-    """The files that a name or pattern means; a folder means all files in it; error 2 when there is none."""
+    """The files that a name or pattern means; a folder means all files in it; error 2 without any."""
     if paths.is_device(source):
         return [source]
     if io.files.is_dir(source):

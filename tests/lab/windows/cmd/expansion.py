@@ -52,7 +52,7 @@ def expand_delayed(text: str, lookup: Lookup) -> str:
 
 
 def _reference(text: str, start: int, mark: str, lookup: Lookup) -> tuple[str | None, int]:
-    """The value of the reference that begins at ``start`` and the position after it; None when it is none."""
+    """The value of the reference that begins at ``start`` and the position after it; None when it is not a reference."""
     end = text.find(mark, start)
     if end < 0:
         return None, start

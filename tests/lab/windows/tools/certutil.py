@@ -81,7 +81,7 @@ def _decode(process: Process, files: list[str], force: bool) -> int:
 
 
 def decode_base64(data: bytes) -> bytes | None:
-    """Base64 between certificate lines or alone, line ends and blanks ignored; None when it is none (or empty)."""
+    """Base64 between certificate lines or alone, line ends and blanks ignored; None when it is not Base64 (or empty)."""
     text = data.decode("utf-16" if data.startswith(b"\xff\xfe") else "latin-1")
     if match := re.search(r"-----BEGIN [^-\r\n]*-----(.*?)-----END [^-\r\n]*-----", text, re.DOTALL):
         text = match.group(1)

@@ -125,7 +125,7 @@ def _flags(process: Process, *switches: str) -> set[str]:
 
 
 def _one_value(call: Call, path: str, key: Key, name: str) -> list[str]:
-    """The value in this key, with ``/s`` in all below; an error when there is none."""
+    """The value in this key, with ``/s`` in all below; an error without any."""
     lines: list[str] = []
     for place, found in _tree(path, key) if "/s" in call.switches else [(path, key)]:
         if name.lower() in found.values:

@@ -661,7 +661,7 @@ def test_one_that_is_not_known_to_report_elsewhere_is_left_alone_unless_told_to(
         ),
         (
             {"services": {"HealthService": ("stopped", "disabled")}},
-            "HealthService is disabled. If it is to work again, run: sc config HealthService",
+            "HealthService is disabled. Run `sc config HealthService start= auto`",
         ),
     ],
     ids=["the RMS", "a cluster node", "disabled"],

@@ -493,7 +493,7 @@ def test_servers_that_are_no_looks_are_refused_in_one_sentence(escrow: Path) -> 
     result = info(escrow, {"name": "hydra"})
     assert result["failed"]
     assert (
-        "an element of servers has no 'item', and so is no result of a loop with management_server_info. Register a loop"
+        "an element of servers has no 'item', and so is not a result of a loop with management_server_info. Register a loop"
         in result["msg"]
     )
 

@@ -41,7 +41,7 @@ CHANGING: dict[str, dict[str, Any]] = {
 }
 TAKES_ESCROW = {"rms_new_key", "secure_storage_backup", "secure_storage_restore"}
 LOOKS = {"management_server_info"}
-# SQL Server is no part of Operations Manager, and its host knows no version of it.
+# SQL Server is not a part of Operations Manager, and its host knows no version of it.
 OF_SQL_SERVER = {"sql_server_services"}
 VERSIONS = (
     "7.0.8560.0",

@@ -353,7 +353,10 @@ def test_a_run_that_was_cut_off_is_finished_by_the_next(clock: Clock, cut: int) 
 
 @pytest.mark.parametrize(
     ("option", "name", "where"),
-    [("disk", "Disk Q:", "there is none"), ("network_name", "Cluster IP Address", "it is in the group Cluster Group")],
+    [
+        ("disk", "Disk Q:", "it does not exist"),
+        ("network_name", "Cluster IP Address", "it is in the group Cluster Group"),
+    ],
 )
 def test_network_name_and_disk_must_be_in_the_group(clock: Clock, option: str, name: str, where: str) -> None:
     result = run("rms_cluster_services", Connection(RecordedNode(clock)), **{**SERVICES, option: name})
@@ -549,7 +552,7 @@ def test_a_first_node_without_visible_effect(clock: Clock) -> None:
         in result["msg"]
     )
     assert (
-        "If the operational database calls rmsvs the RMS, set the start mode of HealthService to manual"
+        "Set the start mode of HealthService to manual and rerun if the operational database calls rmsvs the RMS"
         in result["msg"]
     )
     assert {mode for name, (_state, mode) in node.services.items() if name != "ClusSvc"} == {"auto"}

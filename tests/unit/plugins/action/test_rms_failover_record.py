@@ -234,7 +234,7 @@ def test_a_rerun_with_nothing_to_do() -> None:
     assert recorded["steps"] == []
     assert found["lines"][:2] == [
         "deathsting is the RMS already and everything is as it should be. Nothing to do.",
-        "Left for a person:",
+        "Manual follow-up:",
     ]
     # What had not to be changed names the RMS.
     assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
@@ -291,7 +291,7 @@ def test_the_last_message_of_check_mode() -> None:
         "This would be done:",
         "deathsting promoted to the RMS (1.5 s)",
         "hydra made an ordinary management server (1.5 s)",
-        "Left for a person:",
+        "Manual follow-up:",
         "Consoles on computers that are not in opsmgr_consoles ask for the new RMS once: it is deathsting.odyssey.com.",
         "In the inventory deathsting is not in opsmgr_rms. Put it there if it is to stay the RMS.",
     ]
@@ -301,7 +301,7 @@ def test_the_last_message_of_check_mode() -> None:
 def test_a_plan_that_is_none() -> None:
     found = run("rms_failover_record", Connection(None, transport="local"), **told(plan={"steps": "all"}))
     assert found["failed"]
-    assert "the option plan is no result of rms_failover_plan" in found["msg"]
+    assert "the option plan is not a result of rms_failover_plan" in found["msg"]
 
 
 def test_a_server_that_does_not_answer() -> None:

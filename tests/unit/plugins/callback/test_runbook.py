@@ -1,7 +1,7 @@
 # Copyright (c) 2026, opsmgr.recovery contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The runbook view of real runs of ansible-playbook, where the output is no terminal: nothing is hidden but secrets."""
+"""The runbook view of real runs of ansible-playbook, where the output is not a terminal: nothing is hidden but secrets."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             False,
             [
                 "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is DeathSting.Odyssey.com. If another server was promoted in its place, run rms_demotion on it."
+                "server and the RMS is DeathSting.Odyssey.com. Run rms_demotion on it if another server was promoted in its place."
             ],
         ),
     ),
@@ -102,7 +102,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             False,
             [
                 "deathsting: its registry says that it is not the RMS, and OMSDK is stopped and OMCFG is stopped; by the database it is the RMS. "
-                "A promotion may have been cut off: run rms_promotion on it again."
+                "Rerun rms_promotion on it: a promotion may have been cut off."
             ],
         ),
     ),
@@ -207,7 +207,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too."
+                "Hydra.Odyssey.com. Observe it with management_server_info, too."
             ],
         ),
     ),
@@ -217,7 +217,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Look at it with management_server_info too."
+                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Observe it with management_server_info, too."
             ],
         ),
     ),
@@ -228,7 +228,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             False,
             [
                 "deathsting: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is Hydra.Odyssey.com. If another server was promoted in its place, run rms_demotion on it.",
+                "server and the RMS is Hydra.Odyssey.com. Run rms_demotion on it if another server was promoted in its place.",
                 "jupiter: it was not asked who is the RMS: the server does not answer: timed out. Fix that, then look again.",
             ],
         ),
@@ -265,7 +265,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             False,
             [
                 "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is nobody. If another server was promoted in its place, run rms_demotion on it."
+                "server and the RMS is nobody. Run rms_demotion on it if another server was promoted in its place."
             ],
         ),
     ),
@@ -289,9 +289,9 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
             None,
             [
                 "DeathSting.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "Hydra.Odyssey.com. Observe it with management_server_info, too.",
                 "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Look at it with management_server_info too.",
+                "Hydra.Odyssey.com. Observe it with management_server_info, too.",
                 "hydra: its registry says version 6.0.6278.0, the database unknown. Find out whether an update ended half way.",
             ],
         ),
@@ -428,7 +428,7 @@ def test_servers_are_named_as_the_play_does(entry: dict[str, Any], name: str) ->
     [{}, {"item": "hydra", "changed": False}, {"server": "hydra"}, {"server": {"name": "hydra"}}, HYDRA["server"]],
 )
 def test_what_is_no_result_is_refused(entry: dict[str, Any]) -> None:
-    with pytest.raises(OptionProblem, match="entry 2 of management_servers is no result of management_server_info"):
+    with pytest.raises(OptionProblem, match="entry 2 of management_servers is not a result of management_server_info"):
         read_views([HYDRA, entry])
 
 

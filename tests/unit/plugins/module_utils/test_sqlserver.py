@@ -190,8 +190,8 @@ STATEMENTS = [
         "documentation of SQL Server",
         id="a number that nobody thought of",
     ),
-    pytest.param(("odd",), (0, "", "odd"), "what the driver says", id="nothing to take apart"),
-    pytest.param((), (0, "", "Error"), "what the driver says", id="nothing at all"),
+    pytest.param(("odd",), (0, "", "odd"), "the driver's message", id="nothing to take apart"),
+    pytest.param((), (0, "", "Error"), "the driver's message", id="nothing at all"),
 ]
 
 
@@ -364,7 +364,12 @@ KINDS = [
     ),
     ("HY000", f"{MICROSOFT}SSPI Provider: No Kerberos credentials available (851968)", "unreachable", "klist"),
     ("28000", f"{TDS}Login failed for user 'sa'. The password of the account has expired. (18487)", "login", "expired"),
-    ("28000", f"{TDS}Login failed for user 'sa'. Reason: script upgrade mode. (18401)", "login", "wait until"),
+    (
+        "28000",
+        f"{TDS}Login failed for user 'sa'. Reason: script upgrade mode. (18401)",
+        "login",
+        "still updating itself",
+    ),
     ("28000", f"{TDS}Login failed for user 'sa'. The account is locked out. (18486)", "login", "UNLOCK"),
     ("28000", f"{TDS}Login failed for user 'sa'. The password must be changed. (18488)", "login", "new password"),
     ("28000", f"{TDS}Login failed for user 'sa'. The account is disabled. (18470)", "login", "ENABLE"),
@@ -391,9 +396,9 @@ def test_a_server_that_starts_is_no_reason_to_check_a_password(pyodbc: FakePyodb
 
 
 CLOSED_DATABASES = [
-    (924, "wait until it is open to all"),
+    (924, "open to all"),
     (926, "restored from a backup"),
-    (927, "finish it"),
+    (927, "RESTORE DATABASE ... WITH RECOVERY"),
     (942, "SET ONLINE"),
     (954, "principal"),
     (976, "listener"),

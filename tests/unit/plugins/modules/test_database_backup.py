@@ -189,7 +189,7 @@ def test_a_file_that_exists(sql: SqlServer, run: Run) -> None:
 @pytest.mark.parametrize("existing", ["fail", "append", "overwrite"])
 def test_a_file_that_is_no_backup_is_never_touched(sql: SqlServer, run: Run, existing: str) -> None:
     files(sql).write(PATH, b"a letter")
-    assert "is no backup of SQL Server" in run(path=PATH, existing=existing)["msg"]
+    assert "is not a backup of SQL Server" in run(path=PATH, existing=existing)["msg"]
     assert files(sql).read(PATH) == b"a letter"
 
 

@@ -330,10 +330,10 @@ def test_a_state_that_cannot_be_read_after_the_restore(sql: SqlServer, run: Run)
 OFFLINE_REFUSED = [
     (5011, "Log in as a member of sysadmin, as the owner of the database"),
     (15247, "Log in as a member of sysadmin"),
-    (5069, "most often the login may not alter it"),
+    (5069, "most often the login may not alter"),
     (5061, "Stop what uses the database (the OpsMgr services first)"),
     (5064, "Stop what uses the database"),
-    (50000, "Look at the number in the documentation"),
+    (50000, "Look up the number in the documentation"),
 ]
 
 
@@ -468,7 +468,7 @@ def test_a_database_that_is_offline(sql: SqlServer, run: Run) -> None:
     for check in (True, False):
         refused = run(**SAME, _ansible_check_mode=check)
         assert (
-            "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then run this again. Only overwrite: any"
+            "Bring it online (ALTER DATABASE [OperationsManager] SET ONLINE), then rerun. Only overwrite: any"
             in refused["msg"]
         )
     result = run(overwrite="any")
@@ -585,21 +585,21 @@ REFUSALS = [
     (3104, "availability group"),
     (3132, "single file"),
     (3154, "different database"),
-    (3156, "set data_directory, log_directory or move"),
+    (3156, "data_directory, log_directory or move"),
     (3169, "at least as new"),
     (3183, "damaged"),
     (3189, "damaged"),
     (3201, "account that SQL Server runs as"),
-    (3203, "copy it again"),
-    (3241, "no backup of SQL Server"),
-    (3242, "no backup of SQL Server"),
-    (3257, "make room"),
-    (3271, "copy it again"),
-    (3279, "made with a password"),
+    (3203, "Copy the file again"),
+    (3241, "not a backup of SQL Server"),
+    (3242, "not a backup of SQL Server"),
+    (3257, "Make room"),
+    (3271, "Copy the file again"),
+    (3279, "without a password"),
     (5120, "account that SQL Server runs as"),
     (5123, "account that SQL Server runs as"),
-    (5133, "its directory exists"),
-    (5149, "make room"),
+    (5133, "directory of the database file exists"),
+    (5149, "Make room"),
     (5170, "no such file is in it"),
     (33111, "certificate"),
 ]
@@ -611,7 +611,7 @@ def test_what_a_refusal_means(sql: SqlServer, run: Run, code: int, words: str) -
     result = run(**SAME)
     assert (result["failed"], words in result["msg"]) == (True, True)
     assert f"error {code} (Etwas geht nicht) about {PATH}. The database is ONLINE, MULTI_USER" in result["msg"]
-    assert "Look at the number" not in result["msg"]
+    assert "Look up the number" not in result["msg"]
 
 
 def test_room_is_read_whatever_the_columns_are_called(sql: SqlServer, run: Run) -> None:

@@ -374,7 +374,7 @@ def test_a_database_whose_versions_have_another_name(sql: SqlServer, run: Run) -
     assert (result["agree"], result["rms"]) == (True, "Hydra.Odyssey.com")
     assert result["problems"] == [
         "Could not read the versions of the servers: error 207 (Invalid column name 'Version'). "
-        "Look at the number in the documentation of SQL Server, then run it again."
+        "Look up the number in the documentation of SQL Server, then rerun."
     ]
 
 
@@ -403,7 +403,7 @@ def test_a_statement_that_hangs_ends(sql: SqlServer, monkeypatch: pytest.MonkeyP
         ({"server": None}, "missing required arguments: server"),
         (
             {"management_servers": [{"computer_name": "HYDRA"}]},
-            "entry 1 of management_servers is no result of management_server_info",
+            "entry 1 of management_servers is not a result of management_server_info",
         ),
         ({"encryption": "maybe"}, "must be one of: off, request, require"),
     ],

@@ -313,11 +313,11 @@ def test_somebody_who_enters_while_one_statement_alone_is_tried(sql: SqlServer, 
 # What ALTER DATABASE is told where the database cannot be altered now, or never: the message says what that means.
 REFUSALS = [
     (1468, "The operation cannot be performed on database.", "availability group"),
-    (976, "The target database is participating in an availability group.", "set server to it"),
+    (976, "The target database is participating in an availability group.", "primary replica"),
     (3906, "Failed to update database because the database is read-only.", "READ_WRITE"),
     (5004, "To use ALTER DATABASE, the database must be in a writable state.", "READ_WRITE"),
     (9002, "The transaction log for database is full.", "log_reuse_wait_desc"),
-    (1105, "Could not allocate space.", "make room"),
+    (1105, "Could not allocate space.", "Make room"),
     (1222, "Lock request time out period exceeded.", "sp_who2"),
 ]
 
@@ -506,7 +506,7 @@ def test_a_login_without_rights_changes_nothing(sql: SqlServer, run: Run) -> Non
 def test_a_reason_that_the_driver_hides(sql: SqlServer, run: Run) -> None:
     alter_fault(sql, "fail", 1, times=0, code=5069)
     result = run()
-    assert "most often the login may not alter it" in result["msg"]
+    assert "most often the login may not alter" in result["msg"]
     assert state(sql) == ("MULTI_USER", False)
 
 

@@ -56,7 +56,7 @@ class RecordedServer:
 
     clock: Clock
     is_rms: bool = True
-    # Of the management server, and of any component; without the first it is none.
+    # Of the management server, and of any component; without the first it is not a management server.
     version: str = "6.1.7221.0"
     component_version: str | None = None
     groups: str | None = None
@@ -83,7 +83,7 @@ class RecordedServer:
     file_hash: str = "f" * 64
     console: bool = True
     arrives: bytes = KEY
-    # Whether a former RMS learns from the start of its Health Service that it is none any more.
+    # Whether a former RMS learns from the start of its Health Service that it no longer is the RMS.
     restart_demotes: bool = False
     # What setspn lists, by the account that it is asked for; any other account it does not find.
     spns: dict[str, list[str]] = field(default_factory=dict)

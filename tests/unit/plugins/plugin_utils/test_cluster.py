@@ -166,7 +166,7 @@ def test_the_number_of_an_error(text: str, number: int | None) -> None:
         ),
         ("System error 5 has occurred (0x00000005).", "Use an account that may administer the cluster."),
         ("System error 5019 has occurred (0x0000139b).", "Take the group offline first"),
-        ("", "it wrote nothing. Put that right in the cluster and run it again."),
+        ("", "it wrote nothing. Fix this in the cluster, then rerun."),
     ],
 )
 def test_what_to_do_about_an_error(text: str, advice: str) -> None:

@@ -189,7 +189,7 @@ def to_restore(situation: Situation) -> None:
 
 def failed(name: str) -> Change:
     """The look at this host failed half way."""
-    look = {"server": None, "problem": None, "msg": f"{name}: look at it: the registry broke. Run it again."}
+    look = {"server": None, "problem": None, "msg": f"{name}: look at it: the registry broke. Rerun."}
 
     def change(situation: Situation) -> None:
         off(name)(situation)
@@ -428,8 +428,12 @@ PROBLEMS = [
         [off("pollux")],
         ["pollux: preflight: it does not answer. The key has to be on all nodes.* Start it"],
     ),
-    ("a node that refuses", [off("pollux", "refused")], ["pollux: preflight: it does not answer.* It may be at work"]),
-    ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Run it again."]),
+    (
+        "a node that refuses",
+        [off("pollux", "refused")],
+        ["pollux: preflight: it does not answer.* the node may be at work"],
+    ),
+    ("a look that failed half way", [failed("pollux")], ["pollux: look at it: the registry broke. Rerun."]),
     ("another management server that is silent", [off("kraken")], []),
     (
         "no administrator",
@@ -450,7 +454,7 @@ PROBLEMS = [
     (
         "no node, and no setup",
         [ordinary("pollux"), KEY_ONLY],
-        ["pollux: preflight: it is no node of the clustered RMS yet"],
+        ["pollux: preflight: it is not a node of the clustered RMS yet"],
     ),
     (
         "the registry of another server",
@@ -606,9 +610,9 @@ def test_the_password_is_in_no_plan_and_in_no_traceback() -> None:
 
 UNFINISHED = [
     ("all is well", [], []),
-    ("a node that does not answer", [off("pollux")], ["pollux: it is no sound node"]),
-    ("a node that Windows starts", [ordinary("pollux")], ["pollux: it is no sound node"]),
-    ("a registry of another server", [registry("castor", consistent=False)], ["castor: it is no sound node"]),
+    ("a node that does not answer", [off("pollux")], ["pollux: it is not a sound node"]),
+    ("a node that Windows starts", [ordinary("pollux")], ["pollux: it is not a sound node"]),
+    ("a registry of another server", [registry("castor", consistent=False)], ["castor: it is not a sound node"]),
     (
         "different keys",
         [registry("pollux", key_fingerprint=OTHER_KEY)],
@@ -673,7 +677,7 @@ def test_the_report_tells_each_change_once_with_its_host_and_its_time() -> None:
         "key restored on castor",
     ]
     assert told.person[-1].startswith("Restart pollux")
-    assert told.lines == ["Done:", *told.done, "Left for a person:", *told.person]
+    assert told.lines == ["Done:", *told.done, "Manual follow-up:", *told.person]
 
 
 def test_the_report_names_the_backup_of_a_database_that_stays() -> None:

@@ -179,7 +179,7 @@ def test_a_third_server_that_is_down_is_only_remarked_on() -> None:
     plan = decide(healthy(), down("kraken"))
     assert plan.problems == []
     assert plan.remarks == [
-        "kraken: preflight: this management server could not be looked at: connection refused. The failover does not need it; look at it afterwards."
+        "kraken: preflight: this management server could not be looked at: connection refused. Check it afterwards: the failover does not need it."
     ]
 
 
@@ -299,7 +299,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     "the RMS is down, planned": (
         [down("hydra")],
         [
-            "hydra: preflight: the RMS cannot be reached: connection refused. Correct that; or, if the server is really gone, "
+            "hydra: preflight: the RMS cannot be reached: connection refused. Fix its connection; or, if the server is really gone, "
             "set rms_failover_mode to disaster, which uses the newest key from the escrow."
         ],
     ),
@@ -317,7 +317,7 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the database is offline": (
         [state("state", "OFFLINE"), no_servers],
-        ["database OperationsManager: preflight: the operational database is OFFLINE. Bring it online and run it again."],
+        ["database OperationsManager: preflight: the operational database is OFFLINE. Bring it online, then rerun."],
     ),
     "somebody closed the database": (
         [state("user_access", "RESTRICTED_USER"), state("closed_by_us", False), state("sessions", ["session 53: dba"])],
@@ -348,13 +348,13 @@ TABLE: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the servers cannot be read": (
         [no_servers, lambda situation: situation["database"].update(problems=["Could not read the servers: error 229."])],
-        ["database OperationsManager: preflight: Could not read the servers: error 229. Put that right"],
+        ["database OperationsManager: preflight: Could not read the servers: error 229. Fix this"],
     ),
     "the Health Service is stopped": (
         [stopped("deathsting", "HealthService")],
         [
             "deathsting: preflight: HealthService is stopped, so this is not a working management server. "
-            "Start it (sc start HealthService), see that it stays up, and run it again."
+            "Start it (sc start HealthService), see that it stays up, then rerun."
         ],
     ),
     "no tools and no media": (
@@ -692,7 +692,7 @@ def listed(host: str, names: dict[str, list[str] | None], account: str = "LocalS
 
 
 def commands(plan: Plan) -> list[str]:
-    """The setspn commands that are left for a person."""
+    """The setspn commands that are manual follow-up."""
     return [line.partition(" (")[0] for line in plan.left if line.startswith("setspn ")]
 
 

@@ -66,9 +66,9 @@ def test_what_came_of_a_good_one(result: dict[str, Any], check_mode: bool, outco
         (REFUSED, "hydra: back up the key: it broke. Fix it."),
         (
             SILENT,
-            "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. See that it answers, and run it again.",
+            "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. Check that it answers, then rerun.",
         ),
-        (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Fix that, then run it again."),
+        (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Fix the cause, then rerun."),
     ],
 )
 def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], problem: str) -> None:
@@ -78,7 +78,7 @@ def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], p
         problem,
         "a backup of 2026-01-31T02:03:04Z that fits",
     )
-    assert row(attempt(result), problem="there is none", backup=None)["in_escrow"] == "there is none"
+    assert row(attempt(result), problem="no backup exists", backup=None)["in_escrow"] == "no backup exists"
 
 
 def test_a_server_that_was_not_seen_has_the_group_of_the_inventory_and_no_version() -> None:
@@ -154,11 +154,11 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
         ([{}, {"rc": 0, "cmd": ["cp"]}, {"skipped": True}], []),
         (
             [{"rc": 9, "cmd": ["sh", "-c"], "stderr": "the vault\n is full\n", "failed": True}],
-            ["The sink: sh failed: the vault is full. Fix that, then run it again."],
+            ["The sink: sh failed: the vault is full. Fix the cause, then rerun."],
         ),
         (
             [{"failed": True, "msg": "No such file"}],
-            ["The sink: the command failed: No such file. Fix that, then run it again."],
+            ["The sink: the command failed: No such file. Fix the cause, then rerun."],
         ),
     ],
 )

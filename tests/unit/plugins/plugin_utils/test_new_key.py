@@ -269,11 +269,11 @@ PROBLEMS: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "the servers of the database cannot be read": (
         [database(servers=None, problems=["read the servers: permission denied."])],
-        ["database: preflight: read the servers: permission denied. Put that right"],
+        ["database: preflight: read the servers: permission denied. Fix this"],
     ),
     "the servers of the database cannot be read, and nobody says why": (
         [database(servers=None)],
-        ["database: preflight: its servers could not be read. Put that right"],
+        ["database: preflight: its servers could not be read. Fix this"],
     ),
     "the database does not know the target": (
         [roles("deathsting")],

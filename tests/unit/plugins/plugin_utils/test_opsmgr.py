@@ -244,7 +244,7 @@ def test_a_backup_that_did_not_arrive_whole_is_none(clock: Clock, output: str, f
             True,
             "The password is too short. Compare what it wrote with the prompt options",
         ),
-        ([b"InvalidOperationException", Ends(1)], False, "This server gives programs a pipe instead of a console"),
+        ([b"InvalidOperationException", Ends(1)], False, "this server gives programs a pipe instead"),
     ],
 )
 def test_a_conversation_that_fails_names_tool_words_and_advice(

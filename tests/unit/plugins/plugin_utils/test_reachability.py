@@ -162,7 +162,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "encryption that basic cannot do": {"transport": "basic", "ansible_winrm_message_encryption": "always"},
     "a proxy that does not answer": {"ansible_winrm_proxy": "http://127.0.0.1:9"},
     "a name that nobody knows": {"host": "hydra.invalid"},
-    "a name that is none": {"host": "hy dra"},
+    "an incorrect name": {"host": "hy dra"},
 }
 
 

@@ -127,7 +127,7 @@ def test_the_instance_that_is_meant(
         (TWO, "OTHER", "ARGUS", "no instance OTHER"),
         (["OPSMGR"], None, "ARGUS", "no instance ARGUS"),
         (TWO, None, "ARGUS\\OTHER", r"no instance ARGUS\\OTHER"),
-        (["A&B"], None, None, "is no name of an instance"),
+        (["A&B"], None, None, "is not a name of an instance"),
     ],
 )
 def test_an_instance_that_cannot_be_told(

@@ -130,7 +130,7 @@ def test_the_point_of_no_return_is_announced_and_in_check_mode_only_mentioned() 
 
 ENDS = {
     "well": ([(book.CHANGED, None)], False, [], ["ENDED WELL after 1:05: 1 step, 1 changed something."]),
-    "well, after something was put right": (
+    "well, after something was fixed": (
         [(book.FAILED, None), (book.OK, None)], False, [],
         ["ENDED WELL after 1:05: 2 steps, 0 changed something.", "step 1 FAILED, and the playbook dealt with it: hydra"],
     ),

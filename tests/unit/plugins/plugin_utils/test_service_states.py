@@ -94,7 +94,7 @@ def test_a_service_that_never_comes_up_is_waited_for_in_time(clock: Clock) -> No
     recorded._answer = stuck  # type: ignore[method-assign]
     with pytest.raises(
         OpsmgrError,
-        match=r"HealthService is start_pending and not running. Look at the Operations Manager and System event logs",
+        match=r"HealthService is start_pending and not running. Check the Operations Manager and System event logs",
     ):
         change(recorded, {"HealthService": "running"}, timeout=60)
     assert 60 <= clock.now - 1000 <= 120

@@ -463,7 +463,7 @@ def test_what_is_so_already_is_no_error(clock: Clock, change: ServiceChange, tex
             ServiceChange.start("OMSDK"),
             "[SC] StartService FAILED 1058:\r\n",
             "start service OMSDK: the service control manager refused with error 1058: the service is disabled. "
-            "Put that right on the server and run it again.",
+            "Fix this on the server, then rerun.",
         ),
         (
             ServiceChange.stop("OMSDK"),
