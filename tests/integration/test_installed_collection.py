@@ -76,7 +76,16 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Installation) -> None:
     found = {path.name for path in installation.collection.iterdir()}
-    files = {"FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt", "requirements.txt"}
+    files = {
+        "CHANGELOG.rst",
+        "FILES.json",
+        "LICENSE",
+        "MANIFEST.json",
+        "README.md",
+        "SECURITY.md",
+        "bindep.txt",
+        "requirements.txt",
+    }
     assert found == files | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
     # ansible-test reads config.yml.
     assert sorted(path.name for path in (installation.collection / "tests").iterdir()) == ["config.yml", "lab"]
