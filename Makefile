@@ -20,6 +20,7 @@ SANITY_ARGS ?=
 MATRIX_ARGS ?=
 FRESH_ARGS ?=
 METRICS_ARGS ?=
+LINT_ARGS ?=
 MUTANTS_ARGS ?= --count 20 plugins/plugin_utils/plans
 
 export PYTHON
@@ -32,7 +33,7 @@ bin := $(CURDIR)/.venv/bin
 run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
-.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics mutants build clean
+.PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics mutants docs importer build release clean
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*##/\1/p' Makefile | while read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -60,8 +61,8 @@ lab-down: setup  ## end it
 
 test: lint sanity unit integration  ## everything that must hold before a change lands
 
-lint: setup  ## ansible-lint, yamllint, documentation, changelog, ruff, mypy
-	@$(run) tests/tools/lint
+lint: setup  ## ansible-lint, yamllint, documentation, changelog, workflows, ruff, mypy
+	@$(run) tests/tools/lint $(LINT_ARGS)
 
 sanity: setup  ## every test of ansible-test sanity, none ignored
 	@$(run) tests/tools/sanity $(SANITY_ARGS)
@@ -94,7 +95,18 @@ metrics: setup  ## how long and how tangled roles and plugins are; METRICS_ARGS=
 pictures: setup  ## make the pictures in docs/pictures again, from real runs
 	@$(run) tests/tools/pictures
 
+docs: browser  ## the documentation site, in .build/docs/html; a link that leads nowhere is a failure
+	@$(run) tests/tools/docs
+
+importer: setup  ## what Galaxy's importer says of the tarball
+	@$(run) tests/tools/importer
+
 build: setup  ## the collection as a tarball, in .build/dist
+	@$(run) tests/tools/build
+
+release: setup  ## fold the changelog for the version in galaxy.yml, and build (RELEASING.md)
+	@$(run) tests/tools/release
+	@$(run) tests/tools/importer
 	@$(run) tests/tools/build
 
 clean:  ## remove .venv and .build; a running lab is ended first
