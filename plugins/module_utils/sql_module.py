@@ -31,15 +31,25 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn a polite end of the process (SIGTERM, SIGHUP) into an exception, so that C(finally) gets its turn."""
+    """Turn a polite end of the process (SIGTERM, SIGHUP) into an exception, so that C(finally) gets its turn.
+
+    Raises Interrupted with the name of the first signal, and nothing else for it: whatever runs when the signal arrives
+    (a driver, a codec) may wrap the handler's exception in one of its own, or put its own words into it.
+    """
+    received: list[str] = []
 
     def stop(number: int, _frame: object) -> None:
-        raise Interrupted(signal.Signals(number).name)
+        received.append(signal.Signals(number).name)
+        raise Interrupted(received[0])
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
     old = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
+    except (Interrupted, SystemError) as error:
+        if not received:
+            raise
+        raise Interrupted(received[0]) from error
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

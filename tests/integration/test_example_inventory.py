@@ -19,7 +19,7 @@ from lab.drill import unproven
 from lab.inventory import CLUSTER_GROUP, INVENTORY_GROUPS, administrator
 from lab.topologies import UserSpec
 
-EXAMPLE = REPOSITORY / "docs" / "inventory.example.yml"
+EXAMPLE = REPOSITORY / "playbooks" / "inventory.example.yml"
 TARGET = {"rms_failover_target": "deathsting"}
 
 

@@ -21,7 +21,8 @@ from playing import PASSWORD, REPOSITORY, TIMEOUT_SECONDS, Player
 from lab.drill import unproven
 
 PROGRAMS = Path(sys.executable).parent
-PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml"))
+EXAMPLE = "inventory.example"
+PLAYBOOKS = sorted(path.stem for path in (REPOSITORY / "playbooks").glob("*.yml") if path.stem != EXAMPLE)
 
 
 class Installation:
@@ -77,6 +78,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Installation) -> None:
     found = {path.name for path in installation.collection.iterdir()}
     files = {
+        ".ansible-lint",
         "CHANGELOG.rst",
         "FILES.json",
         "LICENSE",
@@ -89,7 +91,9 @@ def test_it_has_what_people_use_and_nothing_of_the_workshop(installation: Instal
     assert found == files | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "tests"}
     # ansible-test reads config.yml.
     assert sorted(path.name for path in (installation.collection / "tests").iterdir()) == ["config.yml", "lab"]
-    assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == PLAYBOOKS
+    assert sorted(path.stem for path in (installation.collection / "playbooks").iterdir()) == sorted(
+        [*PLAYBOOKS, EXAMPLE]
+    )
 
 
 def test_the_readme_s_command_installs_it_also_in_the_checkout_which_is_a_collection_itself(tmp_path: Path) -> None:

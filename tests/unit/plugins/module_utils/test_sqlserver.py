@@ -127,6 +127,26 @@ def test_rows_by_column_name_with_bound_values(pyodbc: FakePyodbc) -> None:
     assert pyodbc.outcome.results == []
 
 
+class Ended(BaseException):
+    """As a signal's handler raises it while the driver works."""
+
+
+def test_what_a_signal_raised_is_told_apart_from_what_the_interpreter_wraps_it_in(pyodbc: FakePyodbc) -> None:
+    wrapped = SystemError("<method 'execute'> returned a result with an exception set")
+    wrapped.__cause__ = Ended("SIGTERM")
+    pyodbc.outcome.results = [wrapped]
+    connection = connect(OPTIONS)
+    with pytest.raises(Ended, match="SIGTERM"):
+        connection.execute("RESTORE")
+
+
+def test_an_error_of_the_interpreter_stays_one(pyodbc: FakePyodbc) -> None:
+    pyodbc.outcome.results = [SystemError("broken")]
+    connection = connect(OPTIONS)
+    with pytest.raises(SystemError, match="broken"):
+        connection.execute("RESTORE")
+
+
 def test_rows_by_place_whatever_the_columns_are_called(pyodbc: FakePyodbc) -> None:
     pyodbc.outcome.results = [(["", ""], [("C", 1), ("D", 2)])]
     assert connect(OPTIONS).tuples("EXEC master.dbo.xp_fixeddrives") == [("C", 1), ("D", 2)]
