@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,13 +21,14 @@ STYLE = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 class Terminal:
-    """Starts the program at once. `sent` is every byte that it wrote."""
+    """Starts the program at once. `sent` is every byte that it wrote, `recording` when it wrote what: seconds from the start."""
 
     def __init__(
         self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], columns: int, rows: int = ROWS
     ) -> None:
         self.columns = columns
         self.sent = b""
+        self.recording: list[tuple[float, bytes]] = []
         self._screen = pyte.HistoryScreen(columns, rows, history=2000)
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
@@ -37,6 +39,7 @@ class Terminal:
             dimensions=(rows, columns),
             timeout=TIMEOUT_SECONDS,
         )
+        self._start = time.monotonic()
 
     def screens(self) -> Iterator[list[str]]:
         """What is on the screen, each time something was written to it, until the program ends."""
@@ -47,6 +50,7 @@ class Terminal:
                 self._child.close()
                 return
             self.sent += written
+            self.recording.append((time.monotonic() - self._start, written))
             self._stream.feed(written)
             yield self.screen
 
