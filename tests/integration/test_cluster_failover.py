@@ -64,7 +64,7 @@ def test_away_from_the_cluster_and_back(clustered: Player) -> None:
     )  # fmt: skip
     assert any(
         line.startswith("TEMPORARY STATE: the clustered RMS rmsvs is out of service")
-        for line in run.results("what is left")[-1]["msg"]
+        for line in run.results("what remains")[-1]["msg"]
     )
     assert clustered.play().changed == 0
     quiet = clustered.lab.dump()
@@ -93,7 +93,7 @@ def test_a_lost_cluster_that_comes_back_is_taken_offline_by_the_next_run(cluster
         clustered.lab.power(node, False)
     run = clustered.play(rms_failover_mode="disaster")
     assert run.ended_well, run.output
-    report = run.results("what is left")[-1]["msg"]
+    report = run.results("what remains")[-1]["msg"]
     assert [line.split(" ")[0] for line in report if "When this node is back" in line] == list(NODES)
     for node in NODES:
         clustered.lab.power(node, True)

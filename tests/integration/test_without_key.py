@@ -52,7 +52,7 @@ def setups(player: Player) -> int:
 
 def listed(run: Run) -> list[str]:
     """The Run As accounts in the report."""
-    [report] = run.results("Run As accounts that have to be entered again")
+    [report] = run.results("Report the Run As accounts to enter again")
     return re.findall(r"\((ODYSSEY\\[^)]+)\)$", "\n".join(report["msg"]), re.MULTILINE)
 
 
