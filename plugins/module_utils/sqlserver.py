@@ -203,9 +203,7 @@ class SqlConnection:
         except SystemError as error:
             # A signal's handler has raised while the driver worked. On Python 3.10, pyodbc returns a result all the same,
             # and the interpreter wraps the handler's exception in this one.
-            if error.__cause__ is None:
-                raise
-            raise error.__cause__ from None
+            raise (error.__cause__ or error) from None
         self._is_idle = True
         if statement.startswith("USE "):
             self._is_in_master = statement == "USE [master]"

@@ -102,7 +102,7 @@ def test_check_mode_changes_nothing_and_predicts_and_a_second_run_has_nothing_to
 ) -> None:
     assert first.checked.ended_well, first.checked.output
     assert (first.changes_of_check, first.checked.changed > 0) == ([], True)
-    [predicted], [done] = (run.results(" : AWX") for run in (first.checked, first.done))
+    [predicted], [done] = (run.results("Configure AWX") for run in (first.checked, first.done))
     assert predicted["steps"] == done["steps"]
     named = {
         "make project Operations Manager recovery",
@@ -354,7 +354,7 @@ def test_what_people_changed_is_set_right_and_then_there_is_nothing_to_do(set_up
     assert (checked.ended_well, set_up.changes) == (True, []), checked.output
     run = play(tmp_path, again(set_up))
     assert run.ended_well, run.output
-    assert checked.results(" : AWX")[0]["steps"] == run.results(" : AWX")[0]["steps"]
+    assert checked.results("Configure AWX")[0]["steps"] == run.results("Configure AWX")[0]["steps"]
     assert understood(set_up.dump()) == understood(
         {**wanted, "settings": {**wanted["settings"], "AWX_ISOLATION_SHOW_PATHS": ["/etc/pki", SHOWN]}}
     )

@@ -146,7 +146,7 @@ def test_a_key_can_be_restored_from_a_file_on_the_server_but_not_from_a_share(od
     refused = odyssey.task(
         "secure_storage_restore", "deathsting", {"path": "\\\\hydra\\keys\\key.bin", "backup_password": PASSWORD}
     )
-    assert "A WinRM logon cannot reach a file share on another machine" in refused["msg"]
+    assert "a WinRM logon cannot reach a file share on another machine" in refused["msg"]
     arguments = {"path": "C:\\keys & more.bin", "backup_password": PASSWORD}
     assert odyssey.task("secure_storage_restore", "deathsting", arguments)["changed"] is True
     assert odyssey.task("secure_storage_restore", "deathsting", arguments)["changed"] is False

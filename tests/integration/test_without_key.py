@@ -20,7 +20,7 @@ from lab.faults import Fault
 PLAYBOOK = "playbooks/rms_recover_without_key.yml"
 ACCOUNTS = ["ODYSSEY\\svc-action", "ODYSSEY\\svc-dw-read", "ODYSSEY\\svc-dw-write", "ODYSSEY\\svc-sqlmon"]
 SDK_ACCOUNT, ACTION_ACCOUNT = "ODYSSEY\\svc-sdk", "ODYSSEY\\svc-action"
-NEW_KEY = "the management group gets a new key on this server"
+NEW_KEY = "make a new key for the management group on this server"
 
 
 @pytest.fixture
