@@ -203,7 +203,10 @@ class SqlConnection:
         except SystemError as error:
             # A signal's handler has raised while the driver worked. On Python 3.10, pyodbc returns a result all the same,
             # and the interpreter wraps the handler's exception in this one.
-            raise (error.__cause__ or error) from None
+            cause = error.__cause__
+            if isinstance(cause, BaseException):
+                raise cause.with_traceback(cause.__traceback__) from None
+            raise
         self._is_idle = True
         if statement.startswith("USE "):
             self._is_in_master = statement == "USE [master]"
