@@ -9,9 +9,9 @@ MAKEFLAGS += --no-print-directory
 
 # A name like python3.12; without one it is the newest from 3.11 to 3.14 that is there (tests/tools/python).
 PYTHON ?=
-JOBS ?= 2
-# Tests against the lab wait more than they compute.
-LAB_JOBS ?= 4
+# Tests wait, those against the lab more than they compute: for services that start, and for answers.
+JOBS ?= 4
+LAB_JOBS ?= 6
 TOPOLOGY ?= odyssey
 SCENARIO ?= failover
 MODE ?= planned
@@ -30,7 +30,7 @@ export LC_ALL := C.UTF-8
 # without byte code, each start of the lab compiles it.
 unexport PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
 bin := $(CURDIR)/.venv/bin
-run := PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
+run := env -u MAKEFLAGS -u MAKELEVEL PATH="$(bin):$$PATH" PYTHONPATH=tests ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 lab := $(run) python -m lab
 
 .PHONY: help setup browser drill lab lab-dump lab-log lab-down test lint sanity unit integration soak matrix fresh bench pictures metrics mutants docs importer build release clean
@@ -59,7 +59,9 @@ lab-log: setup  ## what its recorder saw, as JSON lines
 lab-down: setup  ## end it
 	@$(lab) down --directory .lab
 
-test: lint sanity unit integration  ## everything that must hold before a change lands
+test: browser  ## everything that must hold before a change lands
+	@$(MAKE) --jobs=3 --output-sync=target TOGETHER=yes lint sanity unit
+	@$(MAKE) integration
 
 lint: setup  ## ansible-lint, yamllint, documentation, changelog, workflows, ruff, mypy
 	@$(run) tests/tools/lint $(LINT_ARGS)
@@ -68,13 +70,13 @@ sanity: setup  ## every test of ansible-test sanity, none ignored
 	@$(run) tests/tools/sanity $(SANITY_ARGS)
 
 unit: browser  ## tests without a lab
-	@$(run) python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit
+	@$(run) python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) tests/unit
 
 integration: browser  ## tests against the lab
-	@$(run) python -m pytest -n $(LAB_JOBS) -m "not soak" $(PYTEST_ARGS) tests/integration
+	@$(run) python -m pytest -n $(LAB_JOBS) --dist worksteal -m "not soak" $(PYTEST_ARGS) tests/integration
 
 soak: browser  ## long tests against the lab
-	@$(run) python -m pytest -n $(LAB_JOBS) -m soak $(PYTEST_ARGS) tests/integration tests/soak
+	@$(run) python -m pytest -n $(LAB_JOBS) --dist worksteal -m soak $(PYTEST_ARGS) tests/integration tests/soak
 
 matrix: setup  ## unit tests and drills with each ansible-core since 2.16; as root also on fresh systems
 	@$(run) tests/tools/matrix $(MATRIX_ARGS)
@@ -113,5 +115,7 @@ clean:  ## remove .venv and .build; a running lab is ended first
 	@if [ -e .lab/lab.json ] && [ -x .venv/bin/python ]; then $(lab) down --directory .lab; fi
 	@rm -rf .venv .build .lab
 
-# One after the other, in the order written, also under -j.
+# One after the other, in the order written, also under -j; the parts of `make test` alone know of each other.
+ifndef TOGETHER
 .NOTPARALLEL:
+endif

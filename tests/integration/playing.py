@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,19 +17,34 @@ from typing import Any
 
 import psutil
 import yaml
+from prepared import ANSIBLE_PLAYBOOK, REPOSITORY, PreparedAnsible, PreparedRun
 from terminal import ROWS, Terminal
 from waiting import until
 
 from lab.inventory import WinRMAccess
 from lab.lab import Lab
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PASSWORD = "Correct horse 8 battery"
 SEAL = "a seal passphrase"
 TIMEOUT_SECONDS = 300
-ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
 # What Ansible has packed of each Python module, kept for the other runs of this process.
 PAYLOADS = tempfile.TemporaryDirectory(prefix="opsmgr-payloads-")
+
+
+def run_environment() -> dict[str, str]:
+    """The environment of a run, without what is its own."""
+    return {
+        **{name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "integration" / "callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "record,economy",
+        "ANSIBLE_NOCOLOR": "1",
+        "ECONOMY_PAYLOADS": PAYLOADS.name,
+    }
+
+
+USUAL_ENVIRONMENT = run_environment()
+PREPARED = PreparedAnsible(USUAL_ENVIRONMENT)
 
 
 @dataclass
@@ -164,21 +178,9 @@ class Player:
     ) -> Run:
         """Run ansible-playbook with these arguments; its records go into the folder."""
         record = folder / "record.jsonl"
-        environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(REPOSITORY / "tests" / "integration" / "callbacks"),
-            "ANSIBLE_CALLBACKS_ENABLED": "record,economy",
-            "ANSIBLE_NOCOLOR": "1",
-            "RECORD_FILE": str(record),
-            "RECORD_CUT": cut or "",
-            "ECONOMY_PAYLOADS": PAYLOADS.name,
-        }
-        command = [ANSIBLE_PLAYBOOK, *arguments]
         said = folder / "output"
-        with said.open("wb") as output, subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
-        ) as process:  # fmt: skip
+        variables = {"RECORD_FILE": str(record), "RECORD_CUT": cut or ""}
+        with said.open("wb") as output, start_ansible(arguments, variables, output.fileno()) as process:
             if cut_when is not None:
                 until(lambda: process.poll() is not None or cut_when())
                 kill_all(process.pid)
@@ -189,7 +191,20 @@ class Player:
         events = (
             [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.exists() else []
         )
-        return Run(process.returncode, said.read_text(encoding="utf-8", errors="replace"), events)
+        return Run(process.wait(), said.read_text(encoding="utf-8", errors="replace"), events)
+
+
+def start_ansible(
+    arguments: Sequence[str], variables: Mapping[str, str], output: int
+) -> subprocess.Popen[bytes] | PreparedRun:
+    """Start ansible-playbook; as the plain command where a test has changed the environment."""
+    environment = run_environment()
+    if environment == USUAL_ENVIRONMENT:
+        return PREPARED.start(arguments, variables, output)
+    return subprocess.Popen(
+        [ANSIBLE_PLAYBOOK, *arguments], cwd=REPOSITORY, env={**environment, **variables},
+        stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
 
 
 def kill_all(pid: int) -> None:
