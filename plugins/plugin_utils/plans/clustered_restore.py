@@ -29,6 +29,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_na
     named_virtual_server,
     sdk_account,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.registered import loop_results, results_that_ran
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan, hosts_if
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
@@ -169,16 +170,16 @@ class ClusterObservation:
     @classmethod
     def from_results(cls, results: t.Mapping[str, t.Any]) -> ClusterObservation:
         """From what the tasks returned; one that did not run returned nothing of use."""
-        looks, lock = _ran(results["servers"]), results["lock"]
+        looks, lock = results_that_ran(results["servers"]), results["lock"]
         return cls(
             group=Observation([ServerObservation.from_result(each) for each in looks], results["group"]),
             failed_looks={str(each["item"]): str(each["msg"]) for each in looks if _failed_half_way(each)},
-            nodes=[NodeObservation.from_result(each) for each in _ran(results["cluster"])],
-            setup=[Preview.from_result(each) for each in _ran(results["setup_preview"])],
+            nodes=[NodeObservation.from_result(each) for each in results_that_ran(results["cluster"])],
+            setup=[Preview.from_result(each) for each in results_that_ran(results["setup_preview"])],
             services=Preview.from_result(results["services_preview"], "commands"),
             # The preview names files only for a database that is to be restored.
             database=Preview.from_result(results["database_preview"], "files"),
-            keys=[Preview.from_result(each) for each in _ran(results["key_preview"])],
+            keys=[Preview.from_result(each) for each in results_that_ran(results["key_preview"])],
             escrow=EscrowObservation.from_result(results["escrow_backups"]),
             lock_held=lock.get("problem"),
             lock_failure=_message(lock),
@@ -330,17 +331,6 @@ def _lines(
     if remarks and request.check_mode:
         lines += ["Remarks:", *remarks]
     return lines
-
-
-def loop_results(registered: Result | None) -> list[Result]:
-    """What a task registered, one result for each item of its loop; of a task without a loop, its only one."""
-    if not registered:
-        return []
-    return _ran(registered.get("results", [registered]))
-
-
-def _ran(results: t.Iterable[Result]) -> list[Result]:
-    return [result for result in results if not result.get("skipped")]
 
 
 def _message(result: Result) -> str | None:
