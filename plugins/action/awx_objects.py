@@ -11,7 +11,13 @@ import typing as t
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.api import AwxApi
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.objects import FOR_SUPERUSERS, STEP, Described, Walk
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.awx.objects import (
+    FOR_SUPERUSERS,
+    STEP,
+    Described,
+    ObjectChange,
+    Walk,
+)
 
 OBJECT = {
     "key": {"type": "str", "required": True, "no_log": False},
@@ -105,13 +111,18 @@ def _require_rights(
                 raise OpsmgrError(STEP, found, "Use the login of one, or of a superuser")
 
 
+def _verb(step: ObjectChange) -> str:
+    if not step.after:
+        return "remove"
+    if not step.before:
+        return "make"
+    return "change"
+
+
 def _told(walk: Walk) -> dict[str, t.Any]:
     return {
         "changed": bool(walk.steps),
         "diff": [step.as_diff() for step in walk.steps],
-        "steps": [
-            f"{'change' if step.before and step.after else 'make' if step.after else 'remove'} {step.title}"
-            for step in walk.steps
-        ],
+        "steps": [f"{_verb(step)} {step.title}" for step in walk.steps],
         "warnings": walk.warnings,
     }

@@ -37,8 +37,10 @@ class ActionModule(ControllerAction):
 
 
 def _nobody(hosts: t.Sequence[str]) -> list[str]:
+    if hosts:
+        return []
     what = "Correct the inventory, or the hosts of the play."
-    return [] if hosts else [f"This play must run on hosts in opsmgr_rms, and none was found. {what}"]
+    return [f"This play must run on hosts in opsmgr_rms, and none was found. {what}"]
 
 
 def _report(path: str | None) -> list[str]:
@@ -54,7 +56,7 @@ def _report(path: str | None) -> list[str]:
 
 def _passing(escrow: str | None) -> list[str]:
     """Why the escrow is lost with a job of AWX."""
-    why = lost_with_job(escrow) if escrow else None
+    why = escrow and lost_with_job(escrow)
     if not why:
         return []
     sink = "a sink (rms_key_backup_sink_store, rms_key_backup_sink_fetch)"

@@ -20,6 +20,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_s
     row_of,
     sink_failures,
 )
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.registered import loop_results
 
 # What was fresh when the run began must not be too old at its end, however long it took.
 LONGEST_RUN_HOURS = 24.0
@@ -98,5 +99,4 @@ def _attempt(host: str, variables: t.Mapping[str, t.Any], arguments: Arguments) 
 
 def _results(variables: t.Mapping[str, t.Any], name: str | None) -> list[t.Mapping[str, t.Any]]:
     """The results that a task registered, be it a loop or not; none of one that was skipped."""
-    registered = variables.get(name or "", {})
-    return [result for result in registered.get("results", [registered]) if result and not result.get("skipped")]
+    return loop_results(variables.get(name or ""))

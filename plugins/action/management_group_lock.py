@@ -37,11 +37,13 @@ def holder(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     have in common.
     """
     job = _awx(task_vars, "job_id")
-    machine = socket.gethostname()
+    controller = socket.gethostname()
+    if job:
+        controller += f" (AWX job {job})"
     process = describe_process(_pid())
     return {
         "user": _awx(task_vars, "user_name") or _user(),
-        "controller": f"{machine} (AWX job {job})" if job else machine,
+        "controller": controller,
         "process": process and asdict(process),
     }
 
@@ -49,7 +51,9 @@ def holder(task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _pid() -> int:
     """The process of ansible-playbook, which forks one for each task."""
     parent = multiprocessing.parent_process()
-    return parent.pid if parent is not None and parent.pid else os.getpid()
+    if parent is None:
+        return os.getpid()
+    return parent.pid or os.getpid()
 
 
 def _awx(task_vars: t.Mapping[str, t.Any], name: str) -> str:
@@ -63,4 +67,6 @@ def _user() -> str:
         # A container whose user has no name.
         user = f"user {os.getuid()}"
     behind = os.environ.get("SUDO_USER")
-    return f"{user} (sudo by {behind})" if behind and behind != user else user
+    if behind and behind != user:
+        user += f" (sudo by {behind})"
+    return user

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
     in_capitals,
     name_problem,
@@ -43,8 +44,10 @@ class ActionModule(OpsmgrAction):
         result.update(reachable=False, reachability=reachability(error), problem=why_unreachable(error))
 
     def act(self, work: Work) -> None:
-        given = work.arguments["principal_names_of"]
-        # An inventory may call a server by its address, which no account has for a name.
-        names = [name for name in given or () if name_problem(name, qualified=False) is None]
-        names_of = None if given is None else [in_capitals(short_name(name)) for name in names]
+        names_of = if_known(_names_of_accounts, work.arguments["principal_names_of"])
         work.result["server"] = work.opsmgr.observe(fingerprint=True, first=True, names_of=names_of).as_result()
+
+
+def _names_of_accounts(given: t.Sequence[str]) -> list[str]:
+    """An inventory may call a server by its address, which no account has for a name."""
+    return [in_capitals(short_name(name)) for name in given if name_problem(name, qualified=False) is None]

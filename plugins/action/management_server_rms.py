@@ -45,9 +45,9 @@ class ActionModule(OpsmgrAction):
         needed = _is_needed(work, server)
         before = _facts(server)
         work.result.update(_observed(server))
-        after = (
-            {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]} if needed else before
-        )
+        after = before
+        if needed:
+            after = {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]}
         if needed and not work.check_mode:
             with changing(work, _observed(server), lambda: _observed(work.opsmgr.observe())):
                 restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])

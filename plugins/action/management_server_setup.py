@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
     ACCOUNT_PROPERTIES,
@@ -82,7 +83,9 @@ class ActionModule(OpsmgrAction):
 
 
 def _properties(arguments: Arguments) -> dict[str, str]:
-    directory = {"INSTALLDIR": str(arguments["install_directory"])} if arguments["install_directory"] else {}
+    directory = {}
+    if arguments["install_directory"]:
+        directory["INSTALLDIR"] = str(arguments["install_directory"])
     database = database_properties(
         arguments["management_group"], arguments["database_server"], arguments["database_name"]
     )
@@ -123,13 +126,12 @@ def _require_installed(work: Work, server: ManagementServer) -> None:
 
 
 def _observed(server: ManagementServer) -> Facts:
-    version = str(server.version) if server.version else None
     return {
-        "version": version,
+        "version": if_known(str, server.version),
         "management_group": server.management_group,
         "install_directory": server.install_directory,
     }
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:
-    return {"management group": server.management_group, "version": str(server.version) if server.version else None}
+    return {"management group": server.management_group, "version": if_known(str, server.version)}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.repoint import (
     NAMES_SPEC,
@@ -116,8 +117,7 @@ def _restart(work: Work, name: str) -> None:
         work.result["service"].update(state=service.state)
         work.result["restarted"] = service.state == "running"
         if service.state != "running":
-            backup = work.result["backup"]
-            before = f"; the file as it was before is {backup}" if backup else ""
+            before = phrase("; the file as it was before is {}", work.result["backup"])
             advice = f"Check the Application event log and the log files of Reporting Services there{before}"
             done = f"{work.result['path']} and the registry name {work.arguments['rms']}"
             raise OpsmgrError(STEP, f"{name} is {service.state} after its restart", advice, done, "restart it again")

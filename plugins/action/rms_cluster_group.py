@@ -89,7 +89,9 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
     if moves and wanted.state != OFFLINE and arguments["registry"] == "check":
         _require_fit(work, registry)
     before = _facts(group, registry)
-    predicted = _facts(wanted, NodeRegistry(True, False, registry.key_fingerprint) if repair else registry)
+    predicted = _facts(wanted, registry)
+    if repair:
+        predicted = _facts(wanted, NodeRegistry(True, False, registry.key_fingerprint))
     if not work.check_mode:
         if repair:
             registry = _repair(work, server)
@@ -99,7 +101,9 @@ def _act(work: Work, server: ManagementServer, registry: NodeRegistry, cluster: 
             work.result["changed"] = True
             with changing(work, _observed(work, cluster), lambda: _look(work, cluster)):
                 _bring_about(work, cluster, wanted)
-        predicted = _facts(wanted if wanted.state == PREPARED else cluster.require_group(group.name), registry)
+        if wanted.state != PREPARED:
+            wanted = cluster.require_group(group.name)
+        predicted = _facts(wanted, registry)
     work.result.update(
         changed=repair or moves,
         diff=diff(before, predicted, f"cluster group {group.name}, registry of {server.computer_name}"),
@@ -161,15 +165,15 @@ def _look(work: Work, cluster: ClusterHost) -> Facts:
 
 def _observed(work: Work, cluster: ClusterHost) -> Facts:
     """What was seen last, also after a failure."""
-    seen = cluster.seen
-    group = seen.group(work.arguments["group"]) if seen else None
-    return {
-        "nodes": dict(seen.nodes) if seen else None,
-        "group": {"name": group.name, "node": group.node, "state": group.state} if group else None,
-        "resources": {resource.name: resource.state for resource in seen.members(group.name)}
-        if seen and group
-        else None,
-    }
+    facts: dict[str, t.Any] = {"nodes": None, "group": None, "resources": None}
+    if cluster.seen is None:
+        return facts
+    facts["nodes"] = dict(cluster.seen.nodes)
+    group = cluster.seen.group(work.arguments["group"])
+    if group:
+        facts["group"] = {"name": group.name, "node": group.node, "state": group.state}
+        facts["resources"] = {resource.name: resource.state for resource in cluster.seen.members(group.name)}
+    return facts
 
 
 def _facts(group: ClusterGroup, registry: NodeRegistry) -> dict[str, t.Any]:

@@ -85,7 +85,9 @@ class ActionModule(OpsmgrAction):
             _require_ready(work, server, joins)
             predicted = {ROOT_VALUE: True, PARENT_KEY: False, **dict.fromkeys(SERVICES, BY_CLUSTER)}
         if joins:
-            action = "InstallCluster" if work.arguments["first"] else "AddRMSNode"
+            action = "AddRMSNode"
+            if work.arguments["first"]:
+                action = "InstallCluster"
             options = [action, f"/vs:{work.arguments['virtual_server']}", f"/disk:{work.arguments['disk']}"]
             work.result["command"] = " ".join([CONFIG_TOOL, *options])
         if not work.check_mode:

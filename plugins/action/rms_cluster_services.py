@@ -8,6 +8,7 @@ needs.
 from __future__ import annotations
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import require_supported
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     Arguments,
@@ -74,8 +75,9 @@ class ActionModule(OpsmgrAction):
             work.result["resources"] = _shown(after)
             _prove(wanted.commands(after))
         work.result["changed"] = bool(commands)
-        predicted = wanted.complete(before) if work.check_mode else after
-        work.result["diff"] = diff(_facts(before), _facts(predicted), f"cluster group {group.name}")
+        if work.check_mode:
+            after = wanted.complete(before)
+        work.result["diff"] = diff(_facts(before), _facts(after), f"cluster group {group.name}")
 
 
 def _prove(still_needed: list[str]) -> None:
@@ -89,7 +91,7 @@ def _prove(still_needed: list[str]) -> None:
 
 
 def _shown(resources: dict[str, ServiceResource | None]) -> dict[str, dict[str, object] | None]:
-    return {service: each.as_result() if each else None for service, each in resources.items()}
+    return {service: if_known(ServiceResource.as_result, each) for service, each in resources.items()}
 
 
 def _facts(resources: dict[str, ServiceResource | None]) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows import (
     CONVERSATION_SPEC,
     FAILURES,
@@ -63,11 +64,9 @@ class ActionModule(OpsmgrAction):
         needed = bool(server.is_rms or todo)
         work.result.update(_observed(server, wanted))
         if work.check_mode or not needed:
-            predicted = (
-                {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}}
-                if needed
-                else before
-            )
+            predicted = before
+            if needed:
+                predicted = {**before, "RMS": False, **{name: WANTED[state].text for name, state in todo.items()}}
             work.result.update(changed=needed, diff=diff(before, predicted, server.computer_name))
             return
 
@@ -148,7 +147,7 @@ def _run_tool(work: Work, server: ManagementServer) -> str | None:
 
 
 def _left_for_a_person(server: ManagementServer, hindrance: str | None) -> str:
-    reason = f" ({hindrance})" if hindrance else ""
+    reason = phrase(" ({})", hindrance)
     return (
         f"{server.computer_name}: its registry still calls this server the RMS{reason}. It does not act as the RMS. Check in the database that another "
         f"server is the RMS, restart {HEALTH_SERVICE} here, and check again. If that does not help, run {CONFIG_TOOL} {VERB} in "
@@ -158,5 +157,7 @@ def _left_for_a_person(server: ManagementServer, hindrance: str | None) -> str:
 
 def _settle_services(work: Work, services: t.Mapping[str, ServiceState], wanted: dict[str, str]) -> dict[str, str]:
     todo = to_change(STEP, services, wanted)
-    changed = bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0) if todo else {}
-    return describe({**services, **changed}, wanted)
+    if todo:
+        changed = bring_about(work.opsmgr.windows, STEP, todo, work.arguments["timeout"], 0)
+        services = {**services, **changed}
+    return describe(services, wanted)

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import fields
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, OpsmgrError, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
@@ -122,14 +123,13 @@ def _key(
         return None, [*problems, *attempts(lambda: signer_from(arguments)), *escrow_problems]
     if not arguments["escrow"]:
         return None, [*problems, *escrow_problems]
-    target = observation.on_host(request.target)
-    server = target.server if target and target.server else {}
+    server = observation.told_by(request.target)
     group = request.management_group or server.get("management_group")
     if group is None:
         return None, problems
     try:
         escrow = open_escrow(arguments["escrow"], arguments["trusted_signers"])
-        entry = fitting_backup(escrow, group, ServerVersion.parse(server["version"]) if server.get("version") else None)
+        entry = fitting_backup(escrow, group, if_known(ServerVersion.parse, server.get("version") or None))
         open_backup(escrow, entry, arguments["seal_passphrase"], private_key_from(arguments))
     except OpsmgrError as error:
         return None, [*problems, error.sentence(CONTROLLER)]
@@ -138,9 +138,11 @@ def _key(
 
 def _passing(directory: str | None) -> list[str]:
     """That the escrow is lost with a job of AWX. It stops no failover, because the key is on the server by then."""
-    why = lost_with_job(directory) if directory else None
+    why = directory and lost_with_job(directory)
+    if not why:
+        return []
     advice = "Back up the key of the new RMS with rms_key_backup, into an escrow that is kept"
-    return [_problem(f"the escrow {directory} is lost with this job: {why.rstrip('.')}", advice)] if why else []
+    return [_problem(f"the escrow {directory} is lost with this job: {why.rstrip('.')}", advice)]
 
 
 def _report(path: str | None) -> list[str]:

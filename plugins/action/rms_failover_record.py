@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from ansible.release import __version__ as ANSIBLE_CORE_VERSION
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import now_text, seconds_between
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
@@ -69,9 +70,14 @@ def _story(planned: PlannedFailover, arguments: Arguments, runs: list[StepRun], 
     began_at = _looked_at(planned.seen)
     at_end = arguments["seen_at_end"]
     looked_at_end = bool(at_end and at_end["servers"]) and _looked_at(at_end) >= began_at
-    seen_again = at_end if looked_at_end else arguments["seen_again"]
+    seen_again = arguments["seen_again"]
+    if looked_at_end:
+        seen_again = at_end
     came_to_end = looked_at_end or settled
-    plan_at_end = planned.renewed(seen_again) if came_to_end else None
+    left, unfinished = plan.left, []
+    if came_to_end:
+        plan_at_end = planned.renewed(seen_again)
+        left, unfinished = plan_at_end.left, plan_at_end.unfinished
     return RunHistory(
         group=DrawnGroup(
             target=plan.new_rms,
@@ -88,8 +94,8 @@ def _story(planned: PlannedFailover, arguments: Arguments, runs: list[StepRun], 
         began_at=began_at,
         asked_again_at=_looked_at(seen_again),
         steps=runs,
-        left=(plan_at_end or plan).left,
-        unfinished=plan_at_end.unfinished if plan_at_end else [],
+        left=left,
+        unfinished=unfinished,
         came_to_end=came_to_end,
         verdict=_verdict(arguments["verdict"] or {}, began_at),
     )
@@ -97,7 +103,9 @@ def _story(planned: PlannedFailover, arguments: Arguments, runs: list[StepRun], 
 
 def _verdict(result: t.Mapping[str, t.Any], began_at: str) -> str | None:
     """The verdict of this run; what is older is another run's."""
-    return str(result["verdict"]) if str(result.get("started_at", "")) >= began_at and "verdict" in result else None
+    if str(result.get("started_at", "")) < began_at:
+        return None
+    return if_known(str, result.get("verdict"))
 
 
 def _looked_at(seen: t.Mapping[str, t.Any]) -> str:

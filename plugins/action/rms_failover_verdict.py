@@ -51,10 +51,10 @@ class ActionModule(ControllerAction):
 
 def why_failed(failure: t.Mapping[str, t.Any]) -> str:
     """The messages in the result of the task that failed, of a loop those of its items."""
-    results = failure.get("results") or [failure]
-    told = [
-        str(result["msg"])
-        for result in results
-        if result.get("msg") and (result.get("failed", True) or result.get("unreachable"))
-    ]
+    failed = filter(_has_failed, failure.get("results") or [failure])
+    told = [str(result["msg"]) for result in failed if result.get("msg")]
     return " ".join(dict.fromkeys(told)) or str(failure.get("msg", ""))
+
+
+def _has_failed(result: t.Mapping[str, t.Any]) -> bool:
+    return bool(result.get("failed", True) or result.get("unreachable"))

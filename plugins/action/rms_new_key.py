@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.setup_package import (
     DEFAULT_DATABASE,
     SETUP_RESULT,
@@ -70,7 +71,7 @@ class ActionModule(OpsmgrAction):
         _require_confirmed(work, before)
         work.result.update(_observed(before))
         backup = _fitting_backup(work, before)
-        work.result["backup"] = describe(backup) if backup else None
+        work.result["backup"] = if_known(describe, backup)
         mark = _read_mark(work)
         work.result["begun_before"] = mark is not None
         if _has_new_key(before, mark):
@@ -186,5 +187,4 @@ def _observed(server: ManagementServer) -> Facts:
 
 
 def _facts(server: ManagementServer) -> dict[str, object]:
-    key = server.key_fingerprint or ("present, fingerprint unknown" if server.key_present else "absent")
-    return {"RMS": server.is_rms, "key": key}
+    return {"RMS": server.is_rms, "key": server.key_text}

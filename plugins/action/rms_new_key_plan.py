@@ -51,6 +51,8 @@ class ActionModule(ControllerAction):
             NewKeyPrediction.from_result(arguments["new_key"]),
             arguments["lock"].get("msg"),
         )
-        check = writing_problems if plan.backup_needed else password_problems
-        plan.problems += check(arguments, STEP, ROLE)
+        if plan.backup_needed:
+            plan.problems += writing_problems(arguments, STEP, ROLE)
+        else:
+            plan.problems += password_problems(arguments, STEP, ROLE)
         return asdict(plan)

@@ -132,7 +132,9 @@ def _after_any_earlier_promotion(work: Work, promotion: Promotion, server: Manag
         if found.answered is not None:
             promotion.clear_mark()
         return server
-    seconds = work.arguments["promotion_timeout"] if _may_work_long(found) else EFFECT_SECONDS
+    seconds: float = EFFECT_SECONDS
+    if _may_work_long(found):
+        seconds = work.arguments["promotion_timeout"]
     if found.phase is Phase.UNANSWERED:
         promotion.end_unanswered(found)
     if found.phase is Phase.MAY_BE_ANSWERED:
@@ -249,11 +251,13 @@ def _after_broken_conversation(work: Work, error: ConversationError) -> HeldConv
     if not answered:
         raise problem from error
     ended = None
+    seconds = EFFECT_SECONDS
+    if error.decision is Decision.SENT:
+        seconds = work.arguments["promotion_timeout"]
     if isinstance(error, ConversationLost):
         # A look repeats nothing that was said, so it may be tried over a new connection.
         with contextlib.suppress(ConnectionLost, ShellFault, CommandTimeout):
-            sent = error.decision is Decision.SENT
-            ended = _wait_for_end(work, work.arguments["promotion_timeout"] if sent else EFFECT_SECONDS)
+            ended = _wait_for_end(work, seconds)
     if ended is None:
         raise OpsmgrError(STEP, problem.found, HOW_TO_FIND_OUT, ANSWERED[error.decision], RERUN) from error
     work.result["exit_code"] = ended.promotion.exit_code
@@ -265,15 +269,15 @@ def _prove(work: Work, talk: HeldConversation) -> None:
     while not work.opsmgr.role()[1]:
         if deadline.passed():
             problem = work.opsmgr.no_effect(STEP, CONFIG_TOOL, "the registry does not call this server the RMS", talk)
-            advice = (
-                problem.what_to_do
-                if work.opsmgr.windows.shell.input_kind == PIPE
-                else f"Check the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
-            )
+            advice = f"Check the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
+            if work.opsmgr.windows.shell.input_kind == PIPE:
+                advice = problem.what_to_do
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
         work.opsmgr.windows.pause(1)
     work.result["is_rms"] = True
 
 
 def _code(exit_code: int | None) -> str:
-    return "not known" if exit_code is None else str(exit_code)
+    if exit_code is None:
+        return "not known"
+    return str(exit_code)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
@@ -150,9 +151,9 @@ def _require_fitting(manifest: t.Mapping[str, t.Any], server: ManagementServer) 
             f"the backup is of management group {manifest['management_group']}, and this server belongs to {server.management_group}",
             "Give the backup of its own management group",
         )
-    problem = (
-        key_backup_problem(ServerVersion.parse(manifest["server_version"]), server.version) if server.version else None
-    )
+    if server.version is None:
+        return
+    problem = key_backup_problem(ServerVersion.parse(manifest["server_version"]), server.version)
     if problem:
         raise OpsmgrError(STEP, problem, "Give a backup that was made after the last upgrade")
 
@@ -168,11 +169,9 @@ def _restore(
     if before.key_fingerprint is not None and before.key_fingerprint == wanted:
         _leave(work, before)
         return
-    mark = (
-        restored_key.find_mark(work.opsmgr.windows)
-        if before.key_fingerprint is not None
-        else restored_key.RestoreMark()
-    )
+    mark = restored_key.RestoreMark()
+    if before.key_fingerprint is not None:
+        mark = restored_key.find_mark(work.opsmgr.windows)
     if mark.proves(source, before.key_fingerprint):
         if mark.after is None and not work.check_mode:
             # The run that restored it was cut off.
@@ -226,17 +225,17 @@ def _predict(work: Work, before: ManagementServer, wanted: str | None) -> None:
 def _warn_of_version(work: Work, before: ManagementServer) -> None:
     if before.version is not None and work.result["backup"]:
         warning = key_backup_warning(ServerVersion.parse(work.result["backup"]["server_version"]), before.version)
-        work.result["warnings"] = [warning] if warning else []
+        work.result["warnings"] = list(filter(None, [warning]))
 
 
 def _report(work: Work, before: ManagementServer, fingerprint: str | None, changed: bool) -> None:
-    shown = {"key": before.key_fingerprint or ("present, fingerprint unknown" if before.key_present else "absent")}
+    shown = after = {"key": before.key_text}
+    if changed:
+        after = {"key": replace(before, key_present=True, key_fingerprint=fingerprint).key_text}
     work.result.update(
         changed=changed,
         key={"present": True, "fingerprint": fingerprint},
-        diff=diff(
-            shown, {"key": fingerprint or "present, fingerprint unknown"} if changed else shown, before.computer_name
-        ),
+        diff=diff(shown, after, before.computer_name),
     )
 
 

@@ -52,7 +52,8 @@ class ActionModule(OpsmgrAction):
         names = _names(work.arguments["instance"])
         services = work.opsmgr.windows.services(names)
         work.result["services"] = _shown(services)
-        todo = [name for name in names if services[name].state == STOPPED and services[name].start_mode == AUTOMATIC]
+        stopped = [name for name in names if services[name].state == STOPPED]
+        todo = [name for name in stopped if services[name].start_mode == AUTOMATIC]
         _require_engine(names[0], services[names[0]])
         after = services
         if todo and not work.check_mode:
@@ -62,7 +63,9 @@ class ActionModule(OpsmgrAction):
 
             with changing(work, {"services": _shown(services)}, look):
                 after = _start(work, services, todo)
-        predicted = {**_shown(after), **(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}") if work.check_mode else {})}
+        predicted = _shown(after)
+        if work.check_mode:
+            predicted.update(dict.fromkeys(todo, f"{RUNNING}, {AUTOMATIC}"))
         work.result.update(
             changed=bool(todo), services=_shown(after), diff=diff(_shown(services), predicted, "services of SQL Server")
         )
@@ -101,4 +104,6 @@ def _start(work: Work, before: t.Mapping[str, ServiceState], todo: t.Sequence[st
 
 
 def _shown(services: t.Mapping[str, ServiceState]) -> dict[str, str | None]:
-    return {name: f"{each.state}, {each.start_mode}" if each.exists else None for name, each in services.items()}
+    shown: dict[str, str | None] = dict.fromkeys(services)
+    shown.update({name: f"{each.state}, {each.start_mode}" for name, each in services.items() if each.exists})
+    return shown

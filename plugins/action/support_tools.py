@@ -16,6 +16,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import ManagementServer
 
 STEP = "put the support tools in place"
+STATES = {True: "present", False: "absent"}
+# What is done to tools that are wanted, and to others.
+DONE = {True: "copied", False: "removed"}
 
 
 class ActionModule(OpsmgrAction):
@@ -31,23 +34,24 @@ class ActionModule(OpsmgrAction):
         server = work.opsmgr.require_server(STEP)
         work.result.update(install_directory=server.install_directory, media=server.media)
         wanted = work.arguments["state"] == "present"
-        named = work.arguments["tools"] if work.arguments["tools"] is not None else list(server.tools)
+        named = work.arguments["tools"]
+        if named is None:
+            named = list(server.tools)
         todo = [tool for tool in _known(named, server) if server.tools[tool] != wanted]
         if wanted and todo:
             _require_media(server, todo)
-        after = {tool: "present" if present else "absent" for tool, present in server.tools.items()}
-        before = dict(after)
+        before = {tool: STATES[is_there] for tool, is_there in server.tools.items()}
         if not work.check_mode:
             self._change(work, server, todo, wanted)
-        after.update(dict.fromkeys(todo, str(work.arguments["state"])))
+        after = {**before, **dict.fromkeys(todo, str(work.arguments["state"]))}
         work.result.update(changed=bool(todo), diff=diff(before, after, str(server.install_directory)))
-        work.result["copied" if wanted else "removed"] = todo
+        work.result[DONE[wanted]] = todo
 
     @staticmethod
     def _change(work: Work, server: ManagementServer, todo: list[str], wanted: bool) -> None:
         if not todo:
             return
-        key = "copied" if wanted else "removed"
+        key = DONE[wanted]
 
         def look() -> Facts:
             now = work.opsmgr.observe().tools
@@ -55,8 +59,10 @@ class ActionModule(OpsmgrAction):
 
         # Whoever undoes it must not leave behind what may be there.
         with changing(work, {key: []}, look, unknown={key: todo}):
-            change = work.opsmgr.copy_tools if wanted else work.opsmgr.remove_tools
-            now = change(server, todo)
+            if wanted:
+                now = work.opsmgr.copy_tools(server, todo)
+            else:
+                now = work.opsmgr.remove_tools(server, todo)
             done = [tool for tool in todo if now[tool] == wanted]
             if done != todo:
                 found = f"{', '.join(tool for tool in todo if tool not in done)} could not be {key}"

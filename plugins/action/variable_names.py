@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.controller import Arguments, ControllerAction
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.inventory.variable_names import (
     known_variables,
@@ -42,10 +43,12 @@ def _hosts_by_variable(task_vars: t.Mapping[str, t.Any]) -> dict[str, list[str]]
     fails.
     """
     hostvars = task_vars.get("hostvars") or {}
+    # What is not there raw is a plain dict.
+    read = getattr(hostvars, "raw_get", lambda host: hostvars.get(host, ()))
     hosts = [host for members in (task_vars.get("groups") or {}).values() for host in members]
     found: dict[str, list[str]] = {name: [str(task_vars.get("inventory_hostname"))] for name in task_vars}
     for host in dict.fromkeys(hosts):
-        for name in hostvars.raw_get(host) if hasattr(hostvars, "raw_get") else hostvars.get(host, ()):
+        for name in read(host):
             having = found.setdefault(name, [])
             if host not in having:
                 having.append(host)
@@ -53,5 +56,4 @@ def _hosts_by_variable(task_vars: t.Mapping[str, t.Any]) -> dict[str, list[str]]
 
 
 def _some(hosts: t.Sequence[str]) -> str:
-    left = len(hosts) - HOSTS_NAMED
-    return ", ".join(hosts[:HOSTS_NAMED]) + (f" and {left} more" if left > 0 else "")
+    return ", ".join(hosts[:HOSTS_NAMED]) + phrase(" and {} more", len(hosts[HOSTS_NAMED:]))

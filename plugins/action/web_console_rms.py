@@ -64,7 +64,9 @@ def _refuse_overridden(work: Work, plan: FileEdit) -> None:
     """Refuse when another file overrides the key: whatever Web.config says, the web console goes by that one."""
     for line, path in overriding_paths(plan.old, path=plan.path):
         other = WindowsFiles(work.opsmgr.windows, STEP).read_file(path)
-        named = mom_server(other.content, path=path) if other is not None else None
+        named = None
+        if other is not None:
+            named = mom_server(other.content, path=path)
         if named is not None and named.lower() != work.arguments["rms"].lower():
             found = f"{plan.path}: line {line}: {path} overrides the key {MOM_SERVER}, and names {named or 'nothing'}; nothing was changed"
             advice = f"Correct it there first, with the option path: {path}. Then rerun, and restart the web console's application pool in IIS"
@@ -76,7 +78,8 @@ def _refuse_strangers(work: Work, edit: Edit) -> None:
     if work.arguments["former_rms"] is None:
         return
     former = known_as(former_names(work.arguments))
-    strangers = [each for each in edit.changes if each.old_value and not is_one_of(each.old_value, former)]
+    named = [each for each in edit.changes if each.old_value]
+    strangers = [each for each in named if not is_one_of(each.old_value, former)]
     if strangers:
         work.result["untouched"] = [
             {"line": each.line, "value": each.old_value, "reason": "it names another server"} for each in strangers

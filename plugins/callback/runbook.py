@@ -125,7 +125,12 @@ class _Ending:
         atexit.register(self._at_exit)
         # In the moment in which Python forks, it throws an interruption away, and would say so with a traceback.
         usual = sys.unraisablehook
-        sys.unraisablehook = lambda unraisable: None if unraisable.exc_type is KeyboardInterrupt else usual(unraisable)
+
+        def without_interruptions(unraisable: t.Any) -> None:
+            if unraisable.exc_type is not KeyboardInterrupt:
+                usual(unraisable)
+
+        sys.unraisablehook = without_interruptions
         # Only a main thread may; another one has no terminal, either.
         with contextlib.suppress(ValueError):
             self._before = {number: signal.signal(number, self._on_signal) for number in self.SIGNALS}
@@ -268,11 +273,8 @@ class CallbackModule(CallbackBase):
         if self._progress:
             self._progress.remove()
         summaries = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        failed = [
-            self._names.shown(host)
-            for host, summary in summaries.items()
-            if summary["failures"] or summary["unreachable"]
-        ]
+        troubles = {host: summary["failures"] + summary["unreachable"] for host, summary in summaries.items()}
+        failed = [self._names.shown(host) for host, number in troubles.items() if number]
         self._say(text.recap_lines(self._book, failed, time.monotonic(), hosts=len(summaries)))
 
     def _show_foot(self) -> None:
@@ -289,11 +291,10 @@ class CallbackModule(CallbackBase):
         """The end that Ansible tells no callback of."""
         self._hide_foot()
         now = time.monotonic()
-        lines = (
-            text.interrupted_lines(self._book, now, shown_command(sys.argv))
-            if interrupted
-            else text.broken_off_lines(self._book, now)
-        )
+        if interrupted:
+            lines = text.interrupted_lines(self._book, now, shown_command(sys.argv))
+        else:
+            lines = text.broken_off_lines(self._book, now)
         try:
             self._say(lines)
         except RuntimeError:
@@ -344,7 +345,10 @@ class CallbackModule(CallbackBase):
 
     def v2_on_file_diff(self, result: t.Any) -> None:
         told = Result.of(result)
-        for each in told.data["results"] if told.is_whole_loop else [told.data]:
+        results = [told.data]
+        if told.is_whole_loop:
+            results = told.data["results"]
+        for each in results:
             if each.get("diff") and each.get("changed"):
                 self._display.display(self._get_diff(harmless_values(each["diff"])))
 
@@ -430,7 +434,9 @@ class CallbackModule(CallbackBase):
         step = self._book.current
         if step is None or step.quiet:
             return None
-        what, percent = (self._progress.last() if self._progress else None) or ("", None)
+        what, percent = "", None
+        if self._progress:
+            what, percent = self._progress.last() or (what, percent)
         return UnderWay(self._book.next_number, step.name, time.monotonic() - step.started, percent, what)
 
     def _learn_new_key_plan(self, plan: t.Mapping[str, t.Any]) -> None:
@@ -449,7 +455,9 @@ class CallbackModule(CallbackBase):
         self._say(lines)
 
     def _say(self, lines: t.Iterable[text.Line]) -> None:
-        width = shutil.get_terminal_size().columns if self._is_terminal else None
+        width = None
+        if self._is_terminal:
+            width = shutil.get_terminal_size().columns
         with self._ending.postponed():
             for line in lines:
                 self._display.display(replace(line, text=harmless(line.text)).wrapped(width), color=COLORS[line.tone])

@@ -78,11 +78,10 @@ class LookupModule(LookupBase):
         inventory = Inventory(
             known.get("groups") or {}, hosts, known.get("ansible_limit"), known.get("ansible_inventory_sources") or ()
         )
-        problem = (
-            controller_problem(inventory)
-            if wanted == [LOCALHOST]
-            else run_problem(wanted, self.get_option("reads"), inventory)
-        )
+        if wanted == [LOCALHOST]:
+            problem = controller_problem(inventory)
+        else:
+            problem = run_problem(wanted, self.get_option("reads"), inventory)
         if problem:
             raise AnsibleLookupError(problem)
         return [name for name in wanted if name == LOCALHOST or inventory.has(name)]

@@ -31,6 +31,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
     OptionProblem,
@@ -168,10 +169,12 @@ class AccessGuard:
 
     def _left_closed(self, error: SqlError | ConnectionProblem) -> AccessProblem:
         found, sessions = self._look()
-        state = (
-            "in a state that could not be read, possibly SINGLE_USER" if found is None else f"in {found.user_access}"
-        )
-        holders = f". In it: {sessions_text(sessions)}" if sessions else ". This login cannot see who is in it"
+        state = "in a state that could not be read, possibly SINGLE_USER"
+        if found is not None:
+            state = f"in {found.user_access}"
+        holders = ". This login cannot see who is in it"
+        if sessions:
+            holders = f". In it: {sessions_text(sessions)}"
         return AccessProblem(
             self._database,
             f"THE DATABASE IS LEFT {state}, so that OpsMgr cannot use it, because: {cause(error)}{holders}",
@@ -293,12 +296,18 @@ class BrokerRepair:
     def _plan(self) -> list[str]:
         """The statements that a repair sends when nobody comes or goes meanwhile."""
         leave, forget = note_statements(self._database)
-        statements = [self._guard.by_hand, forget] if self._closed else []
+        statements = []
+        if self._closed:
+            statements += [self._guard.by_hand, forget]
         if self._off and self._twin_forbids:
             return statements
-        if self._off:
-            statements += self._switch_plan(leave, forget) if self.report.sessions else [self._broker_statement]
-        return statements + ([forget] if self._left_note and forget not in statements else [])
+        if self._off and self.report.sessions:
+            statements += self._switch_plan(leave, forget)
+        elif self._off:
+            statements.append(self._broker_statement)
+        if self._left_note and forget not in statements:
+            statements.append(forget)
+        return statements
 
     def _switch_plan(self, leave: str, forget: str) -> list[str]:
         use, *switch = self._switch_statements()
@@ -338,8 +347,10 @@ class BrokerRepair:
 
     @property
     def _broker_statement(self) -> str:
-        # A new id is only taken where the old one cannot be kept: it ends all conversations.
-        broker = "NEW_BROKER" if self._twins else "ENABLE_BROKER"
+        broker = "ENABLE_BROKER"
+        if self._twins:
+            # A new id is only taken where the old one cannot be kept: it ends all conversations.
+            broker = "NEW_BROKER"
         return f"ALTER DATABASE {quote_identifier(self._database)} SET {broker}"
 
     def _switch_statements(self) -> list[str]:
@@ -481,7 +492,10 @@ class BrokerRepair:
         after = self.report.after
         if after is None:
             return "its state could not be read"
-        return f"it is in {after.user_access}, Service Broker is {'on' if after.is_broker_enabled else 'off'}"
+        broker = "off"
+        if after.is_broker_enabled:
+            broker = "on"
+        return f"it is in {after.user_access}, Service Broker is {broker}"
 
     def _explained(self, error: SqlError | ConnectionProblem) -> BrokerProblem:
         number = _number(error)
@@ -491,7 +505,7 @@ class BrokerRepair:
             return self._no_right(cause(error), number, f"After that {self._state_now}")
         last = self._cause(error)
         earlier = [text for text in self._earlier[:1] if text != last]
-        before = f"; a try before failed: {earlier[0]}" if earlier else ""
+        before = phrase("; a try before failed: {}", "".join(earlier))
         return BrokerProblem(
             self._database, f"{last}{before}. After that {self._state_now}", self._advice(error), number
         )
@@ -551,7 +565,9 @@ def _passes(error: SqlError | ConnectionProblem) -> bool:
 
 
 def _number(error: SqlError | ConnectionProblem) -> int:
-    return error.number if isinstance(error, SqlError) else 0
+    if isinstance(error, SqlError):
+        return error.number
+    return 0
 
 
 def alter_advice(error: SqlError | ConnectionProblem) -> str:

@@ -107,13 +107,11 @@ def drop_closed_note(writer: Writer, database: str) -> None:
 
 def proof_missing(state: DatabaseState, ours: bool | None, sessions: Sequence[Session] | None) -> str:
     """Why a closed database is not opened, as a part of a sentence."""
-    holders = (
-        ". This login cannot see who is in it"
-        if sessions is None
-        else f". In it: {sessions_text(sessions)}"
-        if sessions
-        else ""
-    )
+    holders = ""
+    if sessions is None:
+        holders = ". This login cannot see who is in it"
+    elif sessions:
+        holders = f". In it: {sessions_text(sessions)}"
     if ours is None:
         return f"it is in {state.user_access}, and it cannot be told who closed it, because its only seat is taken{holders}"
     return f"it is in {state.user_access}, and no run of this collection closed it: that would have left the note {CLOSED_NOTE} on it{holders}"

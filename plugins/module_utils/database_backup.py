@@ -124,7 +124,10 @@ class DatabaseBackup(DatabaseJob):
 
     @property
     def _plan(self) -> list[str]:
-        return [self._statement()] + ([verify_statement(self._position, checksum=True)] if self._request.verify else [])
+        statements = [self._statement()]
+        if self._request.verify:
+            statements.append(verify_statement(self._position, checksum=True))
+        return statements
 
     def carry_out(self) -> None:
         """Make the backup, read it back from its file, and verify it. Raises FileProblem, ConnectionProblem."""
@@ -177,14 +180,10 @@ class DatabaseBackup(DatabaseJob):
             self._note("The history of backups could not be read, so a new one is made", error)
             return
         # A backup without an end has no age.
-        young = [
-            row
-            for row in rows
-            if row["age_seconds"] is not None
-            and int(row["age_seconds"]) <= hours * 3600
-            and self._fits(str(row["path"]))
-        ]
-        for row in young[:_CANDIDATES]:
+        ended = [row for row in rows if row["age_seconds"] is not None]
+        young = [row for row in ended if int(row["age_seconds"]) <= hours * 3600]
+        fitting = [row for row in young if self._fits(str(row["path"]))]
+        for row in fitting[:_CANDIDATES]:
             found = self._still_there(str(row["path"]), str(row["set_guid"]))
             if found is not None:
                 self.report.path = str(row["path"])
@@ -201,7 +200,8 @@ class DatabaseBackup(DatabaseJob):
             sets = read_sets_if_there(self._connection, path) or []
         except SqlError:
             return None
-        return next((one for one in sets if one.identity == identity.upper() and not one.is_damaged), None)
+        sound = [one for one in sets if not one.is_damaged]
+        return next((one for one in sound if one.identity == identity.upper()), None)
 
     def _require_right(self) -> None:
         rows = self._connection.rows(RIGHT, self._name)
@@ -255,7 +255,9 @@ class DatabaseBackup(DatabaseJob):
                 raise problem
 
     def _statement(self) -> str:
-        options = ["CHECKSUM", "INIT" if self._request.existing == "overwrite" else "NOINIT"]
+        options = ["CHECKSUM", "NOINIT"]
+        if self._request.existing == "overwrite":
+            options = ["CHECKSUM", "INIT"]
         if self._is_copy_only:
             options.append("COPY_ONLY")
         return f"BACKUP DATABASE {self._name} TO DISK = ? WITH {', '.join(options)}"
@@ -296,4 +298,6 @@ def backup_result(found: BackupSet, path: str) -> dict[str, Any]:
 
 def text_of(moment: datetime | None) -> str | None:
     """A server's local time as text; None stays None."""
-    return None if moment is None else moment.isoformat(timespec="seconds")
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="seconds")

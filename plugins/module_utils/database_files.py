@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import Reader
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_errors import file_advice
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlError
 
@@ -124,7 +125,10 @@ def read_stored_files(reader: Reader, path: str, position: int) -> list[StoredFi
 
 def verify_statement(position: int, *, checksum: bool) -> str:
     """The statement that reads a whole backup, with its checksums where it has them."""
-    return VERIFY.format(position=position) + (", CHECKSUM" if checksum else "")
+    statement = VERIFY.format(position=position)
+    if checksum:
+        statement += ", CHECKSUM"
+    return statement
 
 
 class PlaceReader(Protocol):
@@ -143,14 +147,16 @@ def read_backup_directory(reader: PlaceReader) -> str | None:
     """The directory that the server itself uses for backups, or None when it names none. Raises SqlError where that is
     not allowed.
     """
-    # The name of the value, and its data.
-    rows = reader.tuples(BACKUP_DIRECTORY)
-    return str(rows[0][1] or "").strip() or None if rows else None
+    for _name, data in reader.tuples(BACKUP_DIRECTORY):
+        return str(data or "").strip() or None
+    return None
 
 
 def drive_of(path: str) -> str | None:
     """The letter of the local drive of a path; None for shares and anything else."""
-    return path[0].upper() if re.match(r"[A-Za-z]:\\", path) else None
+    if not re.match(r"[A-Za-z]:\\", path):
+        return None
+    return path[0].upper()
 
 
 def check_path(path: str, option: str, step: str) -> str:
@@ -211,7 +217,6 @@ def _megabytes(count: int) -> str:
 
 
 def _backup_set(row: dict[str, Any]) -> BackupSet:
-    major = row.get("SoftwareVersionMajor")
     return BackupSet(
         identity=str(row["BackupSetGUID"]).upper(),
         position=int(row["Position"]),
@@ -225,6 +230,6 @@ def _backup_set(row: dict[str, Any]) -> BackupSet:
         is_damaged=bool(row["IsDamaged"]),
         is_copy_only=bool(row["IsCopyOnly"]),
         family=str(row["FamilyGUID"]).upper(),
-        server_major=None if major is None else int(major),
+        server_major=if_known(int, row.get("SoftwareVersionMajor")),
         is_single_user=bool(row.get("IsSingleUser")),
     )

@@ -49,4 +49,6 @@ class DatabaseJob:
         """The version of SQL Server, and its major number; empty and None when it is not told."""
         version = read_sql_server_version(self._connection) or ""
         major = version.partition(".")[0]
-        return version, int(major) if major.isdecimal() else None
+        if not major.isdecimal():
+            return version, None
+        return version, int(major)

@@ -47,6 +47,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import 
     write,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known, phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.processes import GONE, LEFT_CHILDREN, look_for
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import OptionProblem
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
@@ -124,10 +125,14 @@ class GroupLock:
         lock = self.report.lock = holder_of(self._notes)
         request = self._request
         seen = self._process_of(lock)
-        alive = None if seen is None else seen != GONE
+        alive = None
+        if seen is not None:
+            alive = seen != GONE
         verdict = judge(lock, request.run, self._now, alive, renews=request.renews, break_lock=request.break_lock)
         self.report.verdict, self.report.held = verdict, verdict.kind == OURS
-        self.report.problem = self._refusal(verdict).sentence("") if verdict.kind in (HELD, LOST) else None
+        self.report.problem = None
+        if verdict.kind in (HELD, LOST):
+            self.report.problem = self._refusal(verdict).sentence("")
         return verdict
 
     def require_supported(self) -> None:
@@ -194,8 +199,9 @@ class GroupLock:
     def _have(self, verdict: LockVerdict, lock: Lock | None) -> bool:
         if verdict.kind == OURS:
             return lock is not None and self._renew(lock)
-        name = FIRST if lock is None else lock.successor
-        before = None if lock is None else self._notes[lock.name]
+        name, before = FIRST, None
+        if lock is not None:
+            name, before = lock.successor, self._notes[lock.name]
         if not self._write(add_property, name, write(self._request.run, self._now, self._now, self._request.lease)):
             return False
         self.look()
@@ -231,27 +237,26 @@ class GroupLock:
 
     def _sentence(self, verdict: LockVerdict) -> str | None:
         """Whose the lock was and since when, for one that was left."""
-        return (
-            f"The lock of the management group is taken over. It was left by {verdict.why}."
-            if verdict.kind == LEFT
-            else None
-        )
+        if verdict.kind != LEFT:
+            return None
+        return f"The lock of the management group is taken over. It was left by {verdict.why}."
 
     def _refusal(self, verdict: LockVerdict) -> LockProblem:
         lock = self.report.lock
         if verdict.kind == LOST:
             what = "Do not go on: another run may have changed the management group. See who works on it, then rerun from the beginning"
             return LockProblem(self._database, f"this run had it and has lost it: {verdict.why}", what, True)
-        until = (
-            f", until {text_of(lock.until)} unless it is renewed" if lock is not None and lock.until is not None else ""
-        )
-        times = " (the SQL Server's clock, UTC)" if until else ""
-        key = "" if lock is None else lock.key
+        until = key = ""
+        if lock is not None:
+            key = lock.key
+            until = phrase(
+                ", until {} unless it is renewed (the SQL Server's clock, UTC)", if_known(text_of, lock.until)
+            )
         what = (
             "Wait until that run has ended. If it is certain that nothing of it works any more, rerun with break_lock: "
             f"{key} (for a playbook of this collection: -e opsmgr_break_lock={key})"
         )
-        return LockProblem(self._database, f"{verdict.why}{until}{times}", what, True)
+        return LockProblem(self._database, f"{verdict.why}{until}", what, True)
 
     def _process_of(self, lock: Lock | None) -> str | None:
         if lock is None or lock.run is None or lock.run.process is None or self._request.run.process is None:

@@ -53,6 +53,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.fresh_database imp
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_lock import FIRST
 from ansible_collections.opsmgr.recovery.plugins.module_utils.group_version import require_supported_group
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState, read_database
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress import Progress, watched
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import Session, read_sessions, sessions_text
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions
@@ -182,7 +183,9 @@ class DatabaseRestore(DatabaseJob):
     def _plan(self) -> list[str]:
         if self._is_there:
             return [self._guard.by_hand]
-        return ([self._offline] if self._takes_offline else []) + [self._statement()]
+        if self._takes_offline:
+            return [self._offline, self._statement()]
+        return [self._statement()]
 
     def carry_out(self) -> None:
         """Restore, bring the database to MULTI_USER, and read the state back. Raises FileProblem, BrokerProblem,
@@ -223,13 +226,11 @@ class DatabaseRestore(DatabaseJob):
     def _chosen(self) -> BackupSet:
         with self._explaining(self._request.path, "Nothing was changed"):
             sets = read_backup_sets(self._connection, self._request.path)
-        wanted = [
-            one
-            for one in sets
-            if one.position == self._request.position or (self._request.position is None and one.is_full)
-        ]
+        wanted = [one for one in sets if one.position == self._request.position]
+        if self._request.position is None:
+            wanted = [one for one in sets if one.is_full]
         if not wanted or not wanted[-1].is_full:
-            where = "" if self._request.position is None else f" at position {self._request.position}"
+            where = phrase(" at position {}", self._request.position)
             found = f"{self._request.path} has no full backup of a database{where}; it holds {len(sets)} backup(s)"
             raise self._problem(found, "Choose another file or position")
         if wanted[-1].is_damaged:
@@ -256,7 +257,8 @@ class DatabaseRestore(DatabaseJob):
         except SqlError as error:
             self._note(f"The management group of {self._database} could not be read", error)
             return
-        self.report.group_after = str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
+        if len(rows) == 1:
+            self.report.group_after = str(rows[0]["ManagementGroupName"])
 
     def _was_restored_from(self, backup: BackupSet) -> bool:
         before = self.report.before
@@ -376,7 +378,9 @@ class DatabaseRestore(DatabaseJob):
         self._require_space(present)
 
     def _place(self, one: StoredFile, backup: BackupSet, present: list[DatabaseFile]) -> str:
-        directory = self._request.log_directory if one.is_log else self._request.data_directory
+        directory = self._request.data_directory
+        if one.is_log:
+            directory = self._request.log_directory
         if one.logical_name in self._request.move:
             return self._request.move[one.logical_name]
         own = [other for other in present if self._is_own(other)]
@@ -437,7 +441,10 @@ class DatabaseRestore(DatabaseJob):
 
     def _statement(self) -> str:
         backup, before = self.report.backup, self.report.before
-        options = [f"FILE = {backup.position if backup else 1}", *["MOVE ? TO ?"] * len(self.report.files)]
+        position = 1
+        if backup is not None:
+            position = backup.position
+        options = [f"FILE = {position}", *["MOVE ? TO ?"] * len(self.report.files)]
         if backup is not None and backup.has_checksums:
             options.append("CHECKSUM")
         if before is not None and (before.state != "RESTORING" or self._request.overwrite == ANY):
@@ -495,7 +502,7 @@ class DatabaseRestore(DatabaseJob):
         try:
             self._connection.execute(self._offline)
         except SqlError as error:
-            users = f". In it: {sessions_text(self.report.sessions)}" if self.report.sessions else ""
+            users = phrase(". In it: {}", sessions_text(self.report.sessions or []))
             raise self._problem(
                 f"it could not be taken offline: {cause(error)}{users}. {self._left()}", alter_advice(error)
             ) from error
@@ -523,17 +530,23 @@ class DatabaseRestore(DatabaseJob):
         self.report.after = found
         if found is None or found.state != "ONLINE":
             self.report.group_after = None
+        if found is None and self.report.before is None:
+            return "There is no such database now, as before"
         if found is None:
-            return "There is no such database now, as before" if self.report.before is None else "The database is gone"
+            return "The database is gone"
         if found.state == "RESTORING":
             return "The database is left RESTORING and cannot be used until it is restored; rerun"
-        how_to_open = "" if found.user_access == "MULTI_USER" else f"; to open it, type: {self._guard.by_hand}"
-        return f"The database is {found.state}, {found.user_access}{how_to_open}"
+        left = f"The database is {found.state}, {found.user_access}"
+        if found.user_access != "MULTI_USER":
+            left += f"; to open it, type: {self._guard.by_hand}"
+        return left
 
     def _require_wanted(self) -> None:
         after, wanted = self.report.after, self._request.management_group
         if after is None or after.state != "ONLINE" or after.user_access != "MULTI_USER":
-            state = "cannot be seen" if after is None else f"is {after.state}, {after.user_access}"
+            state = "cannot be seen"
+            if after is not None:
+                state = f"is {after.state}, {after.user_access}"
             raise self._problem(
                 f"it was restored, and {state}",
                 f"Look into the error log of SQL Server, or type: {self._guard.by_hand}",

@@ -62,10 +62,10 @@ def error_sentence(
 
 
 def _done_text(done: str | Sequence[str] | None) -> str:
-    if done is None:
-        return ""
-    # A str is a sequence of its characters too, which is never what was meant.
-    steps = [done] if isinstance(done, str) else list(done)
+    steps = done or []
+    if isinstance(steps, str):
+        # It is a sequence of its characters too, which is never what was meant.
+        steps = [steps]
     return "; ".join(flat for flat in (_flat(step).rstrip(".") for step in steps) if flat)
 
 
@@ -76,4 +76,6 @@ def _flat(text: str) -> str:
 
 def _ended(text: str) -> str:
     flat = _flat(text)
-    return flat if not flat or flat[-1] in ".!?" else flat + "."
+    if not flat or flat[-1] in ".!?":
+        return flat
+    return flat + "."

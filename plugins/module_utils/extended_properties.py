@@ -66,7 +66,9 @@ def drop_property(writer: Writer, name: str, database: str | None = None) -> boo
 
 def in_database(statement: str, database: str | None) -> str:
     """A statement that works in a database, which is the current one when it is not named."""
-    return statement.format(place="" if database is None else quote_identifier(database) + ".")
+    if database is None:
+        return statement.format(place="")
+    return statement.format(place=quote_identifier(database) + ".")
 
 
 def _tried(writer: Writer, otherwise: int, statement: str, *values: str) -> bool:

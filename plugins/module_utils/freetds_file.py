@@ -49,10 +49,8 @@ def freetds_file(options: SqlOptions) -> str:
     """What the file says: the place, and that old encryption is better than none. Which library does it depends on how
     FreeTDS was built.
     """
-    place = (
-        f"instance = {options.instance}"
-        if options.instance and options.port is None
-        else f"port = {options.port or DEFAULT_PORT}"
-    )
+    place = f"port = {options.port or DEFAULT_PORT}"
+    if options.is_found_by_instance:
+        place = f"instance = {options.instance}"
     lines = [f"host = {options.server}", place, "enable tls v1 = yes", "openssl ciphers = DEFAULT:@SECLEVEL=0"]
     return "".join(f"{line}\n" for line in [f"[{SECTION}]", *lines])

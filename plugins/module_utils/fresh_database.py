@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.database_files import BackupSet
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import known_rows
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import is_one_of, known_as
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import quote_identifier
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlConnection, SqlError
@@ -58,7 +59,9 @@ def _age(connection: SqlConnection, database: str, backup: BackupSet) -> list[st
 
 def _origin(connection: SqlConnection, database: str, backup: BackupSet) -> list[str]:
     families = [str(row["family_guid"]).upper() for row in connection.rows(FAMILY, database)]
-    return ["it is the database that the backup was made of"] if backup.family in families else []
+    if backup.family not in families:
+        return []
+    return ["it is the database that the backup was made of"]
 
 
 def _strangers(connection: SqlConnection, database: str, servers: Sequence[str]) -> list[str]:
@@ -66,9 +69,7 @@ def _strangers(connection: SqlConnection, database: str, servers: Sequence[str])
     statements = [statement.format(database=quote_identifier(database)) for statement in MEMBERS]
     names = [str(row["DisplayName"]) for row in known_rows(connection, statements)]
     strangers = [name for name in names if not is_one_of(name.partition(".")[0], own)]
-    more = f" and {len(strangers) - _NAMED} more" if len(strangers) > _NAMED else ""
-    return (
-        [f"it knows servers or agents that are not in fresh_servers: {', '.join(strangers[:_NAMED])}{more}"]
-        if strangers
-        else []
-    )
+    if not strangers:
+        return []
+    more = phrase(" and {} more", len(strangers[_NAMED:]))
+    return [f"it knows servers or agents that are not in fresh_servers: {', '.join(strangers[:_NAMED])}{more}"]

@@ -66,7 +66,9 @@ class Lock:
     @property
     def until(self) -> datetime | None:
         """When it is over unless it is renewed; None when that is not known."""
-        return self.renewed + timedelta(seconds=self.lease) if self.renewed is not None else None
+        if self.renewed is None:
+            return None
+        return self.renewed + timedelta(seconds=self.lease)
 
     @property
     def successor(self) -> str:
@@ -139,13 +141,16 @@ def judge(
     """
     if lock is not None and lock.run is not None and lock.run.run_id == run.run_id:
         return LockVerdict(OURS)
-    if renews:
-        return LockVerdict(LOST, "nobody holds it" if lock is None else f"it is held by {described(lock)}")
+    if lock is None and renews:
+        return LockVerdict(LOST, "nobody holds it")
     if lock is None:
         return LockVerdict(FREE)
+    if renews:
+        return LockVerdict(LOST, f"it is held by {described(lock)}")
     if _is_same_process(lock.run, run):
-        same = lock.run is not None and run.target in ("", lock.run.target)
-        return LockVerdict(OURS) if same else LockVerdict(HELD, f"this very run of Ansible holds it: {described(lock)}")
+        if lock.run is not None and run.target in ("", lock.run.target):
+            return LockVerdict(OURS)
+        return LockVerdict(HELD, f"this very run of Ansible holds it: {described(lock)}")
     if break_lock == lock.key:
         return LockVerdict(LEFT, f"{described(lock)}, and break_lock names it")
     if alive is False:
@@ -160,8 +165,9 @@ def described(lock: Lock) -> str:
     if lock.run is None or lock.since is None:
         return f"somebody unknown (the note {lock.name} on the database makes no sense to this version)"
     where = f"{lock.run.user} on controller {lock.run.controller}"
-    process = f", process {lock.run.process.pid}" if lock.run.process is not None else ""
-    return f"{where}{process}, for {lock.run.purpose} (target {lock.run.target}), since {text_of(lock.since)}"
+    if lock.run.process is not None:
+        where += f", process {lock.run.process.pid}"
+    return f"{where}, for {lock.run.purpose} (target {lock.run.target}), since {text_of(lock.since)}"
 
 
 def lock_result(lock: Lock | None) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import SqlError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import newest, unsupported, version_or_none
 
@@ -94,7 +95,9 @@ class ListedServer:
 
         The database marks a gateway as a management server, too [field]. It cannot become the RMS.
         """
-        rms = "rms_emulator" if unsupported(version_or_none(self.version)) else "rms"
+        rms = "rms"
+        if unsupported(version_or_none(self.version)):
+            rms = "rms_emulator"
         is_full = self.is_management_server and not self.is_gateway
         flags = {rms: self.is_rms, "management_server": is_full, "gateway": self.is_gateway}
         return [role for role, applies in flags.items() if applies]
@@ -110,8 +113,12 @@ class RunAsAccount:
     user_name: str
 
     def __str__(self) -> str:
-        account = f"{self.domain}\\{self.user_name}" if self.domain else self.user_name
-        return f"{self.name} ({account})" if self.name else account
+        account = self.user_name
+        if self.domain:
+            account = f"{self.domain}\\{account}"
+        if not self.name:
+            return account
+        return f"{self.name} ({account})"
 
 
 @dataclass(frozen=True)
@@ -145,10 +152,9 @@ class GroupFacts:
 
         From 2012 on it marks the RMS emulator so, which is no RMS.
         """
-        if self.unsupported:
+        if self.unsupported or len(self.rms_names) != 1:
             return None
-        names = self.rms_names
-        return names[0] if len(names) == 1 else None
+        return self.rms_names[0]
 
     @property
     def rms_names(self) -> list[str]:
@@ -185,7 +191,9 @@ def read_group(reader: Reader, database: str, *, run_as_accounts: bool = False) 
 def read_group_name(reader: Reader) -> str | None:
     """The name of the management group, or None when the table does not hold exactly one."""
     rows = reader.rows(GROUP_NAME)
-    return str(rows[0]["ManagementGroupName"]) if len(rows) == 1 else None
+    if len(rows) != 1:
+        return None
+    return str(rows[0]["ManagementGroupName"])
 
 
 def read_servers(reader: Reader) -> list[ListedServer]:
@@ -218,15 +226,17 @@ def read_database(reader: Reader, name: str) -> DatabaseState | None:
 
 def read_sql_server_version(reader: Reader) -> str | None:
     """The product version of SQL Server: C(10.0.6556.0)."""
-    rows = reader.rows(SQL_SERVER_VERSION)
-    return str(rows[0]["version"]) if rows and rows[0]["version"] is not None else None
+    for row in reader.rows(SQL_SERVER_VERSION):
+        return if_known(str, row["version"])
+    return None
 
 
 def read_last_full_backup(reader: Reader, database: str) -> datetime | None:
     """When the last full backup of the database ended, in the server's local time; None without one."""
-    rows = reader.rows(LAST_FULL_BACKUP, database)
-    finished = rows[0]["finished"] if rows else None
-    return finished if isinstance(finished, datetime) else None
+    for row in reader.rows(LAST_FULL_BACKUP, database):
+        if isinstance(row["finished"], datetime):
+            return row["finished"]
+    return None
 
 
 def read_run_as_accounts(reader: Reader) -> list[RunAsAccount]:

@@ -49,7 +49,9 @@ class LocalView:
     @property
     def opinion(self) -> str:
         """What registry and services say, for a sentence."""
-        return f"its registry says that it is {'' if self.is_rms else 'not '}the RMS, and {self.services}"
+        if self.is_rms:
+            return f"its registry says that it is the RMS, and {self.services}"
+        return f"its registry says that it is not the RMS, and {self.services}"
 
     @property
     def services(self) -> str:
@@ -91,9 +93,11 @@ def compare(facts: GroupFacts, views: Sequence[LocalView]) -> Agreement:
         return Agreement(None, comparison.strangers())
     disagreements = comparison.disagreements()
     not_asked = comparison.not_asked()
-    agree: bool | None = None if not_asked else True
+    agree: bool | None = True
     if disagreements or len(facts.rms_names) != 1:
         agree = False
+    elif not_asked:
+        agree = None
     return Agreement(agree, disagreements + not_asked + comparison.versions())
 
 
@@ -101,14 +105,17 @@ def _view(place: int, result: Mapping[str, Any]) -> LocalView:
     item = result.get(str(result.get("ansible_loop_var", "item")))
     server = result.get("server")
     if isinstance(server, Mapping) and {"computer_name", "is_rms", "services"} <= server.keys():
-        return _answer(item if isinstance(item, str) else str(server["computer_name"]), server)
+        if not isinstance(item, str):
+            item = str(server["computer_name"])
+        return _answer(item, server)
     if server is not None or not ("server" in result or any(result.get(key) for key in _NO_LOOK)):
         raise OptionProblem(
             f"entry {place} of management_servers is not a result of management_server_info",
             "Give it the results of a loop with that module",
         )
-    host = item if isinstance(item, str) else f"entry {place} of management_servers"
-    return LocalView(host, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
+    if not isinstance(item, str):
+        item = f"entry {place} of management_servers"
+    return LocalView(item, str(result.get("problem") or result.get("msg") or "nobody looked at it"))
 
 
 def _answer(host: str, server: Mapping[str, Any]) -> LocalView:
@@ -130,7 +137,9 @@ def _why_it_cannot_tell(server: Mapping[str, Any]) -> str:
         return "the account is not an administrator of this server"
     if not server.get("installed"):
         return "Operations Manager is not installed there"
-    return "its registry names no management group" if server["is_rms"] is None else ""
+    if server["is_rms"] is None:
+        return "its registry names no management group"
+    return ""
 
 
 class _Comparison:
@@ -204,8 +213,11 @@ class _Comparison:
 
     def _entry(self, view: LocalView) -> ListedServer | None:
         """What the database has of the computer; of the virtual server, when it was asked by that name."""
-        by_name = [server for server in self._virtual if view.is_clustered and view.is_called(server.name)]
-        return next(iter(by_name + [server for server in self._servers if view.is_computer(server.name)]), None)
+        if view.is_clustered:
+            for server in self._virtual:
+                if view.is_called(server.name):
+                    return server
+        return next((server for server in self._servers if view.is_computer(server.name)), None)
 
     def _is_node(self, view: LocalView) -> bool:
         """Whether it speaks for a node of the clustered RMS, and not for the virtual server nor for itself."""
@@ -215,7 +227,9 @@ class _Comparison:
         return server is None or (view.is_rms and not server.is_rms)
 
     def _by_database(self, server: ListedServer) -> str:
-        return "it is the RMS" if server.is_rms else f"it is an ordinary management server and the RMS is {self._rms}"
+        if server.is_rms:
+            return "it is the RMS"
+        return f"it is an ordinary management server and the RMS is {self._rms}"
 
     def _stranger_sentence(self, view: LocalView) -> str:
         found = f"it belongs to the management group {view.management_group}, and this is the database of {self._group}"

@@ -38,13 +38,11 @@ class Range:
 
     def problem(self, number: float) -> str | None:
         """Why the number is not one of them, or None when it is one."""
-        if (
-            math.isfinite(number)
-            and (number > self.least if self.above else number >= self.least)
-            and number <= self.most
-        ):
+        first, fits = "at least", self.least <= number <= self.most
+        if self.above:
+            first, fits = "more than", self.least < number <= self.most
+        if math.isfinite(number) and fits:
             return None
-        first = "more than" if self.above else "at least"
         return f"it must be {first} {self.least:g} and at most {self.most:g}{self.unit}"
 
 
@@ -73,8 +71,12 @@ _RANGES: dict[str, Range] = {
 def range_of(option: str, spec: Mapping[str, Any]) -> Range:
     """Which numbers an option takes, by its name. An option whose default is 0 takes 0."""
     fitting = [ending for ending in _RANGES if option == ending or option.endswith("_" + ending)]
-    found = _RANGES[max(fitting, key=len)] if fitting else COUNT
-    return TIMEOUT_OR_NONE if found is TIMEOUT and spec.get("default") == 0 else found
+    if not fitting:
+        return COUNT
+    found = _RANGES[max(fitting, key=len)]
+    if found is TIMEOUT and spec.get("default") == 0:
+        return TIMEOUT_OR_NONE
+    return found
 
 
 def require_usable(values: Mapping[str, Any], spec: Spec, step: str) -> None:
@@ -94,8 +96,9 @@ def require_any_usable(values: Mapping[str, Any], step: str) -> None:
     :raises OpsmgrError: naming the option and what is wrong, and never a secret
     """
     for option, value in values.items():
-        odd = isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST
-        problem = "it is not a number that anything can have" if odd else value_problem(option, value, {})
+        problem = value_problem(option, value, {})
+        if isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
+            problem = "it is not a number that anything can have"
         if problem:
             raise OpsmgrError(step, f"the option {option} cannot be used: {problem}", ADVICE)
 

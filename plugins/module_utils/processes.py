@@ -87,8 +87,12 @@ def look_for(wanted: Process, seen_from: Process, proc: Path = PROC) -> str | No
     C(seen_from) is a process of this run, whose own children are none of the other's.
     """
     here = describe_process(os.getpid(), proc)
-    if here is None or not here.is_on_same_kernel(wanted):
-        return GONE if here is not None and wanted.ended_with_boot_before(here) else None
+    if here is None:
+        return None
+    if not here.is_on_same_kernel(wanted):
+        if wanted.ended_with_boot_before(here):
+            return GONE
+        return None
     table = {entry.pid: entry for entry in _entries(proc)}
     if 1 not in table:
         # Processes of other users are hidden here (hidepid): what is not seen may be there.
@@ -96,7 +100,9 @@ def look_for(wanted: Process, seen_from: Process, proc: Path = PROC) -> str | No
     itself = table.get(wanted.pid)
     if itself is not None and itself.started == wanted.started and itself.state not in _ENDED:
         return WORKS
-    return LEFT_CHILDREN if any(True for _orphan in _orphans(wanted, seen_from, table, proc)) else GONE
+    for _orphan in _orphans(wanted, seen_from, table, proc):
+        return LEFT_CHILDREN
+    return GONE
 
 
 def _orphans(wanted: Process, seen_from: Process, table: dict[int, _Entry], proc: Path) -> Iterable[_Entry]:
@@ -116,15 +122,18 @@ def _is_below(pid: int, ancestor: int, table: dict[int, _Entry]) -> bool:
     while pid not in seen:
         if pid == ancestor:
             return True
+        if pid not in table:
+            return False
         seen.add(pid)
-        entry = table.get(pid)
-        pid = 0 if entry is None else entry.parent
+        pid = table[pid].parent
     return False
 
 
 def _entries(proc: Path) -> Iterable[_Entry]:
     for name in os.listdir(proc):
-        entry = _entry(proc, int(name)) if name.isdecimal() else None
+        if not name.isdecimal():
+            continue
+        entry = _entry(proc, int(name))
         if entry is not None:
             yield entry
 
@@ -145,7 +154,9 @@ def _command(proc: Path, pid: int) -> int:
         text = (proc / str(pid) / "cmdline").read_bytes()
     except OSError:
         return 0
-    return (zlib.crc32(text) & 0xFFFF or 1) if text else 0
+    if not text:
+        return 0
+    return zlib.crc32(text) & 0xFFFF or 1
 
 
 def _machine() -> str:
@@ -154,4 +165,6 @@ def _machine() -> str:
         identity = _MACHINE_ID.read_bytes().strip()
     except OSError:
         return ""
-    return hashlib.sha256(b"opsmgr.recovery" + identity).hexdigest()[:16] if identity else ""
+    if not identity:
+        return ""
+    return hashlib.sha256(b"opsmgr.recovery" + identity).hexdigest()[:16]

@@ -27,6 +27,8 @@ def append_progress(path: str, what: str, percent: float, seconds: float) -> Non
 
 def last_progress(text: str) -> tuple[str, int] | None:
     """What the last whole line of the file's text is about, and its percent; None without one."""
-    whole, newline, _unfinished = text.rpartition("\n")
-    found = _LINE.match(whole.rpartition("\n")[2]) if newline else None
-    return (found["what"], int(found["percent"])) if found else None
+    whole, _newline, _unfinished = text.rpartition("\n")
+    found = _LINE.match(whole.rpartition("\n")[2])
+    if not found:
+        return None
+    return found["what"], int(found["percent"])

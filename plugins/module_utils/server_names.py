@@ -30,7 +30,9 @@ def name_problem(name: str, *, qualified: bool) -> str | None:
         return "each part between dots has letters, digits, underscores and, inside, hyphens"
     if labels[-1].isdigit():
         return "it looks like an address or a number"
-    return "it has no domain" if qualified and len(labels) == 1 else None
+    if qualified and len(labels) == 1:
+        return "it has no domain"
+    return None
 
 
 def name_key(name: str) -> str:
@@ -49,7 +51,8 @@ def former_names(known: Iterable[str], own: Iterable[str]) -> list[str]:
     An address, or an alias that is no name, is in no file.
     """
     keys = {name_key(name) for name in own if name}
-    return sorted({name for name in known if name_key(name) not in keys and not name_problem(name, qualified=False)})
+    others = {name for name in known if name_key(name) not in keys}
+    return sorted(name for name in others if not name_problem(name, qualified=False))
 
 
 def known_as(names: Iterable[str], *, domain: str = "") -> frozenset[str]:
@@ -74,4 +77,6 @@ def is_one_of(text: str, names: frozenset[str]) -> bool:
 
 def in_capitals(name: str) -> str:
     """The name in capitals, or as it is when capitals would make another name of it (C(ß))."""
-    return name.upper() if name.upper().lower() == name.lower() else name
+    if name.upper().lower() != name.lower():
+        return name
+    return name.upper()

@@ -9,7 +9,8 @@ This file is private to the collection: others must not import it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import Reader
 
@@ -37,6 +38,13 @@ def read_sessions(reader: Reader, database: str) -> list[Session]:
         Session(int(row["spid"]), *(str(row[name] or "").strip() for name in ("loginame", "program_name", "hostname")))
         for row in reader.rows(SESSIONS, database)
     ]
+
+
+def sessions_result(sessions: Sequence[Session] | None) -> list[dict[str, Any]] | None:
+    """What a module returns; None when they were not read."""
+    if sessions is None:
+        return None
+    return [asdict(session) for session in sessions]
 
 
 def sessions_text(sessions: Sequence[Session]) -> str:

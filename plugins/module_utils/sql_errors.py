@@ -126,7 +126,9 @@ _DATABASE_ADVICE = {
 
 def advice(number: int) -> str:
     """What to do about an error of any statement; 0 is the driver's."""
-    return _ADVICE.get(number, OTHERWISE if number else WITHOUT_NUMBER)
+    if not number:
+        return WITHOUT_NUMBER
+    return _ADVICE.get(number, OTHERWISE)
 
 
 def file_advice(number: int) -> str | None:

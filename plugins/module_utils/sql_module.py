@@ -122,7 +122,7 @@ class LongSqlWork(SqlWork):
 
     def _watched_result(self, problems: list[str]) -> dict[str, Any]:
         """The keys C(progress) and C(problems)."""
-        told = [self._progress.problem] if self._progress.problem else []
+        told = filter(None, [self._progress.problem])
         return {"progress": self._progress.milestones, "problems": [*problems, *told]}
 
 

@@ -119,7 +119,7 @@ class SqlOptions:
     @property
     def label(self) -> str:
         """The server as messages name it: C(sql1:1433), C(sql1\\OPSMGR)."""
-        if self.instance and self.port is None:
+        if self.is_found_by_instance:
             return f"{self.server}\\{self.instance}"
         return f"{self.server}:{self.port or DEFAULT_PORT}"
 
@@ -128,12 +128,17 @@ class SqlOptions:
         """Whether the driver, a name in odbcinst.ini or a path, is FreeTDS; otherwise it is taken for Microsoft's."""
         return any(part in self.driver.lower() for part in ("freetds", "tdsodbc"))
 
+    @property
+    def is_found_by_instance(self) -> bool:
+        """Whether SQL Server Browser tells the port, which is not given."""
+        return bool(self.instance) and self.port is None
+
     def _check_texts(self) -> None:
         for name in ("server", "driver", "database"):
             if not getattr(self, name):
-                otherwise = (
-                    ", or list the SQL Server in the group opsmgr_database" if name == "server" else ", or leave it out"
-                )
+                otherwise = ", or leave it out"
+                if name == "server":
+                    otherwise = ", or list the SQL Server in the group opsmgr_database"
                 raise OptionProblem(f"{name} is empty", f"Set {name}{in_inventory(name)}{otherwise}")
         for name in ("server", "instance", "driver", "database", "login_user", "login_password"):
             _check_text(name, getattr(self, name) or "")
@@ -218,8 +223,9 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _joined(options: SqlOptions, password: str | None, named: str | None) -> str:
-    values = _freetds_values(options, named) if options.is_freetds else _microsoft_values(options)
-    quote = _freetds_value if options.is_freetds else _microsoft_value
+    values, quote = _microsoft_values(options), _microsoft_value
+    if options.is_freetds:
+        values, quote = _freetds_values(options, named), _freetds_value
     if options.login_user is not None:
         values.update({"UID": options.login_user, "PWD": password or ""})
     else:
@@ -243,9 +249,12 @@ def _freetds_values(options: SqlOptions, named: str | None) -> dict[str, str]:
 
 
 def _microsoft_values(options: SqlOptions) -> dict[str, str]:
-    place = f"\\{options.instance}" if options.instance and options.port is None else f",{options.port or DEFAULT_PORT}"
-    values = {"SERVER": f"tcp:{options.server}{place}", "Encrypt": "yes" if options.encryption == "require" else "no"}
+    place = f",{options.port or DEFAULT_PORT}"
+    if options.is_found_by_instance:
+        place = f"\\{options.instance}"
+    values = {"SERVER": f"tcp:{options.server}{place}", "Encrypt": "no"}
     if options.encryption == "require":
+        values["Encrypt"] = "yes"
         # SQL Server 2005 and 2008 make their own certificate, which nobody signed [ms].
         values["TrustServerCertificate"] = "yes"
     return values

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.freetds_file import old_tls
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_errors import (
     NO_ANSWER,
     advice,
@@ -112,7 +113,9 @@ class SqlError(OpsmgrError):
         self, number: int, state: str, message: str, statement: str, server: str, waited_seconds: int | None = None
     ) -> None:
         self.reason = _reason_text(number, message.rstrip("."), waited_seconds)
-        what_to_do = advice(number) if waited_seconds is None else NO_ANSWER
+        what_to_do = NO_ANSWER
+        if waited_seconds is None:
+            what_to_do = advice(number)
         super().__init__(f"run SQL on {server}", f"{self.reason} from: {statement}", what_to_do)
         self.number = number
         self.state = state
@@ -222,7 +225,9 @@ class SqlConnection:
                 f"the connection was lost ({record.message}) during: {statement}",
                 "Check that SQL Server is running, then rerun",
             )
-        waited = self._connection.timeout if _is_timeout(record) else None
+        waited = None
+        if _is_timeout(record):
+            waited = self._connection.timeout
         return SqlError(record.number, record.state, record.message, statement, self.server, waited)
 
 
@@ -253,14 +258,14 @@ def connect(options: SqlOptions, *, query_timeout_seconds: int = DEFAULT_QUERY_T
 
 def diagnostics(error: pyodbc.Error) -> list[Diagnostic]:
     """Take a pyodbc exception apart; at least one record comes back."""
-    text = str(error.args[-1]) if error.args else ""
+    # The state and the message: the first or both may be missing.
+    state, text = ["", "", *map(str, error.args)][-2:]
     found = [
         Diagnostic(match["state"], int(match["number"]), _PREFIXES.sub("", match["text"], count=1).strip())
         for match in _RECORD.finditer(text)
     ]
     if found:
         return found
-    state = str(error.args[0]) if len(error.args) > 1 else ""
     return [Diagnostic(state, 0, _PREFIXES.sub("", text, count=1).strip() or type(error).__name__)]
 
 
@@ -281,7 +286,9 @@ def _use(connection: SqlConnection, options: SqlOptions) -> None:
 def _reason_text(number: int, message: str, waited_seconds: int | None) -> str:
     if waited_seconds is not None:
         return f"no answer within {waited_seconds} seconds"
-    return f"error {number} ({message})" if number else f"an error of the driver ({message})"
+    if not number:
+        return f"an error of the driver ({message})"
+    return f"error {number} ({message})"
 
 
 def _is_timeout(record: Diagnostic) -> bool:
@@ -327,9 +334,9 @@ def _kind(records: list[Diagnostic]) -> tuple[str, Diagnostic]:
 
 def _driver_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
     known = ", ".join(pyodbc.drivers()) or "none"
-    package = (
-        "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)" if options.is_freetds else "msodbcsql18 or msodbcsql17"
-    )
+    package = "msodbcsql18 or msodbcsql17"
+    if options.is_freetds:
+        package = "tdsodbc (Debian, Ubuntu) or freetds-libs (Red Hat)"
     return (
         f"the ODBC driver {options.driver} cannot be used ({_quoted(record)}); installed are: {known}",
         f"Install the package {package} where this task runs, or set driver to one that is there{in_inventory('driver')}",
@@ -362,9 +369,10 @@ def _database_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
 
 
 def _unreachable_text(record: Diagnostic, options: SqlOptions) -> tuple[str, str]:
-    place = ("server", "instance") if options.instance and options.port is None else ("server", "port")
-    advice = f"Check that SQL Server is running and reachable on this port{in_inventory(*place)}"
-    if options.instance and options.port is None:
+    reachable = "Check that SQL Server is running and reachable on this port"
+    advice = f"{reachable}{in_inventory('server', 'port')}"
+    if options.is_found_by_instance:
+        advice = f"{reachable}{in_inventory('server', 'instance')}"
         advice += ", and that SQL Server Browser answers on UDP port 1434, or set port"
     if options.login_user is None:
         advice += ", and with klist that there is a Kerberos ticket (FreeTDS reports a missing one so)"
@@ -377,10 +385,11 @@ _TEXTS = {DRIVER: _driver_text, LOGIN: _login_text, DATABASE: _database_text, UN
 
 
 def _quoted(record: Diagnostic) -> str:
-    number = f"{record.number}: " if record.number else ""
-    return number + record.message.rstrip(".")
+    return phrase("{}: ", record.number) + record.message.rstrip(".")
 
 
 def _without(text: str, secret: str | None) -> str:
+    if not secret:
+        return text
     # No driver is known to repeat the password. This holds even if one does.
-    return text.replace(secret, "********") if secret else text
+    return text.replace(secret, "********")

@@ -51,7 +51,9 @@ class ServerVersion:
     @classmethod
     def parse(cls, text: str) -> ServerVersion:
         """Read C(6.0.6278.0) or C(6.0.6278). Raises VersionError for everything else."""
-        match = _PATTERN.match(text.strip()) if isinstance(text, str) else None
+        if not isinstance(text, str):
+            raise VersionError(text)
+        match = _PATTERN.match(text.strip())
         if match is None:
             raise VersionError(text)
         return cls(*(int(number) for number in match.groups("0")))
@@ -63,7 +65,9 @@ class ServerVersion:
     def product(self) -> str:
         """C(2007 RTM) to C(2025), or C(unknown) for betas and other products."""
         found = _generation(self)
-        return found.name if found else UNKNOWN_PRODUCT
+        if found is None:
+            return UNKNOWN_PRODUCT
+        return found.name
 
     @property
     def is_supported(self) -> bool:
@@ -72,7 +76,9 @@ class ServerVersion:
         Betas of 2007 go by its rules. What is not in the table from 7.0 on is a release that nobody here has read about.
         """
         found = _generation(self)
-        return found.is_supported if found else self < FIRST_WITHOUT_RMS
+        if found is None:
+            return self < FIRST_WITHOUT_RMS
+        return found.is_supported
 
     @property
     def is_sp1_or_later(self) -> bool:

@@ -334,7 +334,7 @@ elapsed_seconds:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -349,6 +349,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.database_restore i
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import DatabaseState
 from ansible_collections.opsmgr.recovery.plugins.module_utils.progress_file import ENVIRONMENT_VARIABLE
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import sessions_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import LongSqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sqlserver import connect
@@ -405,7 +406,7 @@ class RestoreWork(LongSqlWork):
             "files": report.files,
             "before": before,
             "after": after,
-            "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
+            "sessions": sessions_result(report.sessions),
             **self._watched_result(report.problems),
             "statements": report.statements,
             "diff": {"before": before or {}, "after": after or {}},

@@ -378,6 +378,7 @@ statements:
     - SELECT ManagementGroupName FROM dbo.__MOMManagementGroupInfo__
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -387,6 +388,8 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database im
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import (
     GroupFacts,
+    ListedServer,
+    RunAsAccount,
     read_database,
     read_group,
 )
@@ -397,6 +400,7 @@ from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_a
     read_views,
 )
 from ansible_collections.opsmgr.recovery.plugins.module_utils.option_values import require_usable
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.parent_servers import ParentServer, read_parents
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import (
     SqlOptions,
@@ -427,13 +431,17 @@ def observe(
             statements = connection.statements
             facts = read_group(connection, options.database, run_as_accounts=run_as_accounts)
             closed = read_closed(connection, facts.database)
-            reporting = read_parents(connection) if parents else None
-            agreement = Agreement() if looks is None else compare(facts, looks)
+            reporting = None
+            if parents:
+                reporting = read_parents(connection)
+            agreement = Agreement()
+            if looks is not None:
+                agreement = compare(facts, looks)
             return _result(facts, closed, agreement, statements, parents=reporting)
     except ConnectionProblem as problem:
-        facts, closed = (
-            _state_from_outside(options, statements) if problem.kind == DATABASE else (GroupFacts(), Closed())
-        )
+        facts, closed = GroupFacts(), Closed()
+        if problem.kind == DATABASE:
+            facts, closed = _state_from_outside(options, statements)
         return _result(facts, closed, Agreement(), statements, problem)
 
 
@@ -471,35 +479,47 @@ def _result(
     return {
         "changed": False,
         "reachable": problem is None,
-        "problem": None if problem is None else str(problem),
-        "problem_kind": None if problem is None else problem.kind,
+        "problem": if_known(str, problem),
+        "problem_kind": problem and problem.kind,
         "management_group": facts.management_group,
         "rms": facts.rms,
-        "servers": None
-        if facts.servers is None
-        else [{"name": one.name, "roles": one.roles, "version": one.version} for one in facts.servers],
+        "servers": if_known(_server_results, facts.servers),
         "agree": agreement.agree,
         "unsupported": facts.unsupported,
         "database": _database_result(facts, closed),
         "sql_server_version": facts.sql_server_version,
-        "run_as_accounts": None
-        if facts.run_as_accounts is None
-        else [{**asdict(one), "text": str(one)} for one in facts.run_as_accounts],
-        "parents": None if parents is None else [asdict(parent) for parent in parents],
+        "run_as_accounts": if_known(_account_results, facts.run_as_accounts),
+        "parents": if_known(_parent_results, parents),
         "problems": facts.problems + agreement.problems,
         "statements": statements,
     }
 
 
+def _server_results(servers: Iterable[ListedServer]) -> list[dict[str, Any]]:
+    return [{"name": one.name, "roles": one.roles, "version": one.version} for one in servers]
+
+
+def _account_results(accounts: Iterable[RunAsAccount]) -> list[dict[str, Any]]:
+    return [{**asdict(one), "text": str(one)} for one in accounts]
+
+
+def _parent_results(parents: Iterable[ParentServer]) -> list[dict[str, Any]]:
+    return [asdict(parent) for parent in parents]
+
+
 def _database_result(facts: GroupFacts, closed: Closed) -> dict[str, Any] | None:
     if facts.database is None:
         return None
-    backup = facts.last_full_backup
+    backup = sessions = None
+    if facts.last_full_backup is not None:
+        backup = facts.last_full_backup.isoformat(timespec="seconds")
+    if closed.sessions is not None:
+        sessions = [str(session) for session in closed.sessions]
     return {
         **asdict(facts.database),
-        "last_full_backup": None if backup is None else backup.isoformat(timespec="seconds"),
+        "last_full_backup": backup,
         "closed_by_us": closed.by_us,
-        "sessions": None if closed.sessions is None else [str(session) for session in closed.sessions],
+        "sessions": sessions,
     }
 
 
@@ -517,7 +537,7 @@ def main() -> None:
     try:
         require_usable(params, beside_the_connection(module.argument_spec), "read the options")
         options = SqlOptions.from_params(params)
-        looks = None if params["management_servers"] is None else read_views(params["management_servers"])
+        looks = if_known(read_views, params["management_servers"])
         result = observe(options, run_as_accounts=params["run_as_accounts"], looks=looks, parents=params["parents"])
     except PyodbcMissing as error:
         module.fail_json(msg=f"{missing_required_lib('pyodbc')} {error.what_to_do}.", exception=PYODBC_IMPORT_ERROR)

@@ -309,10 +309,13 @@ class LockWork(SqlWork):
     @property
     def result(self) -> dict[str, Any]:
         report = self._report
+        run_id = None
+        if report.held and report.lock is not None:
+            run_id = report.lock.key
         return {
             "held": report.held,
             "taken": report.taken,
-            "run_id": report.lock.key if report.held and report.lock is not None else None,
+            "run_id": run_id,
             "lock": lock_result(report.lock),
             "taken_over_from": report.taken_over_from,
             "problem": report.problem,

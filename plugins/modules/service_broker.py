@@ -177,13 +177,13 @@ elapsed_seconds:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.broker import BrokerRepair, BrokerReport, state_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.closed_database import reopen_spec
+from ansible_collections.opsmgr.recovery.plugins.module_utils.sessions import sessions_result
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_module import SqlWork, run_sql_module
 from ansible_collections.opsmgr.recovery.plugins.module_utils.sql_options import SqlOptions, sql_connection_spec
 
@@ -219,7 +219,7 @@ class BrokerWork(SqlWork):
             "before": before,
             "after": after,
             "closed_by_us": report.closed_by_us,
-            "sessions": None if report.sessions is None else [asdict(session) for session in report.sessions],
+            "sessions": sessions_result(report.sessions),
             "statements": report.statements,
             "diff": {"before": before or {}, "after": after or {}},
         }

@@ -148,6 +148,13 @@ class ManagementServer:
         """The command line prefix that runs a tool from the install directory, which the tools insist on [book]."""
         return f"cd /d {quote(str(self.install_directory))}&& {name}"
 
+    @property
+    def key_text(self) -> str:
+        """The key for a person: its fingerprint where that is known."""
+        if not self.key_present:
+            return "absent"
+        return self.key_fingerprint or "present, fingerprint unknown"
+
     def as_result(self) -> dict[str, t.Any]:
         """The observation as plain data for a module's result. Nothing in it is a secret."""
         return {

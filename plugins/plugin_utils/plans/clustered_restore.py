@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import R2, newest
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import (
@@ -28,7 +29,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.principal_na
     named_virtual_server,
     sdk_account,
 )
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.registered import loop_results, results_that_ran
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan, hosts_if
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import SILENT
 
 STEP = "preflight"
@@ -168,16 +170,16 @@ class ClusterObservation:
     @classmethod
     def from_results(cls, results: t.Mapping[str, t.Any]) -> ClusterObservation:
         """From what the tasks returned; one that did not run returned nothing of use."""
-        looks, lock = _ran(results["servers"]), results["lock"]
+        looks, lock = results_that_ran(results["servers"]), results["lock"]
         return cls(
             group=Observation([ServerObservation.from_result(each) for each in looks], results["group"]),
             failed_looks={str(each["item"]): str(each["msg"]) for each in looks if _failed_half_way(each)},
-            nodes=[NodeObservation.from_result(each) for each in _ran(results["cluster"])],
-            setup=[Preview.from_result(each) for each in _ran(results["setup_preview"])],
+            nodes=[NodeObservation.from_result(each) for each in results_that_ran(results["cluster"])],
+            setup=[Preview.from_result(each) for each in results_that_ran(results["setup_preview"])],
             services=Preview.from_result(results["services_preview"], "commands"),
             # The preview names files only for a database that is to be restored.
             database=Preview.from_result(results["database_preview"], "files"),
-            keys=[Preview.from_result(each) for each in _ran(results["key_preview"])],
+            keys=[Preview.from_result(each) for each in results_that_ran(results["key_preview"])],
             escrow=EscrowObservation.from_result(results["escrow_backups"]),
             lock_held=lock.get("problem"),
             lock_failure=_message(lock),
@@ -277,10 +279,13 @@ def make_plan(request: ClusteredRestoreRequest, seen: ClusterObservation) -> Clu
     plan.key = request.key and _key_due(plan, seen)
     plan.outage = plan.database or plan.key or plan.closed or bool(seen.inconsistent)
     plan.problems = list(dict.fromkeys(_problems(plan, request, seen)))
-    plan.refusal = _refusal(plan, seen) if plan.problems else []
+    if plan.problems:
+        plan.refusal = _refusal(plan, seen)
     plan.backup_problems = _backup_problems(plan, request, seen)
     plan.remarks = _remarks(request, seen)
-    plan.person = [*_odd_topology(request), *(_left_by_setup(plan) if plan.join else [])]
+    plan.person = _odd_topology(request)
+    if plan.join:
+        plan.person += _left_by_setup(plan)
     plan.unfinished = list(dict.fromkeys(_unfinished(request, seen)))
     plan.steps = _steps(plan, request, seen)
     return plan
@@ -313,30 +318,24 @@ def make_report(
 def _lines(
     done: t.Sequence[str], person: t.Sequence[str], remarks: t.Sequence[str], request: ClusteredRestoreRequest
 ) -> list[str]:
-    nothing = f"The clustered RMS {request.virtual_server} works on all its nodes. Nothing to do."
-    headline = "This would be done:" if request.check_mode else "Done:"
-    return [
-        *([headline, *done] if done else [nothing]),
-        *(["Manual follow-up:", *person] if person else []),
-        # After the work, what does not answer is open.
-        *(["Remarks:", *remarks] if remarks and request.check_mode else []),
-    ]
-
-
-def loop_results(registered: Result | None) -> list[Result]:
-    """What a task registered, one result for each item of its loop; of a task without a loop, its only one."""
-    if not registered:
-        return []
-    return _ran(registered.get("results", [registered]))
-
-
-def _ran(results: t.Iterable[Result]) -> list[Result]:
-    return [result for result in results if not result.get("skipped")]
+    lines = []
+    if not done:
+        lines.append(f"The clustered RMS {request.virtual_server} works on all its nodes. Nothing to do.")
+    elif request.check_mode:
+        lines += ["This would be done:", *done]
+    else:
+        lines += ["Done:", *done]
+    if person:
+        lines += ["Manual follow-up:", *person]
+    # After the work, what does not answer is open.
+    if remarks and request.check_mode:
+        lines += ["Remarks:", *remarks]
+    return lines
 
 
 def _message(result: Result) -> str | None:
     # Only what failed has one.
-    return str(result["msg"]) if "msg" in result else None
+    return if_known(str, result.get("msg"))
 
 
 def _failed_half_way(look: Result) -> bool:
@@ -352,7 +351,9 @@ def _find_nodes(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, se
     servers = {look.host: look.server for look in _node_looks(request, seen) if look.server}
     plan.installed = [host for host, server in servers.items() if server["installed"]]
     plan.missing = [host for host, server in servers.items() if not server["installed"]]
-    plan.present = plan.installed if request.check_mode else list(request.nodes)
+    plan.present = list(request.nodes)
+    if request.check_mode:
+        plan.present = plan.installed
     plan.first_answers = request.nodes[0] in servers
     computers = {host: str(server["computer_name"]) for host, server in servers.items()}
     names = [*request.nodes, *computers.values(), request.virtual_server]
@@ -369,12 +370,14 @@ def _node_looks(request: ClusteredRestoreRequest, seen: ClusterObservation) -> l
 
 def _started_by_cluster(request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[str]:
     """The nodes on which all services are the cluster's to start."""
-    return [look.host for look in _node_looks(request, seen) if look.server and _is_started_by_cluster(look.server)]
+    return [look.host for look in _node_looks(request, seen) if _is_started_by_cluster(look)]
 
 
-def _is_started_by_cluster(server: t.Mapping[str, t.Any]) -> bool:
-    modes = {(server["services"].get(name) or {}).get("start_mode") for name in SERVICES}
-    return bool(server["installed"]) and modes == {STARTED_BY_CLUSTER}
+def _is_started_by_cluster(look: ServerObservation) -> bool:
+    if not look.told.get("installed"):
+        return False
+    modes = {(look.told["services"].get(name) or {}).get("start_mode") for name in SERVICES}
+    return modes == {STARTED_BY_CLUSTER}
 
 
 def _key_due(plan: ClusteredRestorePlan, seen: ClusterObservation) -> bool:
@@ -394,7 +397,9 @@ def _key_due(plan: ClusteredRestorePlan, seen: ClusterObservation) -> bool:
 def _rms(seen: ClusterObservation) -> str | None:
     """Whom the database names as the RMS; None when it names nobody or several."""
     names = seen.group.who_is_rms()
-    return names[0] if len(names) == 1 else None
+    if len(names) != 1:
+        return None
+    return names[0]
 
 
 def _problems(
@@ -423,8 +428,10 @@ def _problems(
 
 def _refusal(plan: ClusteredRestorePlan, seen: ClusterObservation) -> list[str]:
     """The problems, behind a line that says what was changed before they were found."""
-    but = ", but SQL services were started" if seen.sql_services_started else ""
-    return [f"Nothing was changed{but}. {len(plan.problems)} problem(s):", *plan.problems]
+    changed = "Nothing was changed"
+    if seen.sql_services_started:
+        changed += ", but SQL services were started"
+    return [f"{changed}. {len(plan.problems)} problem(s):", *plan.problems]
 
 
 def _request_problems(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> t.Iterator[str]:
@@ -477,7 +484,7 @@ def _node_problems(
     if not server["clustered"]:
         found = "its cluster service (ClusSvc) does not run"
         yield _problem(node, found, "Make it a node of the cluster and start the cluster service")
-    group, is_node = server["management_group"], _is_started_by_cluster(server)
+    group, is_node = server["management_group"], _is_started_by_cluster(look)
     if server["installed"] and group != request.management_group:
         found = f"its management group is {group}, not {request.management_group}"
         yield _problem(node, found, "Correct the inventory, or remove Operations Manager from it first")
@@ -507,7 +514,10 @@ def _database_problems(
     plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation
 ) -> t.Iterator[str]:
     host, database = request.database_host, seen.group.database
-    closed = access_problems(host, database.get("database") or {}) if not request.database else []
+    closed = []
+    # A restore takes the place of a database that is closed.
+    if not request.database:
+        closed = access_problems(host, database.get("database") or {})
     if closed:
         yield from closed
     elif database.get("reachable"):
@@ -536,7 +546,7 @@ def _only_r2(seen: ClusterObservation) -> str:
 def _silence(request: ClusteredRestoreRequest, seen: ClusterObservation) -> str:
     """Why the operational database could not be asked, as management_group_info says it."""
     asked = seen.group.database.get("problem")
-    return str(asked) if asked else _problem(request.database_host, "the operational database was not asked", "")
+    return str(asked or _problem(request.database_host, "the operational database was not asked", ""))
 
 
 def _group_problems(request: ClusteredRestoreRequest, seen: ClusterObservation) -> t.Iterator[str]:
@@ -571,8 +581,7 @@ def _remarks(request: ClusteredRestoreRequest, seen: ClusterObservation) -> list
     advice = "Start it, then rerun the playbook: the restore continues without it"
     return [
         _problem(look.host, f"this management server could not be looked at: {look.trouble}", advice)
-        for look in seen.group.servers
-        if look.server is None and look.host not in request.nodes
+        for look in seen.group.unseen(*request.nodes)
     ]
 
 
@@ -633,15 +642,17 @@ def _principal_names(
 
 def _node_with_domain_account(request: ClusteredRestoreRequest, seen: ClusterObservation) -> ServerObservation | None:
     """A node whose SDK service has an account that all nodes can have."""
-    accounts = {look.host: sdk_account(look.server) for look in _node_looks(request, seen) if look.server}
-    own = {look.host: look.server["computer_name"] for look in _node_looks(request, seen) if look.server}
-    found = [host for host, account in accounts.items() if account not in (None, own[host])]
-    return seen.group.on_host(found[0]) if found else None
+    for look in _node_looks(request, seen):
+        if look.server and sdk_account(look.server) not in (None, look.server["computer_name"]):
+            return look
+    return None
 
 
 def _trouble(result: Result) -> str:
     """Of another management server that does not work yet."""
-    return f"{result['item']}: {result['msg']}." if result.get("unreachable") else str(result["msg"])
+    if result.get("unreachable"):
+        return f"{result['item']}: {result['msg']}."
+    return str(result["msg"])
 
 
 def _steps(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation) -> list[StepPlan]:
@@ -650,7 +661,8 @@ def _steps(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: C
 
 
 def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> list[StepPlan]:
-    to_set_up = plan.missing if request.setup else []
+    to_set_up = hosts_if(request.setup, plan.missing)
+    tools_on = hosts_if(plan.build, plan.present)
     first = [node for node in plan.join if node == request.nodes[0]]
     others = [node for node in plan.join if node not in first]
     copied = "Delete the tools from the folder of Operations Manager"
@@ -658,7 +670,7 @@ def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> l
     return [
         StepPlan("sql_first", "SQL services started", [request.database_host], undone_by="Stop them"),
         StepPlan("setup", "* set up as a management server", to_set_up, bool(to_set_up)),
-        StepPlan("tools_built", "support tools copied to *", plan.present if plan.build else [], undone_by=copied),
+        StepPlan("tools_built", "support tools copied to *", tools_on, undone_by=copied),
         StepPlan("services", "services made resources of the cluster", [request.nodes[0]], plan.build, created),
         StepPlan("first_node", "* made the virtual server", first, bool(first)),
         StepPlan("other_nodes", "* made a node of the clustered RMS", others, bool(others)),
@@ -668,12 +680,15 @@ def _building(plan: ClusteredRestorePlan, request: ClusteredRestoreRequest) -> l
 def _replacing(
     plan: ClusteredRestorePlan, request: ClusteredRestoreRequest, seen: ClusterObservation
 ) -> list[StepPlan]:
-    group, nodes = request.cluster_group, plan.present if plan.outage else []
+    group, nodes = request.cluster_group, hosts_if(plan.outage, plan.present)
     restored = f"operational database restored from {request.database_backup}"
     kept = plan.outage and not request.database
     back = "Bring the group online, as long as neither the database nor the key has been replaced"
     ours = "Close it again (ALTER DATABASE ... SET SINGLE_USER)"
-    keyed = plan.present if request.key and plan.outage else []
+    keyed = hosts_if(request.key, nodes)
+    source = "key"
+    if request.key_file:
+        source = "key_file"
     exported = "Import the file that the task exported the registry to"
     copied = "Delete the tools from the folder of Operations Manager"
     return [
@@ -690,7 +705,7 @@ def _replacing(
         StepPlan("restored", restored, [request.database_host], plan.database, point_of_no_return=plan.database),
         StepPlan("opened", "operational database opened to all", [request.database_host], kept and plan.closed, ours),
         StepPlan("tools", "support tools copied to *", keyed, undone_by=copied),
-        StepPlan("key_file" if request.key_file else "key", "key restored on *", keyed, plan.key),
+        StepPlan(source, "key restored on *", keyed, plan.key),
         StepPlan("registry", "registry of * repaired", seen.inconsistent, bool(seen.inconsistent), exported),
     ]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import CONTROLLER, error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import ServerVersion, key_backup_problem
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.escrow.key_escrow import FAULTY, describe, verify_backup
@@ -103,7 +104,7 @@ class Examination:
             "management_group": server.get("management_group"),
             "server_version": server.get("version"),
             "covered": coverage.problem is None,
-            "backup": self._backup(coverage.backup) if coverage.backup else None,
+            "backup": if_known(self._backup, coverage.backup),
             "problem": coverage.problem,
         }
 
@@ -166,19 +167,11 @@ def cover(look: ServerObservation, backups: t.Sequence[Checked], oldest: datetim
 
 def _unseen(look: ServerObservation, backups: t.Sequence[Checked], now: datetime) -> Coverage:
     """Without a look at the server, nobody knows whether it was upgraded or got another key since."""
-    newest = next(
-        (
-            backup
-            for backup in backups
-            if name_key(backup.entry.server) == look.name and not is_dated_ahead(backup.entry, now)
-        ),
-        None,
-    )
-    there = (
-        f"its newest backup, of {_time(newest.entry)}, cannot be compared with it"
-        if newest
-        else "there is no backup that was made on it"
-    )
+    own = [backup for backup in backups if name_key(backup.entry.server) == look.name]
+    newest = next((backup for backup in own if not is_dated_ahead(backup.entry, now)), None)
+    there = "there is no backup that was made on it"
+    if newest:
+        there = f"its newest backup, of {_time(newest.entry)}, cannot be compared with it"
     return Coverage(look, newest, f"{look.trouble}; {there}", "Check that the server answers, then rerun")
 
 

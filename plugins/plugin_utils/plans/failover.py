@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known, phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import (
     former_names,
     is_one_of,
@@ -72,6 +73,12 @@ class FailoverRequest:
     reporting_servers: t.Sequence[str] = ()
     web_consoles: t.Sequence[str] = ()
     consoles: t.Sequence[str] = ()
+
+    def nodes_of(self, host: str) -> tuple[str, ...]:
+        """The hosts that are the same server to everyone else: all nodes for a node of the clustered RMS."""
+        if host in self.cluster_nodes:
+            return tuple(self.cluster_nodes)
+        return (host,)
 
     @property
     def is_planned(self) -> bool:
@@ -140,9 +147,7 @@ def make_plan(request: FailoverRequest, observation: Observation, known_names: t
     _find_former(plan, request, observation)
     _find_quiet_nodes(plan, request, observation)
     _find_others(plan, request, observation)
-    plan.consoles = [
-        look.host for look in observation.servers if look.server and _names_another(look.server["console_rms"], plan)
-    ]
+    plan.consoles = [look.host for look in observation.servers if _names_another(look.told.get("console_rms"), plan)]
     plan.open_database = _was_left_closed(observation)
     plan.at_work = not plan.promotion_needed and _is_at_work(request, observation)
     plan.problems += _database_problems(request, observation)
@@ -157,25 +162,28 @@ def make_plan(request: FailoverRequest, observation: Observation, known_names: t
     plan.by_hand += _by_hand(plan, request)
     plan.by_hand += _principal_names(plan, request, observation, known_names)
     if plan.old_rms:
-        old = request.virtual_server if plan.old_rms in request.cluster_nodes else plan.old_rms
-        plan.by_hand += named_elsewhere(str(old), observation.database)
-    plan.question = _question(plan) if plan.promotion_needed else ""
+        old = plan.old_rms
+        if old in request.cluster_nodes:
+            old = str(request.virtual_server)
+        plan.by_hand += named_elsewhere(old, observation.database)
+    if plan.promotion_needed:
+        plan.question = _question(plan)
     plan.steps = planned_steps(plan, request)
     return plan
 
 
 def _is_at_work(request: FailoverRequest, observation: Observation) -> bool:
     """Whether every service of an RMS runs on the target and starts by itself."""
-    target = observation.on_host(request.target)
-    services = target.server["services"] if target and target.server else {}
+    services = observation.told_by(request.target).get("services", {})
     return all(services.get(name) == AT_WORK for name in SERVICES)
 
 
 def _by_hand(plan: Plan, request: FailoverRequest) -> list[str]:
     consoles = "Consoles on computers that are not in opsmgr_consoles ask for the new RMS once: it is"
-    inventory = f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS."
-    listed = request.target in request.inventory_rms
-    return [f"{consoles} {plan.rms_name}.", *([] if listed else [inventory])]
+    lines = [f"{consoles} {plan.rms_name}."]
+    if request.target not in request.inventory_rms:
+        lines.append(f"In the inventory {request.target} is not in opsmgr_rms. Put it there if it is to stay the RMS.")
+    return lines
 
 
 def _principal_names(
@@ -193,9 +201,9 @@ def _principal_names(
         return named_server(look, names)
 
     rms = named(target)
-    group = (request.target, *request.cluster_nodes) if request.target in request.cluster_nodes else (request.target,)
     # Before Service Pack 1 the SDK service of a former RMS goes on, under its own name.
-    others = [look for look in observation.servers if look.host not in (*group, *plan.keep_sdk)]
+    apart = (*request.nodes_of(request.target), *plan.keep_sdk)
+    others = [look for look in observation.servers if look.host not in apart]
     kept = {look.name for look in observation.servers if look.host in plan.keep_sdk}
     former = [named(look) for look in others if look.host in (plan.old_rms, *request.inventory_rms)]
     orders = name_orders(
@@ -211,18 +219,18 @@ def _principal_names(
 
 def _question(plan: Plan) -> str:
     """What a person is asked at the terminal, the last moment at which nothing was changed."""
-    instead = f" instead of {plan.old_rms}" if plan.old_rms else ""
-    interval = "While the role moves the management group has no working RMS."
-    return "\n".join(
-        [
-            "Nothing stands in the way. Nothing was changed so far.",
-            f"{plan.new_rms} becomes the RMS{instead}.",
-            *([interval] if plan.old_rms_answers else []),
-            "What fails before the promotion is undone. The promotion itself is the",
-            "POINT OF NO RETURN: what fails after it is completed by a rerun.",
-            f"Type {plan.new_rms} to go on, anything else to leave everything as it is",
-        ]
-    )
+    lines = [
+        "Nothing stands in the way. Nothing was changed so far.",
+        f"{plan.new_rms} becomes the RMS{phrase(' instead of {}', plan.old_rms)}.",
+    ]
+    if plan.old_rms_answers:
+        lines.append("While the role moves the management group has no working RMS.")
+    lines += [
+        "What fails before the promotion is undone. The promotion itself is the",
+        "POINT OF NO RETURN: what fails after it is completed by a rerun.",
+        f"Type {plan.new_rms} to go on, anything else to leave everything as it is",
+    ]
+    return "\n".join(lines)
 
 
 def _problem(host: str, found: str, what_to_do: str) -> str:
@@ -240,7 +248,9 @@ def _is_name_of(name: str, look: ServerObservation, request: FailoverRequest) ->
     """Whether the database's name is that of a server; a node of the clustered RMS goes by the name of the virtual
     server.
     """
-    return request.is_virtual(name) if look.host in request.cluster_nodes else name_key(name) == look.name
+    if look.host in request.cluster_nodes:
+        return request.is_virtual(name)
+    return name_key(name) == look.name
 
 
 def _named(name: str, request: FailoverRequest, observation: Observation) -> ServerObservation | None:
@@ -261,33 +271,30 @@ def _find_old_rms(plan: Plan, request: FailoverRequest, observation: Observation
     """Who is the RMS is asked of the database first, then of the registries, then of the inventory, which may be out of
     date.
     """
-    target = observation.on_host(request.target)
     by_database = [_named(name, request, observation) for name in observation.who_is_rms()]
     # Nodes of a clustered RMS call themselves RMS at all times.
-    by_registry = [look for look in observation.servers if look.is_rms and look.host not in request.cluster_nodes]
-    candidates = [
-        look
-        for look in (*by_database, *by_registry, *map(observation.on_host, request.inventory_rms))
-        if look is not None
-    ]
-    same = request.cluster_nodes if request.target in request.cluster_nodes else ()
-    old = next((look for look in candidates if look is not target and look.host not in same), None)
-    if old is not None:
-        plan.old_rms, plan.old_rms_answers = old.host, old.server is not None
+    ordinary = [look for look in observation.servers if look.host not in request.cluster_nodes]
+    by_registry = [look for look in ordinary if look.is_rms]
+    for look in (*by_database, *by_registry, *map(observation.on_host, request.inventory_rms)):
+        if look is not None and look.host not in request.nodes_of(request.target):
+            plan.old_rms, plan.old_rms_answers = look.host, look.server is not None
+            return
 
 
 def _name_servers(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
     """How configuration files name the new RMS, and by which names they may know a former one."""
     target = observation.on_host(request.target)
     listed = [str(server["name"]) for server in observation.database.get("servers") or []]
-    plan.rms_name = next((name for name in listed if target is not None and _is_name_of(name, target, request)), None)
+    own: list[str | None] = [request.target]
+    if target is not None:
+        plan.rms_name = next((name for name in listed if _is_name_of(name, target, request)), None)
+        own += [plan.rms_name, target.name]
     known = [
         *listed,
         *(look.host for look in observation.servers),
         *(str(look.server["computer_name"]) for look in observation.servers if look.server),
     ]
-    own = [name for name in (plan.rms_name, request.target, target.name if target else None) if name]
-    plan.former_names = former_names(known, own)
+    plan.former_names = former_names(known, [name for name in own if name])
 
 
 def _find_former(plan: Plan, request: FailoverRequest, observation: Observation) -> None:
@@ -343,7 +350,9 @@ def _find_quiet_nodes(plan: Plan, request: FailoverRequest, observation: Observa
 
 
 def _absent(look: ServerObservation | None) -> str:
-    return "does not answer" if look is None or look.reachability == SILENT else "could not be looked at"
+    if look is None or look.reachability == SILENT:
+        return "does not answer"
+    return "could not be looked at"
 
 
 def _feeds_data_warehouse(look: ServerObservation, request: FailoverRequest) -> bool:
@@ -396,7 +405,9 @@ def _database_problems(request: FailoverRequest, observation: Observation) -> li
         return problems or [error_sentence(host, STEP, str(database.get("problem") or database.get("msg")), "")]
     group = _own_group(request, observation)
     if group and database.get("management_group") not in (None, group):
-        says = "the inventory says" if request.management_group else f"{request.target} belongs to"
+        says = f"{request.target} belongs to"
+        if request.management_group:
+            says = "the inventory says"
         found = f"the database belongs to management group {database['management_group']}, and {says} {group}"
         problems.append(
             _problem(host, found, "Correct opsmgr_database_name or opsmgr_management_group in the inventory")
@@ -431,8 +442,7 @@ def access_problems(host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     ours = state.get("closed_by_us")
     if not is_closed(state) or ours is True:
         return []
-    sessions = state.get("sessions")
-    holders = f"; in it: {'; '.join(sessions)}" if sessions else ""
+    holders = phrase("; in it: {}", "; ".join(state.get("sessions") or ()))
     found = f"the operational database is in {state['user_access']}"
     if ours is False:
         what = "Find out who closed it, and why, and have it opened (opsmgr.recovery.service_broker with reopen: anybodys does that). Then rerun"
@@ -447,9 +457,7 @@ def _rms_name_problems(
     host: str, names: t.Sequence[str], request: FailoverRequest, observation: Observation
 ) -> list[str]:
     if len(names) != 1:
-        found = (
-            f"the database names {' and '.join(names) if names else 'no server'} as RMS, and exactly one was expected"
-        )
+        found = f"the database names {' and '.join(names) or 'no server'} as RMS, and exactly one was expected"
         return [_problem(host, found, "Find out which is right before anything is changed")]
     if _named(names[0], request, observation) is None and request.delete_existing_rms:
         # A cluster whose nodes are all down looks like this, and deleting its virtual server cannot be undone [field].
@@ -465,7 +473,7 @@ def _rms_name_problems(
 def _target_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     look = observation.on_host(request.target)
     if look is None or look.server is None:
-        trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
+        trouble = observation.why_unseen(request.target)
         return [
             _problem(
                 request.target,
@@ -545,7 +553,7 @@ def _role_in_database_problems(
 
 
 def _old_rms_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
-    look = observation.on_host(plan.old_rms) if plan.old_rms else None
+    look = if_known(observation.on_host, plan.old_rms)
     if look is None:
         return [
             _problem(
@@ -570,13 +578,11 @@ def _absence_problems(old: ServerObservation, request: FailoverRequest, observat
     RMS.
     """
     if request.mode == DISASTER:
-        nodes = _node_looks(request, observation) if old.host in request.cluster_nodes else [old]
-        # Each of them may be the one that works.
-        return (
-            []
-            if request.old_rms_is_off
-            else [_still_there(look) for look in nodes if look.server is None and look.reachability != SILENT]
-        )
+        if request.old_rms_is_off:
+            return []
+        # Each node of a cluster may be the one that works.
+        nodes = [look for look in observation.unseen() if look.host in request.nodes_of(old.host)]
+        return [_still_there(look) for look in nodes if look.reachability != SILENT]
     found = f"the RMS cannot be reached: {old.trouble}"
     advice = {
         SILENT: "Fix its connection; or, if the server is really gone, set rms_failover_mode to disaster, which uses the newest key from the escrow",
@@ -594,7 +600,9 @@ def _absence_problems(old: ServerObservation, request: FailoverRequest, observat
 
 
 def _still_there(look: ServerObservation) -> str:
-    known = "it may be at work" if look.reachability == REFUSED else "whether it is at work is not known"
+    known = "whether it is at work is not known"
+    if look.reachability == REFUSED:
+        known = "it may be at work"
     found = f"a disaster failover needs an RMS that is off, and {known}: {look.trouble}"
     what = "Switch it off, or correct the inventory so that it can be asked"
     return _problem(
@@ -606,38 +614,31 @@ def _still_there(look: ServerObservation) -> str:
 
 def _former_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """What would stop the demotion of a former RMS, which comes after the point of no return."""
-    former = [observation.on_host(host) for host in plan.demote if not (plan.promotion_needed and host == plan.old_rms)]
-    return [
-        problem for look in former if look is not None for problem in _server_problems(look, request.management_group)
-    ]
+    problems = []
+    for look in map(observation.on_host, plan.demote):
+        # The old RMS is judged by itself as long as it is the RMS.
+        if look is not None and not (plan.promotion_needed and look.host == plan.old_rms):
+            problems += _server_problems(look, request.management_group)
+    return problems
 
 
 def _own_group(request: FailoverRequest, observation: Observation) -> str | None:
     """The management group that all is about: as the inventory says, else as the server to promote says."""
-    target = observation.on_host(request.target)
-    return request.management_group or (
-        target.server["management_group"] if target is not None and target.server else None
-    )
+    return request.management_group or observation.told_by(request.target).get("management_group")
 
 
 def _foreign_problems(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """Servers of another management group: nothing of theirs may be changed, whatever the inventory says."""
     group = _own_group(request, observation)
-    told = {request.target, plan.old_rms, *plan.demote} if request.management_group else set()
-    foreign = [
-        look
-        for look in observation.servers
-        if look.server and look.server["management_group"] not in (None, group) and look.host not in told
-    ]
+    told: set[str | None] = set()
+    if request.management_group:
+        told = {request.target, plan.old_rms, *plan.demote}
+    groups = {look.host: look.told.get("management_group") for look in observation.servers if look.host not in told}
     advice = "Set opsmgr_management_group for each host of the inventory, or leave this one out"
     problems = [
-        _problem(
-            look.host,
-            f"it belongs to management group {look.server['management_group']}, and {request.target} to {group}",
-            advice,
-        )
-        for look in foreign
-        if look.server
+        _problem(host, f"it belongs to management group {its_group}, and {request.target} to {group}", advice)
+        for host, its_group in groups.items()
+        if its_group not in (None, group)
     ]
     return problems + [
         _problem(
@@ -656,11 +657,7 @@ def _unknown_hosts(request: FailoverRequest, observation: Observation) -> list[s
     if request.management_group or len(request.inventory_rms) < 2:
         return []
     listed = {name_key(str(server["name"])) for server in observation.database.get("servers") or []}
-    return [
-        look.host
-        for look in observation.servers
-        if look.server is None and look.name not in listed and look.host != request.target
-    ]
+    return [look.host for look in observation.unseen(request.target) if look.name not in listed]
 
 
 def _node_problems(request: FailoverRequest, observation: Observation) -> list[str]:
@@ -673,12 +670,12 @@ def _node_problems(request: FailoverRequest, observation: Observation) -> list[s
     if request.target not in request.cluster_nodes:
         return []
     looks = [look for look in _node_looks(request, observation) if look.server]
-    wrong = [look.host for look in looks if look.server and (not look.is_rms or look.server["reports_to"] is not None)]
+    wrong = [look.host for look in looks if not _has_registry_of_node(look)]
     found = "its registry is not that of a node of a clustered RMS (IsRootHealthService 1, no Parent Health Services)"
     problems = [
         _problem(host, found, "Run opsmgr.recovery.rms_cluster_group with registry: repair on it") for host in wrong
     ]
-    keys = [look.server["key"] for look in looks if look.server]
+    keys = [look.told["key"] for look in looks]
     if not all(key["present"] for key in keys) or len({key["fingerprint"] for key in keys if key["fingerprint"]}) > 1:
         nodes = " and ".join(look.host for look in looks)
         problems.append(
@@ -702,28 +699,33 @@ def _pair_problems(old: ServerObservation, request: FailoverRequest, observation
     return problems
 
 
+def _has_registry_of_node(look: ServerObservation) -> bool:
+    return look.is_rms and look.told["reports_to"] is None
+
+
 def _other_servers(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """Servers that take no part are only worth a warning."""
-    part = {request.target, plan.old_rms}
     return [
         _problem(
             look.host,
             f"this management server could not be looked at: {look.trouble}",
             "Check it afterwards: the failover does not need it",
         )
-        for look in observation.servers
-        if look.server is None and look.host not in part
+        for look in observation.unseen(request.target, plan.old_rms)
     ]
 
 
 def _unfinished(plan: Plan, request: FailoverRequest, observation: Observation) -> list[str]:
     """What the database, the registries and the services still show otherwise than after a finished failover."""
-    left = [f"{request.target} is not the RMS by database and registry"] if plan.promotion_needed else []
+    left = []
+    if plan.promotion_needed:
+        left.append(f"{request.target} is not the RMS by database and registry")
     apart = (request.target, *request.cluster_nodes)
+    others = [look for look in observation.servers if look.host not in apart]
     left += [
         f"{look.host} still calls itself the RMS in its registry. Restart {HEALTH_SERVICE} there, and rerun"
-        for look in observation.servers
-        if look.is_rms and look.host not in apart
+        for look in others
+        if look.is_rms
     ]
     left += _unfinished_nodes(plan, request, observation)
     for look in observation.servers:
@@ -760,11 +762,10 @@ def _expected(host: str, plan: Plan, request: FailoverRequest) -> dict[str, tupl
     """State and start mode of each service on the new RMS or on a former one."""
     if host == request.target:
         return dict.fromkeys((HEALTH_SERVICE, SDK_SERVICE, CONFIG_SERVICE), PROMOTED)
-    return {
-        HEALTH_SERVICE: PROMOTED,
-        SDK_SERVICE: PROMOTED if host in plan.keep_sdk else DEMOTED,
-        CONFIG_SERVICE: DEMOTED,
-    }
+    expected = {HEALTH_SERVICE: PROMOTED, SDK_SERVICE: DEMOTED, CONFIG_SERVICE: DEMOTED}
+    if host in plan.keep_sdk:
+        expected[SDK_SERVICE] = PROMOTED
+    return expected
 
 
 def _wrong_services(look: ServerObservation, expected: t.Mapping[str, tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan, hosts_if
 
 if t.TYPE_CHECKING:
     from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover import FailoverRequest, Plan
@@ -33,7 +33,7 @@ def planned_steps(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
 
 def _step(id: str, text: str, hosts: t.Iterable[str | None], *, when: bool = True, **more: t.Any) -> StepPlan:
     """A step that is needed where there is a host for it."""
-    places = [host for host in hosts if host] if when else []
+    places = hosts_if(when, hosts)
     return StepPlan(id, text, places, needed=bool(places), **more)
 
 
@@ -144,7 +144,7 @@ def _components(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
 def _undoing(plan: Plan, request: FailoverRequest) -> list[StepPlan]:
     """What follows a failure before the point of no return."""
     clustered = _clustered(request)
-    tools = [request.target, plan.old_rms if _needs_fresh_backup(plan, request) else None]
+    tools = [request.target, *hosts_if(_needs_fresh_backup(plan, request), [plan.old_rms])]
     return [
         _optional("start_old_rms", "services of * running again", [plan.old_rms]),
         _optional("bring_cluster_back_online", f"{clustered} online again on *", [plan.quiet_node]),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import why_unreachable
 
@@ -44,7 +45,9 @@ def join(steps: t.Iterable[StepPlan], registered: t.Mapping[str, Result | None])
 
 def _by_host(step: StepPlan, registered: Result) -> dict[str, Result]:
     """The results of a loop over hosts, or of a task that runs on one."""
-    results = registered.get("results", [registered] if registered else [])
+    if not registered:
+        return {}
+    results = registered.get("results", [registered])
     by_host = {str(result.get("item", next(iter(step.hosts), ""))): result for result in results}
     return {host: result for host, result in by_host.items() if host in step.hosts}
 
@@ -52,8 +55,10 @@ def _by_host(step: StepPlan, registered: Result) -> dict[str, Result]:
 def _is_fresh(result: Result, begun_at: str) -> bool:
     if result.get("skipped"):
         return False
+    if "started_at" in result:
+        return bool(result["started_at"] >= begun_at)
     # What does not answer does not begin either.
-    return bool(result.get("started_at", begun_at if "msg" in result else "") >= begun_at)
+    return "msg" in result
 
 
 def has_settled(runs: t.Sequence[StepRun], begun_at: str) -> bool:
@@ -88,7 +93,9 @@ def done_lines(runs: t.Iterable[StepRun], begun_at: str) -> list[str]:
 
 
 def _seconds(result: Result) -> str:
-    return f" ({result['elapsed_seconds']} s)" if "elapsed_seconds" in result else ""
+    if "elapsed_seconds" not in result:
+        return ""
+    return f" ({result['elapsed_seconds']} s)"
 
 
 def failures(runs: t.Sequence[StepRun], begun_at: str) -> list[str]:
@@ -132,9 +139,13 @@ def steps_of(runs: t.Iterable[StepRun], begun_at: str, stopped: bool) -> list[St
         if stopped and run.plan.needed:
             ahead = StepOutcome("", [], NOT_REACHED, run.plan.point_of_no_return)
             told += _together(run.plan, [(host, ahead, {}) for host in run.plan.hosts if host not in fresh])
-    # That a computer has no console, for example, is not worth a line. What is still to be done comes last.
-    worth = [step for step in told if step.outcome != AS_IT_WAS or step.evidence]
-    return sorted(worth, key=lambda step: step.outcome == NOT_REACHED)
+    # What is still to be done comes last.
+    return sorted(filter(_is_worth_a_line, told), key=lambda step: step.outcome == NOT_REACHED)
+
+
+def _is_worth_a_line(step: StepOutcome) -> bool:
+    """That a computer has no console, for example, is not."""
+    return step.outcome != AS_IT_WAS or bool(step.evidence)
 
 
 def _together(plan: StepPlan, steps: t.Iterable[tuple[str, StepOutcome, Result]]) -> list[StepOutcome]:
@@ -158,15 +169,22 @@ def _differs_only_in_time(one: StepOutcome, other: StepOutcome) -> bool:
 
 def _sum(steps: t.Iterable[StepOutcome]) -> float | None:
     seconds = [step.elapsed_seconds for step in steps if step.elapsed_seconds is not None]
-    return round(sum(seconds), 1) if seconds else None
+    if not seconds:
+        return None
+    return round(sum(seconds), 1)
 
 
 def _step(plan: StepPlan, result: Result) -> StepOutcome:
     problem = _problem(result)
+    outcome = AS_IT_WAS
+    if problem:
+        outcome = FAILED
+    elif result.get("changed"):
+        outcome = DONE
     return StepOutcome(
         title="",
         hosts=[],
-        outcome=FAILED if problem else DONE if result.get("changed") else AS_IT_WAS,
+        outcome=outcome,
         point_of_no_return=plan.point_of_no_return,
         started_at=result.get("started_at"),
         elapsed_seconds=result.get("elapsed_seconds"),
@@ -179,7 +197,9 @@ def _step(plan: StepPlan, result: Result) -> StepOutcome:
 def _title(plan: StepPlan, hosts: t.Sequence[str], result: Result) -> str:
     """With a capital letter, unless it begins with the name of a host."""
     title = plan.title(hosts, result)
-    return title if plan.text.startswith("*") else title[:1].upper() + title[1:]
+    if plan.text.startswith("*"):
+        return title
+    return title[:1].upper() + title[1:]
 
 
 def _problem(result: Result) -> str | None:
@@ -187,7 +207,7 @@ def _problem(result: Result) -> str | None:
     if result.get("unreachable"):
         # ansible-core 2.19 puts words of its own before what an action says.
         return why_unreachable(str(result.get("msg")).removeprefix("Task failed: "))
-    return str(result["msg"]) if "msg" in result else None
+    return if_known(str, result.get("msg"))
 
 
 def evidence(result: Result) -> list[str]:
@@ -202,7 +222,9 @@ def _backup(result: Result) -> list[str]:
     if isinstance(backup, str):
         return [f"the file as it was: {backup}"]
     if "path" in backup:
-        proof = "verified, with checksums" if backup["verified"] and backup["checksums"] else "not verified by this run"
+        proof = "not verified by this run"
+        if backup["verified"] and backup["checksums"]:
+            proof = "verified, with checksums"
         return [f"backup set {backup['set_guid']}, {backup['size_bytes']} bytes, {proof}"]
     lines = [f"backup of {backup['taken_at']} on {backup['server']}: {backup['file']}, sealed: {backup['seal']}"]
     if "key" in result:
@@ -218,10 +240,10 @@ def _key(result: Result) -> list[str]:
     key, backup = result["key"], result.get("backup") or {}
     if not key["present"]:
         return ["key on the server: none"]
-    same = (
-        ", the one of the backup" if key["fingerprint"] and key["fingerprint"] == backup.get("key_fingerprint") else ""
-    )
-    return [f"key on the server: {key['fingerprint'] or 'present'}{same}"]
+    line = f"key on the server: {key['fingerprint'] or 'present'}"
+    if key["fingerprint"] and key["fingerprint"] == backup.get("key_fingerprint"):
+        line += ", the one of the backup"
+    return [line]
 
 
 def _states(states: t.Mapping[str, str]) -> list[str]:
@@ -232,9 +254,22 @@ def _registry(result: Result) -> list[str]:
     registry = result["registry"]
     if isinstance(registry, str):
         return [f"registry: the RMS is {registry}"]
-    return [
-        f"registry of the node: {'consistent' if registry['consistent'] else 'not consistent'}, key {registry['key_fingerprint'] or 'not known'}"
-    ]
+    consistent = _or_not("consistent", registry["consistent"])
+    return [f"registry of the node: {consistent}, key {registry['key_fingerprint'] or 'not known'}"]
+
+
+def _service_broker(result: Result) -> list[str]:
+    after = result["after"]
+    state = "off"
+    if after["is_broker_enabled"]:
+        state = "on"
+    return [f"Service Broker: {state}, {after['user_access']}"]
+
+
+def _or_not(text: str, is_so: object) -> str:
+    if is_so:
+        return text
+    return f"not {text}"
 
 
 _TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
@@ -243,7 +278,7 @@ _TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
     "removed": lambda result: [f"removed: {', '.join(result['removed'])}"],
     "backup": _backup,
     "key": _key,
-    "is_rms": lambda result: [f"registry: it is {'the RMS' if result['is_rms'] else 'not the RMS'}"],
+    "is_rms": lambda result: [f"registry: it is {_or_not('the RMS', result['is_rms'])}"],
     "reports_to": lambda result: [f"registry: it reports to {result['reports_to']}"],
     "services": lambda result: _states(result["services"]),
     "service": lambda result: ["{name}: {state}, {start_mode}".format(**result["service"])],
@@ -254,9 +289,7 @@ _TELLERS: dict[str, t.Callable[[Result], list[str]]] = {
     "untouched": lambda result: [
         "line {line} still has {value}: {reason}".format(**each) for each in result["untouched"]
     ],
-    "after": lambda result: [
-        f"Service Broker: {'on' if result['after']['is_broker_enabled'] else 'off'}, {result['after']['user_access']}"
-    ],
+    "after": _service_broker,
     "problems": lambda result: list(map(str, result["problems"])),
     "warnings": lambda result: list(map(str, result["warnings"])),
 }

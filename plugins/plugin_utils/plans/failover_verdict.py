@@ -125,35 +125,39 @@ def find(question: Question, now: Observation, seen: Observation | None = None) 
     finding = Finding(judge(reduced), _sentences(question, now, reduced))
     if seen is not None:
         # A promotion of an earlier run that was at work may have ended meanwhile. That is what was waited for.
-        was_open = _phase(seen.on_host(question.target)) in OPEN_PHASES
-        finding.different = (
-            [] if was_open and finding.verdict is RoleVerdict.HAS_MOVED else _differences(question, seen, now)
-        )
+        was_open = _phase(question, seen) in OPEN_PHASES
+        if not (was_open and finding.verdict is RoleVerdict.HAS_MOVED):
+            finding.different = _differences(question, seen, now)
         finding.disturbed = _disturbed(seen, now)
     return finding
 
 
 def _reduce(question: Question, now: Observation) -> RoleEvidence:
-    target = now.on_host(question.target)
-    is_node = question.target in question.cluster_nodes
     return RoleEvidence(
         database=_names(question, now),
-        target_is_rms=None if is_node else _calls_itself_rms(target),
-        target_is_node=is_node,
-        old_is_rms=None
-        if question.old_rms in question.cluster_nodes
-        else _calls_itself_rms(question.old_rms and now.on_host(question.old_rms)),
-        phase=_phase(target),
+        target_is_rms=_calls_itself_rms(question.target, question, now),
+        target_is_node=question.target in question.cluster_nodes,
+        old_is_rms=_calls_itself_rms(question.old_rms, question, now),
+        phase=_phase(question, now),
         begun=question.begun,
     )
 
 
-def _calls_itself_rms(look: ServerObservation | str | None) -> bool | None:
-    return look.server["is_rms"] if isinstance(look, ServerObservation) and look.server else None
+def _calls_itself_rms(host: str | None, question: Question, evidence: Observation) -> bool | None:
+    """Whether a server's registry calls it the RMS; None when that is not known, or when it says nothing because the
+    server is a node of the clustered RMS.
+    """
+    if host is None or host in question.cluster_nodes:
+        return None
+    return evidence.told_by(host).get("is_rms")
 
 
-def _phase(look: ServerObservation | None) -> Phase | None:
-    return Phase(look.server["promotion"]["phase"]) if look is not None and look.server else None
+def _phase(question: Question, evidence: Observation) -> Phase | None:
+    """Of the promotion on the target; None when it could not be looked at."""
+    told = evidence.told_by(question.target)
+    if not told:
+        return None
+    return Phase(told["promotion"]["phase"])
 
 
 def _rms_names(evidence: Observation) -> list[str] | None:
@@ -183,26 +187,26 @@ def _is_named(name: str, host: str, question: Question, evidence: Observation) -
     """
     if host in question.cluster_nodes:
         return question.virtual_server is not None and name_key(name) == name_key(question.virtual_server)
-    look = evidence.on_host(host)
-    return name_key(name) == (look.name if look else name_key(host))
+    return name_key(name) == name_key(evidence.told_by(host).get("computer_name", host))
 
 
 def _sentences(question: Question, now: Observation, reduced: RoleEvidence) -> list[str]:
     names = _rms_names(now)
-    database = (
-        "the database could not be asked"
-        if names is None
-        else f"the database names {' and '.join(names) or 'no server'} as the RMS"
-    )
-    hosts = [host for host in (question.target, question.old_rms) if host and host not in question.cluster_nodes]
-    told = [database, *(_registry_sentence(host, now.on_host(host)) for host in hosts)]
+    told = ["the database could not be asked"]
+    if names is not None:
+        told = [f"the database names {' and '.join(names) or 'no server'} as the RMS"]
+    for host in filter(None, (question.target, question.old_rms)):
+        if host not in question.cluster_nodes:
+            told.append(_registry_sentence(host, now.on_host(host)))
     return [*told, _phase_sentence(question.target, reduced.phase)]
 
 
 def _registry_sentence(host: str, look: ServerObservation | None) -> str:
     if look is None or look.server is None:
         return f"{host} could not be asked"
-    return f"the registry of {host} {'calls it the RMS' if look.server['is_rms'] else 'does not call it the RMS'}"
+    if look.server["is_rms"]:
+        return f"the registry of {host} calls it the RMS"
+    return f"the registry of {host} does not call it the RMS"
 
 
 _PHASES = {
@@ -234,22 +238,29 @@ def _differences(question: Question, seen: Observation, now: Observation) -> lis
             found.append(f"the database was {was}, and is {is_now} now")
     for old in seen.servers:
         found += _server_differences(old, now.on_host(old.host), needed=old.host in (question.target, question.old_rms))
-    phase = _phase(now.on_host(question.target))
+    phase = _phase(question, now)
     # That a tool has ended meanwhile is not a difference: one that an earlier run left unanswered ends with its shell.
-    if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(seen.on_host(question.target)):
+    if phase in (Phase.UNANSWERED, *OPEN_PHASES) and phase != _phase(question, seen):
         found.append(_phase_sentence(question.target, phase))
     return found
 
 
 def _listed(names: t.Sequence[str] | None) -> str:
-    return "nobody knows whom" if names is None else " and ".join(names) or "no server"
+    if names is None:
+        return "nobody knows whom"
+    return " and ".join(names) or "no server"
 
 
 def _server_differences(old: ServerObservation, new: ServerObservation | None, needed: bool) -> list[str]:
     if old.server is None:
         return []
     if new is None or new.server is None:
-        return [f"{old.host} does not answer any more: {new.trouble if new else 'it was not asked'}"] if needed else []
+        if not needed:
+            return []
+        trouble = "it was not asked"
+        if new is not None:
+            trouble = str(new.trouble)
+        return [f"{old.host} does not answer any more: {trouble}"]
     return [
         f"{what} of {old.host} was {old.server[key]}, and is {new.server[key]} now"
         for key, what in (
@@ -268,7 +279,8 @@ def _disturbed(seen: Observation, now: Observation) -> list[str]:
         new = now.on_host(old.host)
         ran = [name for name in _OPTIONS if _state(old, name) == "running"]
         if new is None or new.server is None:
-            found += [f"{old.host} does not answer, so it is not known whether its services run"] if ran else []
+            if ran:
+                found.append(f"{old.host} does not answer, so it is not known whether its services run")
             continue
         down = [name for name in ran if _state(new, name) != "running"]
         if down:

@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.reachability import (
     SILENT,
@@ -61,8 +62,10 @@ class Attempt:
         """Why this run did not do what it should, in whole sentences, or empty."""
         # A server that does not answer says so once.
         tools = [result for result in self.tools if not result.get("unreachable")]
-        causes = [] if self.done else [self._cause(result) for result in (*tools, *self.results) if _failed(result)]
-        return " ".join([each for each in (self.not_found, *causes) if each])
+        causes = [self.not_found]
+        if not self.done:
+            causes += [self._cause(result) for result in (*tools, *self.results) if _failed(result)]
+        return " ".join(filter(None, causes))
 
     def predicted(self, check_mode: bool) -> bool:
         """Whether a backup would be made that the escrow does not have yet."""
@@ -72,11 +75,7 @@ class Attempt:
     def look(self) -> ServerObservation:
         """What was seen of the server, to be compared with the escrow."""
         return ServerObservation.from_result(
-            {
-                "item": self.server,
-                "msg": "this run did not see it",
-                **({"server": self.best["server"]} if self.best.get("server") else {}),
-            }
+            {"item": self.server, "msg": "this run did not see it", "server": self.best.get("server")}
         )
 
     def _cause(self, result: Result) -> str:
@@ -85,12 +84,9 @@ class Attempt:
         if not result.get("unreachable"):
             # The task never began, for example for want of a variable: ansible-core's own words.
             return error_sentence(self.host, STEP, str(result["msg"]), "Fix the cause, then rerun")
-        silent = reachability(result.get("msg")) == SILENT
-        advice = (
-            "Check that it answers, then rerun"
-            if silent
-            else "Correct its account, its connection or this controller, then rerun"
-        )
+        advice = "Correct its account, its connection or this controller, then rerun"
+        if reachability(result.get("msg")) == SILENT:
+            advice = "Check that it answers, then rerun"
         return error_sentence(str(result.get("item") or self.host), STEP, why_unreachable(result.get("msg")), advice)
 
 
@@ -129,7 +125,9 @@ class Fleet:
 
     def lines(self, escrow: str, check_mode: bool) -> list[str]:
         """The fleet in one line for each, failures first."""
-        have = "would have" if check_mode else "have"
+        have = "have"
+        if check_mode:
+            have = "would have"
         counts = self.counts
         return [
             f"{counts['good']} of {counts['all']} RMS {have} a fresh backup of their key that fits; {counts['failed']} failed. Escrow: {escrow}",
@@ -142,8 +140,11 @@ class Fleet:
 
 def sink_failures(results: t.Iterable[Result]) -> list[str]:
     """Why the backups are not where they are kept: a sentence for each command that failed."""
-    failed = (result for result in results if result.get("failed") or result.get("rc"))
-    return [_sink_failure(result) for result in failed]
+    return [_sink_failure(result) for result in results if _sink_failed(result)]
+
+
+def _sink_failed(result: Result) -> bool:
+    return bool(result.get("failed") or result.get("rc"))
 
 
 def _sink_failure(result: Result) -> str:
@@ -161,6 +162,10 @@ def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str
     seen = attempt.best.get("server") or {}
     backup = (server or {}).get("backup") or {}
     trouble = attempt.trouble
+    in_escrow = ""
+    if trouble:
+        # What there is all the same.
+        in_escrow = _in_escrow(server or {}, backup)
     version = str(seen.get("version") or "")
     return {
         "host": attempt.host,
@@ -170,8 +175,7 @@ def row_of(attempt: Attempt, server: t.Mapping[str, t.Any] | None, sentence: str
         "outcome": _outcome(attempt, trouble or sentence, check_mode),
         "problem": trouble or sentence,
         "backup": backup,
-        # What there is all the same when this run had trouble.
-        "in_escrow": _in_escrow(server or {}, backup) if trouble else "",
+        "in_escrow": in_escrow,
         "other_version": version not in ("", backup.get("server_version", version)),
     }
 
@@ -181,22 +185,27 @@ def _outcome(attempt: Attempt, problem: str, check_mode: bool) -> str:
         return "failed"
     if attempt.best.get("reused"):
         return "left as it is"
-    return "would be made" if check_mode else "made"
+    if check_mode:
+        return "would be made"
+    return "made"
 
 
 def _in_escrow(server: t.Mapping[str, t.Any], backup: t.Mapping[str, t.Any]) -> str:
     if server.get("problem"):
         return str(server["problem"])
-    return f"a backup of {backup['taken_at']} that fits" if backup else ""
+    return phrase("a backup of {} that fits", backup.get("taken_at"))
 
 
 def _line(row: Row) -> str:
     if row["problem"]:
-        there = f" In the escrow: {row['in_escrow']}." if row["in_escrow"] else ""
-        return f"FAILED {row['problem']}{there}"
-    listed = f" ({row['host']} in the inventory)" if row["server"] != row["host"] else ""
-    backup = f", {row['backup']['age_hours']} h old, sealed {row['backup']['seal']}" if row["backup"] else ""
-    return f"good {row['server']}{listed}, {row['management_group']} {row['server_version']}: {row['outcome']}{backup}"
+        return f"FAILED {row['problem']}{phrase(' In the escrow: {}.', row['in_escrow'])}"
+    line = f"good {row['server']}"
+    if row["server"] != row["host"]:
+        line += f" ({row['host']} in the inventory)"
+    line += f", {row['management_group']} {row['server_version']}: {row['outcome']}"
+    if row["backup"]:
+        line += f", {row['backup']['age_hours']} h old, sealed {row['backup']['seal']}"
+    return line
 
 
 def _failed(result: Result) -> bool:

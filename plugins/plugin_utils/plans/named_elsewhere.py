@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 
 GUIDE = "docs/NIGHT.md, What else names the RMS"
@@ -37,18 +38,20 @@ def named_elsewhere(old_rms: str, database: t.Mapping[str, t.Any]) -> list[str]:
         return [*(line for parent in own for line in _children(old_rms, parent)), _unseen(old_rms, ())]
     if servers is None:
         return [_unseen(old_rms, ("agents", "gateways"))]
-    gateways = [str(each["name"]) for each in servers if "gateway" in each["roles"]]
-    listed = f"Gateways of this management group: {', '.join(gateways)}. See that none has {old_rms} as its only parent"
-    return [*([listed] if gateways else []), _unseen(old_rms, ("agents that have no other management server",))]
+    lines = []
+    gateways = ", ".join(str(each["name"]) for each in servers if "gateway" in each["roles"])
+    if gateways:
+        lines.append(f"Gateways of this management group: {gateways}. See that none has {old_rms} as its only parent")
+    return [*lines, _unseen(old_rms, ("agents that have no other management server",))]
 
 
 def _children(old_rms: str, parent: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """Who reports to it by the database; where they go without it, the database does not tell."""
-    agents = [f"{parent['agents']} agent(s)"] if parent["agents"] else []
-    gateways = [f"the gateway(s) {', '.join(map(str, parent['gateways']))}"] if parent["gateways"] else []
+    agents = phrase("{} agent(s)", parent["agents"])
+    gateways = phrase("the gateway(s) {}", ", ".join(map(str, parent["gateways"])))
     if agents or gateways:
         yield (
-            f"By the database, {' and '.join([*agents, *gateways])} report to {old_rms} first. "
+            f"By the database, {' and '.join(filter(None, [agents, gateways]))} report to {old_rms} first. "
             f"See that each has another management server, too"
         )
 

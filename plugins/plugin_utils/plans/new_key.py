@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import error_sentence
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import if_known, phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.observation import Observation, ServerObservation
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.step_plan import StepPlan
@@ -53,9 +54,8 @@ class NewKeyPrediction:
     @classmethod
     def from_result(cls, result: t.Mapping[str, t.Any]) -> NewKeyPrediction:
         """From the result of the task, also of one that was skipped."""
-        problem = result.get("msg")
         return cls(
-            problem=str(problem) if problem else None,
+            problem=if_known(str, result.get("msg") or None),
             command=result.get("command"),
             key_present=bool((result.get("key") or {}).get("present")),
             key_is_new=bool(result.get("is_rms") or result.get("begun_before")),
@@ -132,11 +132,9 @@ def _others(request: NewKeyRequest, observation: Observation) -> list[ServerObse
 
 
 def _target_problems(request: NewKeyRequest, observation: Observation) -> list[str]:
-    look = observation.on_host(request.target)
-    if look is not None and look.server is not None:
+    if observation.told_by(request.target):
         return []
-    trouble = look.trouble if look else "it is not among the servers of this management group in the inventory"
-    found = f"the server that is to become the RMS cannot be used: {trouble}"
+    found = f"the server that is to become the RMS cannot be used: {observation.why_unseen(request.target)}"
     return [_problem(request.target, found, "Fix that, or choose another management server")]
 
 
@@ -171,15 +169,15 @@ def _database_problems(
 def _described(state: t.Mapping[str, t.Any]) -> str:
     if not state:
         return "not there"
-    sessions = state.get("sessions")
-    inside = f"; in it: {'; '.join(sessions)}" if sessions else ""
+    inside = phrase("; in it: {}", "; ".join(state.get("sessions") or ()))
     return f"{state.get('state')}, {state.get('user_access')}{inside}"
 
 
 def _listed(servers: t.Iterable[t.Mapping[str, t.Any]]) -> set[str]:
     """The management servers of the database, by their short names. A gateway cannot become the RMS."""
     named = {name_key(str(server["name"])): server["roles"] for server in servers}
-    return {name for name, roles in named.items() if "management_server" in roles and "gateway" not in roles}
+    gateways = {name for name, roles in named.items() if "gateway" in roles}
+    return {name for name, roles in named.items() if "management_server" in roles} - gateways
 
 
 def _may_be_at_work(look: ServerObservation) -> bool:
@@ -189,9 +187,11 @@ def _may_be_at_work(look: ServerObservation) -> bool:
 
 def _key_holders(request: NewKeyRequest, observation: Observation, prediction: NewKeyPrediction) -> list[str]:
     """Servers with a key that may be the management group's. One on the target is not if an earlier run made it."""
-    others = [look.host for look in _others(request, observation) if look.server and look.server["key"]["present"]]
-    own = [request.target] if prediction.key_present and not prediction.key_is_new else []
-    return others + own
+    others = [look for look in _others(request, observation) if look.server]
+    holders = [look.host for look in others if look.told["key"]["present"]]
+    if prediction.key_present and not prediction.key_is_new:
+        holders.append(request.target)
+    return holders
 
 
 def _root_problem(host: str) -> str:

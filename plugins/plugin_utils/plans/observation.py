@@ -49,18 +49,23 @@ class ServerObservation:
         )
 
     @property
+    def told(self) -> t.Mapping[str, t.Any]:
+        """What the server said of itself: nothing when it could not be looked at."""
+        return self.server or {}
+
+    @property
     def name(self) -> str:
         """The NetBIOS name if known, else the inventory's name, for comparing."""
-        return name_key(self.server["computer_name"] if self.server else self.host)
+        return name_key(self.told.get("computer_name", self.host))
 
     @property
     def is_rms(self) -> bool:
         """Whether the server's own registry calls it the RMS."""
-        return bool(self.server and self.server["is_rms"])
+        return bool(self.told.get("is_rms"))
 
     def runs(self, service: str) -> bool:
         """Whether a service was seen running."""
-        return bool(self.server and self.server["services"].get(service, {}).get("state") == "running")
+        return bool(self.told.get("services", {}).get(service, {}).get("state") == "running")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Observation:
         """
         hosts: dict[str, list[str]] = {}
         for look in self.servers:
-            found = (look.server or {}).get("unsupported")
+            found = look.told.get("unsupported")
             if found:
                 hosts.setdefault(found, []).append(look.host)
         by_database = self.database.get("unsupported")
@@ -97,6 +102,25 @@ class Observation:
         """What was seen of a host of the inventory."""
         return next((each for each in self.servers if each.host == host), None)
 
+    def told_by(self, host: str) -> t.Mapping[str, t.Any]:
+        """What a host of the inventory said of itself: nothing when it was not asked or could not be looked at."""
+        look = self.on_host(host)
+        if look is None:
+            return {}
+        return look.told
+
+    def unseen(self, *apart: str | None) -> list[ServerObservation]:
+        """The hosts that could not be looked at, but those named."""
+        others = [look for look in self.servers if look.host not in apart]
+        return [look for look in others if look.server is None]
+
+    def why_unseen(self, host: str) -> str:
+        """Of a host that could not be looked at, or was not."""
+        look = self.on_host(host)
+        if look is None:
+            return "it is not among the servers of this management group in the inventory"
+        return str(look.trouble)
+
     def named(self, name: str) -> ServerObservation | None:
         """What was seen of the host that the database calls `name` (an FQDN as a rule)."""
         return next((each for each in self.servers if each.name == name_key(name)), None)
@@ -106,6 +130,7 @@ def _reachability(result: t.Mapping[str, t.Any]) -> str:
     """Of a server that could not be looked at. One whose look failed half way was there."""
     if result.get("unreachable"):
         return reachability(result.get("msg"))
-    unknown = REFUSED if result.get("msg") else CANNOT_ASK
-    told = str(result.get("reachability") or unknown)
-    return unknown if told == REACHABLE else told
+    told = str(result.get("reachability") or REACHABLE)
+    if told != REACHABLE:
+        return told
+    return REFUSED if result.get("msg") else CANNOT_ASK

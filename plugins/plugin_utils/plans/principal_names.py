@@ -77,9 +77,11 @@ class NameOrder:
         return f"setspn {self.verb} {self.name} {account} ({ADMINISTRATOR}{self._condition(account)})"
 
     def _condition(self, account: str) -> str:
+        if self.seen and self.verb == ADD:
+            return ": this name is missing"
         if self.seen:
-            return ": this name is missing" if self.verb == ADD else ": this name is left over"
-        when = "unless" if self.verb == ADD else "if"
+            return ": this name is left over"
+        when = {ADD: "unless", DELETE: "if"}[self.verb]
         if self.account is None:
             return f", {when} setspn -Q {self.name} finds it; {PLACEHOLDER} is {self.whose_account}"
         return f", {when} setspn -L {account} shows it: that could not be looked at"
@@ -103,8 +105,11 @@ def name_orders(
     seen = {account.lower(): names for account, names in (listed or {}).items()}
     deleted = _left_over(rms, {name_key(name) for name in others} - {name_key(rms.name)}, listed or {})
     known = {name_key(_server_of(order.name)) for order in deleted}
+    added: list[NameOrder] = []
+    if not adds_own:
+        added += _missing(rms.names(SDK_CLASS), rms.sdk_account, rms.whose_account, seen)
     return [
-        *([] if adds_own else _missing(rms.names(SDK_CLASS), rms.sdk_account, rms.whose_account, seen)),
+        *added,
         *_missing(rms.names(HEALTH_CLASS), rms.name, "", seen),
         *deleted,
         *(order for server in former if name_key(server.name) not in known for order in _unseen(server, seen)),
@@ -114,7 +119,9 @@ def name_orders(
 def sdk_account(server: t.Mapping[str, t.Any]) -> str | None:
     """The account of a server's SDK service as the directory calls it: the computer's name where it is Windows' own."""
     account = server.get("sdk_account")
-    return str(server["computer_name"]) if account and is_own_account(account) else account
+    if account and is_own_account(account):
+        return str(server["computer_name"])
+    return account
 
 
 def listed_names(observation: Observation) -> dict[str, list[str] | None]:
@@ -131,28 +138,33 @@ def listed_names(observation: Observation) -> dict[str, list[str] | None]:
 
 def full_name(name: str, known: t.Iterable[str]) -> str | None:
     """The one with a domain among the names that are known of a server."""
-    return next((each for each in known if "." in each and name_key(each) == name_key(name)), None)
+    with_domain = [each for each in known if "." in each]
+    return next((each for each in with_domain if name_key(each) == name_key(name)), None)
 
 
 def named_server(look: ServerObservation, known: t.Iterable[str]) -> NamedServer:
     """A server as its own look has it; what it did not say is not known."""
-    server = look.server or {}
-    name = str(server.get("computer_name") or in_capitals(short_name(look.host)))
+    name = str(look.told.get("computer_name") or in_capitals(short_name(look.host)))
     whose = f"that of OMSDK on {look.host}, which sc qc OMSDK shows there, and {name} for LocalSystem"
-    return NamedServer(name, full_name(name, known), sdk_account(server) if server else None, whose)
+    return NamedServer(name, full_name(name, known), sdk_account(look.told), whose)
 
 
 def named_virtual_server(virtual_server: str, node: ServerObservation | None, known: t.Iterable[str]) -> NamedServer:
     """A clustered RMS; an account that is a node's own is not the virtual server's."""
     name = in_capitals(short_name(virtual_server))
-    account = ((node.server if node else None) or {}).get("sdk_account")
-    usable = account if account and not is_own_account(account) else None
+    account = None
+    if node is not None:
+        account = node.told.get("sdk_account")
+    if account and is_own_account(account):
+        account = None
     whose = "the domain account that OMSDK has to have on all nodes"
-    return NamedServer(name, full_name(name, [virtual_server, *known]), usable, whose)
+    return NamedServer(name, full_name(name, [virtual_server, *known]), account or None, whose)
 
 
 def _missing(names: t.Iterable[str], account: str | None, whose_account: str, seen: Listed) -> t.Iterator[NameOrder]:
-    has = seen.get(account.lower()) if account is not None else None
+    has = None
+    if account is not None:
+        has = seen.get(account.lower())
     lower = {name.lower() for name in has or ()}
     for name in names:
         if name.lower() not in lower:
@@ -163,8 +175,9 @@ def _left_over(rms: NamedServer, others: t.Collection[str], listed: Listed) -> l
     """Names of the SDK service that are listed for a server that is not the RMS, or for the RMS on another account."""
     found = []
     for account, names in listed.items():
-        elsewhere = rms.sdk_account is not None and account.lower() != rms.sdk_account.lower()
-        wrong = {*others, *([name_key(rms.name)] if elsewhere else [])}
+        wrong = set(others)
+        if rms.sdk_account is not None and account.lower() != rms.sdk_account.lower():
+            wrong.add(name_key(rms.name))
         sdk_names = (name for name in names or () if name.lower().startswith(f"{SDK_CLASS}/".lower()))
         found += [NameOrder(DELETE, name, account, True) for name in sdk_names if name_key(_server_of(name)) in wrong]
     return found
@@ -182,4 +195,6 @@ def _server_of(name: str) -> str:
 
 
 def _quoted(account: str) -> str:
-    return account if _PLAIN_ACCOUNT.fullmatch(account) else f'"{account}"'
+    if _PLAIN_ACCOUNT.fullmatch(account):
+        return account
+    return f'"{account}"'

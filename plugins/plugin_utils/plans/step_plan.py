@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -38,5 +40,11 @@ class StepPlan:
     def title(self, hosts: t.Sequence[str], result: t.Mapping[str, t.Any]) -> str:
         """What it did on some of its hosts."""
         listed = " and ".join(filter(None, [", ".join(hosts[:-1]), hosts[-1]]))
-        place = f" to {result[self.place]}" if self.place and result.get(self.place) else ""
-        return self.text.replace("*", listed) + place
+        return self.text.replace("*", listed) + phrase(" to {}", self.place and result.get(self.place))
+
+
+def hosts_if(condition: bool, hosts: t.Iterable[str | None]) -> list[str]:
+    """Where a step is done: nowhere unless `condition` holds, and only on hosts that are known."""
+    if not condition:
+        return []
+    return [host for host in hosts if host]

@@ -85,7 +85,9 @@ class Runbook:
     @property
     def next_number(self) -> int:
         """The number that the current step has, or gets when there is something to tell of it."""
-        return self.current.number if self.current and self.current.number else self.told + 1
+        if self.current and self.current.number:
+            return self.current.number
+        return self.told + 1
 
     @property
     def where(self) -> Step | None:
@@ -149,7 +151,11 @@ def _point_after(outcome: str, past_point: bool | None) -> str:
         return AHEAD
     if outcome in (OK, CHANGED):
         return PASSED
-    return UNCERTAIN if past_point is None else PASSED if past_point else AHEAD
+    if past_point is None:
+        return UNCERTAIN
+    if past_point:
+        return PASSED
+    return AHEAD
 
 
 class HostNames:
@@ -176,16 +182,14 @@ class HostNames:
 
     def learn_plan(self, new_rms: str, old_rms: str | None, *, promotion_needed: bool) -> None:
         """From a plan: who is to be the RMS and who was it."""
-        self._roles.update(
-            {
-                host: "management server"
-                for host, role in self._roles.items()
-                if role.endswith("RMS") and not role.startswith("node")
-            }
-        )
+        for host, role in self._roles.items():
+            if role.endswith("RMS") and not role.startswith("node"):
+                self._roles[host] = "management server"
         self._roles[new_rms] = "new RMS"
-        if old_rms:
-            self._roles[old_rms] = "old RMS" if promotion_needed else "former RMS"
+        if old_rms and promotion_needed:
+            self._roles[old_rms] = "old RMS"
+        elif old_rms:
+            self._roles[old_rms] = "former RMS"
 
     def shown(self, host: str) -> str:
         """The host as it is shown."""

@@ -53,6 +53,8 @@ def _without_secrets(variables: str) -> str:
 
 def _assignment(text: str) -> str:
     name, equals, value = text.partition("=")
-    if not equals or _SECRET.search(name):
-        return f"{name}{equals}{HIDDEN}" if equals else HIDDEN
+    if not equals:
+        return HIDDEN
+    if _SECRET.search(name):
+        return f"{name}={HIDDEN}"
     return f"{name}={shlex.quote(value)}"

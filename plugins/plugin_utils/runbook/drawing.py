@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.module_utils.server_names import name_key
 from ansible_collections.opsmgr.recovery.plugins.module_utils.utc import seconds_between
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import StepOutcome
@@ -145,9 +146,9 @@ def _named(thing: DrawnServer | Component) -> str:
 
 
 def _server_box(server: DrawnServer, y: int) -> Box:
-    kind = "rms" if server.role == RMS else "gone" if server.role == NO_ANSWER else "server"
-    key = server.key_fingerprint.partition(":")[2][:8] if server.key_fingerprint else None
-    last = ", ".join(text for text in (_product(server), f"key {key}" if key else None) if text)
+    kind = {RMS: "rms", NO_ANSWER: "gone"}.get(server.role, "server")
+    key = phrase("key {}", (server.key_fingerprint or "").partition(":")[2][:8])
+    last = ", ".join(filter(None, [_product(server), key]))
     return Box(
         GUTTER,
         y,
@@ -159,11 +160,15 @@ def _server_box(server: DrawnServer, y: int) -> Box:
 
 
 def _product(server: DrawnServer) -> str | None:
-    return server.product.removeprefix("2007 ") if server.product else server.version
+    if not server.product:
+        return server.version
+    return server.product.removeprefix("2007 ")
 
 
 def _component_box(part: Component, y: int) -> Box:
-    named = f"names {name_key(part.names)}" if part.names else "not asked"
+    named = "not asked"
+    if part.names:
+        named = f"names {name_key(part.names)}"
     return Box(
         RIGHT,
         y,
@@ -176,9 +181,11 @@ def _component_box(part: Component, y: int) -> Box:
 
 def _fitted(text: str, length: int) -> str:
     """What fits into a box: without the domain of a name if that helps, else without the end."""
-    first = text.split(".", 1)[0] if " " not in text and not text[:1].isdigit() else text
-    shown = text if len(text) <= length else first
-    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+    if len(text) > length and " " not in text and not text[:1].isdigit():
+        text = text.split(".", 1)[0]
+    if len(text) > length:
+        text = f"{text[: length - 1]}…"
+    return text
 
 
 def _from_right(box: Box, target: Box) -> Arrow:

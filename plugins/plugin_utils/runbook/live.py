@@ -115,7 +115,10 @@ class Foot:
                 finished_style="cyan",
                 pulse_style="cyan",
             )
-            table.add_row("", progress, Text("" if step.percent is None else f"{step.percent}%"))
+            percent = Text()
+            if step.percent is not None:
+                percent = Text(f"{step.percent}%")
+            table.add_row("", progress, percent)
         if step.detail:
             table.add_row("", Text(step.detail), "")
         return Constrain(table, self._console.width - _MARGIN)

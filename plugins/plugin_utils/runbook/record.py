@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.failover_steps import (
     DONE,
     FAILED,
@@ -110,11 +111,18 @@ def make_record(story: RunHistory) -> Record:
     """Put together what a failover did and how it ended."""
     steps = steps_of(story.steps, story.began_at, story.has_stopped)
     outcome = _outcome(story, steps)
+    problems = list(dict.fromkeys(story.undone))
+    if story.has_stopped:
+        problems = _problems(steps)
+    left = list(story.left)
+    if outcome == STOPPED_BEFORE:
+        # It speaks of a role that has moved.
+        left = []
     return Record(
         outcome=outcome,
         headline=_headline(outcome, story, steps),
         advice=_next_run(outcome, steps),
-        problems=_problems(steps) if story.has_stopped else list(dict.fromkeys(story.undone)),
+        problems=problems,
         steps=steps,
         before=before(story.group, story.seen, story.steps, story.began_at),
         after=after(
@@ -125,17 +133,20 @@ def make_record(story: RunHistory) -> Record:
             asked_again_at=story.asked_again_at,
             rms_is_known=story.database_was_asked_since,
         ),
-        # It speaks of a role that has moved.
-        left=[] if outcome == STOPPED_BEFORE else list(story.left),
+        left=left,
     )
 
 
 def last_message(story: RunHistory, *, check_mode: bool) -> list[str]:
     """What was done and what is left, in one line for each."""
     done = done_lines(story.steps, story.began_at)
-    nothing = f"{story.group.target} is the RMS already and everything is as it should be. Nothing to do."
-    headline = "This would be done:" if check_mode else "Done:"
-    return [*([headline, *done] if done else [nothing]), "Manual follow-up:", *story.left]
+    if not done:
+        done = [f"{story.group.target} is the RMS already and everything is as it should be. Nothing to do."]
+    elif check_mode:
+        done = ["This would be done:", *done]
+    else:
+        done = ["Done:", *done]
+    return [*done, "Manual follow-up:", *story.left]
 
 
 def left_undone(story: RunHistory, *, check_mode: bool) -> list[str]:
@@ -156,23 +167,28 @@ def _problems(steps: t.Sequence[StepOutcome]) -> list[str]:
 
 def _outcome(story: RunHistory, steps: t.Sequence[StepOutcome]) -> str:
     if story.has_stopped:
-        is_past = not story.promotion_needed or story.may_have_moved
-        return STOPPED_AFTER if is_past else STOPPED_BEFORE
+        if story.promotion_needed and not story.may_have_moved:
+            return STOPPED_BEFORE
+        return STOPPED_AFTER
     if story.undone:
         return LEFT_UNDONE
-    return FINISHED if any(step.outcome == DONE for step in steps) else UNCHANGED
+    if any(step.outcome == DONE for step in steps):
+        return FINISHED
+    return UNCHANGED
 
 
 def _headline(outcome: str, story: RunHistory, steps: t.Sequence[StepOutcome]) -> str:
     target, old = _named(story, story.group.target), story.old_rms and _named(story, story.old_rms)
     if outcome == STOPPED_BEFORE:
-        return f"The role has not moved: {old} is the RMS" if old else "The role has not moved"
+        return f"The role has not moved{phrase(': {} is the RMS', old)}"
     if outcome == UNCHANGED:
         return f"{target} was the RMS already: nothing was to be done"
     if outcome == LEFT_UNDONE:
         return f"{target} is the RMS, but not everything is done"
+    if outcome == FINISHED and story.promotion_needed:
+        return f"{target} is the RMS{phrase(', and {} no longer', old)}"
     if outcome == FINISHED:
-        return f"{target} is the RMS{f', and {old} no longer' if old and story.promotion_needed else ''}"
+        return f"{target} is the RMS"
     if story.verdict == RoleVerdict.CANNOT_BE_TOLD.value:
         return "It cannot be told whether the role has moved"
     if story.verdict is None and any(step.point_of_no_return and step.outcome == FAILED for step in steps):
@@ -182,8 +198,9 @@ def _headline(outcome: str, story: RunHistory, steps: t.Sequence[StepOutcome]) -
 
 def _named(story: RunHistory, host: str) -> str:
     """A clustered RMS goes by the name of its virtual server."""
-    group = story.group
-    return str(group.virtual_server) if host in group.cluster_nodes else host
+    if host in story.group.cluster_nodes:
+        return str(story.group.virtual_server)
+    return host
 
 
 def _next_run(outcome: str, steps: t.Sequence[StepOutcome]) -> str:

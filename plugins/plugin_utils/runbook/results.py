@@ -38,11 +38,9 @@ class Result:
     @classmethod
     def of(cls, result: t.Any) -> Result:
         """From what a callback gets. ansible-core before 2.19 has only the names with an underscore."""
-        host, task, data = (
-            getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
-            for name in ("host", "task", "result")
-        )
-        return cls(task, host.get_name(), data)
+        if hasattr(result, "task"):
+            return cls(result.task, result.host.get_name(), result.result)
+        return cls(result._task, result._host.get_name(), result._result)
 
     @property
     def action(self) -> str:
@@ -58,7 +56,9 @@ class Result:
             "ansible_delegated_host"
         ) or self.task.delegate_to
         place = str(delegated or self.host)
-        return CONTROLLER if delegated and place in _CONTROLLERS else place
+        if delegated and place in _CONTROLLERS:
+            return CONTROLLER
+        return place
 
     @property
     def is_whole_loop(self) -> bool:
@@ -72,15 +72,19 @@ class Result:
         """
         if "failed_when_result" in self.data and self.data.get("msg"):
             return IGNORED
-        return CHANGED if self.data.get("changed") else OK
+        if self.data.get("changed"):
+            return CHANGED
+        return OK
 
     @property
     def outcome_of_failed_item(self) -> str:
         """For an item that Ansible takes for a failure."""
-        unreachable = bool(self.data.get("unreachable"))
-        if (self.task.ignore_unreachable if unreachable else self.task.ignore_errors) is True:
+        outcome, ignored = FAILED, self.task.ignore_errors
+        if self.data.get("unreachable"):
+            outcome, ignored = UNREACHABLE, self.task.ignore_unreachable
+        if ignored is True:
             return IGNORED
-        return UNREACHABLE if unreachable else FAILED
+        return outcome
 
     @property
     def past_point(self) -> bool | None:
@@ -105,5 +109,7 @@ def short_action(task: t.Any) -> str:
 
 def _texts(value: t.Any) -> list[str]:
     """A message, or a list of them, as texts."""
-    values = value if isinstance(value, list) else [value]
-    return [str(each).strip() for each in values if each is not None and str(each).strip()]
+    if not isinstance(value, list):
+        value = [value]
+    texts = [str(each).strip() for each in value if each is not None]
+    return [text for text in texts if text]

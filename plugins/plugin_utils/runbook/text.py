@@ -10,6 +10,7 @@ import textwrap
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.opsmgr.recovery.plugins.module_utils.optional import phrase
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook import book
 
 HEADING = "heading"
@@ -80,13 +81,17 @@ def clock(seconds: float) -> str:
     """Seconds as minutes and seconds, with hours where there are some."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    if not hours:
+        return f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def hosts_text(hosts: t.Sequence[str]) -> str:
     """Some hosts by name, many by their number."""
     names = list(dict.fromkeys(hosts))
-    return ", ".join(names) if len(names) <= _MANY_HOSTS else f"{len(names)} hosts"
+    if len(names) > _MANY_HOSTS:
+        return f"{len(names)} hosts"
+    return ", ".join(names)
 
 
 def play_lines(name: str) -> list[Line]:
@@ -98,13 +103,13 @@ def step_line(step: book.Step) -> Line:
     """A step that ended, with the hosts it went well on."""
     outcomes = step.went_well
     worst = next(iter(outcomes))
-    where = (
-        "; ".join(f"{outcome}: {hosts_text(hosts)}" for outcome, hosts in outcomes.items())
-        if len(outcomes) > 1
-        else hosts_text(outcomes[worst])
-    )
-    took = f", {clock(step.seconds)}" if step.seconds >= 1 else ""
-    return _numbered(step.number, worst, f"{step.name}: {where}{took}")
+    told = f"{step.name}: {hosts_text(outcomes[worst])}"
+    if len(outcomes) > 1:
+        where = "; ".join(f"{outcome}: {hosts_text(hosts)}" for outcome, hosts in outcomes.items())
+        told = f"{step.name}: {where}"
+    if step.seconds >= 1:
+        told += f", {clock(step.seconds)}"
+    return _numbered(step.number, worst, told)
 
 
 def result_line(step: book.Step, host: str, outcome: str) -> Line:
@@ -133,7 +138,9 @@ def trouble_lines(step: book.Step, host: str, outcome: str, messages: t.Iterable
 
 def plan_lines(new_rms: str, old_rms: str | None) -> list[Line]:
     """What a plan without problems comes to."""
-    moves = f"The RMS role moves from {old_rms} to {new_rms}." if old_rms else f"{new_rms} becomes the RMS."
+    moves = f"{new_rms} becomes the RMS."
+    if old_rms:
+        moves = f"The RMS role moves from {old_rms} to {new_rms}."
     ahead = f"{book.MARK} ahead: the promotion of {new_rms}. It is announced when it is reached; what fails before it is undone."
     return message_lines([moves, ahead], NOTE)
 
@@ -167,27 +174,28 @@ def point_lines(step: book.Step, number: int, *, check_mode: bool) -> list[Line]
 
 def recap_lines(run: book.Runbook, failed_hosts: t.Sequence[str], now: float, *, hosts: int = 1) -> list[Line]:
     """How it ended, what went wrong where, and what to do next. `hosts` is the number of those that it had to do with."""
-    changed = f"{run.changed} {'would change' if run.check_mode else 'changed'} something"
-    took, steps = clock(now - run.started), f"{run.told} step{'' if run.told == 1 else 's'}, {changed}"
+    took, steps = clock(now - run.started), _counted_steps(run)
     if not hosts:
-        found = "no host of the inventory matches" if run.where is None else "no host is left"
+        found = "no host is left"
+        if run.where is None:
+            found = "no host of the inventory matches"
         return [
             Line(""),
             Line(f"NOTHING WAS DONE: {found}. Correct the inventory, --limit or the hosts of the play.", ERROR, 2),
         ]
     if not failed_hosts:
-        ending = "CHECKED" if run.check_mode else "ENDED WELL"
-        nothing = " Nothing was changed: this was a check." if run.check_mode else ""
-        return [Line(""), Line(f"{ending} after {took}: {steps}.{nothing}", GOOD, 2), *_ignored(run)]
+        ending = f"ENDED WELL after {took}: {steps}."
+        if run.check_mode:
+            ending = f"CHECKED after {took}: {steps}. Nothing was changed: this was a check."
+        return [Line(""), Line(ending, GOOD, 2), *_ignored(run)]
     lines = [Line(""), Line(f"STOPPED after {took}: {steps}. It failed on {hosts_text(failed_hosts)}.", ERROR, 2)]
     for trouble in run.troubles:
         lines.append(
             Line(f"  step {trouble.step.number} {trouble.outcome}: {trouble.step.name}: {trouble.host}", ERROR, 4)
         )
-    if not run.check_mode and run.point in _AFTER_STOP:
-        lines.append(Line(_AFTER_STOP[run.point], POINT))
     return [
         *lines,
+        *_after_stop(run),
         Line("What to do: fix the problems above, then rerun the same command. It does what is left.", HEADING, 2),
     ]
 
@@ -211,18 +219,36 @@ def broken_off_lines(run: book.Runbook, now: float) -> list[Line]:
         Line(""),
         Line(f"STOPPED after {clock(now - run.started)}, {_place(run)}. The reason stands above.", ERROR, 2),
     ]
-    return lines + ([Line(_AFTER_STOP[run.point], POINT)] if not run.check_mode and run.point in _AFTER_STOP else [])
+    return lines + _after_stop(run)
+
+
+def _after_stop(run: book.Runbook) -> list[Line]:
+    """On which side of the point of no return it stopped."""
+    if run.check_mode or run.point not in _AFTER_STOP:
+        return []
+    return [Line(_AFTER_STOP[run.point], POINT)]
+
+
+def _counted_steps(run: book.Runbook) -> str:
+    steps, changed = f"{run.told} steps", "changed"
+    if run.told == 1:
+        steps = "1 step"
+    if run.check_mode:
+        changed = "would change"
+    return f"{steps}, {run.changed} {changed} something"
 
 
 def _place(run: book.Runbook) -> str:
     step = run.where
     if step is None:
         return "before the first step"
-    return f"in step {run.next_number}: {step.name}" if step is run.current else f"after the step: {step.name}"
+    if step is not run.current:
+        return f"after the step: {step.name}"
+    return f"in step {run.next_number}: {step.name}"
 
 
 def _numbered(number: int | None, outcome: str, text: str, tone: str | None = None) -> Line:
-    shown = "" if number is None else str(number)
+    shown = phrase("{}", number)
     return Line(f"{shown:>4}  {outcome:<{_OUTCOME_WIDTH}} {text}", tone or _TONES[outcome], TEXT_COLUMN)
 
 

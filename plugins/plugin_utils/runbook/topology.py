@@ -91,9 +91,10 @@ def after(
     """
     results = [(host, result) for run in runs for host, result in run.fresh(asked_again_at).items()]
     looks = [_updated(look, results) for look in seen.servers]
-    return _topology(
-        group, _rms(seen) if rms_is_known else None, looks, _components(group, runs, begun_at, _named_after)
-    )
+    rms = None
+    if rms_is_known:
+        rms = _rms(seen)
+    return _topology(group, rms, looks, _components(group, runs, begun_at, _named_after))
 
 
 def _rms(seen: Observation) -> str | None:
@@ -122,7 +123,9 @@ def _topology(
 ) -> Topology:
     servers = [_server(look, rms, group) for look in looks]
     if group.virtual_server and group.cluster_nodes:
-        role = RMS if rms and name_key(rms) == name_key(group.virtual_server) else CLUSTERED
+        role = CLUSTERED
+        if rms and name_key(rms) == name_key(group.virtual_server):
+            role = RMS
         servers.insert(0, DrawnServer(group.virtual_server, role, True, computer_name=group.virtual_server))
     return Topology(rms, group.database, group.database_host, servers, components)
 
@@ -156,8 +159,12 @@ def _role(look: ServerObservation, rms: str | None, group: DrawnGroup) -> str:
         return f"node of {group.virtual_server}"
     if not look.is_rms:
         return MANAGEMENT_SERVER
-    is_named = look.name == name_key(rms) if rms else look.host == group.target
-    return RMS if is_named else CALLS_ITSELF_RMS
+    is_named = look.host == group.target
+    if rms:
+        is_named = look.name == name_key(rms)
+    if is_named:
+        return RMS
+    return CALLS_ITSELF_RMS
 
 
 def _components(
@@ -166,10 +173,8 @@ def _components(
     found = []
     for run in (run for run in runs if run.plan.part):
         fresh = run.fresh(begun_at)
-        found += [
-            Component(host, str(run.plan.part), named(group, fresh[host]) if host in fresh else None)
-            for host in run.plan.hosts
-        ]
+        names = {host: named(group, result) for host, result in fresh.items()}
+        found += [Component(host, str(run.plan.part), names.get(host)) for host in run.plan.hosts]
     return found
 
 
