@@ -54,7 +54,7 @@ class Scene:
 SCENES = {
     "AWX.md: 1. The image": Scene(None, before=(f"{REPOSITORY}/tests/tools/build $PWD/.build/dist",)),
     "AWX.md: 2. The repository": Scene(None, checkout=False),
-    "AWX.md: 4. Have it all in AWX": Scene(None, awx=True, soak=True),
+    "AWX.md: 4. Set up AWX": Scene(None, awx=True, soak=True),
     "RUNBOOK_VIEW.md: The runbook view": Scene(soak=True),
     "RUNBOOK_VIEW.md: The confirmation": Scene(soak=True),
     "README.md: Install it where you work": Scene(
