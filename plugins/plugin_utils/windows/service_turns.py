@@ -25,6 +25,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
 
 # Seconds that the server waits for one service in one command. A service that takes longer is waited for by the next.
 WAIT_SECONDS = 10
+# Seconds that a turn takes at least when its service is not there at once: so often it is looked at.
+TURN_SECONDS = 1
 _NUMBERS = {state: number for number, state in SERVICE_STATES.items()}
 _CHANGES = {"running": ServiceChange.start, "stopped": ServiceChange.stop}
 
@@ -50,7 +52,7 @@ class ServiceTurn:
 
     def waiting(self, seconds: int) -> str:
         """A command that waits until it is there, or so many seconds."""
-        return f"for /l %i in (1,1,{seconds}) do @({self.test}||{pause_command(1)})"
+        return f"for /l %i in (1,1,{seconds}) do @({self.test}||{pause_command(TURN_SECONDS)})"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _questions(
     seconds: int,
     stable_seconds: int,
 ) -> Questions:
-    questions = Questions()
+    questions = Questions(TURN_SECONDS * len(turns) + stable_seconds)
     for change in first:
         questions.ask(change.what, change.command)
     condition = ""
