@@ -388,6 +388,11 @@ class WindowsHost:
                 found = f"the service control manager refused with error {error}: {reason}"
                 raise OpsmgrError(change.what, found, "Fix this on the server, then rerun")
 
+    def find_out_input_kind(self) -> None:
+        """Find out what standard input programs get here, unless that is known."""
+        if self.shell.input_kind is None:
+            self.shell.read("cd>nul", probe=True)
+
     def pause(self, seconds: int) -> None:
         """Wait on the server: one command instead of a poll from here."""
         self.shell.read(pause_command(seconds))
