@@ -17,7 +17,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.actions.windows im
     diff,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
-from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import HEALTH_SERVICE, ManagementServer
+from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    HEALTH_SERVICE,
+    ManagementServer,
+    RoleSeen,
+)
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     describe,
     restart_health_service,
@@ -50,9 +54,9 @@ class ActionModule(OpsmgrAction):
             after = {**before, HEALTH_SERVICE: "running, auto, restarted", "RMS": work.arguments["rms"]}
         if needed and not work.check_mode:
             with changing(work, _observed(server), lambda: _observed(work.opsmgr.observe())):
-                restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
+                seen = restart_health_service(work.opsmgr, STEP, work.arguments["timeout"])
             work.result.update(changed=True, restarted=True)
-            after = _facts(_read_back(work))
+            after = _facts(_read_back(work, server.computer_name, seen))
         work.result["changed"] = needed
         work.result["diff"] = diff(before, after, server.computer_name)
 
@@ -93,31 +97,33 @@ def _is_needed(work: Work, server: ManagementServer) -> bool:
     return not _reports_to(server, work.arguments["rms"])
 
 
-def _reports_to(server: ManagementServer, rms: str) -> bool:
+def _reports_to(server: ManagementServer | RoleSeen, rms: str) -> bool:
     return server.reports_to is not None and is_one_of(server.reports_to, known_as([rms]))
 
 
-def _read_back(work: Work) -> ManagementServer:
-    """Wait until the registry names the RMS, as far as it names any."""
+def _read_back(work: Work, computer_name: str, seen: RoleSeen) -> RoleSeen:
+    """Wait until the registry names the RMS, as far as it names any.
+
+    :param seen: what was read after the restart
+    """
     deadline = Deadline(work.arguments["timeout"])
     while True:
-        server = work.opsmgr.observe()
-        work.result.update(_observed(server))
-        if server.reports_to is None or _reports_to(server, work.arguments["rms"]):
-            return server
+        work.result.update(_observed(seen))
+        if seen.reports_to is None or _reports_to(seen, work.arguments["rms"]):
+            return seen
         if deadline.passed():
             # Only a warning: that an ordinary management server records its RMS there is not documented [assumed].
-            told = f"{HEALTH_SERVICE} was restarted, and the registry still says that this server reports to {server.reports_to}"
+            told = f"{HEALTH_SERVICE} was restarted, and the registry still says that this server reports to {seen.reports_to}"
             work.result["warnings"].append(
-                f"{told}. Look at the Operations Manager event log of {server.computer_name}{events_of([HEALTH_SERVICE])}."
+                f"{told}. Look at the Operations Manager event log of {computer_name}{events_of([HEALTH_SERVICE])}."
             )
-            return server
-        work.opsmgr.windows.pause(1)
+            return seen
+        seen = work.opsmgr.role([HEALTH_SERVICE], after_seconds=1)
 
 
-def _observed(server: ManagementServer) -> Facts:
+def _observed(server: ManagementServer | RoleSeen) -> Facts:
     return {"reports_to": server.reports_to, "services": describe(server.services, [HEALTH_SERVICE])}
 
 
-def _facts(server: ManagementServer) -> dict[str, object]:
+def _facts(server: ManagementServer | RoleSeen) -> dict[str, object]:
     return {"RMS": server.reports_to, **describe(server.services, [HEALTH_SERVICE])}

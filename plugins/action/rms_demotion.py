@@ -25,6 +25,7 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
     HEALTH_SERVICE,
     SDK_SERVICE,
     ManagementServer,
+    RoleSeen,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.service_states import (
     WANTED,
@@ -53,7 +54,7 @@ class ActionModule(OpsmgrAction):
     RESULT = {"is_rms": None, "services": None, "command": None, "transcript": None, "copied": [], "warnings": []}
 
     def act(self, work: Work) -> None:
-        server = work.opsmgr.require_server(STEP, probe=True)
+        server = work.opsmgr.require_server(STEP)
         wanted = {
             HEALTH_SERVICE: work.arguments["health_service"],
             SDK_SERVICE: work.arguments["sdk_service"],
@@ -77,8 +78,7 @@ class ActionModule(OpsmgrAction):
             # First of all it stops to act as the RMS.
             after = _settle_services(work, server.services, wanted)
             if server.is_rms:
-                _demote(work, server)
-                after = _settle_services(work, work.opsmgr.windows.services(list(wanted)), wanted)
+                after = _settle_services(work, _demote(work, server, list(wanted)), wanted)
         work.result.update(changed=True, services=after)
         work.result["diff"] = diff(before, {"RMS": work.result["is_rms"], **after}, server.computer_name)
 
@@ -87,36 +87,35 @@ def _observed(server: ManagementServer, services: t.Iterable[str]) -> Facts:
     return {"is_rms": server.is_rms, "services": describe(server.services, services)}
 
 
-def _demote(work: Work, server: ManagementServer) -> None:
+def _demote(work: Work, server: ManagementServer, services: t.Sequence[str]) -> t.Mapping[str, ServiceState]:
     """Have the server learn that it is no longer the RMS: by the restart of its Health Service, which is documented, and only
     where that does not help by the tool's verb, which is not.
 
     The role has moved when this runs, so what does not help is a warning: the rest is to be done.
+
+    :param services: whose state is returned, as seen last
     """
-    if _restarted_and_demoted(work):
-        return
-    hindrance = _run_tool(work, server)
-    if hindrance is None and _restarted_and_demoted(work):
-        return
-    work.result["is_rms"] = work.opsmgr.role()[1]
-    if work.result["is_rms"] is not False:
-        work.result["warnings"].append(_left_for_a_person(server, hindrance))
+    seen = _restart(work, services)
+    if seen.is_rms is not False:
+        hindrance = _run_tool(work, server)
+        seen = _restart(work, services) if hindrance is None else work.opsmgr.role(services)
+        if seen.is_rms is not False:
+            work.result["warnings"].append(_left_for_a_person(server, hindrance))
+    work.result["is_rms"] = seen.is_rms
+    return seen.services
 
 
-def _restarted_and_demoted(work: Work) -> bool:
+def _restart(work: Work, services: t.Sequence[str]) -> RoleSeen:
     """Restart the Health Service, unless it is to be stopped, and wait until the registry no longer calls the server the
-    RMS.
+    RMS. Return what was seen last.
     """
-    restarts = work.arguments["health_service"] == "running"
-    if restarts:
-        restart_health_service(work.opsmgr.windows, STEP, work.arguments["timeout"])
+    if work.arguments["health_service"] != "running":
+        return work.opsmgr.role(services)
+    seen = restart_health_service(work.opsmgr, STEP, work.arguments["timeout"], services)
     deadline = Deadline(work.arguments["timeout"])
-    while work.opsmgr.role()[1] is not False:
-        if deadline.passed() or not restarts:
-            return False
-        work.opsmgr.windows.pause(1)
-    work.result["is_rms"] = False
-    return True
+    while seen.is_rms is not False and not deadline.passed():
+        seen = work.opsmgr.role(services, after_seconds=1)
+    return seen
 
 
 def _run_tool(work: Work, server: ManagementServer) -> str | None:

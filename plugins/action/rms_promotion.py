@@ -32,9 +32,11 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.promotion i
     PromotionState,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server import (
+    GROUPS_COMMAND,
     HEALTH_SERVICE,
     PROMOTION_PROMPT,
     ManagementServer,
+    read_role,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.conversation import (
     ConversationError,
@@ -224,7 +226,11 @@ def _promote(work: Work, promotion: Promotion, server: ManagementServer, delete:
     command = work.opsmgr.promotion_command(server, delete)
     try:
         talk = promotion.carry_out(
-            command, arguments["promotion_prompt"], arguments["promotion_timeout"], lambda: _look_again(work, server)
+            command,
+            arguments["promotion_prompt"],
+            arguments["promotion_timeout"],
+            lambda: _look_again(work, server),
+            then=GROUPS_COMMAND,
         )
     except ConversationError as error:
         return _after_broken_conversation(work, error)
@@ -237,9 +243,10 @@ def _look_again(work: Work, server: ManagementServer) -> None:
 
     :raises OpsmgrError: it differs
     """
-    group, is_rms = work.opsmgr.role()
-    if (group, is_rms) != (server.management_group, server.is_rms):
-        found = f"the registry of this server has changed meanwhile: management group {group}, RMS {is_rms}. The question was not answered"
+    now = work.opsmgr.role()
+    if (now.management_group, now.is_rms) != (server.management_group, server.is_rms):
+        seen = f"management group {now.management_group}, RMS {now.is_rms}"
+        found = f"the registry of this server has changed meanwhile: {seen}. The question was not answered"
         raise OpsmgrError(STEP, found, "Find out who else works on this management group, then rerun")
 
 
@@ -265,15 +272,23 @@ def _after_broken_conversation(work: Work, error: ConversationError) -> HeldConv
 
 
 def _prove(work: Work, talk: HeldConversation) -> None:
+    """Have the registry call this server the RMS: as read by the command line of the tool when the tool had ended, else as it
+    is read now.
+
+    :raises OpsmgrError: it does not
+    """
     deadline = Deadline(EFFECT_SECONDS)
-    while not work.opsmgr.role()[1]:
-        if deadline.passed():
+    is_rms = read_role(talk.private_output).is_rms
+    pause = 0
+    while not is_rms:
+        is_rms = work.opsmgr.role(after_seconds=pause).is_rms
+        pause = 1
+        if not is_rms and deadline.passed():
             problem = work.opsmgr.no_effect(STEP, CONFIG_TOOL, "the registry does not call this server the RMS", talk)
             advice = f"Check the Operations Manager event log of this server{events_of([HEALTH_SERVICE])}"
             if work.opsmgr.windows.shell.input_kind == PIPE:
                 advice = problem.what_to_do
             raise OpsmgrError(STEP, problem.found, advice, ANSWERED[Decision.SENT], RERUN)
-        work.opsmgr.windows.pause(1)
     work.result["is_rms"] = True
 
 

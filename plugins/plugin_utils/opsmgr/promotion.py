@@ -147,13 +147,14 @@ class Promotion:
         self._step = step
 
     def carry_out(
-        self, command: str, prompt: str, timeout_seconds: float, look_again: t.Callable[[], None]
+        self, command: str, prompt: str, timeout_seconds: float, look_again: t.Callable[[], None], then: str = ""
     ) -> HeldConversation:
         """Run the tool and answer its question. The reply Y is the point of no return.
 
         :param command: the command line of PromoteRMS
         :param timeout_seconds: how long the promotion itself may take once it was answered
         :param look_again: called before the reply; what it raises ends the tool, and nothing is answered
+        :param then: a command that reads when the tool has ended; what it writes is the private output
         :raises ConversationError: with `decision` telling on which side of the point of no return it failed
         """
 
@@ -167,7 +168,7 @@ class Promotion:
                 self._windows.shell,
                 command,
                 [self._question(prompt, timeout_seconds, before_reply)],
-                then=self._end_mark(),
+                then="& ".join(filter(None, (self._end_mark(), then))),
             )
         except (ConversationError, OpsmgrError) as error:
             if isinstance(error, OpsmgrError) or error.decision is Decision.NOT_SENT:

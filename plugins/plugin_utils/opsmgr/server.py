@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import (
@@ -66,6 +66,7 @@ REGISTRY = r"HKLM\SOFTWARE\Microsoft\Microsoft Operations Manager\3.0"
 SETUP_KEY = REGISTRY + r"\Setup"
 VERSION_VALUES = ("serverversion", "uiversion", "currentversion")
 GROUPS_KEY = REGISTRY + r"\Server Management Groups"
+GROUPS_COMMAND = f'reg query "{GROUPS_KEY}" /s'
 KEY_MATERIAL_KEY = REGISTRY + r"\MOMBins"
 KEY_MATERIAL_VALUE = "Value1"
 # The RMS that consoles on a computer open; the reporting server has a value of the same name [field].
@@ -187,6 +188,20 @@ class ManagementServer:
 
 
 @dataclass(frozen=True)
+class RoleSeen:
+    """What the registry of a server says of its place in its management group, and services seen in the same look.
+
+    :ivar is_rms: whether it calls the server the RMS
+    :ivar reports_to: the RMS that an ordinary management server reports to
+    """
+
+    management_group: str | None
+    is_rms: bool | None
+    reports_to: str | None
+    services: t.Mapping[str, ServiceState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class KeyBackup:
     """A key file as the tool wrote it (encrypted with the backup password), and the conversation that made it."""
 
@@ -254,11 +269,21 @@ class OpsMgrHost:
         listed = principal_names.read(answers, server.computer_name, server.sdk_account, names_of)
         return replace(server, principal_names=listed)
 
-    def role(self) -> tuple[str | None, bool | None]:
-        """The management group that the registry names, and whether it calls this server the RMS."""
-        questions = self.windows.questions()
-        questions.ask("groups", self._commands()["groups"])
-        return _group(self.windows.ask(questions)["groups"])
+    def role(self, services: t.Sequence[str] = (), after_seconds: int = 0) -> RoleSeen:
+        """What the registry says of this server's place in its management group, with the state of some services."""
+        questions = self.windows.questions(after_seconds)
+        self.ask_role(questions, services)
+        return self.read_role(self.windows.ask(questions), services)
+
+    def ask_role(self, questions: Questions, services: t.Sequence[str] = ()) -> None:
+        """Add the questions that read_role() answers."""
+        questions.ask("groups", GROUPS_COMMAND)
+        self.windows.ask_services(questions, services)
+
+    def read_role(self, answers: t.Mapping[str, Answer], services: t.Sequence[str] = ()) -> RoleSeen:
+        """What ask_role() asked for."""
+        seen = read_role(answers["groups"].text)
+        return replace(seen, services=self.windows.read_services(answers, services))
 
     def require_server(
         self, step: str, probe: bool = False, only_key: bool = False, fingerprint: bool = False
@@ -378,7 +403,8 @@ class OpsMgrHost:
         return f"{server.tool(CONFIG_TOOL)} PromoteRMS /DeleteExistingRMS:{str(delete_existing_rms).lower()}"
 
     def demote(self, server: ManagementServer, prompt: str) -> HeldConversation:
-        """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]."""
+        """Run `UpdateDemotedRMS`, which may or may not ask for Y [ms]. How it must be answered is found out first."""
+        self.windows.find_out_input_kind()
         try:
             return converse(
                 self.windows.shell,
@@ -437,7 +463,7 @@ class OpsMgrHost:
             "computer": "echo %COMPUTERNAME%",
             "architecture": "echo %PROCESSOR_ARCHITECTURE%",
             "setup": f'reg query "{SETUP_KEY}"',
-            "groups": f'reg query "{GROUPS_KEY}" /s',
+            "groups": GROUPS_COMMAND,
             "console": f'reg query "{MACHINE_SETTINGS_KEY}" /v {RMS_VALUE}',
             "key": f"reg query {self._key_material} /v {KEY_MATERIAL_VALUE}>nul",
             "tools": self._tools_command(),
@@ -470,7 +496,7 @@ class OpsMgrHost:
         answers = {**dict.fromkeys((*NOT_FOR_KEY, *OPTIONAL), Answer(False, "")), **asked}
         setup = _values(answers["setup"])
         services = {} if only_key else self.windows.read_services(answers, (*SERVICES, CLUSTER_SERVICE))
-        group, is_rms = _group(answers["groups"])
+        role = read_role(answers["groups"].text)
         cluster = services.pop(CLUSTER_SERVICE, ServiceState(None, None))
         return ManagementServer(
             computer_name=answers["computer"].text.strip(),
@@ -478,9 +504,9 @@ class OpsMgrHost:
             install_directory=setup.get("installdirectory") or None,
             version=_version(setup.get("serverversion")),
             product_version=product_version(setup),
-            management_group=group,
-            is_rms=is_rms,
-            reports_to=_parent(answers["groups"]),
+            management_group=role.management_group,
+            is_rms=role.is_rms,
+            reports_to=role.reports_to,
             console_rms=_values(answers["console"]).get(RMS_VALUE.lower()) or None,
             database_server=setup.get("databaseservername"),
             database_name=setup.get("databasename"),
@@ -544,10 +570,18 @@ def _values(answer: Answer) -> dict[str, str]:
     return {}
 
 
-def _group(answer: Answer) -> tuple[str | None, bool | None]:
+def read_role(text: str) -> RoleSeen:
+    """What GROUPS_COMMAND wrote.
+
+    :raises OpsmgrError: it cannot be told whether the registry calls the server the RMS
+    """
+    return RoleSeen(*_group(text), _parent(text))
+
+
+def _group(text: str) -> tuple[str | None, bool | None]:
     """The management group this server belongs to, and whether its registry calls it the RMS."""
     marker = "\\server management groups\\"
-    for path, values in parse_registry(answer.text).items():
+    for path, values in parse_registry(text).items():
         name = path[path.lower().rfind(marker) + len(marker) :] if marker in path.lower() else ""
         if name and "\\" not in name:
             root = next((data for key, data in values.items() if key.lower() == "isroothealthservice"), "0x0")
@@ -555,11 +589,11 @@ def _group(answer: Answer) -> tuple[str | None, bool | None]:
     return None, None
 
 
-def _parent(answer: Answer) -> str | None:
+def _parent(text: str) -> str | None:
     """The server that an ordinary management server reports to, the RMS; None on the RMS itself and where it is not
     recorded [field].
     """
-    for path, values in parse_registry(answer.text).items():
+    for path, values in parse_registry(text).items():
         name = next((data for key, data in values.items() if key.lower() == "networkname"), "")
         if "\\parent health services\\" in path.lower() and name:
             return name

@@ -10,7 +10,7 @@ Private to opsmgr.recovery.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.errors import OpsmgrError
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.events import events_of
@@ -18,6 +18,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.opsmgr.server impo
     CONFIG_SERVICE,
     HEALTH_SERVICE,
     SDK_SERVICE,
+    OpsMgrHost,
+    RoleSeen,
 )
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     ServiceChange,
@@ -86,16 +88,24 @@ def bring_about(
     return _require_states(step, targets, taken.states)
 
 
-def restart_health_service(windows: WindowsHost, step: str, timeout_seconds: float) -> None:
-    """Let the Health Service start over, by which it becomes what the database says [book].
+def restart_health_service(
+    opsmgr: OpsMgrHost, step: str, timeout_seconds: float, services: t.Sequence[str] = ()
+) -> RoleSeen:
+    """Let the Health Service start over, by which it becomes what the database says [book]. Return what the registry said
+    right after that, with the Health Service and `services`.
 
     :raises OpsmgrError: it does not stop or start in time
     """
     turns = [ServiceTurn(HEALTH_SERVICE, state) for state in ("stopped", "running")]
-    taken = take_turns(windows, turns, timeout_seconds)
+    others = [name for name in services if name != HEALTH_SERVICE]
+    taken = take_turns(
+        opsmgr.windows, turns, timeout_seconds, also=lambda questions: opsmgr.ask_role(questions, others)
+    )
     # One that did not stop may be seen running, and was not restarted.
     target = taken.unfinished or turns[-1]
     _require_states(step, {target.name: target.state}, taken.states)
+    seen = opsmgr.read_role(taken.answers, others)
+    return replace(seen, services={**seen.services, **taken.states})
 
 
 def _start_modes(todo: t.Mapping[str, str]) -> list[ServiceChange]:

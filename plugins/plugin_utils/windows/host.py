@@ -94,9 +94,13 @@ class Answer:
 
 
 class Questions:
-    """Many small questions in one command line, because round trips are the cost."""
+    """Many small questions in one command line, because round trips are the cost.
 
-    def __init__(self) -> None:
+    :ivar usual_seconds: how long the server takes for them as a rule, beyond a moment
+    """
+
+    def __init__(self, usual_seconds: float = 0.0) -> None:
+        self.usual_seconds = usual_seconds
         self._commands: dict[str, str] = {}
         self._mark = secrets.token_hex(4)
 
@@ -270,11 +274,14 @@ class WindowsHost:
 
         :param probe: find out on the way what standard input programs get
         """
-        return questions.answers(self.shell.read(questions.command_line(), probe).stdout)
+        return questions.answers(self.shell.read(questions.command_line(), probe, questions.usual_seconds).stdout)
 
     def order(self, orders: Questions, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> dict[str, Answer]:
         """Give a batch of commands that change something, in one command. They are never sent twice."""
-        return orders.answers(self.shell.run(orders.command_line(), timeout_seconds=timeout_seconds).stdout)
+        completed = self.shell.run(
+            orders.command_line(), timeout_seconds=timeout_seconds, usual_seconds=orders.usual_seconds
+        )
+        return orders.answers(completed.stdout)
 
     def temporary_path(self, purpose: str) -> str:
         """A path in the user's own temporary directory, which only this user and administrators can read.
@@ -344,7 +351,7 @@ class WindowsHost:
     @staticmethod
     def questions(after_seconds: int = 0) -> Questions:
         """An empty batch; `after_seconds` are waited on the server before its first question."""
-        questions = Questions()
+        questions = Questions(after_seconds)
         if after_seconds:
             questions.ask("pause", pause_command(after_seconds))
         return questions
@@ -380,6 +387,11 @@ class WindowsHost:
                 reason = SERVICE_ERRORS.get(error or 0) or " ".join(answer.text.split())
                 found = f"the service control manager refused with error {error}: {reason}"
                 raise OpsmgrError(change.what, found, "Fix this on the server, then rerun")
+
+    def find_out_input_kind(self) -> None:
+        """Find out what standard input programs get here, unless that is known."""
+        if self.shell.input_kind is None:
+            self.shell.read("cd>nul", probe=True)
 
     def pause(self, seconds: int) -> None:
         """Wait on the server: one command instead of a poll from here."""

@@ -10,7 +10,7 @@ What the server saw meanwhile only decides whether the next service has its turn
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.windows.host import (
     SERVICE_STATES,
@@ -25,6 +25,8 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.winrs.shell import
 
 # Seconds that the server waits for one service in one command. A service that takes longer is waited for by the next.
 WAIT_SECONDS = 10
+# Seconds that a turn takes at least when its service is not there at once: so often it is looked at.
+TURN_SECONDS = 1
 _NUMBERS = {state: number for number, state in SERVICE_STATES.items()}
 _CHANGES = {"running": ServiceChange.start, "stopped": ServiceChange.stop}
 
@@ -50,15 +52,19 @@ class ServiceTurn:
 
     def waiting(self, seconds: int) -> str:
         """A command that waits until it is there, or so many seconds."""
-        return f"for /l %i in (1,1,{seconds}) do @({self.test}||{pause_command(1)})"
+        return f"for /l %i in (1,1,{seconds}) do @({self.test}||{pause_command(TURN_SECONDS)})"
 
 
 @dataclass(frozen=True)
 class TurnsTaken:
-    """The services as seen last, and the first turn that did not come to its end when the time was over."""
+    """The services as seen last, and the first turn that did not come to its end when the time was over.
+
+    :ivar answers: to what else was asked, when the services were seen last
+    """
 
     states: dict[str, ServiceState]
     unfinished: ServiceTurn | None
+    answers: t.Mapping[str, Answer] = field(default_factory=dict)
 
 
 def take_turns(
@@ -67,12 +73,14 @@ def take_turns(
     timeout_seconds: float,
     first: t.Sequence[ServiceChange] = (),
     stable_seconds: int = 0,
+    also: t.Callable[[Questions], None] = lambda _questions: None,
 ) -> TurnsTaken:
     """Let services take their turns. One that has ended may still be undone: what counts is how it was seen last.
 
     :param timeout_seconds: for each turn
     :param first: what else is ordered before the first turn, such as start modes
     :param stable_seconds: waited after the last turn, before the last look
+    :param also: adds what else is asked in the last look
     :raises OpsmgrError: the service control manager refused an order
     """
     names = list(dict.fromkeys(turn.name for turn in turns))
@@ -82,6 +90,7 @@ def take_turns(
         seconds = max(1, min(WAIT_SECONDS, int(deadline.left())))
         questions = _questions(first, left, given, seconds, stable_seconds)
         windows.ask_services(questions, names)
+        also(questions)
         answers = windows.order(questions, RUN_TIMEOUT_SECONDS + seconds * len(left) + stable_seconds)
         windows.require_accepted(first, answers)
         first = ()
@@ -89,12 +98,12 @@ def take_turns(
         given.update(turn for turn in left if _was_given(turn, answers))
         before, left = left, _left(left, given, states)
         if not left:
-            return TurnsTaken(states, None)
+            return TurnsTaken(states, None, answers)
         windows.require_accepted([left[0].change], answers)
         if len(left) < len(before):
             deadline = Deadline(timeout_seconds)
         elif deadline.passed():
-            return TurnsTaken(states, left[0])
+            return TurnsTaken(states, left[0], answers)
 
 
 def _questions(
@@ -104,7 +113,7 @@ def _questions(
     seconds: int,
     stable_seconds: int,
 ) -> Questions:
-    questions = Questions()
+    questions = Questions(TURN_SECONDS * len(turns) + stable_seconds)
     for change in first:
         questions.ask(change.what, change.command)
     condition = ""

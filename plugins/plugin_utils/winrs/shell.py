@@ -194,9 +194,17 @@ class Shell:
         # open.
         self.left_running = False
 
-    def run(self, command: str, stdin: bytes | None = None, timeout_seconds: float = RUN_TIMEOUT_SECONDS) -> Completed:
+    def run(
+        self,
+        command: str,
+        stdin: bytes | None = None,
+        timeout_seconds: float = RUN_TIMEOUT_SECONDS,
+        usual_seconds: float = 0.0,
+    ) -> Completed:
         """Run a command to its end, with `stdin` (whole, then closed) on a pipe if given.
 
+        :param usual_seconds: how long it takes as a rule when it gets no input. It is not asked for output before, because
+            each piece of output that is fetched by itself costs a round trip
         :raises CommandTimeout: it did not end in time and was terminated
         :raises ConnectionLost: the server went away
         :raises ShellFault: the WinRM service refused
@@ -209,17 +217,18 @@ class Shell:
             if stdin is not None:
                 self._send_all(running, stdin)
             else:
-                time.sleep(SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS + min(usual_seconds, deadline.left() / 2))
             while not running.done:
                 if deadline.passed():
                     raise CommandTimeout(timeout_seconds, running.text())
                 self.receive(running, deadline.left())
         return _completed(running)
 
-    def read(self, command: str, probe: bool = False) -> Completed:
+    def read(self, command: str, probe: bool = False, usual_seconds: float = 0.0) -> Completed:
         """Run a command that changes nothing. It is sent again, over a new connection, when the connection breaks.
 
         :param probe: find out the kind of standard input on the way
+        :param usual_seconds: as in run()
         :raises CommandTimeout: it did not end in time and was terminated
         :raises ConnectionLost: the connection broke each time
         :raises AccountRefused: the account was refused twice: more attempts would lock it
@@ -228,15 +237,15 @@ class Shell:
         attempts = 1 if self._owner is None else READ_ATTEMPTS
         while attempts > 1:
             try:
-                return self._run_or_probe(command, probe)
+                return self._run_or_probe(command, probe, usual_seconds)
             except ConnectionLost as error:
                 # One more logon tells a connection that has lost its own from an account that may no longer log on.
                 attempts = 1 if isinstance(error, AccountRefused) else attempts - 1
                 self.trace(2, f"{error}: the command only reads, and is sent again")
-        return self._run_or_probe(command, probe)
+        return self._run_or_probe(command, probe, usual_seconds)
 
-    def _run_or_probe(self, command: str, probe: bool) -> Completed:
-        return self.run_and_probe(command) if probe else self.run(command)
+    def _run_or_probe(self, command: str, probe: bool, usual_seconds: float) -> Completed:
+        return self.run_and_probe(command) if probe else self.run(command, usual_seconds=usual_seconds)
 
     def run_and_probe(self, command: str) -> Completed:
         """Run a command that reads nothing, and find out on the way what standard input a command gets here.

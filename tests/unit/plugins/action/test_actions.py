@@ -253,11 +253,24 @@ def test_promotion_without_effect_is_past_the_point_and_failed(clock: Clock) -> 
     recorded = RecordedServer(
         clock,
         is_rms=False,
-        scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")], "ping": [Silence(1), Ends()]},
+        scripts={"PromoteRMS": [WARNING, Hears(b"Y\r"), Ends(1, b"Error.")]},
     )
     result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
     assert (result["failed"], result["past_point_of_no_return"], result["is_rms"]) == (True, True, False)
     assert "the registry does not call this server the RMS" in result["msg"]
+
+
+def test_the_command_line_of_a_promotion_reads_back_whether_the_role_is_here(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False)
+    promoted = recorded._groups().replace("0x0", "0x1").encode()
+    recorded.scripts["PromoteRMS"] = [WARNING, Hears(b"Y\r"), Ends(0, b"Done.", private=promoted)]
+    result = run("rms_promotion", Connection(recorded), existing_rms_clustered=False)
+    assert (result.get("failed", False), result["is_rms"]) == (False, True)
+    assert "Server Management Groups" not in result["transcript"]
+    tool = next(command for command in recorded.commands if "PromoteRMS" in command)
+    assert "Server Management Groups" in tool.partition("PromoteRMS")[2]
+    # The first look, the tool's own command line, and the look before the reply.
+    assert len([command for command in recorded.commands if "Server Management Groups" in command]) == 3
 
 
 def test_check_mode_predicts_a_promotion_and_changes_nothing(clock: Clock) -> None:

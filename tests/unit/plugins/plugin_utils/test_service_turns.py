@@ -133,3 +133,13 @@ def test_after_the_last_turn_it_waits_whether_it_stays_so(clock: Clock) -> None:
     server = slow(clock)
     take(server, START_SDK, stable=7)
     assert "ping -n 8 127.0.0.1" in server.commands[-1]
+
+
+def test_services_have_their_turns_before_the_server_is_asked_what_came_of_them(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked at once, it would answer once for each turn."""
+    pauses: list[float] = []
+    monkeypatch.setattr(clock, "sleep", pauses.append)
+    take(slow(clock), STOP_HEALTH, START_HEALTH, stable=5)
+    assert pauses == [winrs.SETTLE_SECONDS + 2 + 5]

@@ -359,6 +359,16 @@ def test_a_program_has_a_moment_to_answer_before_it_is_asked_for_output(
     assert pauses == [winrs.SETTLE_SECONDS]
 
 
+def test_what_takes_its_time_is_not_asked_for_output_before(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(clock, "sleep", pauses.append)
+    desk = Desk(clock, [Ends()], [Ends()], [Ends()])
+    desk.shell.run("ping", usual_seconds=5)
+    desk.shell.read("ping", usual_seconds=5)
+    desk.shell.run("ping", usual_seconds=5, timeout_seconds=2)
+    assert pauses == [winrs.SETTLE_SECONDS + 5, winrs.SETTLE_SECONDS + 5, winrs.SETTLE_SECONDS + 1]
+
+
 def test_a_receive_says_whether_something_was_written(clock: Clock) -> None:
     desk = Desk(clock, [b"out", Errors(b"wrong"), Silence(30), Ends()])
     with desk.shell.open_command("hostname", console=True) as running:
