@@ -28,6 +28,11 @@ options:
     type: list
     elements: str
     default: []
+  even_if_empty:
+    description: Options that are given, too, when their value is empty, so that the module says what is missing.
+    type: list
+    elements: str
+    default: []
 notes:
   - The result may hold a password. Use it for C(module_defaults), and never print it.
 """
@@ -75,7 +80,7 @@ class LookupModule(LookupBase):
         if missing:
             raise AnsibleLookupError(f"there is no variable {', '.join(missing)}")
         values = {option: self._value(known[name]) for option, name in names.items()}
-        return [given_options(values, self.get_option("none_if_zero"))]
+        return [given_options(values, self.get_option("none_if_zero"), self.get_option("even_if_empty"))]
 
     def _value(self, raw: t.Any) -> t.Any:
         value = self._templar.template(raw)

@@ -32,15 +32,15 @@ def variable_of_each_option(terms: t.Iterable[t.Any], role: str) -> dict[str, st
     return found
 
 
-def given_options(values: t.Mapping[str, t.Any], none_if_zero: t.Collection[str] = ()) -> dict[str, t.Any]:
-    """The options that a user gives: an empty text, list or mapping stands for an option that is left out, and so does
-    the number 0 of those in `none_if_zero`. False is a value.
+def given_options(
+    values: t.Mapping[str, t.Any], none_if_zero: t.Collection[str] = (), even_if_empty: t.Collection[str] = ()
+) -> dict[str, t.Any]:
+    """The options that a user gives: an empty text, list or mapping stands for an option that is left out, but for those
+    in `even_if_empty`, and so does the number 0 of those in `none_if_zero`. False is a value.
     """
-    return {
-        option: value
-        for option, value in values.items()
-        if not (_is_empty(value) or (option in none_if_zero and _is_zero(value)))
-    }
+    empty = {option for option, value in values.items() if _is_empty(value)} - set(even_if_empty)
+    zero = {option for option in none_if_zero if _is_zero(values.get(option))}
+    return {option: value for option, value in values.items() if option not in empty | zero}
 
 
 def _is_empty(value: t.Any) -> bool:

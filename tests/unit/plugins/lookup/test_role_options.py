@@ -49,6 +49,10 @@ def test_what_is_empty_is_left_out(empty: Any) -> None:
     assert given_options({"a": empty}) == {}
 
 
+def test_what_must_be_given_is_given_even_if_empty() -> None:
+    assert given_options({"server": "", "instance": ""}, even_if_empty=["server", "port"]) == {"server": ""}
+
+
 @pytest.mark.parametrize("value", [False, 0, 0.0, "0", " ", "text", [""], {"a": ""}])
 def test_a_value_is_kept(value: Any) -> None:
     assert given_options({"a": value}) == {"a": value}
