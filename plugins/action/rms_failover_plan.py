@@ -79,6 +79,7 @@ class ActionModule(ControllerAction):
         "web_consoles": {"type": "list", "elements": "str", "default": []},
         "consoles": {"type": "list", "elements": "str", "default": []},
         "report": {"type": "path"},
+        "lock": {"type": "dict", "default": {}},
     }
 
     def tell(self, arguments: Arguments, task_vars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -87,6 +88,7 @@ class ActionModule(ControllerAction):
         observation = Observation.from_results(seen)
         plan = make_plan(request, observation)
         plan.problems += _report(arguments["report"])
+        plan.problems += _not_locked(arguments["lock"], observation.database)
         backup = None
         if plan.promotion_needed:
             plan.remarks += _passing(arguments["escrow"])
@@ -143,6 +145,12 @@ def _passing(directory: str | None) -> list[str]:
         return []
     advice = "Back up the key of the new RMS with rms_key_backup, into an escrow that is kept"
     return [_problem(f"the escrow {directory} is lost with this job: {why.rstrip('.')}", advice)]
+
+
+def _not_locked(lock: t.Mapping[str, t.Any], database: t.Mapping[str, t.Any]) -> list[str]:
+    """Why the management group is not reserved for this run. A database that does not answer is a problem of its own."""
+    answered = lock.get("problem") or database.get("reachable")
+    return [str(lock["msg"])] if answered and lock.get("msg") else []
 
 
 def _report(path: str | None) -> list[str]:

@@ -97,5 +97,8 @@ notes:
     against a simulated server.
     KERBEROS AND MICROSOFT'S DRIVER ARE NOT. What they are given follows their documentation, and is tested as text alone.
   - Examples of all these connections are with M(opsmgr.recovery.management_group_info).
-  - Delegate the task to the controller, or to any host with the requirements. The SQL Server itself needs nothing.
+  - The module runs on the controller, with the Python that runs Ansible and as its user, whatever the host of the play is and without C(become). The
+    requirements must be there. The SQL Server itself needs nothing.
+  - With C(delegate_to), the module runs on that host, which needs the requirements. A Windows server is refused.
+  - A host with C(ansible_connection=local) is the controller, and its C(ansible_python_interpreter) applies.
 """

@@ -102,7 +102,7 @@ options:
       - A file, where the task runs, that gets a line for every 5 percent while the restore runs, by what the server says. It is appended to, and can be
         followed with C(tail -f).
       - A terminal is a file, too. With C(-e progress=$(tty)) on the command line and V("{{ progress }}") here, the lines appear in the terminal of the person
-        who waits, between those of Ansible. That takes a task that runs on the controller, as the same user.
+        who waits, between those of Ansible. That takes a task without C(delegate_to), which runs on the controller as the same user.
       - A module cannot show anything before it ends. When this is left out, it is the file that the environment variable
         E(OPSMGR_RECOVERY_PROGRESS_FILE) names where the task runs, as the callback P(opsmgr.recovery.runbook#callback) sets it; without that
         the milestones are seen only in RV(progress).
@@ -128,11 +128,11 @@ attributes:
   action:
     support: full
     details:
-      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
-        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+      - The work is an ordinary module's. Its action runs the module on the controller, unless the task has C(delegate_to), and lets no file hold
+        O(login_password), whatever C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
   async:
     support: partial
-    details: Not together with O(login_password), which ansible-core would write into a file then.
+    details: Only with C(delegate_to), and not together with O(login_password), which ansible-core would write into a file then.
   bypass_host_loop:
     support: none
 notes:
@@ -159,7 +159,6 @@ EXAMPLES = r"""
     progress_file: "{{ progress | default(omit) }}"
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 
 - name: Restore a copy beside the original, to look at
   opsmgr.recovery.database_restore:
@@ -170,7 +169,6 @@ EXAMPLES = r"""
     log_directory: E:\Copy
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""

@@ -59,11 +59,11 @@ attributes:
   action:
     support: full
     details:
-      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
-        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+      - The work is an ordinary module's. Its action runs the module on the controller, unless the task has C(delegate_to), and lets no file hold
+        O(login_password), whatever C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
   async:
     support: partial
-    details: Not together with O(login_password), which ansible-core would write into a file then.
+    details: Only with C(delegate_to), and not together with O(login_password), which ansible-core would write into a file then.
   bypass_host_loop:
     support: none
 seealso:
@@ -78,7 +78,6 @@ EXAMPLES = r"""
     server: sql1.odyssey.com
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
   register: group
 
 - name: Stop unless hydra is the RMS
@@ -102,7 +101,6 @@ EXAMPLES = r"""
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"
     management_servers: "{{ look.results }}"
-  delegate_to: localhost
   run_once: true
   register: group
 
@@ -118,13 +116,11 @@ EXAMPLES = r"""
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
     run_as_accounts: true
-  delegate_to: localhost
 
 # Not tested with a real ticket.
 - name: The same by Kerberos, after kinit
   opsmgr.recovery.management_group_info:
     server: sql1.odyssey.com
-  delegate_to: localhost
 
 # Not tested with the real driver.
 - name: The same with Microsoft's driver
@@ -134,7 +130,6 @@ EXAMPLES = r"""
     encryption: require
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 
 - name: The same with FreeTDS by the path of its library, the TDS version of SQL Server 2008, encrypted, on another port
   opsmgr.recovery.management_group_info:
@@ -145,7 +140,6 @@ EXAMPLES = r"""
     encryption: require
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 
 - name: The same in a named instance, with a database of another name
   opsmgr.recovery.management_group_info:
@@ -155,7 +149,6 @@ EXAMPLES = r"""
     tds_version: '7.3'
     login_user: opsmgr_reader
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""

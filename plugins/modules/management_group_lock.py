@@ -93,7 +93,7 @@ attributes:
     platforms: posix
   action:
     support: full
-    details: The action plugin says who holds the lock. The module does the work, usually delegated to the controller.
+    details: The action plugin says who holds the lock, and runs the module on the controller, unless the task has C(delegate_to).
   async:
     support: none
   bypass_host_loop:
@@ -118,7 +118,6 @@ EXAMPLES = r"""
       opsmgr.recovery.management_group_lock:
         purpose: restart of all services
         target: hydra
-      delegate_to: localhost
       register: lock
 
     - name: The work
@@ -133,13 +132,11 @@ EXAMPLES = r"""
         purpose: restart of all services
         target: hydra
         run_id: "{{ lock.run_id }}"
-      delegate_to: localhost
   always:
     - name: Others may change it again
       opsmgr.recovery.management_group_lock:
         state: released
         run_id: "{{ lock.run_id | default(omit, true) }}"
-      delegate_to: localhost
 
 - name: Who works on this management group?
   opsmgr.recovery.management_group_lock:
@@ -147,7 +144,6 @@ EXAMPLES = r"""
     server: sql1.odyssey.com
     login_user: ODYSSEY\opsadmin
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""

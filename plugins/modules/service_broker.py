@@ -58,12 +58,12 @@ attributes:
   action:
     support: full
     details:
-      - The work is an ordinary module's, usually delegated to the controller. Its action only sees to it that no file holds O(login_password), whatever
-        C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
+      - The work is an ordinary module's. Its action runs the module on the controller, unless the task has C(delegate_to), and lets no file hold
+        O(login_password), whatever C(pipelining) and C(ANSIBLE_KEEP_REMOTE_FILES) say.
   async:
     support: partial
-    details: Not together with O(login_password), which ansible-core would write into a file then. Ending the job with SIGTERM
-      brings the database back to V(MULTI_USER) first.
+    details: Only with C(delegate_to), and not together with O(login_password), which ansible-core would write into a file then. Ending the job
+      with SIGTERM brings the database back to V(MULTI_USER) first.
   bypass_host_loop:
     support: none
 notes:
@@ -86,7 +86,6 @@ EXAMPLES = r"""
     server: sql1.odyssey.com
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 
 - name: The same for a copy that was restored beside the original
   opsmgr.recovery.service_broker:
@@ -96,7 +95,6 @@ EXAMPLES = r"""
     timeout: 300
     login_user: ODYSSEY\sqladmin
     login_password: "{{ opsmgr_sql_password }}"
-  delegate_to: localhost
 """
 
 RETURN = r"""

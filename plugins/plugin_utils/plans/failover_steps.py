@@ -20,6 +20,9 @@ AS_IT_WAS = "as it was"
 FAILED = "failed"
 NOT_REACHED = "not reached"
 
+# The task of the first does the second, too, on other hosts.
+TASKS_OF_TWO = {"point_other_console": "point_console"}
+
 Result = t.Mapping[str, t.Any]
 
 
@@ -40,7 +43,11 @@ def join(steps: t.Iterable[StepPlan], registered: t.Mapping[str, Result | None])
 
     One task may serve two steps: each takes the results of its own hosts.
     """
-    return [StepRun(step, _by_host(step, registered.get(step.id) or {})) for step in steps]
+    return [StepRun(step, _by_host(step, _of_task(step.id, registered))) for step in steps]
+
+
+def _of_task(step: str, registered: t.Mapping[str, Result | None]) -> Result:
+    return registered.get(step) or registered.get(TASKS_OF_TWO.get(step, step)) or {}
 
 
 def _by_host(step: StepPlan, registered: Result) -> dict[str, Result]:

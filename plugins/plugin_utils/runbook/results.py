@@ -20,7 +20,9 @@ from ansible_collections.opsmgr.recovery.plugins.plugin_utils.runbook.book impor
 )
 
 # They work on the database, from wherever they run.
-_DATABASE_ACTIONS = frozenset(("database_backup", "database_restore", "management_group_info", "service_broker"))
+_DATABASE_ACTIONS = frozenset(
+    ("database_backup", "database_restore", "management_group_info", "management_group_lock", "service_broker")
+)
 _DATABASE = "database"
 _CONTROLLERS = ("localhost", "127.0.0.1")
 # What a result says beside its message when a command or a module went wrong.

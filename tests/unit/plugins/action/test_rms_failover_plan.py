@@ -137,3 +137,20 @@ def test_in_a_disaster_a_backup_sealed_for_certificates_is_opened_too(tmp_path: 
     ):
         [problem] = disaster(escrow, **given)["problems"]
         assert sentence in problem
+
+
+@pytest.mark.parametrize(
+    ("lock", "answers", "told"),
+    [
+        ({}, True, False),
+        ({"held": True, "problem": None}, True, False),
+        ({"msg": "it is held by somebody", "problem": "it is held"}, False, True),
+        ({"msg": "the login may not alter it"}, True, True),
+        # The database's own problem says it.
+        ({"msg": "nobody answers"}, False, False),
+    ],
+)
+def test_a_group_that_is_not_reserved_for_this_run(lock: dict[str, Any], answers: bool, told: bool) -> None:
+    situation = healthy()
+    situation["database"]["reachable"] = answers
+    assert (lock.get("msg", "nothing") in plan(situation, lock=lock)["problems"]) == told
