@@ -78,7 +78,7 @@ class SqlAction(ActionBase):
                 "Add delegate_to: localhost to the task, or leave out async",
             )
         # Of its own: the task's names the shell and the user of its host.
-        self._connection = connection_loader.get(f"ansible.builtin.{LOCAL}", PlayContext())
+        self._connection: t.Any = connection_loader.get(f"ansible.builtin.{LOCAL}", PlayContext())
         return {**variables, INTERPRETER: sys.executable}
 
     def _require_python(self) -> None:
