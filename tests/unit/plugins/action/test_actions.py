@@ -554,6 +554,9 @@ def test_the_restart_of_the_health_service_demotes_and_the_tool_is_not_needed(cl
     assert (result["changed"], result["is_rms"], result["command"], result["warnings"]) == (True, False, None, [])
     assert result["services"] == ORDINARY
     assert not recorded.ran("UpdateDemotedRMS")
+    # The first look, the services that stop, and the restart with what it has brought about; nobody is asked a question.
+    assert len(recorded.commands) == 3
+    assert not recorded.ran("set /p")
     again = run("rms_demotion", Connection(recorded))
     assert (again["changed"], again["diff"]["before"]) == (False, again["diff"]["after"])
 
@@ -571,6 +574,8 @@ def test_the_tool_is_run_only_when_the_registry_still_says_rms(clock: Clock) -> 
     recorded.effects["UpdateDemotedRMS"] = lambda: setattr(recorded, "is_rms", False)
     result = run("rms_demotion", Connection(recorded))
     assert (result["changed"], result["is_rms"], result["transcript"]) == (True, False, "Done.")
+    tool = next(index for index, command in enumerate(recorded.commands) if "UpdateDemotedRMS" in command)
+    assert recorded.commands[tool - 1].startswith("set /p"), "how it must be answered is found out first"
     assert (result["services"], result["warnings"]) == (ORDINARY, [])
 
 
@@ -646,6 +651,22 @@ def test_a_management_server_that_reports_to_the_old_rms_restarts_its_health_ser
     checked = run("management_server_rms", Connection(recorded), check_mode=True, rms=RMS)
     assert (checked["changed"], checked["restarted"], checked["reports_to"]) == (True, False, "Hydra.Odyssey.com")
     assert not recorded.ran("sc stop")
+
+
+def test_the_restart_reads_back_whom_the_server_reports_to(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False, parent_after_restart=RMS)
+    result = run("management_server_rms", Connection(recorded), rms=RMS)
+    assert (result["changed"], result["restarted"], result["reports_to"]) == (True, True, RMS)
+    assert (result["services"], result["warnings"]) == ({"HealthService": "running, auto"}, [])
+    assert len(recorded.commands) == 2
+
+
+def test_a_server_that_still_reports_elsewhere_after_its_restart_is_looked_at_again(clock: Clock) -> None:
+    recorded = RecordedServer(clock, is_rms=False)
+    result = run("management_server_rms", Connection(recorded), rms=RMS, timeout=3)
+    assert (result.get("failed", False), result["restarted"]) == (False, True)
+    assert (result["reports_to"], len(result["warnings"])) == ("Hydra.Odyssey.com", 1)
+    assert len(recorded.commands) > 3
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,8 @@ class RecordedServer:
     arrives: bytes = KEY
     # Whether a former RMS learns from the start of its Health Service that it no longer is the RMS.
     restart_demotes: bool = False
+    # Whom the registry of an ordinary management server names from the start of its Health Service on.
+    parent_after_restart: str | None = None
     # What setspn lists, by the account that it is asked for; any other account it does not find.
     spns: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
@@ -268,6 +270,8 @@ class RecordedServer:
             self.services[name] = ({"start": "running", "stop": "stopped"}[verb], mode)
             if (verb, name, self.restart_demotes) == ("start", "HealthService", True):
                 self.is_rms = False
+            if (verb, name) == ("start", "HealthService"):
+                self.parent = self.parent_after_restart or self.parent
         elif verb == "config":
             self.services[name] = (state, rest[-1])
         if verb == "qc":
