@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from messages import Line, saying
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group import GroupFacts, ListedServer
 from ansible_collections.opsmgr.recovery.plugins.module_utils.management_group_agreement import (
@@ -75,6 +76,12 @@ def database(
     )
 
 
+def disagreement(host: str, *values: str) -> Line:
+    """A problem of that host, which begins with its name."""
+    return saying(f"{host}: ", *values)
+
+
+# The answer, and the problems with their hosts and values.
 SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
     "all agree": (database(), HEALTHY, Agreement(True)),
     "the group's name in another case": (
@@ -90,8 +97,15 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is DeathSting.Odyssey.com. Run rms_demotion on it if another server was promoted in its place."
+                disagreement(
+                    "hydra",
+                    "it is the RMS",
+                    "OMSDK is running",
+                    "OMCFG is running",
+                    "ordinary",
+                    "the RMS is DeathSting.Odyssey.com",
+                    "rms_demotion",
+                )
             ],
         ),
     ),
@@ -101,8 +115,14 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "deathsting: its registry says that it is not the RMS, and OMSDK is stopped and OMCFG is stopped; by the database it is the RMS. "
-                "Rerun rms_promotion on it: a promotion may have been cut off."
+                disagreement(
+                    "deathsting",
+                    "not the RMS",
+                    "OMSDK is stopped",
+                    "OMCFG is stopped",
+                    "database it is the RMS",
+                    "rms_promotion",
+                )
             ],
         ),
     ),
@@ -112,8 +132,15 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "hydra: its registry says that it is the RMS, and OMSDK is stopped and OMCFG is running; by the database it is the RMS. "
-                "Start OMSDK and OMCFG there with management_services."
+                disagreement(
+                    "hydra",
+                    "it is the RMS",
+                    "OMSDK is stopped",
+                    "OMCFG is running",
+                    "database it is the RMS",
+                    "Start",
+                    "management_services",
+                )
             ],
         ),
     ),
@@ -123,8 +150,15 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "deathsting: its registry says that it is not the RMS, and OMSDK is running and OMCFG is stopped; by the database it is an ordinary management "
-                "server and the RMS is Hydra.Odyssey.com. Disable OMSDK and OMCFG there with management_services."
+                disagreement(
+                    "deathsting",
+                    "not the RMS",
+                    "OMSDK is running",
+                    "OMCFG is stopped",
+                    "the RMS is Hydra.Odyssey.com",
+                    "Disable",
+                    "management_services",
+                )
             ],
         ),
     ),
@@ -143,8 +177,15 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "hydra: its registry says that it is the RMS, and OMSDK is missing and OMCFG is missing; by the database it is the RMS. "
-                "Start OMSDK and OMCFG there with management_services."
+                disagreement(
+                    "hydra",
+                    "it is the RMS",
+                    "OMSDK is missing",
+                    "OMCFG is missing",
+                    "database it is the RMS",
+                    "Start",
+                    "management_services",
+                )
             ],
         ),
     ),
@@ -153,31 +194,25 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [HYDRA, silent("deathsting"), JUPITER],
         Agreement(
             None,
-            [
-                "deathsting: it was not asked who is the RMS: the server does not answer: timed out. Fix that, then look again."
-            ],
+            [disagreement("deathsting", "not asked", "the server does not answer: timed out")],
         ),
     ),
     "a server that is unreachable for the play": (
         database(),
         [HYDRA, {"item": "deathsting", "unreachable": True, "msg": "no route"}, JUPITER],
-        Agreement(None, ["deathsting: it was not asked who is the RMS: no route. Fix that, then look again."]),
+        Agreement(None, [disagreement("deathsting", "not asked", "no route")]),
     ),
     "a server that was skipped": (
         database(),
         [HYDRA, {"item": "deathsting", "skipped": True}, JUPITER],
-        Agreement(
-            None, ["deathsting: it was not asked who is the RMS: nobody looked at it. Fix that, then look again."]
-        ),
+        Agreement(None, [disagreement("deathsting", "not asked", "nobody looked at it")]),
     ),
     "a server that may not be looked into": (
         database(),
         [HYDRA, result("deathsting", rms=None, administrator=False), JUPITER],
         Agreement(
             None,
-            [
-                "deathsting: it was not asked who is the RMS: the account is not an administrator of this server. Fix that, then look again."
-            ],
+            [disagreement("deathsting", "not asked", "the account is not an administrator of this server")],
         ),
     ),
     "a server without Operations Manager": (
@@ -185,9 +220,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [HYDRA, DEATHSTING, result("jupiter", rms=None, installed=False)],
         Agreement(
             None,
-            [
-                "jupiter: it was not asked who is the RMS: Operations Manager is not installed there. Fix that, then look again."
-            ],
+            [disagreement("jupiter", "not asked", "Operations Manager is not installed there")],
         ),
     ),
     "a server without a group": (
@@ -195,9 +228,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [HYDRA, DEATHSTING, result("jupiter", rms=None, management_group=None)],
         Agreement(
             None,
-            [
-                "jupiter: it was not asked who is the RMS: its registry names no management group. Fix that, then look again."
-            ],
+            [disagreement("jupiter", "not asked", "its registry names no management group")],
         ),
     ),
     "a server that was forgotten": (
@@ -206,8 +237,13 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Observe it with management_server_info, too."
+                disagreement(
+                    "jupiter.Odyssey.com",
+                    "not asked",
+                    "ordinary",
+                    "the RMS is Hydra.Odyssey.com",
+                    "management_server_info",
+                )
             ],
         ),
     ),
@@ -216,9 +252,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [DEATHSTING, JUPITER],
         Agreement(
             None,
-            [
-                "Hydra.Odyssey.com: it was not asked who is the RMS, and by the database it is the RMS. Observe it with management_server_info, too."
-            ],
+            [disagreement("Hydra.Odyssey.com", "not asked", "database it is the RMS", "management_server_info")],
         ),
     ),
     "one says otherwise and one says nothing": (
@@ -227,9 +261,16 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "deathsting: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is Hydra.Odyssey.com. Run rms_demotion on it if another server was promoted in its place.",
-                "jupiter: it was not asked who is the RMS: the server does not answer: timed out. Fix that, then look again.",
+                disagreement(
+                    "deathsting",
+                    "it is the RMS",
+                    "OMSDK is running",
+                    "OMCFG is running",
+                    "ordinary",
+                    "the RMS is Hydra.Odyssey.com",
+                    "rms_demotion",
+                ),
+                disagreement("jupiter", "not asked", "the server does not answer: timed out"),
             ],
         ),
     ),
@@ -238,10 +279,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [*HEALTHY, result("kraken")],
         Agreement(
             False,
-            [
-                "kraken: its registry says that it is not the RMS, and OMSDK is stopped and OMCFG is stopped; the database does not list it, and by it "
-                "the RMS is Hydra.Odyssey.com. Find out whether it was deleted from the management group, or is listed by another name."
-            ],
+            [disagreement("kraken", "not the RMS", "not list", "the RMS is Hydra.Odyssey.com", "deleted")],
         ),
     ),
     "a server of another group": (
@@ -249,10 +287,7 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         [*HEALTHY, result("achilles", rms=True, management_group="ILIAD")],
         Agreement(
             False,
-            [
-                "achilles: it belongs to the management group ILIAD, and this is the database of ODYSSEY. "
-                "Leave it out of management_servers, or ask the database of its own group."
-            ],
+            [disagreement("achilles", "ILIAD", "ODYSSEY", "management_servers")],
         ),
     ),
     # What is wrong with the database is a problem of its own already.
@@ -264,8 +299,15 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             False,
             [
-                "hydra: its registry says that it is the RMS, and OMSDK is running and OMCFG is running; by the database it is an ordinary management "
-                "server and the RMS is nobody. Run rms_demotion on it if another server was promoted in its place."
+                disagreement(
+                    "hydra",
+                    "it is the RMS",
+                    "OMSDK is running",
+                    "OMCFG is running",
+                    "ordinary",
+                    "the RMS is nobody",
+                    "rms_demotion",
+                )
             ],
         ),
     ),
@@ -275,9 +317,13 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             True,
             [
-                "deathsting: its registry says version 6.0.6278.100, the database 6.0.6278.0. Find out whether an update ended half way.",
-                "The servers have different versions: hydra has 6.0.6278.0, deathsting has 6.0.6278.100, jupiter has 6.0.6278.0. "
-                "Bring them to the same version before the RMS role moves.",
+                disagreement("deathsting", "version 6.0.6278.100", "database 6.0.6278.0", "update"),
+                saying(
+                    "different versions",
+                    "hydra has 6.0.6278.0",
+                    "deathsting has 6.0.6278.100",
+                    "jupiter has 6.0.6278.0",
+                ),
             ],
         ),
     ),
@@ -288,11 +334,21 @@ SITUATIONS: dict[str, tuple[GroupFacts, list[dict[str, Any]], Agreement]] = {
         Agreement(
             None,
             [
-                "DeathSting.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Observe it with management_server_info, too.",
-                "jupiter.Odyssey.com: it was not asked who is the RMS, and by the database it is an ordinary management server and the RMS is "
-                "Hydra.Odyssey.com. Observe it with management_server_info, too.",
-                "hydra: its registry says version 6.0.6278.0, the database unknown. Find out whether an update ended half way.",
+                disagreement(
+                    "DeathSting.Odyssey.com",
+                    "not asked",
+                    "ordinary",
+                    "the RMS is Hydra.Odyssey.com",
+                    "management_server_info",
+                ),
+                disagreement(
+                    "jupiter.Odyssey.com",
+                    "not asked",
+                    "ordinary",
+                    "the RMS is Hydra.Odyssey.com",
+                    "management_server_info",
+                ),
+                disagreement("hydra", "version 6.0.6278.0", "database unknown", "update"),
             ],
         ),
     ),
