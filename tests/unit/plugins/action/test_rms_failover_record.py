@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from messages import Line, saying
 from unit.plugins.action.bench import Connection, run
 from unit.plugins.plugin_utils.test_failover import failed_over, healthy
 from unit.plugins.plugin_utils.told_failover import (
@@ -27,12 +28,18 @@ from unit.plugins.plugin_utils.told_failover import (
 
 from ansible_collections.opsmgr.recovery.plugins.module_utils.versions import COLLECTION_VERSION
 
-RUNNING = "Services of deathsting running and set to start by themselves"
-BROKER = "Service Broker of the operational database turned on"
+RUNNING = saying("Services", "deathsting", "running")
+BROKER = saying("Service Broker", "on")
+STOPPED = saying("Services", "hydra", "stopped")
+PROMOTED = saying("deathsting", "promoted")
+DEMOTED = saying("hydra", "ordinary management server")
+MOVED = saying("deathsting is the RMS", "not finished")
+NOT_MOVED = saying("not moved", "hydra is the RMS")
+NOT_PROVEN = saying("not proven", "deathsting is the RMS")
 COMPONENTS_AND_AGENTS = [
-    "HealthService of kraken restarted",
-    "Web console hermes pointed at the new RMS",
-    "Consoles on hermes and argus open the new RMS",
+    saying("HealthService", "kraken", "restarted"),
+    saying("Web console", "hermes"),
+    saying("Consoles", "hermes", "argus"),
 ]
 SENTENCE = "deathsting: promote: it did not end well. Look at it."
 
@@ -68,15 +75,18 @@ def named(topology: dict[str, Any]) -> list[Any]:
 
 def test_a_failover_that_ended_well() -> None:
     recorded = record(told())
-    assert (recorded["outcome"], recorded["headline"]) == ("finished", "deathsting is the RMS, and hydra no longer")
-    assert (recorded["problems"], recorded["advice"]) == ([], "A rerun changes nothing.")
+    assert (recorded["outcome"], recorded["headline"]) == (
+        "finished",
+        saying("deathsting is the RMS", "hydra no longer"),
+    )
+    assert (recorded["problems"], recorded["advice"]) == ([], saying("rerun", "nothing"))
     assert titles(recorded, "done") == [
-        "Support tools copied to deathsting",
-        "Key of hydra backed up into the escrow",
-        "Key restored on deathsting",
-        "Services of hydra stopped",
-        "deathsting promoted to the RMS",
-        "hydra made an ordinary management server",
+        saying("Support tools", "deathsting"),
+        saying("Key", "hydra", "backed up"),
+        saying("Key", "restored", "deathsting"),
+        STOPPED,
+        PROMOTED,
+        DEMOTED,
         *COMPONENTS_AND_AGENTS,
     ]
     assert titles(recorded, "as it was") == [RUNNING, BROKER]
@@ -111,13 +121,13 @@ def test_one_that_stopped_before_the_point_of_no_return() -> None:
     recorded = record(arguments)
     assert (recorded["outcome"], recorded["headline"]) == (
         "stopped before the point of no return",
-        "The role has not moved: hydra is the RMS",
+        NOT_MOVED,
     )
     assert (recorded["problems"], recorded["left"]) == ([SENTENCE], [])
     assert "begins from the start" in recorded["advice"]
-    assert titles(recorded, "failed") == ["deathsting promoted to the RMS"]
+    assert titles(recorded, "failed") == [PROMOTED]
     assert titles(recorded, "not reached") == titles(recorded, "not reached", "failed")[1:]
-    assert [step["title"] for step in recorded["steps"]][5] == "Services of hydra running again"
+    assert [step["title"] for step in recorded["steps"]][5] == saying("Services", "hydra", "running again")
     assert roles(recorded["after"])["hydra"] == "RMS"
     assert recorded["after"]["servers"][1]["key_fingerprint"] == KEY
     assert recorded["after"]["servers"][0]["services"]["OMSDK"] == "stopped, auto"
@@ -127,14 +137,14 @@ def test_one_that_stopped_before_the_point_of_no_return() -> None:
 @pytest.mark.parametrize(
     ("failure", "headline"),
     [
-        ({"is_rms": None}, "It is not proven that deathsting is the RMS: the promotion began and did not end well"),
+        ({"is_rms": None}, NOT_PROVEN),
         (
             {"past_point_of_no_return": True},
-            "It is not proven that deathsting is the RMS: the promotion began and did not end well",
+            NOT_PROVEN,
         ),
     ],
 )
-def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any], headline: str) -> None:
+def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any], headline: Line) -> None:
     recorded = record(cut_off("promote", msg=SENTENCE, **failure))
     assert (recorded["outcome"], recorded["headline"]) == ("stopped after the point of no return", headline)
 
@@ -142,37 +152,34 @@ def test_one_of_which_nobody_knows_whether_the_role_moved(failure: dict[str, Any
 @pytest.mark.parametrize(
     ("verdict", "outcome", "headline"),
     [
-        ("has_not_moved", "stopped before the point of no return", "The role has not moved: hydra is the RMS"),
+        ("has_not_moved", "stopped before the point of no return", NOT_MOVED),
         (
             "has_moved",
             "stopped after the point of no return",
-            "deathsting is the RMS, but the failover is not finished",
+            MOVED,
         ),
-        ("cannot_be_told", "stopped after the point of no return", "It cannot be told whether the role has moved"),
+        ("cannot_be_told", "stopped after the point of no return", saying("cannot be told", "role")),
     ],
 )
 def test_the_verdict_of_this_run_counts_more_than_the_result_of_the_promotion(
-    verdict: str, outcome: str, headline: str
+    verdict: str, outcome: str, headline: Line
 ) -> None:
     """A task that was killed returned nothing."""
     arguments = {**cut_off("promote", msg=SENTENCE), "verdict": {"verdict": verdict, "started_at": ASKED_AGAIN_AT}}
     assert [record(arguments)[name] for name in ("outcome", "headline")] == [outcome, headline]
     older = {**arguments, "verdict": {"verdict": verdict, "started_at": "2026-01-31T02:03:03Z"}}
-    assert (
-        record(older)["headline"]
-        == "It is not proven that deathsting is the RMS: the promotion began and did not end well"
-    )
+    assert record(older)["headline"] == NOT_PROVEN
 
 
 def test_one_that_stopped_after_the_point_of_no_return() -> None:
     recorded = record(cut_off("start_services", msg=SENTENCE))
     assert (recorded["outcome"], recorded["headline"]) == (
         "stopped after the point of no return",
-        "deathsting is the RMS, but the failover is not finished",
+        MOVED,
     )
     ahead = titles(recorded, "failed", "not reached")
-    assert ahead == [RUNNING, "hydra made an ordinary management server", BROKER, *COMPONENTS_AND_AGENTS]
-    assert recorded["advice"].endswith(f"It does only what is left: {'; '.join(ahead)}.")
+    assert ahead == [RUNNING, DEMOTED, BROKER, *COMPONENTS_AND_AGENTS]
+    assert recorded["advice"] == saying("only what is left", "; ".join(ahead))
     assert recorded["left"] != []
     # The database was not asked since; each registry is as the steps read it.
     assert recorded["after"]["rms"] is None
@@ -182,9 +189,7 @@ def test_one_that_stopped_after_the_point_of_no_return() -> None:
 
 def test_one_that_a_task_stopped_which_is_no_step() -> None:
     arguments = told(seen_again=seen(healthy(), BEGAN_AT), seen_at_end=None)
-    assert record(arguments)["problems"] == [
-        "None of the steps below failed: the output of the run says why it stopped."
-    ]
+    assert record(arguments)["problems"] == [saying("None of the steps", "output")]
 
 
 def test_one_that_left_something_undone() -> None:
@@ -192,10 +197,10 @@ def test_one_that_left_something_undone() -> None:
     console = {**loop({"item": "hermes", **missing}), "changed": False}
     found = run_record(told(results={**results(), "point_web_console": console, "point_console": console}))
     recorded = found["record"]
-    sentence = "hermes: the server answers, but gives no access: HTTP"
+    sentence = saying("hermes", missing["msg"])
     assert (recorded["outcome"], recorded["problems"]) == ("left undone", [sentence])
     assert found["left_undone"][1:] == [sentence]
-    assert "It does only what is left: Web console hermes pointed at the new RMS; " in recorded["advice"]
+    assert recorded["advice"] == saying("only what is left", "Web console", "hermes")
     failed = [step for step in recorded["steps"] if step["outcome"] == "failed"]
     assert {(step["problem"], step["started_at"]) for step in failed} == {(missing["msg"], None)}
     assert (named(recorded["before"])[0], named(recorded["after"])[0]) == (None, None)
@@ -205,9 +210,7 @@ def test_what_differs_from_a_finished_failover_is_left_undone() -> None:
     situation = failed_over()
     situation["hydra"]["is_rms"] = True
     found = run_record(told(seen_at_end=seen(situation, ASKED_AGAIN_AT)))
-    assert found["left_undone"][1:] == [
-        "hydra still calls itself the RMS in its registry. Restart HealthService there, and rerun"
-    ]
+    assert found["left_undone"][1:] == [saying("hydra", "RMS", "registry", "HealthService")]
     assert run_record(told())["left_undone"] == []
 
 
@@ -229,12 +232,12 @@ def test_a_rerun_with_nothing_to_do() -> None:
     recorded = found["record"]
     assert (recorded["outcome"], recorded["headline"]) == (
         "unchanged",
-        "deathsting was the RMS already: nothing was to be done",
+        saying("deathsting was the RMS already"),
     )
     assert recorded["steps"] == []
     assert found["lines"][:2] == [
-        "deathsting is the RMS already and everything is as it should be. Nothing to do.",
-        "Manual follow-up:",
+        saying("deathsting", "RMS already", "Nothing to do"),
+        saying("Manual follow-up"),
     ]
     # What had not to be changed names the RMS.
     assert named(recorded["after"]) == ["deathsting.odyssey.com"] * 3
@@ -271,8 +274,8 @@ def test_results_of_an_earlier_failover_do_not_count() -> None:
         "restore_key": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
     }
     found = run_record(told(results={**results(), **old}))
-    assert titles(found["record"], "done")[0] == "Services of hydra stopped"
-    assert found["lines"][:2] == ["Done:", "services of hydra stopped (1.5 s)"]
+    assert titles(found["record"], "done")[0] == STOPPED
+    assert found["lines"][:2] == [saying("Done"), saying("services", "hydra", "stopped", "(1.5 s)")]
 
 
 def test_the_end_of_an_earlier_failover_is_not_the_end_of_this_one() -> None:
@@ -288,12 +291,12 @@ def test_the_last_message_of_check_mode() -> None:
     found = run_record(arguments, check_mode=True)
     # What follows are service principal names and what else may name hydra.
     assert found["lines"][:6] == [
-        "This would be done:",
-        "deathsting promoted to the RMS (1.5 s)",
-        "hydra made an ordinary management server (1.5 s)",
-        "Manual follow-up:",
-        "Consoles on computers that are not in opsmgr_consoles ask for the new RMS once: it is deathsting.odyssey.com.",
-        "In the inventory deathsting is not in opsmgr_rms. Put it there if it is to stay the RMS.",
+        saying("would be done"),
+        saying("deathsting", "promoted", "(1.5 s)"),
+        saying("hydra", "ordinary management server", "(1.5 s)"),
+        saying("Manual follow-up"),
+        saying("Consoles", "opsmgr_consoles", "deathsting.odyssey.com"),
+        saying("inventory", "deathsting", "opsmgr_rms"),
     ]
     assert found["left_undone"] == []
 
@@ -301,7 +304,7 @@ def test_the_last_message_of_check_mode() -> None:
 def test_a_plan_that_is_none() -> None:
     found = run("rms_failover_record", Connection(None, transport="local"), **told(plan={"steps": "all"}))
     assert found["failed"]
-    assert "the option plan is not a result of rms_failover_plan" in found["msg"]
+    assert found["msg"] == saying("option plan", "rms_failover_plan")
 
 
 def test_a_server_that_does_not_answer() -> None:
@@ -319,7 +322,7 @@ def test_a_clustered_rms_goes_by_the_name_of_its_virtual_server() -> None:
     for service in quiet["hydra"]["services"].values():
         service["state"] = "stopped"
     recorded = record(told(plan=planned(found, **cluster), seen_at_end=seen(quiet, ASKED_AGAIN_AT)))
-    assert recorded["headline"] == "deathsting is the RMS, and rmsvs no longer"
+    assert recorded["headline"] == saying("deathsting is the RMS", "rmsvs no longer")
     assert roles(recorded["before"]) == {
         "rmsvs": "RMS",
         "hydra": "node of rmsvs",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from messages import Problem, about
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup import (
     Candidate,
@@ -96,38 +97,36 @@ def test_a_virtual_server_that_is_not_in_the_inventory_is_each_of_its_nodes() ->
         (
             {"skipped": True},
             "",
-            "hydra: find the RMS: opsmgr_database has no host of management group 'ODYSSEY'. "
-            "Add it to the inventory, or set rms_key_backup_find_rms to false.",
+            about("hydra", "find the RMS", "opsmgr_database", "ODYSSEY", advice="rms_key_backup_find_rms"),
         ),
         (
             {"rms": None, "problem": "it is offline."},
             "thunder",
-            "hydra: find the RMS: the operational database does not say which server it is: it is offline.",
+            about("hydra", "find the RMS", "database", "it is offline"),
         ),
         (
             {"failed": True, "msg": "no driver"},
             "thunder",
-            "hydra: find the RMS: the operational database does not say which server it is: no driver.",
+            about("hydra", "find the RMS", "database", "no driver"),
         ),
         (
             {"rms": None, "problems": ["one", "two"]},
             "thunder",
-            "hydra: find the RMS: the operational database does not say which server it is: one two.",
+            about("hydra", "find the RMS", "database", "one two"),
         ),
         (
             {"rms": None},
             "thunder",
-            "hydra: find the RMS: the operational database does not say which server it is: it names none.",
+            about("hydra", "find the RMS", "database", "names none"),
         ),
         (
             {"rms": "kraken.odyssey.com"},
             "thunder",
-            "hydra: find the RMS: it is kraken.odyssey.com by the operational database, and no host of the inventory in "
-            "management group 'ODYSSEY' has that name. Add it to opsmgr_rms.",
+            about("hydra", "find the RMS", "kraken.odyssey.com", "database", "ODYSSEY", advice="opsmgr_rms"),
         ),
     ],
 )
-def test_without_an_answer_there_is_still_the_inventory(database: dict[str, Any], asked: str, problem: str) -> None:
+def test_without_an_answer_there_is_still_the_inventory(database: dict[str, Any], asked: str, problem: Problem) -> None:
     found = rms_of_database("hydra", "ODYSSEY", plan(find_rms=True).candidates, database, asked)
     assert (found.servers, found.problem) == (["hydra"], problem)
 

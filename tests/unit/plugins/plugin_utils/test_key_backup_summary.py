@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from messages import Line, Problem, about, saying
 
 from ansible_collections.opsmgr.recovery.plugins.plugin_utils.plans.key_backup_summary import (
     Attempt,
@@ -63,15 +64,15 @@ def test_what_came_of_a_good_one(result: dict[str, Any], check_mode: bool, outco
 @pytest.mark.parametrize(
     ("result", "problem"),
     [
-        (REFUSED, "hydra: back up the key: it broke. Fix it."),
+        (REFUSED, REFUSED["msg"]),
         (
             SILENT,
-            "hydra: back up the key: the server does not answer: [Errno 111] Connection refused. Check that it answers, then rerun.",
+            about("hydra", "back up the key", "not answer", "[Errno 111] Connection refused"),
         ),
-        (NEVER_BEGAN, "hydra: back up the key: 'vault_password' is undefined. Fix the cause, then rerun."),
+        (NEVER_BEGAN, about("hydra", "back up the key", "'vault_password' is undefined")),
     ],
 )
-def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], problem: str) -> None:
+def test_why_one_failed_and_what_there_is_all_the_same(result: dict[str, Any], problem: str | Problem) -> None:
     found = row(attempt(result))
     assert (found["outcome"], found["problem"], found["in_escrow"]) == (
         "failed",
@@ -104,7 +105,7 @@ def test_of_several_nodes_the_one_that_was_backed_up_counts() -> None:
 
 def test_when_no_node_works_each_says_why() -> None:
     found = attempt({**SILENT, "item": "castor"}, {**REFUSED, "item": "pollux"})
-    assert found.trouble.startswith("castor: back up the key: the server does not answer: [Errno 111]")
+    assert found.trouble == about("castor", "back up the key", "not answer", "[Errno 111]")
     assert found.trouble.endswith("hydra: back up the key: it broke. Fix it.")
 
 
@@ -136,16 +137,14 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
     fleet = Fleet(rows, ["argo"], ["ILIAD"], ["controller: verify the escrow: a file is damaged. Look at it."])
     assert fleet.counts == {"all": 4, "failed": 3, "good": 1}
     assert fleet.lines("/srv/key_escrow", check_mode=False) == [
-        "1 of 4 RMS have a fresh backup of their key that fits; 3 failed. Escrow: /srv/key_escrow",
-        "FAILED argo: it failed before its key could be backed up, see above.",
-        "FAILED management group ILIAD: it has no host in opsmgr_rms.",
-        "FAILED hydra: back up the key: it broke. Fix it. In the escrow: a backup of 2026-01-31T02:03:04Z that fits.",
-        "good hydra, ODYSSEY 6.0.6278.0: made, 7.5 h old, sealed cms",
-        "escrow controller: verify the escrow: a file is damaged. Look at it.",
+        saying("1 of 4", "have", "3 failed", "/srv/key_escrow"),
+        saying("FAILED argo", "see above"),
+        saying("FAILED", "ILIAD", "opsmgr_rms"),
+        saying("FAILED " + REFUSED["msg"], "2026-01-31T02:03:04Z", "fits"),
+        saying("good hydra", "ODYSSEY", "6.0.6278.0", "made", "7.5 h", "cms"),
+        saying("escrow controller", "verify the escrow", "damaged"),
     ]
-    assert Fleet([]).lines("the sink", check_mode=True) == [
-        "0 of 0 RMS would have a fresh backup of their key that fits; 0 failed. Escrow: the sink"
-    ]
+    assert Fleet([]).lines("the sink", check_mode=True) == [saying("0 of 0", "would have", "0 failed", "the sink")]
 
 
 @pytest.mark.parametrize(
@@ -154,18 +153,18 @@ def test_the_lines_begin_with_the_sum_and_the_failures() -> None:
         ([{}, {"rc": 0, "cmd": ["cp"]}, {"skipped": True}], []),
         (
             [{"rc": 9, "cmd": ["sh", "-c"], "stderr": "the vault\n is full\n", "failed": True}],
-            ["The sink: sh failed: the vault is full. Fix the cause, then rerun."],
+            [saying("sink", "sh failed", "the vault is full")],
         ),
         (
             [{"failed": True, "msg": "No such file"}],
-            ["The sink: the command failed: No such file. Fix the cause, then rerun."],
+            [saying("sink", "the command failed", "No such file")],
         ),
     ],
 )
-def test_what_a_sink_did_not_take(results: list[dict[str, Any]], sentences: list[str]) -> None:
+def test_what_a_sink_did_not_take(results: list[dict[str, Any]], sentences: list[Line]) -> None:
     assert sink_failures(results) == sentences
 
 
 def test_a_group_without_a_host_says_what_to_do() -> None:
     [sentence] = Fleet([], groups_left=["BEOWULF"]).missed_groups
-    assert sentence.startswith("Nobody looked for the RMS of BEOWULF, because opsmgr_rms has no host of it. Add one")
+    assert sentence == saying("BEOWULF", "opsmgr_rms", "Add one")
