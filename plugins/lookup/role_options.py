@@ -18,7 +18,8 @@ options:
   _terms:
     description:
       - Names of variables. C(rms_failover_escrow) of the role C(rms_failover) becomes the option C(escrow).
-      - Where the names differ, a mapping of options to variables, as V({timeout: rms_failover_service_timeout}).
+      - >-
+        Where the names differ, a mapping of options to variables, as V({timeout: rms_failover_service_timeout}).
       - A list of names and mappings is taken apart.
     type: list
     elements: raw

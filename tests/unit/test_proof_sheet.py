@@ -24,7 +24,6 @@ from unit.plugins.action.bench import Connection, run
 from unit.plugins.action.test_rms_failover_record import run_record
 from unit.plugins.module_utils import test_broker as broker_tests
 from unit.plugins.module_utils.test_broker import CLOSED, OFF, SDK
-from unit.plugins.module_utils.test_broker import server as sql_server_double  # noqa: F401 - a fixture
 from unit.plugins.module_utils.test_group_lock import NOW, OUR, lock
 from unit.plugins.module_utils.test_management_group_agreement import SITUATIONS
 from unit.plugins.plugin_utils import test_clustered_restore as clustered
@@ -69,6 +68,9 @@ PASSWORD_REJECTED = AnsibleConnectionFailure("ntlm: the specified credentials we
 CLOCKS_DIFFER = AnsibleConnectionFailure("kerberos: Clock skew too great")
 ESCROW = "/srv/key_escrow"
 
+# A fixture of theirs, by a name that says here what it is.
+sql_server_double = broker_tests.server
+
 
 @dataclass
 class Scene:
@@ -83,7 +85,7 @@ Case = Callable[[Scene], str | Sequence[str]]
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sql_server_double: broker_tests.Server) -> Scene:  # noqa: F811
+def scene(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sql_server_double: broker_tests.Server) -> Scene:
     clock = Clock()
     monkeypatch.setattr(winrs, "time", clock)
     monkeypatch.setattr(action_base, "time", clock)
